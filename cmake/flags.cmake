@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags of every target. Exactness of the arithmetic rests on IEEE rules: no contraction, no fast-math.
+add_library(obscura_flags INTERFACE)
+target_include_directories(obscura_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(obscura_flags INTERFACE -ffp-contract=off -fno-fast-math -fno-math-errno)
+if(OBSCURA_DEVELOPER)
+  target_compile_options(obscura_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                                 -Wnon-virtual-dtor -Werror)
+endif()
+if(OBSCURA_SANITIZE)
+  target_compile_options(obscura_flags INTERFACE -fsanitize=${OBSCURA_SANITIZE} -fno-omit-frame-pointer
+                                                 -fno-sanitize-recover=all)
+  target_link_options(obscura_flags INTERFACE -fsanitize=${OBSCURA_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# obscura_library(name SOURCES ... DEPENDS ... LIBRARIES ...): a folder of src/ = a namespace = a target obscura::name.
+function(obscura_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(obscura_${name} STATIC ${arg_SOURCES})
+  add_library(obscura::${name} ALIAS obscura_${name})
+  target_link_libraries(obscura_${name} PUBLIC obscura_flags)
+  foreach(dependency IN LISTS arg_DEPENDS)
+    target_link_libraries(obscura_${name} PUBLIC obscura::${dependency})
+  endforeach()
+  target_link_libraries(obscura_${name} PUBLIC ${arg_LIBRARIES})
+endfunction()
+
+# obscura_test(name SOURCES ... DEPENDS ... [LABEL fast]): one GoogleTest program, one ctest entry per test case.
+function(obscura_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL fast)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE obscura_flags GTest::gtest_main GTest::gmock)
+  foreach(dependency IN LISTS arg_DEPENDS)
+    target_link_libraries(${name} PRIVATE obscura::${dependency})
+  endforeach()
+  target_compile_definitions(${name} PRIVATE OBSCURA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                             OBSCURA_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Loops over independent work on all cores (oneTBB), and the number of threads they may use.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace obscura::base {
+
+/// Calls body(i) once for each i in [0, count), in any order and on any thread. Exceptions of a body end the loop and
+/// are rethrown here. Nested loops are fine.
+void parallel_for(std::size_t count, const std::function<void(std::size_t)>& body);
+
+/// Threads that parallel_for may use from now on in this scope; 0 = all cores.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(std::size_t threads);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  void* control_ = nullptr;
+};
+
+/// Threads that parallel_for uses now.
+std::size_t thread_count();
+
+/// Called with (done, total) from time to time; returning false asks the work to stop with Code::cancelled.
+/// Calls never overlap, but come from any thread.
+using Progress = std::function<bool(std::size_t done, std::size_t total)>;
+
+}  // namespace obscura::base

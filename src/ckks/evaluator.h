@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Arithmetic on ciphertexts, slot by slot. Functions are const in the context, take no keys but those named, and may
+/// run concurrently.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "ckks/context.h"
+#include "ckks/integer_map.h"
+#include "ckks/values.h"
+
+namespace obscura::ckks {
+
+/// result[j] = a[j] * b[j], with three parts.
+/// limbs   unchanged; equal in a and b      scale  a * b
+/// needs   two parts in each
+/// cost    4 limb products (3 where a and b are the same object)
+Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertext& b);
+
+/// Three parts back to two, then divided by the last `rescale` primes, both in one division.
+/// limbs   l -> l - rescale                 scale  in / (product of the primes dropped)
+/// needs   three parts; limbs > rescale; the relinearisation key
+/// cost    with beta digits, K special primes: l inverse + (beta (l + K) - l) forward NTTs, then 2 (K + rescale) inverse and
+///         2 (l - rescale) forward
+/// noise   noise_of_switch + noise_of_rounding (ckks/noise.h)
+/// see     Han, Ki: ePrint 2019/688, section 3
+Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::size_t rescale);
+
+/// Divides by the last `count` primes and rounds.
+/// limbs   l -> l - count                   scale  in / (product of the primes dropped)
+/// cost    per part: count inverse and l - count forward NTTs
+Ciphertext rescale(const Context& context, const Ciphertext& x, std::size_t count);
+
+/// One term of combine: an integer (mod each q) times a ciphertext.
+struct CombineTerm {
+  const Ciphertext* x = nullptr;
+  double factor = 1;  ///< in slot units
+};
+
+/// result[j] = sum_t factor_t * x_t[j] + constant. Scale and meaning of factors as plan::Combine: the result has the
+/// scale of term 0, whose factor must be 1; factor t is encoded as the integer round(factor * scale_0 / scale_t).
+/// limbs   the least of the terms'          parts  the most of the terms'
+Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, double constant);
+
+/// An IntegerMap made ready for the kernel: weights as doubles, in the order it reads them.
+class PreparedMap {
+ public:
+  /// errors  ContractError: a row above kMaxRowNorm, indices out of range.
+  explicit PreparedMap(IntegerMap map);
+  const IntegerMap& map() const { return map_; }
+  const std::vector<double>& weights(std::size_t matrix) const { return weights_[matrix]; }
+
+ private:
+  IntegerMap map_;
+  std::vector<std::vector<double>> weights_;
+};
+
+/// y[o] = sum_i W(o, i) x[i] / weight_scale + bias[o]: an exact integer matrix product over the residues.
+/// limbs, parts  unchanged                  scale  in * weight_scale
+/// needs   equal limbs, parts and scales in all inputs; |bias| * scale out below 2^100
+/// cost    map.multiplications() * N * limbs * parts multiply-adds; all cores
+/// noise   none of its own; errors add with the weights
+std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
+                              std::span<const double> bias, std::span<const Ciphertext> x);
+
+/// Both parts of a seeded ciphertext.
+Ciphertext expand(const Context& context, const SeededCiphertext& x);
+
+}  // namespace obscura::ckks

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The noise model: predicted standard deviations of the error in one slot, in units of 1/scale (divide by the scale
+/// to get slot units). Coefficients' errors are taken as independent; a slot sums N of them, so its deviation is
+/// sqrt(N) times a coefficient's.
+#pragma once
+
+#include <cstddef>
+
+#include "ckks/params.h"
+
+namespace obscura::ckks {
+
+inline constexpr double kErrorDeviation = 3.2;
+
+/// A fresh secret-key encryption: Gaussian error and rounding of the encoding.
+double noise_of_encryption(const Params& params);
+/// Division by primes with rounding, `parts` polynomials: (1 + |s|^2 (parts - 1)) / 12, |s|^2 = 2N/3.
+double noise_of_rounding(const Params& params, std::size_t parts);
+/// Key switching of a polynomial of `limbs` limbs, before the rounding of its division by P.
+double noise_of_switch(const Params& params, std::size_t limbs);
+
+}  // namespace obscura::ckks

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The values of the scheme: ciphertexts, seeded ciphertexts, evaluation keys.
+#pragma once
+
+#include <vector>
+
+#include "base/random.h"
+#include "ring/poly.h"
+
+namespace obscura::ckks {
+
+/// parts[0] + parts[1] s + parts[2] s^2 = scale * message + noise (mod q_0 .. q_{limbs-1}), in NTT form.
+struct Ciphertext {
+  std::vector<ring::NttPoly> parts;  ///< 2, or 3 before relinearisation; equal limbs
+  double scale = 1;
+  std::size_t limbs() const { return parts.empty() ? 0 : parts.front().limbs(); }
+};
+
+/// A fresh ciphertext whose second part is the expansion of a public seed: half the size.
+struct SeededCiphertext {
+  ring::NttPoly body;
+  base::Seed seed{};
+  double scale = 1;
+};
+
+/// Key switching from one secret to another: for digit d, body[d] + expand(seed, d) s = P * g_d * s' + e, over
+/// chain and special primes.
+struct SwitchKey {
+  std::vector<ring::NttPoly> body;     ///< one per digit, over all chain limbs then all special limbs
+  std::vector<ring::NttPoly> uniform;  ///< expanded from the seed
+  base::Seed seed{};
+};
+
+/// All that a server needs, and nothing it could decrypt with.
+struct EvalKeys {
+  std::vector<SwitchKey> relinearization;  ///< one, or none where the plan needs none
+};
+
+}  // namespace obscura::ckks

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Graph -> Plan.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "nn/graph.h"
+#include "plan/plan.h"
+
+namespace obscura::compile {
+
+struct Options {
+  std::uint32_t batch = 8192;               ///< images that are classified at a time
+  std::vector<double> mean;                 ///< per channel; empty = 0
+  std::vector<double> deviation;            ///< per channel; empty = 1
+  double max_error_std = 0;                 ///< largest predicted logit error (std) accepted; 0 = the default of compile.cpp
+  std::optional<int> log2_degree;           ///< force N
+  /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a wider margin.
+  std::span<const float> calibration;
+};
+
+/// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:
+/// names the best that was found), wrong_params (batch 0, normalisation of the wrong length).
+Result<plan::Plan> compile(const nn::Graph& graph, const Options& options);
+
+}  // namespace obscura::compile

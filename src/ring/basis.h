@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The RNS basis: primes in order, each with its modulus and NTT tables.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "ring/poly.h"
+
+namespace obscura::ring {
+
+class Basis {
+ public:
+  /// primes = 1 (mod 2N), below 2^50, distinct (ckks::Params checked them).
+  Basis(std::size_t degree, std::vector<std::uint64_t> primes);
+
+  std::size_t degree() const { return degree_; }
+  std::size_t size() const { return primes_.size(); }
+  std::uint64_t prime(std::size_t i) const { return primes_[i]; }
+  const kernels::Modulus& modulus(std::size_t i) const { return moduli_[i]; }
+  const kernels::NttTable& table(std::size_t i) const { return tables_[i]; }
+
+  /// In place, one limb of basis prime i.
+  void forward(double* limb, std::size_t i) const;
+  void inverse(double* limb, std::size_t i) const;
+
+  /// Limb j of the polynomial belongs to basis prime j.
+  NttPoly to_ntt(CoeffPoly&& poly) const;
+  CoeffPoly to_coeff(const NttPoly& poly) const;
+
+  /// Residues in [0, p), in the order of the limb: what frames store.
+  void export_limb(std::span<const double> limb, std::size_t i, std::span<std::uint64_t> out) const;
+  /// False where a residue is >= p; the limb is then unspecified.
+  [[nodiscard]] bool import_limb(std::span<const std::uint64_t> in, std::size_t i, std::span<double> limb) const;
+
+ private:
+  std::size_t degree_;
+  std::vector<std::uint64_t> primes_;
+  std::vector<kernels::Modulus> moduli_;
+  std::vector<kernels::NttTable> tables_;
+};
+
+/// a^e mod p; p < 2^63.
+std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p);
+std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p);
+std::uint64_t inverse_mod(std::uint64_t a, std::uint64_t p);
+
+}  // namespace obscura::ring

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Secret keys, and the evaluation keys made from them. Only the client links this folder.
+#pragma once
+
+#include "ckks/context.h"
+#include "ckks/values.h"
+
+namespace obscura::secret {
+
+/// A uniform ternary secret, expanded from a 256-bit seed. Not copyable; zeroised when it goes.
+class SecretKey {
+ public:
+  /// A fresh key.
+  static SecretKey generate(const ckks::Context& context);
+  /// The key of a seed that secret_seed() gave.
+  static SecretKey from_seed(const ckks::Context& context, const base::Seed& seed);
+  SecretKey(SecretKey&&) noexcept = default;
+  SecretKey& operator=(SecretKey&&) noexcept = default;
+  ~SecretKey();
+  /// All that must be stored to have the key again. Whoever has it decrypts everything.
+  const base::Seed& secret_seed() const { return seed_; }
+  /// s over chain and special primes, NTT form.
+  const ring::NttPoly& poly() const { return poly_; }
+
+ private:
+  SecretKey() = default;
+  base::Seed seed_{};
+  ring::NttPoly poly_;
+};
+
+/// The key that relinearize needs: from s^2 to s.
+/// cost    beta (L + K) NTTs and samples
+ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret);
+
+}  // namespace obscura::secret
