@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds Obscura and runs every test and check, on a Debian 12 machine with nothing but git:
+#
+#   ./test.sh          release: all tests; ASan + UBSan: the fast ones; layers, format, clang-tidy. Some 15 minutes, 2 cores.
+#   ./test.sh --fast   release: the fast tests; layers and format. For use while working.
+#
+# The last line says 'N passed, N failed'.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+fast=false
+case "${1:-}" in
+  "") ;;
+  --fast) fast=true ;;
+  *)
+    sed -n '3,8s/^# \?//p' "$0"
+    exit 2
+    ;;
+esac
+
+jobs="$(nproc)"
+passed=0
+failed=0
+logs="build/test-logs"
+mkdir -p "$logs"
+
+say() { printf '\n== %s (%s min)\n' "$1" "$((SECONDS / 60))"; }
+
+count() {  # count NAME STATUS: one check that is not ctest's
+  if [[ "$2" -eq 0 ]]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED: $1"
+  fi
+}
+
+finish() {
+  echo "$passed passed, $failed failed"
+  [[ "$failed" -eq 0 ]]
+  exit
+}
+
+build() {  # build PRESET: configure and build, the log only where it fails
+  say "build $1"
+  if ! { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } >"$logs/build-$1.log" 2>&1; then
+    grep -nE 'error|Error|FAILED' "$logs/build-$1.log" | head -n 20
+    tail -n 20 "$logs/build-$1.log"
+    count "build $1" 1
+    return 1
+  fi
+  count "build $1" 0
+}
+
+tests() {  # tests PRESET CTEST-OPTIONS...: adds ctest's counts
+  say "test $1"
+  local preset="$1" log="$logs/ctest-$1.log"
+  shift
+  ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$log" | grep -vE '^ +Start +'
+  local summary
+  summary="$(grep -oE '[0-9]+ tests failed out of [0-9]+' "$log")"
+  if [[ -z "$summary" ]]; then
+    count "ctest of $preset" 1
+    return
+  fi
+  local bad all
+  read -r bad all < <(sed -E 's/([0-9]+) tests failed out of ([0-9]+)/\1 \2/' <<<"$summary")
+  passed=$((passed + all - bad))
+  failed=$((failed + bad))
+}
+
+say setup
+if ! tools/setup.sh; then
+  count setup 1
+  finish
+fi
+
+say "layers and format"
+python3 tools/check_layers.py
+count "tools/check_layers.py" $?
+tools/check_format.sh
+count "tools/check_format.sh" $?
+
+if build release; then
+  if ! build/release/obscura data fetch mnist; then
+    count "obscura data fetch mnist" 1
+  fi
+  if $fast; then
+    tests release -L fast
+  else
+    tests release
+  fi
+fi
+
+if ! $fast; then
+  if build dev; then
+    tests dev -L fast
+  fi
+  say clang-tidy
+  tools/check_tidy.sh build/release
+  count "tools/check_tidy.sh" $?
+fi
+finish

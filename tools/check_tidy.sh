@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# clang-tidy (checks: .clang-tidy) over src/, from the compile commands of a build folder, all cores.
+#   tools/check_tidy.sh [BUILD-FOLDER [FILE-REGEX]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build="${1:-build/release}"
+pattern="${2:-$PWD/src/.*\.cpp$}"
+if [[ ! -f "$build/compile_commands.json" ]]; then
+  echo "check_tidy: $build/compile_commands.json is absent; run: cmake --preset release" >&2
+  exit 1
+fi
+# run-clang-tidy prints each command line; only findings are of interest.
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+status=0
+run-clang-tidy -quiet -p "$build" -j "$(nproc)" "$pattern" >"$log" 2>/dev/null || status=$?
+if [[ "$status" -ne 0 ]]; then
+  grep -E '(warning|error):' "$log" | sort -u | head -n 50
+  echo "check_tidy: clang-tidy has findings" >&2
+  exit 1
+fi
+echo "check_tidy: clean"
