@@ -4,7 +4,7 @@ add_library(obscura_flags INTERFACE)
 target_include_directories(obscura_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(obscura_flags INTERFACE -ffp-contract=off -fno-fast-math -fno-math-errno)
 if(OBSCURA_DEVELOPER)
-  target_compile_options(obscura_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  target_compile_options(obscura_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                                                  -Wnon-virtual-dtor -Werror)
 endif()
 if(OBSCURA_SANITIZE)

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The SIMD instances, one table for each Highway target with fused multiply-add. The baseline target has none, so
+/// there the portable twin stands in.
+#define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSE4 | HWY_SSSE3)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target.h comes first.
+#include <hwy/highway.h>
+
+#include "kernels/kernels.h"
+#include "kernels/portable.h"
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#include "kernels/matrix-inl.h"
+#include "kernels/ntt-inl.h"
+#include "kernels/pointwise-inl.h"
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace obscura::kernels {
+namespace HWY_NAMESPACE {
+
+const Kernels* table() {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  static constexpr Kernels kTable{HWY_TARGET == HWY_AVX3 ? "avx512" : "avx2",
+                                  ntt_forward,
+                                  ntt_inverse,
+                                  add,
+                                  subtract,
+                                  multiply,
+                                  multiply_pair,
+                                  multiply_scalar,
+                                  multiply_scalar_add,
+                                  subtract_multiply,
+                                  reduce,
+                                  inner_product,
+                                  weighted_sum,
+                                  rounded_sum,
+                                  matrix_product};
+  return &kTable;
+#else
+  return &portable();
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace obscura::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace obscura::kernels {
+
+std::vector<const Kernels*> simd_tables() {
+  std::vector<const Kernels*> tables;
+  const auto supported = hwy::SupportedTargets();
+#if HWY_TARGETS & HWY_AVX3
+  if (supported & HWY_AVX3) tables.push_back(N_AVX3::table());
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (supported & HWY_AVX2) tables.push_back(N_AVX2::table());
+#endif
+  static_cast<void>(supported);
+  return tables;
+}
+
+}  // namespace obscura::kernels
+#endif  // HWY_ONCE

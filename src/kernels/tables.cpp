@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <string_view>
+
+#include "base/check.h"
+#include "kernels/kernels.h"
+#include "kernels/portable.h"
+
+namespace obscura::kernels {
+
+namespace {
+
+std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p) {
+  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * b % p);
+}
+
+std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p) {
+  std::uint64_t result = 1;
+  for (; e > 0; e >>= 1, a = multiply_mod(a, a, p)) {
+    if (e & 1) result = multiply_mod(result, a, p);
+  }
+  return result;
+}
+
+double reduced(std::uint64_t x, std::uint64_t p) {
+  return x > p / 2 ? -static_cast<double>(p - x) : static_cast<double>(x);
+}
+
+/// A primitive 2N-th root of unity: x^((p-1)/2N) for the least x for which its N-th power is -1.
+std::uint64_t find_root(std::size_t degree, std::uint64_t p) {
+  for (std::uint64_t x = 2;; ++x) {
+    const std::uint64_t root = power_mod(x, (p - 1) / (2 * degree), p);
+    if (power_mod(root, degree, p) == p - 1) return root;
+  }
+}
+
+std::size_t reverse_bits(std::size_t x, int bits) {
+  std::size_t r = 0;
+  for (int i = 0; i < bits; ++i) r |= ((x >> i) & 1) << (bits - 1 - i);
+  return r;
+}
+
+std::vector<double> make_roots(std::size_t degree, std::uint64_t p, std::uint64_t psi) {
+  const int bits = std::countr_zero(degree);
+  std::vector<double> roots(degree);
+  std::uint64_t power = 1;
+  for (std::size_t i = 0; i < degree; ++i, power = multiply_mod(power, psi, p)) {
+    roots[reverse_bits(i, bits)] = reduced(power, p);
+  }
+  return roots;
+}
+
+/// The last three levels have N/8, N/4, N/2 blocks. In a transposed block of 64, lane r holds subblock r of eight
+/// elements, so the k-th butterfly of a level needs the roots of its lanes side by side.
+std::vector<Octet> make_tail(std::size_t degree, const std::vector<double>& roots) {
+  std::vector<Octet> tail(degree / 64 * 7);
+  Octet* out = tail.data();
+  for (std::size_t block = 0; block < degree / 64; ++block) {
+    for (std::size_t level = 0; level < 3; ++level) {
+      const std::size_t per_lane = std::size_t{1} << level;
+      for (std::size_t k = 0; k < per_lane; ++k, ++out) {
+        for (std::size_t lane = 0; lane < 8; ++lane) {
+          out->lane[lane] = roots[(degree / 8) * per_lane + (8 * block + lane) * per_lane + k];
+        }
+      }
+    }
+  }
+  return tail;
+}
+
+/// Follows the largest |x| / p through the levels: x grows by the product's bound p/2 + |x| 2^(bits-53), and no operand
+/// may pass 2^52. A pass starts at levels 0, leftover, leftover + 3, ...; where it could overflow it reduces its inputs.
+std::vector<bool> plan_reductions(std::size_t degree, int bits) {
+  const int levels = std::countr_zero(degree);
+  const double growth = std::ldexp(1.0, bits - 53);
+  const double limit = std::ldexp(1.0, 52 - bits);
+  std::vector<bool> reduce(static_cast<std::size_t>(levels), false);
+  double bound = 1.5;
+  for (int level = 0; level < levels;) {
+    const int pass = level == 0 && levels % 3 != 0 ? levels % 3 : 3;
+    auto after = [&](double x) {
+      for (int i = 0; i < pass; ++i) x = x + 0.5 + x * growth;
+      return x;
+    };
+    if (after(bound) > limit) {
+      reduce[static_cast<std::size_t>(level)] = true;
+      bound = 0.5001;
+    }
+    bound = after(bound);
+    OBSCURA_CHECK(bound <= limit, "NTT of a {}-bit prime leaves the exact range", bits);
+    level += pass;
+  }
+  return reduce;
+}
+
+std::atomic<const Kernels*>& chosen() {
+  static std::atomic<const Kernels*> kernels{available().front()};
+  return kernels;
+}
+
+}  // namespace
+
+Modulus make_modulus(std::uint64_t prime) {
+  OBSCURA_CHECK(prime > (1U << 20) && prime < (std::uint64_t{1} << 50) && prime % 2 == 1,
+                "modulus {} is outside of 2^20 .. 2^50", prime);
+  const auto p = static_cast<double>(prime);
+  return {prime, p, 1.0 / p, static_cast<int>(std::bit_width(prime))};
+}
+
+NttTable make_ntt_table(std::size_t degree, std::uint64_t prime) {
+  OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kMinDegree, "NTT degree {} is not a power of two from 512",
+                degree);
+  OBSCURA_CHECK(prime % (2 * degree) == 1, "prime {} is not 1 mod 2*{}", prime, degree);
+  const std::uint64_t psi = find_root(degree, prime);
+  NttTable table;
+  table.degree = degree;
+  table.modulus = make_modulus(prime);
+  table.roots = make_roots(degree, prime, psi);
+  table.tail = make_tail(degree, table.roots);
+  table.inverse_roots = make_roots(degree, prime, power_mod(psi, 2 * degree - 1, prime));
+  table.inverse_tail = make_tail(degree, table.inverse_roots);
+  table.reduce_first = plan_reductions(degree, table.modulus.bits);
+  return table;
+}
+
+std::vector<const Kernels*> available() {
+  std::vector<const Kernels*> tables = simd_tables();
+  tables.push_back(&portable());
+  return tables;
+}
+
+const Kernels& active() { return *chosen().load(std::memory_order_relaxed); }
+
+bool force(std::string_view name) {
+  for (const Kernels* kernels : available()) {
+    if (name.empty() || kernels->name == name) {
+      chosen().store(kernels, std::memory_order_relaxed);
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace obscura::kernels
