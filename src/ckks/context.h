@@ -7,6 +7,7 @@
 #include "ckks/encoder.h"
 #include "ckks/params.h"
 #include "ring/basis.h"
+#include "ring/convert.h"
 
 namespace obscura::ckks {
 
@@ -22,12 +23,26 @@ class Context {
   std::size_t special_limbs() const { return params_.special_limbs(); }
   /// Key-switching digits of a polynomial of `limbs` limbs.
   std::size_t digits(std::size_t limbs) const;
+  /// First limb of a digit, and one past its last at `limbs` limbs.
+  std::size_t digit_begin(std::size_t digit) const;
+  std::size_t digit_end(std::size_t digit, std::size_t limbs) const;
+  /// Out of the limbs of a digit of a polynomial of `limbs` limbs.
+  const ring::Conversion& digit_conversion(std::size_t digit, std::size_t limbs) const;
+  /// Out of the last `rescale` of `limbs` chain limbs, and the special primes where `with_special`: what a division drops.
+  /// rescale is at most kMaxRescale, and not 0 unless with_special.
+  const ring::Conversion& drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const;
+  static constexpr std::size_t kMaxRescale = 3;
+
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
 
  private:
   explicit Context(const Params& params);
   Params params_;
   ring::Basis basis_;
   Encoder encoder_;
+  std::vector<std::vector<ring::Conversion>> digit_conversions_;  ///< [limbs - 1][digit]
+  std::vector<std::vector<std::vector<ring::Conversion>>> drop_conversions_;  ///< [with_special][limbs - 1][rescale]
 };
 
 }  // namespace obscura::ckks

@@ -21,7 +21,7 @@ class Encoder {
   /// round(scale * embed^-1(slots)), over the first `limbs` limbs. Fewer than N/2 slots: the rest are 0.
   /// cost    one FFT of N/2 complex doubles, `limbs` NTTs
   /// noise   rounding, at most 1/2 a coefficient
-  /// errors  ContractError: more than N/2 slots, a slot that is not finite, a coefficient of 2^62 or above half of the modulus.
+  /// errors  ContractError: more than N/2 slots, a slot that is not finite, a coefficient of 2^62 or more.
   /// thread  const; concurrent
   ring::NttPoly encode(std::span<const double> slots, double scale, std::size_t limbs) const;
 
@@ -32,8 +32,8 @@ class Encoder {
   void forward(std::span<std::complex<double>> values) const;
   void inverse(std::span<std::complex<double>> values) const;
   const ring::Basis* basis_;
-  std::vector<std::complex<double>> roots_;  ///< exp(2 pi i k / 2N), k in [0, 2N)
-  std::vector<std::uint32_t> rotations_;     ///< 5^j mod 2N
+  std::vector<std::complex<double>> roots_;  ///< level of `half` butterflies: [half + j] = exp(2 pi i 5^j / 8 half)
+  std::vector<std::uint32_t> reversed_;      ///< bit reversal of N/2 indices
 };
 
 }  // namespace obscura::ckks

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The noise model: predicted standard deviations of the error in one slot, in units of 1/scale (divide by the scale
-/// to get slot units). Coefficients' errors are taken as independent; a slot sums N of them, so its deviation is
-/// sqrt(N) times a coefficient's.
+/// to get slot units). Coefficients' errors are taken as independent; a slot is the real part of a sum of N of them, so
+/// its deviation is sqrt(N / 2) times a coefficient's.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,6 @@
 #include "ckks/params.h"
 
 namespace obscura::ckks {
-
-inline constexpr double kErrorDeviation = 3.2;
 
 /// A fresh secret-key encryption: Gaussian error and rounding of the encoding.
 double noise_of_encryption(const Params& params);

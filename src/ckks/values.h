@@ -31,6 +31,9 @@ struct SwitchKey {
   base::Seed seed{};
 };
 
+/// The stream that limb i of digit d's uniform half is drawn from.
+inline std::uint64_t switch_key_domain(std::size_t digit, std::size_t limb) { return digit << 16 | limb; }
+
 /// All that a server needs, and nothing it could decrypt with.
 struct EvalKeys {
   std::vector<SwitchKey> relinearization;  ///< one, or none where the plan needs none

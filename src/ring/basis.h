@@ -27,7 +27,7 @@ class Basis {
   void inverse(double* limb, std::size_t i) const;
 
   /// Limb j of the polynomial belongs to basis prime j.
-  NttPoly to_ntt(CoeffPoly&& poly) const;
+  NttPoly to_ntt(const CoeffPoly& poly) const;
   CoeffPoly to_coeff(const NttPoly& poly) const;
 
   /// Residues in [0, p), in the order of the limb: what frames store.
@@ -42,6 +42,10 @@ class Basis {
   std::vector<kernels::NttTable> tables_;
 };
 
+/// x in [0, p) as the residue of least magnitude.
+double to_reduced(std::uint64_t x, std::uint64_t p);
+/// round(x) mod p, reduced, for any finite x: above 2^53 its exact binary value.
+double integer_residue(double x, std::uint64_t p);
 /// a^e mod p; p < 2^63.
 std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p);
 std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p);

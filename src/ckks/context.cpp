@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/context.h"
+
+#include <algorithm>
+
+namespace obscura::ckks {
+
+namespace {
+
+std::vector<std::uint64_t> all_primes(const ParamsLiteral& literal) {
+  std::vector<std::uint64_t> primes = literal.chain;
+  primes.insert(primes.end(), literal.special.begin(), literal.special.end());
+  return primes;
+}
+
+std::vector<std::size_t> indices(std::size_t first, std::size_t last) {
+  std::vector<std::size_t> out;
+  for (std::size_t i = first; i < last; ++i) out.push_back(i);
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const Context> Context::make(const Params& params) {
+  return std::shared_ptr<const Context>(new Context(params));
+}
+
+Context::Context(const Params& params)
+    : params_(params), basis_(params.degree(), all_primes(params.literal())), encoder_(basis_), drop_conversions_(2) {
+  const std::size_t chain = chain_limbs();
+  for (std::size_t limbs = 1; limbs <= chain; ++limbs) {
+    auto& conversions = digit_conversions_.emplace_back();
+    for (std::size_t d = 0; d < digits(limbs); ++d) {
+      conversions.emplace_back(basis_, indices(digit_begin(d), digit_end(d, limbs)));
+    }
+    for (const bool with_special : {false, true}) {
+      auto& drops = drop_conversions_[with_special ? 1 : 0].emplace_back();
+      for (std::size_t rescale = with_special ? 0 : 1; rescale <= std::min(kMaxRescale, limbs - 1); ++rescale) {
+        std::vector<std::size_t> sources = indices(limbs - rescale, limbs);
+        if (with_special) {
+          const std::vector<std::size_t> special = indices(chain, chain + special_limbs());
+          sources.insert(sources.end(), special.begin(), special.end());
+        }
+        drops.emplace_back(basis_, std::move(sources));
+      }
+    }
+  }
+}
+
+std::size_t Context::digits(std::size_t limbs) const {
+  const auto alpha = static_cast<std::size_t>(params_.literal().digit_limbs);
+  return (limbs + alpha - 1) / alpha;
+}
+
+std::size_t Context::digit_begin(std::size_t digit) const {
+  return digit * static_cast<std::size_t>(params_.literal().digit_limbs);
+}
+
+std::size_t Context::digit_end(std::size_t digit, std::size_t limbs) const {
+  return std::min(digit_begin(digit + 1), limbs);
+}
+
+const ring::Conversion& Context::digit_conversion(std::size_t digit, std::size_t limbs) const {
+  return digit_conversions_[limbs - 1][digit];
+}
+
+const ring::Conversion& Context::drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const {
+  OBSCURA_CHECK(rescale < limbs && rescale <= kMaxRescale && (with_special || rescale > 0),
+                "division by {} of {} limbs, at most {} are allowed at a time", rescale, limbs, kMaxRescale);
+  return drop_conversions_[with_special ? 1 : 0][limbs - 1][with_special ? rescale : rescale - 1];
+}
+
+}  // namespace obscura::ckks

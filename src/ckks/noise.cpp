@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/noise.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ring/sample.h"
+
+namespace obscura::ckks {
+
+namespace {
+
+/// |s|^2 of a uniform ternary secret.
+double secret_norm(const Params& params) { return 2.0 / 3.0 * static_cast<double>(params.degree()); }
+
+/// A slot is the real part of a sum of N coefficients times roots of unity: half of their variance.
+double slots_of(const Params& params, double coefficient_variance) {
+  return std::sqrt(coefficient_variance * static_cast<double>(params.degree()) / 2);
+}
+
+}  // namespace
+
+double noise_of_encryption(const Params& params) {
+  return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0);
+}
+
+double noise_of_rounding(const Params& params, std::size_t parts) {
+  // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^4 = 2 (E|s|^2)^2.
+  double variance = 0;
+  double moment = 1;
+  for (std::size_t part = 0; part < parts; ++part) {
+    variance += moment / 12.0;
+    moment *= static_cast<double>(part + 1) * secret_norm(params);
+  }
+  return slots_of(params, variance);
+}
+
+double noise_of_switch(const Params& params, std::size_t limbs) {
+  // Each digit: N products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise, over P.
+  const ParamsLiteral& literal = params.literal();
+  double log2_special = 0;
+  for (const std::uint64_t p : literal.special) log2_special += std::log2(static_cast<double>(p));
+  const auto alpha = static_cast<std::size_t>(literal.digit_limbs);
+  double variance = 0;
+  for (std::size_t first = 0; first < limbs; first += alpha) {
+    double log2_digit = 0;
+    const std::size_t last = std::min(first + alpha, limbs);
+    for (std::size_t i = first; i < last; ++i) log2_digit += std::log2(static_cast<double>(literal.chain[i]));
+    // sum of (last - first) independent uniform numbers in +-D/2: the conversion without overflow correction.
+    const double digit_variance = static_cast<double>(last - first) * std::exp2(2 * (log2_digit - log2_special)) / 12.0;
+    variance += digit_variance * static_cast<double>(params.degree()) * ring::kNoiseVariance;
+  }
+  return slots_of(params, variance);
+}
+
+}  // namespace obscura::ckks

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/basis.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace obscura::ring {
+
+std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p) {
+  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * b % p);
+}
+
+std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p) {
+  std::uint64_t result = 1 % p;
+  for (a %= p; e > 0; e >>= 1, a = multiply_mod(a, a, p)) {
+    if (e & 1) result = multiply_mod(result, a, p);
+  }
+  return result;
+}
+
+std::uint64_t inverse_mod(std::uint64_t a, std::uint64_t p) { return power_mod(a, p - 2, p); }
+
+double to_reduced(std::uint64_t x, std::uint64_t p) {
+  return x > p / 2 ? -static_cast<double>(p - x) : static_cast<double>(x);
+}
+
+double integer_residue(double x, std::uint64_t p) {
+  OBSCURA_CHECK(std::isfinite(x), "residue of a number that is not finite");
+  int exponent = 0;
+  const double fraction = std::frexp(std::fabs(x), &exponent);
+  if (exponent <= 53) {
+    const auto whole = static_cast<std::uint64_t>(std::nearbyint(std::fabs(x))) % p;
+    return to_reduced(x < 0 && whole != 0 ? p - whole : whole, p);
+  }
+  const auto mantissa = static_cast<std::uint64_t>(std::ldexp(fraction, 53)) % p;
+  const std::uint64_t r = multiply_mod(mantissa, power_mod(2, static_cast<std::uint64_t>(exponent - 53), p), p);
+  return to_reduced(x < 0 && r != 0 ? p - r : r, p);
+}
+
+Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes) : degree_(degree), primes_(std::move(primes)) {
+  for (const std::uint64_t p : primes_) {
+    moduli_.push_back(kernels::make_modulus(p));
+    tables_.push_back(kernels::make_ntt_table(degree, p));
+  }
+}
+
+void Basis::forward(double* limb, std::size_t i) const { kernels::active().ntt_forward(limb, tables_[i]); }
+void Basis::inverse(double* limb, std::size_t i) const { kernels::active().ntt_inverse(limb, tables_[i], 1.0); }
+
+NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
+  NttPoly out(degree_, poly.limbs());
+  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+    std::copy_n(poly.limb(i), degree_, out.limb(i));
+    forward(out.limb(i), i);
+  }
+  return out;
+}
+
+CoeffPoly Basis::to_coeff(const NttPoly& poly) const {
+  CoeffPoly out(degree_, poly.limbs());
+  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+    std::copy_n(poly.limb(i), degree_, out.limb(i));
+    inverse(out.limb(i), i);
+  }
+  return out;
+}
+
+void Basis::export_limb(std::span<const double> limb, std::size_t i, std::span<std::uint64_t> out) const {
+  OBSCURA_CHECK(limb.size() == degree_ && out.size() == degree_, "export_limb: sizes {}, {}", limb.size(), out.size());
+  const auto p = static_cast<std::int64_t>(primes_[i]);
+  for (std::size_t j = 0; j < degree_; ++j) {
+    const auto x = static_cast<std::int64_t>(limb[j]);
+    out[j] = static_cast<std::uint64_t>(x < 0 ? x + p : x);
+  }
+}
+
+bool Basis::import_limb(std::span<const std::uint64_t> in, std::size_t i, std::span<double> limb) const {
+  OBSCURA_CHECK(limb.size() == degree_ && in.size() == degree_, "import_limb: sizes {}, {}", in.size(), limb.size());
+  const std::uint64_t p = primes_[i];
+  bool valid = true;
+  for (std::size_t j = 0; j < degree_; ++j) {
+    valid &= in[j] < p;
+    limb[j] = to_reduced(in[j] < p ? in[j] : 0, p);
+  }
+  return valid;
+}
+
+}  // namespace obscura::ring

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/convert.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace obscura::ring {
+
+namespace {
+
+/// Product of the primes but `skip`, mod p.
+std::uint64_t product_mod(const Basis& basis, std::span<const std::size_t> indices, std::size_t skip, std::uint64_t p) {
+  std::uint64_t product = 1 % p;
+  for (std::size_t k = 0; k < indices.size(); ++k) {
+    if (k != skip) product = multiply_mod(product, basis.prime(indices[k]) % p, p);
+  }
+  return product;
+}
+
+}  // namespace
+
+Conversion::Conversion(const Basis& basis, std::vector<std::size_t> sources)
+    : basis_(&basis), sources_(std::move(sources)), inverses_(basis.size()), products_(basis.size()),
+      weights_(basis.size()) {
+  const std::size_t count = sources_.size();
+  OBSCURA_CHECK(count >= 1 && count < kernels::kMaxTerms, "base conversion from {} primes, 1 .. {} are allowed", count,
+                kernels::kMaxTerms - 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t q = basis.prime(sources_[i]);
+    factors_.push_back(to_reduced(inverse_mod(product_mod(basis, sources_, i, q), q), q));
+    fractions_.push_back(1.0 / static_cast<double>(q));
+  }
+  for (std::size_t t = 0; t < basis.size(); ++t) {
+    if (std::find(sources_.begin(), sources_.end(), t) != sources_.end()) continue;
+    const std::uint64_t p = basis.prime(t);
+    for (std::size_t i = 0; i < count; ++i) weights_[t].push_back(to_reduced(product_mod(basis, sources_, i, p), p));
+    const std::uint64_t whole = product_mod(basis, sources_, count, p);
+    weights_[t].push_back(to_reduced(p - whole, p));
+    products_[t] = to_reduced(whole, p);
+    inverses_[t] = to_reduced(inverse_mod(whole, p), p);
+  }
+}
+
+void Conversion::overflow(const double* const* y, double* out) const {
+  kernels::active().rounded_sum(out, y, fractions_.data(), sources_.size(), basis_->degree());
+}
+
+void Conversion::convert(const double* const* y, bool with_overflow, std::size_t t, double* out) const {
+  OBSCURA_CHECK(!weights_[t].empty(), "base conversion to its own source {}", t);
+  const std::size_t terms = sources_.size() + (with_overflow ? 1 : 0);
+  kernels::active().weighted_sum(out, y, weights_[t].data(), terms, basis_->degree(), basis_->modulus(t));
+}
+
+}  // namespace obscura::ring

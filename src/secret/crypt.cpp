@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "secret/crypt.h"
+
+#include "base/check.h"
+#include "ring/sample.h"
+
+namespace obscura::secret {
+
+ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& secret, std::span<const double> slots,
+                               double scale, std::size_t limbs) {
+  OBSCURA_CHECK(limbs >= 1 && limbs <= context.chain_limbs(), "encrypt: {} limbs, 1 .. {} are allowed", limbs,
+                context.chain_limbs());
+  const std::size_t n = context.degree();
+  const auto& kernels = kernels::active();
+  ckks::SeededCiphertext out;
+  out.seed = base::random_seed();
+  out.scale = scale;
+  out.body = context.encoder().encode(slots, scale, limbs);
+  std::vector<double> small(n);
+  base::Stream stream(base::random_seed(), 0);
+  ring::sample_noise(stream, small);
+  ring::NttPoly scratch(n, 2);
+  for (std::size_t i = 0; i < limbs; ++i) {
+    const auto& m = context.basis().modulus(i);
+    std::copy(small.begin(), small.end(), scratch.limb(0));
+    context.basis().forward(scratch.limb(0), i);
+    kernels.add(out.body.limb(i), out.body.limb(i), scratch.limb(0), n, m);
+    ring::sample_uniform(out.seed, i, m.value, scratch.residues(1));
+    kernels.multiply(scratch.limb(1), scratch.limb(1), secret.poly().limb(i), n, m);
+    kernels.subtract(out.body.limb(i), out.body.limb(i), scratch.limb(1), n, m);
+  }
+  base::zeroize(small.data(), n * sizeof(double));
+  base::zeroize(scratch.limb(0), ring::NttPoly::bytes(n, 2));
+  return out;
+}
+
+std::vector<double> decrypt(const ckks::Context& context, const SecretKey& secret, const ckks::Ciphertext& x) {
+  OBSCURA_CHECK(x.parts.size() == 2 || x.parts.size() == 3, "decrypt: {} parts, 2 or 3 are allowed", x.parts.size());
+  const std::size_t n = context.degree();
+  const auto& kernels = kernels::active();
+  ring::NttPoly message = x.parts.back();
+  for (std::size_t i = 0; i < message.limbs(); ++i) {
+    const auto& m = context.basis().modulus(i);
+    for (std::size_t part = x.parts.size() - 1; part-- > 0;) {  // Horner in s
+      kernels.multiply(message.limb(i), message.limb(i), secret.poly().limb(i), n, m);
+      kernels.add(message.limb(i), message.limb(i), x.parts[part].limb(i), n, m);
+    }
+  }
+  return context.encoder().decode(message, x.scale);
+}
+
+}  // namespace obscura::secret
