@@ -67,7 +67,7 @@ struct Value {
 
 struct Node {
   Op op = Op::identity;
-  std::string name;                ///< the file's, or "<Operator>_<index>" where the file has none; unique
+  std::string name;  ///< the file's, or "<Operator>_<index>" where the file has none; unique
   std::vector<ValueId> inputs;
   ValueId output = 0;
   Attributes attributes;

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shape rules: one function per operator, in the order of Op.
+#include "nn/infer.h"
+
+#include <algorithm>
+
+#include "nn/broadcast.h"
+
+namespace obscura::nn {
+namespace {
+
+template <class... Args>
+Error fail(const Node& node, fmt::format_string<Args...> format, Args&&... args) {
+  return error(Code::bad_format, "node '{}' ({}): {}", node.name, to_string(node.op),
+               fmt::format(format, std::forward<Args>(args)...));
+}
+
+const Value& input(const Graph& graph, const Node& node, std::size_t i) { return graph.values[node.inputs[i]]; }
+
+/// An image operand of `rank` sizes, computed from the input.
+Result<Shape> image_operand(const Graph& graph, const Node& node, std::size_t rank) {
+  const Value& x = input(graph, node, 0);
+  if (x.constant) return fail(node, "its input '{}' is a constant; allowed: a value computed from the image", x.name);
+  if (x.shape.size() != rank) {
+    return fail(node, "its input '{}' has shape {}; allowed: {}", x.name, to_string(x.shape),
+                rank == 1 ? "one row of features" : "channels x height x width");
+  }
+  return x.shape;
+}
+
+Result<void> require_constant(const Graph& graph, const Node& node, std::size_t i, const char* role,
+                              const Shape& expected) {
+  const Value& value = input(graph, node, i);
+  if (!value.constant) {
+    return fail(node, "its {} '{}' is computed; allowed: a constant", role, value.name);
+  }
+  if (value.shape != expected) {
+    return fail(node, "its {} '{}' has shape {}, but its input '{}' of shape {} needs {}", role, value.name,
+                to_string(value.shape), input(graph, node, 0).name, to_string(input(graph, node, 0).shape),
+                to_string(expected));
+  }
+  return {};
+}
+
+/// Positions of a window over `size` elements with padding; an error where not even one fits.
+Result<std::int64_t> window_positions(const Node& node, std::size_t axis, std::int64_t size) {
+  const Attributes& a = node.attributes;
+  const std::int64_t reach = (a.kernel[axis] - 1) * a.dilations[axis] + 1;
+  const std::int64_t padded = size + a.pads[axis] + a.pads[axis + 2];
+  if (padded < reach) {
+    return fail(node, "a window of {} does not fit into {} padded {}", reach, axis == 0 ? "height" : "width", padded);
+  }
+  return (padded - reach) / a.strides[axis] + 1;
+}
+
+Result<void> check_window(const Node& node) {
+  const Attributes& a = node.attributes;
+  const auto inside = [](std::int64_t v, std::int64_t low) { return v >= low && v <= kMaxSize; };
+  const bool ok = std::all_of(a.kernel.begin(), a.kernel.end(), [&](auto v) { return inside(v, 1); }) &&
+                  std::all_of(a.strides.begin(), a.strides.end(), [&](auto v) { return inside(v, 1); }) &&
+                  std::all_of(a.dilations.begin(), a.dilations.end(), [&](auto v) { return inside(v, 1); }) &&
+                  std::all_of(a.pads.begin(), a.pads.end(), [&](auto v) { return inside(v, 0); });
+  if (!ok) {
+    return fail(node,
+                "kernel {}x{}, strides {}x{}, dilations {}x{}, pads {},{},{},{}; allowed: 1 to {}, and 0 to {} for "
+                "pads",
+                a.kernel[0], a.kernel[1], a.strides[0], a.strides[1], a.dilations[0], a.dilations[1], a.pads[0],
+                a.pads[1], a.pads[2], a.pads[3], kMaxSize, kMaxSize);
+  }
+  return {};
+}
+
+Result<Shape> infer_conv(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
+  OBSCURA_TRY_VOID(check_window(node));
+  const Attributes& a = node.attributes;
+  const Shape& weight = input(graph, node, 1).shape;
+  if (weight.size() != 4) {
+    return fail(node, "its weight '{}' has shape {}; allowed: {{outputs, inputs / groups, height, width}}",
+                input(graph, node, 1).name, to_string(weight));
+  }
+  if (a.groups < 1 || a.groups > x[0] || x[0] % a.groups != 0 || weight[0] % a.groups != 0) {
+    return fail(node, "group {} does not divide {} input and {} output channels", a.groups, x[0], weight[0]);
+  }
+  OBSCURA_TRY_VOID(require_constant(graph, node, 1, "weight", {weight[0], x[0] / a.groups, a.kernel[0], a.kernel[1]}));
+  if (node.inputs.size() > 2) OBSCURA_TRY_VOID(require_constant(graph, node, 2, "bias", {weight[0]}));
+  OBSCURA_TRY(const std::int64_t height, window_positions(node, 0, x[1]));
+  OBSCURA_TRY(const std::int64_t width, window_positions(node, 1, x[2]));
+  return Shape{weight[0], height, width};
+}
+
+Result<Shape> infer_batch_normalization(const Graph& graph, const Node& node) {
+  const Value& value = input(graph, node, 0);
+  OBSCURA_TRY(Shape x, image_operand(graph, node, value.shape.size() == 1 ? 1 : 3));
+  constexpr std::array<const char*, 5> kRoles = {"input", "scale", "bias", "mean", "variance"};
+  for (std::size_t i = 1; i < kRoles.size(); ++i) {
+    OBSCURA_TRY_VOID(require_constant(graph, node, i, kRoles[i], {x[0]}));
+  }
+  for (const float variance : input(graph, node, 4).constant->data) {
+    if (!(variance + node.attributes.epsilon > 0)) {
+      return fail(node, "variance {} plus epsilon {} is not positive", variance, node.attributes.epsilon);
+    }
+  }
+  return x;
+}
+
+Result<Shape> infer_average_pool(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
+  OBSCURA_TRY_VOID(check_window(node));
+  const Attributes& a = node.attributes;
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    // A window that lies in the padding whole would be an average of nothing.
+    if (std::max(a.pads[axis], a.pads[axis + 2]) >= a.kernel[axis] || a.dilations[axis] != 1) {
+      return fail(node, "pads {} and {} around a kernel of {}, dilation {}; allowed: pads below the kernel, dilation 1",
+                  a.pads[axis], a.pads[axis + 2], a.kernel[axis], a.dilations[axis]);
+    }
+  }
+  OBSCURA_TRY(const std::int64_t height, window_positions(node, 0, x[1]));
+  OBSCURA_TRY(const std::int64_t width, window_positions(node, 1, x[2]));
+  return Shape{x[0], height, width};
+}
+
+Result<Shape> infer_global_average_pool(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
+  return Shape{x[0], 1, 1};
+}
+
+Result<Shape> infer_gemm(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, 1));
+  const Shape& weight = input(graph, node, 1).shape;
+  if (weight.size() != 2) {
+    return fail(node, "its weight '{}' has shape {}; allowed: a matrix", input(graph, node, 1).name, to_string(weight));
+  }
+  const bool transposed = node.attributes.transpose_b;
+  const std::int64_t outputs = weight[transposed ? 0 : 1];
+  OBSCURA_TRY_VOID(
+      require_constant(graph, node, 1, "weight", transposed ? Shape{outputs, x[0]} : Shape{x[0], outputs}));
+  if (node.inputs.size() > 2) OBSCURA_TRY_VOID(require_constant(graph, node, 2, "bias", {outputs}));
+  return Shape{outputs};
+}
+
+Result<Shape> infer_flatten(const Graph& graph, const Node& node) {
+  const Value& x = input(graph, node, 0);
+  OBSCURA_TRY(const Shape shape, image_operand(graph, node, x.shape.size()));
+  return Shape{element_count(shape)};
+}
+
+Result<Shape> infer_identity(const Graph& graph, const Node& node) {
+  return image_operand(graph, node, input(graph, node, 0).shape.size());
+}
+
+Result<Shape> infer_elementwise(const Graph& graph, const Node& node) {
+  const Value& a = input(graph, node, 0);
+  const Value& b = input(graph, node, 1);
+  const auto shape = broadcast_shape(a, b);
+  if (!shape) {
+    return fail(node, "'{}' of shape {}{} and '{}' of shape {}{} do not broadcast to one result per image", a.name,
+                to_string(a.shape), a.constant ? " (constant)" : "", b.name, to_string(b.shape),
+                b.constant ? " (constant)" : "");
+  }
+  return *shape;
+}
+
+Result<Shape> infer_pow(const Graph& graph, const Node& node) {
+  const Value& exponent = input(graph, node, 1);
+  if (!exponent.constant || element_count(exponent.shape) != 1) {
+    return fail(node, "its exponent '{}' has shape {}{}; allowed: one constant number", exponent.name,
+                to_string(exponent.shape), exponent.constant ? "" : " and is computed");
+  }
+  return infer_identity(graph, node);
+}
+
+struct Rule {
+  std::size_t min_inputs;
+  std::size_t max_inputs;
+  Result<Shape> (*infer)(const Graph&, const Node&);
+};
+
+constexpr std::array<Rule, kOpCount> kRules = {{
+    {2, 3, infer_conv},
+    {5, 5, infer_batch_normalization},
+    {1, 1, infer_average_pool},
+    {1, 1, infer_global_average_pool},
+    {2, 3, infer_gemm},
+    {1, 1, infer_flatten},
+    {1, 1, infer_identity},
+    {2, 2, infer_elementwise},
+    {2, 2, infer_elementwise},
+    {2, 2, infer_pow},
+}};
+
+}  // namespace
+
+bool shape_is_allowed(const Shape& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) {
+    if (size < 1 || size > kMaxSize) return false;
+    count *= size;
+    if (count > kMaxElements) return false;
+  }
+  return true;
+}
+
+Result<void> infer_shape(Graph& graph, const Node& node) {
+  const Rule& rule = kRules.at(static_cast<std::size_t>(node.op));
+  if (node.inputs.size() < rule.min_inputs || node.inputs.size() > rule.max_inputs) {
+    return fail(node, "{} inputs; allowed: {} to {}", node.inputs.size(), rule.min_inputs, rule.max_inputs);
+  }
+  for (const ValueId id : node.inputs) {
+    OBSCURA_CHECK(id < graph.values.size(), "node '{}' reads value {} of {}", node.name, id, graph.values.size());
+  }
+  OBSCURA_TRY(Shape shape, rule.infer(graph, node));
+  if (!shape_is_allowed(shape)) {
+    return fail(node, "its result of shape {} is too large; allowed: sizes to {}, {} elements", to_string(shape),
+                kMaxSize, kMaxElements);
+  }
+  OBSCURA_CHECK(node.output < graph.values.size(), "node '{}' writes value {}", node.name, node.output);
+  graph.values[node.output].shape = std::move(shape);
+  return {};
+}
+
+Result<void> infer_shapes(Graph& graph) {
+  for (const Node& node : graph.nodes) OBSCURA_TRY_VOID(infer_shape(graph, node));
+  return {};
+}
+
+}  // namespace obscura::nn

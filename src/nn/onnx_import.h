@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What the import of one ONNX node sees and does; internal to nn. The operators themselves: onnx_operators.cpp.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <array>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "nn/graph.h"
+
+namespace obscura::nn {
+
+/// The graph under construction and the names of the file.
+struct ImportState {
+  Graph graph;
+  std::unordered_map<std::string, ValueId> values;                      ///< computed, and constants in use
+  std::unordered_map<std::string, const onnx::TensorProto*> constants;  ///< converted when first used
+  std::deque<onnx::TensorProto> own_constants;                          ///< of Constant nodes without a tensor
+  std::unordered_set<std::string> value_names;                          ///< of the whole file: new ones avoid them
+  std::unordered_set<std::string> node_names;                           ///< taken so far
+  std::optional<std::int64_t> batch;                                    ///< N where the file fixes it
+};
+
+/// One node while it is imported. Attributes and inputs are read through it, so that every message names the node,
+/// the attribute, the actual and the allowed value.
+class NodeImport {
+ public:
+  NodeImport(ImportState& state, const onnx::NodeProto& node, std::string name)
+      : state_(state), node_(node), name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }
+  const std::string& operator_name() const { return node_.op_type(); }
+  ImportState& state() { return state_; }
+  /// "node 'n' (Conv): ..."
+  template <class... Args>
+  Error fail(Code code, fmt::format_string<Args...> format, Args&&... args) const {
+    return error(code, "node '{}' ({}): {}", name_, node_.op_type(), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  /// The number of inputs, no attribute beyond `attributes`, one new output.
+  Result<void> check_form(int min_inputs, int max_inputs, std::span<const char* const> attributes) const;
+  bool has_input(int i) const { return i < node_.input_size() && !node_.input(i).empty(); }
+  /// Is the input a constant of the file?
+  bool is_constant(int i) const { return has_input(i) && state_.constants.contains(node_.input(i)); }
+  /// The i-th input as a value of the graph; a constant enters the graph on first use.
+  Result<ValueId> input(int i);
+  /// All inputs up to the last one that is present. errors: a gap before it.
+  Result<std::vector<ValueId>> inputs();
+  /// The constant's file form. errors: computed or absent.
+  Result<const onnx::TensorProto*> constant(int i);
+  const std::string& input_name(int i) const { return node_.input(i); }
+  const Value& value(ValueId id) const { return state_.graph.values[id]; }
+
+  const onnx::AttributeProto* attribute(const char* name) const;
+  Result<std::int64_t> integer(const char* name, std::int64_t fallback) const;
+  Result<float> real(const char* name, float fallback) const;
+  Result<std::string> text(const char* name, const char* fallback) const;
+  /// Exactly out.size() integers; `out` stays where the attribute is absent.
+  Result<void> integers(const char* name, std::span<std::int64_t> out) const;
+  /// An attribute that only has meaning at one value here.
+  Result<void> require(const char* name, std::int64_t allowed) const;
+
+  /// A constant made from another one: its name is `source`'s plus `suffix`.
+  ValueId derive_constant(ValueId source, const char* suffix, Tensor tensor);
+  /// Appends a node that writes the ONNX node's output, with its shape inferred.
+  Result<void> emit(Op op, std::vector<ValueId> inputs, Attributes attributes = {});
+  /// Appends a node before the one that emit() writes; the result is its output.
+  Result<ValueId> emit_before(const char* suffix, Op op, std::vector<ValueId> inputs, Attributes attributes = {});
+  /// The ONNX node's output is this constant.
+  void define_constant(const onnx::TensorProto* tensor) { state_.constants[node_.output(0)] = tensor; }
+
+ private:
+  Result<ValueId> append(std::string node_name, std::string value_name, Op op, std::vector<ValueId> inputs,
+                         const Attributes& attributes);
+  ImportState& state_;
+  const onnx::NodeProto& node_;
+  std::string name_;
+};
+
+/// Imports one node by the table of operators.
+/// errors: unsupported (operator, attribute), bad_format (shapes, damaged constants), naming the node.
+Result<void> import_node(NodeImport& node);
+
+/// "Conv, BatchNormalization, ...": the table's operators.
+std::string supported_operators();
+
+/// `wanted`, or with '_' appended until it is not in `taken`; it is taken from now on.
+std::string claim_name(std::unordered_set<std::string>& taken, std::string wanted);
+
+}  // namespace obscura::nn

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Small networks for the tests of nn.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/graph.h"
+
+namespace obscura::nn {
+
+/// The folder with networks of others: $OBSCURA_SHARED, or beside the sources.
+inline std::filesystem::path shared_data() {
+  const char* chosen = std::getenv("OBSCURA_SHARED");
+  return chosen != nullptr ? std::filesystem::path(chosen)
+                           : std::filesystem::path(OBSCURA_SOURCE_DIR "/../shared/data");
+}
+
+/// Builds a graph node by node; the last node writes the output.
+class Builder {
+ public:
+  explicit Builder(Shape input) {
+    graph_.name = "test";
+    graph_.values.push_back({"image", std::move(input), std::nullopt});
+  }
+  ValueId constant(Shape shape, std::vector<float> data) {
+    const auto id = static_cast<ValueId>(graph_.values.size());
+    graph_.values.push_back({"c" + std::to_string(id), shape, Tensor{shape, std::move(data)}});
+    return id;
+  }
+  ValueId node(Op op, std::vector<ValueId> inputs, Attributes attributes = {}) {
+    const auto id = static_cast<ValueId>(graph_.values.size());
+    const std::string name = "n" + std::to_string(graph_.nodes.size());
+    graph_.values.push_back({name + ".out", {}, std::nullopt});
+    graph_.nodes.push_back({op, name, std::move(inputs), id, attributes});
+    graph_.output = id;
+    return id;
+  }
+  Graph& graph() { return graph_; }
+
+ private:
+  Graph graph_;
+};
+
+/// All of a graph but the numbering of its values, as text: equal text = the same network.
+inline std::string describe(const Graph& graph) {
+  std::string text = graph.name + "\n" + graph.values[graph.input].name + to_string(graph.values[graph.input].shape) +
+                     " -> " + graph.values[graph.output].name + "\n";
+  for (const Node& node : graph.nodes) {
+    const Attributes& a = node.attributes;
+    text += fmt::format("{} {} k{}x{} s{}x{} d{}x{} p{},{},{},{} g{} {} {} {} {} {}:", node.name, to_string(node.op),
+                        a.kernel[0], a.kernel[1], a.strides[0], a.strides[1], a.dilations[0], a.dilations[1], a.pads[0],
+                        a.pads[1], a.pads[2], a.pads[3], a.groups, a.count_include_pad, a.transpose_b, a.alpha, a.beta,
+                        a.epsilon);
+    for (const ValueId id : node.inputs) {
+      const Value& value = graph.values[id];
+      text += " " + value.name + "(" + to_string(value.shape) + ")";
+      if (!value.constant) continue;
+      for (const float v : value.constant->data) text += fmt::format(" {}", v);
+    }
+    text += " -> " + graph.values[node.output].name + "(" + to_string(graph.values[node.output].shape) + ")\n";
+  }
+  return text;
+}
+
+}  // namespace obscura::nn
