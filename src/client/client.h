@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The client's side: keys, images in, logits out. Works from an offer; knows nothing of layers and weights.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/parallel.h"
+#include "ckks/context.h"
+#include "ckks/values.h"
+#include "plan/plan.h"
+#include "secret/keys.h"
+#include "wire/frames.h"
+
+namespace obscura::client {
+
+/// (pixel / 255 - mean[c]) / deviation[c]: what the network is fed. `pixels`: images of C*H*W bytes one after the
+/// other.
+std::vector<float> normalise(const plan::InputSpec& input, std::span<const std::uint8_t> pixels);
+
+/// A secret key for one offer.
+class Client {
+ public:
+  /// A fresh key. errors: wrong_params where the offer's parameters are refused
+  static Result<Client> generate(const plan::Offer& offer);
+  /// The key of a file. errors: io, bad_format, wrong_params: a key for another plan
+  static Result<Client> load(const plan::Offer& offer, const std::filesystem::path& secret);
+
+  /// What ties everything that this client makes to its plan and key.
+  const wire::Binding& binding() const { return binding_; }
+  const plan::Offer& offer() const { return offer_; }
+  std::shared_ptr<const ckks::Context> context() const { return context_; }
+  /// Images that one batch of ciphertexts holds: N/2.
+  std::size_t slots() const { return context_->params().slots(); }
+
+  /// The keys that the offer asks for, for the server.
+  ckks::EvalKeys make_eval_keys() const;
+  /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
+  base::Bytes secret_frame() const;
+
+  /// One batch: up to slots() images of C*H*W bytes each; one ciphertext per element, slot j = image j.
+  /// errors   wrong_params: no image, too many, or bytes that are not whole images; cancelled
+  /// threads  all cores
+  Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const std::uint8_t> pixels,
+                                                      const base::Progress& progress = {}) const;
+  /// The ciphertexts of elements [first, first + count) of such a batch.
+  std::vector<ckks::SeededCiphertext> encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
+                                                       std::size_t count) const;
+  /// One batch back: images x classes logits, row-major.
+  /// errors   ContractError where the ciphertexts are not the offer's output
+  std::vector<float> decrypt(std::span<const ckks::Ciphertext> outputs, std::size_t images) const;
+
+ private:
+  Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
+         const wire::KeyId& key);
+  plan::Offer offer_;
+  std::shared_ptr<const ckks::Context> context_;
+  secret::SecretKey secret_;
+  wire::Binding binding_;
+};
+
+/// Makes a key pair of files: the secret key (mode 0600), and the evaluation keys for the server. Both or none.
+/// errors  io: a path exists already (unless overwrite), cannot be written
+Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
+                    bool overwrite = false);
+
+/// Encrypts images (C*H*W bytes each, one after the other) into a file of ceil(images / slots) batches, a few
+/// ciphertexts at a time. Progress counts ciphertexts.
+/// errors  as Client::load and Client::encrypt; io; cancelled. Nothing stays of the file then.
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
+                     std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite = false,
+                     const base::Progress& progress = {});
+
+struct Logits {
+  std::size_t images = 0;
+  std::size_t classes = 0;
+  std::vector<float> values;  ///< images x classes, row-major
+};
+
+/// Decrypts a server's answer. Progress counts batches.
+/// errors  io, bad_format, wrong_params: made for another plan or with another key
+Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
+                       const base::Progress& progress = {});
+
+}  // namespace obscura::client

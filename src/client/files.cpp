@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/// keygen, encrypt and decrypt through files.
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "client/client.h"
+#include "wire/ciphertexts.h"
+#include "wire/eval_keys.h"
+
+namespace obscura::client {
+
+Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
+                    bool overwrite) {
+  if (secret.lexically_normal() == eval.lexically_normal()) {
+    return error(Code::io, "{}: the secret key and the evaluation keys need two different files", secret.string());
+  }
+  OBSCURA_TRY(base::OutputFile secret_out, base::OutputFile::create(secret, {.overwrite = overwrite, .secret = true}));
+  OBSCURA_TRY(base::OutputFile eval_out, base::OutputFile::create(eval, {.overwrite = overwrite, .secret = false}));
+  OBSCURA_TRY(const Client client, Client::generate(offer));
+  base::Bytes frame = client.secret_frame();
+  const auto secret_written = secret_out.write(frame);
+  base::zeroize(frame.data(), frame.size());
+  OBSCURA_TRY_VOID(secret_written);
+  const ckks::EvalKeys keys = client.make_eval_keys();
+  OBSCURA_TRY_VOID(eval_out.write(wire::write_eval_keys(*client.context(), keys, client.binding())));
+  OBSCURA_TRY_VOID(eval_out.commit());
+  if (const auto committed = secret_out.commit(); !committed) {
+    std::error_code ignored;
+    std::filesystem::remove(eval, ignored);
+    return committed.error();
+  }
+  return {};
+}
+
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
+                     std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite,
+                     const base::Progress& progress) {
+  const std::size_t elements = offer.input.elements();
+  if (pixels.empty() || pixels.size() % elements != 0) {
+    return error(Code::wrong_params, "{} bytes of pixels are not one or more images of {} bytes", pixels.size(),
+                 elements);
+  }
+  OBSCURA_TRY(const Client client, Client::load(offer, secret));
+  wire::CiphertextHeader header;
+  header.binding = client.binding();
+  header.images = pixels.size() / elements;
+  header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  header.elements = static_cast<std::uint32_t>(elements);
+  header.limbs = offer.input.limbs;
+  header.seeded = true;
+  header.scale = offer.input.scale;
+  if (header.images > wire::kMaxImages) {
+    return error(Code::wrong_params, "{} images; one file holds at most {}", header.images, wire::kMaxImages);
+  }
+  OBSCURA_TRY(auto writer,
+              wire::CiphertextWriter::create(out, wire::Kind::inputs, client.context(), header, overwrite));
+  const std::size_t at_once = 4 * base::thread_count();
+  std::size_t done = 0;
+  for (std::size_t batch = 0; batch < header.batches(); ++batch) {
+    const std::size_t first = batch * client.slots();
+    const std::size_t images = std::min<std::size_t>(client.slots(), header.images - first);
+    const auto these = pixels.subspan(first * elements, images * elements);
+    for (std::size_t e = 0; e < elements; e += at_once) {
+      const auto some = client.encrypt_elements(these, e, std::min(at_once, elements - e));
+      OBSCURA_TRY_VOID(writer.write(some));
+      done += some.size();
+      if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
+    }
+  }
+  return writer.commit();
+}
+
+Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
+                       const base::Progress& progress) {
+  OBSCURA_TRY(const Client client, Client::load(offer, secret));
+  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::outputs));
+  wire::CiphertextHeader expected = reader.header();
+  expected.binding = client.binding();
+  expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  expected.elements = offer.output.classes;
+  expected.limbs = offer.output.limbs;
+  expected.seeded = false;
+  expected.scale = offer.output.scale;
+  OBSCURA_TRY_VOID(reader.expect(client.context(), expected));
+  Logits logits{static_cast<std::size_t>(reader.header().images), offer.output.classes, {}};
+  const std::size_t batches = reader.header().batches();
+  for (std::size_t batch = 0; batch < batches; ++batch) {
+    OBSCURA_TRY(const auto outputs, reader.read(logits.classes));
+    const std::size_t images = std::min(client.slots(), logits.images - batch * client.slots());
+    const std::vector<float> some = client.decrypt(outputs, images);
+    logits.values.insert(logits.values.end(), some.begin(), some.end());
+    if (progress && !progress(batch + 1, batches)) return error(Code::cancelled, "decryption was stopped");
+  }
+  return logits;
+}
+
+}  // namespace obscura::client

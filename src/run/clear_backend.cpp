@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/clear_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include "ckks/noise.h"
+#include "run/execute.h"
+
+namespace obscura::run {
+
+namespace {
+
+// Slots that a thread takes at a time: a row of the widest layers (some thousand inputs) then stays in the L2 cache.
+constexpr std::size_t kSlotsAtOnce = 128;
+
+enum Purpose : std::uint64_t { kEncrypt = 1, kMultiply, kRelinearize, kRescale, kCombine, kLinear };
+
+/// SplitMix64's finaliser over two words: names of values, not cryptography.
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t z = a * 0x9E3779B97F4A7C15ULL + b + 0x632BE59BD9B4E019ULL;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+/// Rows of one block over slots [first, first + count).
+void apply_block(const ckks::IntegerMatrix& matrix, const ckks::IntegerBlock& block, double weight_scale,
+                 std::span<const double> bias, std::span<const ClearValue> x, std::size_t first, std::size_t count,
+                 std::span<ClearValue> y) {
+  for (std::size_t r = 0; r < block.outputs.size(); ++r) {
+    double sum[kSlotsAtOnce] = {};
+    for (std::size_t c = 0; c < block.inputs.size(); ++c) {
+      const double w = matrix.data[r * matrix.cols + c];
+      if (w == 0) continue;
+      const double* in = x[block.inputs[c]].slots.data() + first;
+      for (std::size_t j = 0; j < count; ++j) sum[j] += w * in[j];
+    }
+    const std::size_t o = block.outputs[r];
+    double* out = y[o].slots.data() + first;
+    for (std::size_t j = 0; j < count; ++j) out[j] = sum[j] / weight_scale + bias[o];
+  }
+}
+
+}  // namespace
+
+ClearBackend::ClearBackend(ckks::Params params, std::optional<std::uint64_t> noise_seed)
+    : params_(std::move(params)), noise_seed_(noise_seed) {}
+
+void ClearBackend::add_noise(Value& x, double deviation) const {
+  if (!noise_seed_) return;
+  std::mt19937_64 engine(mix(*noise_seed_, x.stream));
+  std::normal_distribution<double> normal(0.0, deviation);
+  for (double& v : x.slots) v += normal(engine);
+}
+
+double ClearBackend::scale_after(double scale, std::uint32_t limbs, std::uint32_t dropped) const {
+  const auto& chain = params_.literal().chain;
+  OBSCURA_CHECK(dropped < limbs && limbs <= chain.size(), "cannot drop {} of {} limbs", dropped, limbs);
+  for (std::uint32_t k = 1; k <= dropped; ++k) scale /= static_cast<double>(chain[limbs - k]);
+  return scale;
+}
+
+ClearBackend::Value ClearBackend::encrypt(std::vector<double> slots, double scale, std::uint32_t limbs,
+                                          std::uint64_t index) const {
+  Value x{std::move(slots), {limbs, 2, scale}, mix(kEncrypt, index)};
+  add_noise(x, ckks::noise_of_encryption(params_) / scale);
+  return x;
+}
+
+ClearBackend::Value ClearBackend::multiply(const Value& a, const Value& b) const {
+  OBSCURA_CHECK(a.shape.limbs == b.shape.limbs && a.shape.parts == 2 && b.shape.parts == 2,
+                "multiply: {} and {} limbs, {} and {} parts", a.shape.limbs, b.shape.limbs, a.shape.parts,
+                b.shape.parts);
+  Value y{a.slots, {a.shape.limbs, 3, a.shape.scale * b.shape.scale}, mix(mix(kMultiply, a.stream), b.stream)};
+  for (std::size_t j = 0; j < y.slots.size(); ++j) y.slots[j] *= b.slots[j];
+  return y;
+}
+
+ClearBackend::Value ClearBackend::relinearize(const Value& x, std::uint32_t rescale) const {
+  OBSCURA_CHECK(x.shape.parts == 3, "relinearize: {} parts", x.shape.parts);
+  const double scale = scale_after(x.shape.scale, x.shape.limbs, rescale);
+  Value y{x.slots, {x.shape.limbs - rescale, 2, scale}, mix(kRelinearize, x.stream)};
+  const double switched = ckks::noise_of_switch(params_, x.shape.limbs) / x.shape.scale;
+  add_noise(y, std::hypot(switched, ckks::noise_of_rounding(params_, 2) / scale));
+  return y;
+}
+
+ClearBackend::Value ClearBackend::rescale(const Value& x, std::uint32_t limbs) const {
+  const double scale = scale_after(x.shape.scale, x.shape.limbs, limbs);
+  Value y{x.slots, {x.shape.limbs - limbs, x.shape.parts, scale}, mix(kRescale, x.stream)};
+  add_noise(y, ckks::noise_of_rounding(params_, x.shape.parts) / scale);
+  return y;
+}
+
+ClearBackend::Value ClearBackend::combine(std::span<const Term<Value>> terms, double constant) const {
+  OBSCURA_CHECK(!terms.empty() && terms[0].coefficient == 1, "combine: term 0 must be there, with coefficient 1");
+  Value y = *terms[0].x;
+  y.stream = mix(kCombine, y.stream);
+  for (double& v : y.slots) v += constant;
+  for (const auto& term : terms.subspan(1)) {
+    // The integer that the ciphertext is multiplied with, and what it is worth in slot units.
+    const double ratio = y.shape.scale / term.x->shape.scale;
+    const double factor = std::nearbyint(term.coefficient * ratio) / ratio;
+    for (std::size_t j = 0; j < y.slots.size(); ++j) y.slots[j] += factor * term.x->slots[j];
+    y.shape.limbs = std::min(y.shape.limbs, term.x->shape.limbs);
+    y.shape.parts = std::max(y.shape.parts, term.x->shape.parts);
+    y.stream = mix(y.stream, term.x->stream);
+  }
+  return y;
+}
+
+std::vector<ClearBackend::Value> ClearBackend::linear(const ckks::PreparedMap& prepared, double weight_scale,
+                                                      std::span<const double> bias, std::span<const Value> x) const {
+  const ckks::IntegerMap& map = prepared.map();
+  OBSCURA_CHECK(x.size() == map.inputs && bias.size() == map.outputs && map.inputs > 0,
+                "linear: {} inputs and {} biases for a map of {} to {}", x.size(), bias.size(), map.inputs,
+                map.outputs);
+  const std::size_t slots = x[0].slots.size();
+  std::uint64_t stream = kLinear;
+  for (const Value& in : x) stream = mix(stream, in.stream);
+  std::vector<Value> y(map.outputs);
+  for (std::size_t o = 0; o < y.size(); ++o) {
+    y[o] = {std::vector<double>(slots), x[0].shape, mix(stream, o)};
+    y[o].shape.scale *= weight_scale;
+  }
+  const std::size_t chunks = (slots + kSlotsAtOnce - 1) / kSlotsAtOnce;
+  base::parallel_for(chunks * map.blocks.size(), [&](std::size_t task) {
+    const ckks::IntegerBlock& block = map.blocks[task % map.blocks.size()];
+    const std::size_t first = task / map.blocks.size() * kSlotsAtOnce;
+    apply_block(map.matrices[block.matrix], block, weight_scale, bias, x, first, std::min(kSlotsAtOnce, slots - first),
+                y);
+  });
+  return y;
+}
+
+Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
+                                     std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
+  const plan::Plan& plan = model.plan();
+  const std::size_t elements = plan.input.elements();
+  OBSCURA_CHECK(images.size() == count * elements, "{} floats for {} images of {}", images.size(), count, elements);
+  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.params));
+  const std::size_t classes = plan.output.classes;
+  const std::size_t batches = (count + params.slots() - 1) / params.slots();
+  std::vector<float> logits(count * classes);
+  for (std::size_t batch = 0; batch < batches; ++batch) {
+    const std::size_t first = batch * params.slots();
+    const std::size_t size = std::min(params.slots(), count - first);
+    std::optional<std::uint64_t> seed;
+    if (noise_seed) seed = mix(*noise_seed, batch);
+    const ClearBackend backend(params, seed);
+    std::vector<ClearValue> inputs(elements);
+    base::parallel_for(elements, [&](std::size_t e) {
+      std::vector<double> slots(size);
+      for (std::size_t j = 0; j < size; ++j) slots[j] = static_cast<double>(images[(first + j) * elements + e]);
+      inputs[e] = backend.encrypt(std::move(slots), plan.input.scale, plan.input.limbs, e);
+    });
+    const base::Progress overall = [&](std::size_t done, std::size_t total) {
+      return !progress || progress(batch * total + done, batches * total);
+    };
+    OBSCURA_TRY(const std::vector<ClearValue> outputs, execute(model, backend, std::move(inputs), overall));
+    for (std::size_t c = 0; c < classes; ++c) {
+      for (std::size_t j = 0; j < size; ++j) {
+        logits[(first + j) * classes + c] = static_cast<float>(outputs[c].slots[j]);
+      }
+    }
+  }
+  return logits;
+}
+
+}  // namespace obscura::run

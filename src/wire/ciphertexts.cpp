@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/ciphertexts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "base/parallel.h"
+#include "ckks/evaluator.h"
+#include "wire/binding.h"
+#include "wire/residues.h"
+
+namespace obscura::wire {
+
+namespace {
+
+constexpr std::uint64_t kHeaderPayload = kBindingBytes + 8 + 4 * 4 + 1 + 8;
+constexpr std::uint32_t kMaxElements = std::uint32_t{1} << 20;
+// Two scales that come from the same plan are the same double; 1e-12 forgives a compiler's other order of products.
+constexpr double kScaleTolerance = 1e-12;
+
+std::uint64_t record_payload(const ckks::Context& context, const CiphertextHeader& header) {
+  const std::uint64_t polynomials = header.seeded ? 1 : header.parts;
+  return 8 + (header.seeded ? sizeof(base::Seed) : 0) + polynomials * packed_bytes(context.basis(), header.limbs);
+}
+
+std::uint64_t frame_bytes(std::uint64_t payload) { return kHeaderBytes + payload + kDigestBytes; }
+
+Result<void> check_bounds(const CiphertextHeader& h, const std::string& name) {
+  const bool degree = h.log2_degree >= 4 && h.log2_degree <= 17;
+  const bool shape = h.limbs >= 1 && h.limbs <= ckks::kMaxPrimes && (h.parts == 2 || h.parts == 3);
+  if (!degree || !shape || h.elements == 0 || h.elements > kMaxElements || !std::isfinite(h.scale) || h.scale <= 0) {
+    return error(Code::bad_format, "{}: a header of degree 2^{}, {} elements, {} limbs, {} parts, scale {}", name,
+                 h.log2_degree, h.elements, h.limbs, h.parts, h.scale);
+  }
+  if (h.images == 0 || h.images > kMaxImages) {
+    return error(Code::bad_format, "{}: {} images; 1 to {} are allowed", name, h.images, kMaxImages);
+  }
+  return {};
+}
+
+Result<void> check_same(const CiphertextHeader& actual, const CiphertextHeader& expected, const std::string& name) {
+  if (actual.binding.plan != expected.binding.plan) {
+    return error(Code::wrong_params, "{}: made for plan {}, but this is plan {}", name, short_name(actual.binding.plan),
+                 short_name(expected.binding.plan));
+  }
+  if (actual.binding.key != expected.binding.key) {
+    return error(Code::wrong_params, "{}: encrypted under key {}, but this is key {}", name,
+                 short_name(actual.binding.key), short_name(expected.binding.key));
+  }
+  if (actual.log2_degree != expected.log2_degree || actual.elements != expected.elements ||
+      actual.limbs != expected.limbs || actual.parts != expected.parts || actual.seeded != expected.seeded) {
+    return error(
+        Code::wrong_params, "{}: {}{} elements of degree 2^{}, {} limbs, {} parts; the plan has {}{}, 2^{}, {}, {}",
+        name, actual.seeded ? "seeded, " : "", actual.elements, actual.log2_degree, actual.limbs, actual.parts,
+        expected.seeded ? "seeded, " : "", expected.elements, expected.log2_degree, expected.limbs, expected.parts);
+  }
+  if (std::abs(actual.scale - expected.scale) > kScaleTolerance * expected.scale) {
+    return error(Code::wrong_params, "{}: scale {}, the plan has {}", name, actual.scale, expected.scale);
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Bytes write_header(Kind kind, const CiphertextHeader& header) {
+  base::Writer w;
+  write_binding(w, header.binding);
+  w.u64(header.images);
+  w.u32(header.log2_degree);
+  w.u32(header.elements);
+  w.u32(header.limbs);
+  w.u32(header.parts);
+  w.u8(header.seeded ? 1 : 0);
+  w.f64(header.scale);
+  return make_frame(kind, w.bytes());
+}
+
+Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std::string& name) {
+  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, kind, name));
+  if (payload.size() != kHeaderPayload) {
+    return error(Code::bad_format, "{}: a header of {} bytes, expected {}", name, payload.size(), kHeaderPayload);
+  }
+  base::Reader r(payload);
+  CiphertextHeader header;
+  header.binding = read_binding(r);
+  header.images = r.u64();
+  header.log2_degree = r.u32();
+  header.elements = r.u32();
+  header.limbs = r.u32();
+  header.parts = r.u32();
+  header.seeded = r.u8() != 0;
+  header.scale = r.f64();
+  OBSCURA_TRY_VOID(check_bounds(header, name));
+  return header;
+}
+
+base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x) {
+  base::Writer w;
+  w.u64(index);
+  w.raw(std::as_bytes(std::span(x.seed)));
+  pack(context.basis(), x.body, w);
+  return make_frame(Kind::record, w.bytes());
+}
+
+base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x) {
+  base::Writer w;
+  w.u64(index);
+  for (const ring::NttPoly& part : x.parts) pack(context.basis(), part, w);
+  return make_frame(Kind::record, w.bytes());
+}
+
+Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header, std::uint64_t index,
+                                     base::ByteView frame, const std::string& name) {
+  const std::string place = fmt::format("{}: ciphertext {}", name, index);
+  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::record, place));
+  const std::uint64_t expected = record_payload(context, header);
+  if (payload.size() != expected) {
+    return error(Code::bad_format, "{}: {} bytes, expected {}", place, payload.size(), expected);
+  }
+  base::Reader r(payload);
+  if (const std::uint64_t actual = r.u64(); actual != index) {
+    return error(Code::bad_format, "{}: number {} stands in its place", place, actual);
+  }
+  ckks::SeededCiphertext seeded;
+  ckks::Ciphertext x;
+  if (header.seeded) std::memcpy(seeded.seed.data(), r.raw(seeded.seed.size()).data(), seeded.seed.size());
+  for (std::uint32_t part = 0; part < (header.seeded ? 1 : header.parts); ++part) {
+    auto poly = unpack(context.basis(), header.limbs, r);
+    if (!poly) return error(Code::bad_format, "{}: {}", place, poly.error().message);
+    x.parts.push_back(std::move(poly).value());
+  }
+  x.scale = header.scale;
+  if (!header.seeded) return x;
+  seeded.body = std::move(x.parts[0]);
+  seeded.scale = header.scale;
+  return ckks::expand(context, seeded);
+}
+
+Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& path, Kind kind,
+                                                  std::shared_ptr<const ckks::Context> context,
+                                                  const CiphertextHeader& header, bool overwrite) {
+  OBSCURA_CHECK(header.images > 0 && header.slots() == context->params().slots(), "a header of {} images of 2^{}",
+                header.images, header.log2_degree);
+  OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(path, {.overwrite = overwrite, .secret = false}));
+  OBSCURA_TRY_VOID(file.write(write_header(kind, header)));
+  return CiphertextWriter(std::move(file), std::move(context), header);
+}
+
+template <class T>
+Result<void> CiphertextWriter::write_all(std::span<const T> ciphertexts) {
+  OBSCURA_CHECK(written_ + ciphertexts.size() <= header_.records(), "more than {} records", header_.records());
+  const std::size_t at_once = 4 * base::thread_count();
+  for (std::size_t first = 0; first < ciphertexts.size(); first += at_once) {
+    const std::size_t count = std::min(at_once, ciphertexts.size() - first);
+    std::vector<base::Bytes> frames(count);
+    base::parallel_for(
+        count, [&](std::size_t i) { frames[i] = write_record(*context_, written_ + i, ciphertexts[first + i]); });
+    for (const base::Bytes& frame : frames) {
+      OBSCURA_CHECK(frame.size() == frame_bytes(record_payload(*context_, header_)), "record {} of {} bytes", written_,
+                    frame.size());
+      OBSCURA_TRY_VOID(file_.write(frame));
+      ++written_;
+    }
+  }
+  return {};
+}
+
+Result<void> CiphertextWriter::write(std::span<const ckks::SeededCiphertext> ciphertexts) {
+  return write_all(ciphertexts);
+}
+
+Result<void> CiphertextWriter::write(std::span<const ckks::Ciphertext> ciphertexts) { return write_all(ciphertexts); }
+
+Result<void> CiphertextWriter::commit() {
+  OBSCURA_CHECK(written_ == header_.records(), "{} of {} records", written_, header_.records());
+  return file_.commit();
+}
+
+Result<CiphertextReader> CiphertextReader::open(const std::filesystem::path& path, Kind kind) {
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  OBSCURA_TRY(const base::Bytes frame, read_frame(file, kind, kHeaderPayload));
+  OBSCURA_TRY(const CiphertextHeader header, read_header(kind, frame, path.string()));
+  return CiphertextReader(std::move(file), kind, header);
+}
+
+Result<void> CiphertextReader::expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected) {
+  const std::string name = file_.path().string();
+  OBSCURA_TRY_VOID(check_same(header_, expected, name));
+  const std::uint64_t records = header_.records() * frame_bytes(record_payload(*context, header_));
+  if (file_.remaining() < records) {
+    return error(Code::bad_format, "{}: truncated: {} bytes are missing at its end", name, records - file_.remaining());
+  }
+  if (file_.remaining() > records) {
+    return error(Code::bad_format, "{}: {} bytes after its end", name, file_.remaining() - records);
+  }
+  context_ = std::move(context);
+  return {};
+}
+
+Result<std::vector<ckks::Ciphertext>> CiphertextReader::read(std::size_t count) {
+  OBSCURA_CHECK(context_ != nullptr && read_ + count <= header_.records(), "read: {} of {} records", read_ + count,
+                header_.records());
+  const std::string name = file_.path().string();
+  std::vector<ckks::Ciphertext> out(count);
+  const std::size_t at_once = 4 * base::thread_count();
+  for (std::size_t first = 0; first < count; first += at_once) {
+    const std::size_t size = std::min(at_once, count - first);
+    std::vector<base::Bytes> frames;
+    for (std::size_t i = 0; i < size; ++i) {
+      OBSCURA_TRY(base::Bytes frame, read_frame(file_, Kind::record, record_payload(*context_, header_)));
+      frames.push_back(std::move(frame));
+    }
+    std::vector<Result<void>> results(size);
+    base::parallel_for(size, [&](std::size_t i) {
+      auto x = read_record(*context_, header_, read_ + i, frames[i], name);
+      if (x) {
+        out[first + i] = std::move(x).value();
+      } else {
+        results[i] = x.error();
+      }
+    });
+    for (const auto& result : results) OBSCURA_TRY_VOID(result);
+    read_ += size;
+  }
+  return out;
+}
+
+}  // namespace obscura::wire

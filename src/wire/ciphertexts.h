@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Files of ciphertexts, written and read a few at a time: a header frame, then one record frame for each ciphertext,
+/// batch after batch, in the order of the elements.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ckks/context.h"
+#include "ckks/values.h"
+#include "wire/frames.h"
+
+namespace obscura::wire {
+
+/// Largest number of images in one file.
+inline constexpr std::uint64_t kMaxImages = std::uint64_t{1} << 28;
+
+/// What stands in front of the records.
+struct CiphertextHeader {
+  Binding binding;
+  std::uint64_t images = 0;
+  std::uint32_t log2_degree = 0;
+  std::uint32_t elements = 0;  ///< ciphertexts of one batch
+  std::uint32_t limbs = 0;
+  std::uint32_t parts = 2;
+  bool seeded = false;  ///< fresh ciphertexts: one part and the seed of the other
+  double scale = 0;
+  bool operator==(const CiphertextHeader&) const = default;
+
+  std::uint64_t slots() const { return (std::uint64_t{1} << log2_degree) / 2; }
+  std::uint64_t batches() const { return (images + slots() - 1) / slots(); }
+  std::uint64_t records() const { return batches() * elements; }
+};
+
+/// Writes a file; nothing stays of it without commit().
+class CiphertextWriter {
+ public:
+  /// errors  io: the path exists already, or cannot be written
+  static Result<CiphertextWriter> create(const std::filesystem::path& path, Kind kind,
+                                         std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header,
+                                         bool overwrite);
+  /// The next records, which are as the header says. threads: packs them on all cores
+  Result<void> write(std::span<const ckks::SeededCiphertext> ciphertexts);
+  Result<void> write(std::span<const ckks::Ciphertext> ciphertexts);
+  /// errors  io; ContractError where records are missing
+  Result<void> commit();
+
+ private:
+  CiphertextWriter(base::OutputFile file, std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header)
+      : file_(std::move(file)), context_(std::move(context)), header_(header) {}
+  template <class T>
+  Result<void> write_all(std::span<const T> ciphertexts);
+  base::OutputFile file_;
+  std::shared_ptr<const ckks::Context> context_;
+  CiphertextHeader header_;
+  std::uint64_t written_ = 0;
+};
+
+/// Reads a file whose records are checked one by one, after its header and size were.
+class CiphertextReader {
+ public:
+  /// Reads the header. errors: bad_format, io
+  static Result<CiphertextReader> open(const std::filesystem::path& path, Kind kind);
+  const CiphertextHeader& header() const { return header_; }
+  /// Holds the header to what the caller expects (all fields but `images` and, unless expected to be 2, `parts`), and
+  /// the file's size to its header, before any record is read. errors  wrong_params: another plan, another key, other
+  /// elements, limbs or scale; bad_format: truncated, oversized
+  Result<void> expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected);
+  /// The next `count` ciphertexts, seeded ones expanded. Needs expect(). threads: unpacks on all cores
+  /// errors  bad_format: a damaged record, a record out of order, a residue that is not below its prime
+  Result<std::vector<ckks::Ciphertext>> read(std::size_t count);
+
+ private:
+  CiphertextReader(base::InputFile file, Kind kind, const CiphertextHeader& header)
+      : file_(std::move(file)), kind_(kind), header_(header) {}
+  base::InputFile file_;
+  Kind kind_;
+  CiphertextHeader header_;
+  std::shared_ptr<const ckks::Context> context_;
+  std::uint64_t read_ = 0;
+};
+
+/// The record frame of one ciphertext, and back. `index` counts records of a file from 0.
+base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x);
+base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x);
+Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header, std::uint64_t index,
+                                     base::ByteView frame, const std::string& name);
+
+/// The header frame, and back. errors: bad_format: a count outside of its bounds
+base::Bytes write_header(Kind kind, const CiphertextHeader& header);
+Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std::string& name);
+
+}  // namespace obscura::wire

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/eval_keys.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/parallel.h"
+#include "ring/sample.h"
+#include "wire/binding.h"
+#include "wire/residues.h"
+
+namespace obscura::wire {
+
+namespace {
+
+// binding, degree, primes, number of keys, digits
+constexpr std::size_t kPrefixBytes = kBindingBytes + 16;
+
+std::size_t key_digits(const ckks::Context& context) { return context.digits(context.chain_limbs()); }
+
+/// The uniform half of a key, which its seed stands for.
+std::vector<ring::NttPoly> expand_uniform(const ckks::Context& context, const base::Seed& seed, std::size_t digits) {
+  const std::size_t limbs = context.basis().size();
+  std::vector<ring::NttPoly> uniform(digits);
+  base::parallel_for(digits, [&](std::size_t d) {
+    uniform[d] = ring::NttPoly(context.degree(), limbs);
+    for (std::size_t i = 0; i < limbs; ++i) {
+      ring::sample_uniform(seed, ckks::switch_key_domain(d, i), context.basis().prime(i), uniform[d].residues(i));
+    }
+  });
+  return uniform;
+}
+
+EvalKeysInfo read_prefix(base::Reader& r) {
+  EvalKeysInfo info;
+  info.binding = read_binding(r);
+  info.log2_degree = r.u32();
+  info.primes = r.u32();
+  info.relinearization = r.u32();
+  info.digits = r.u32();
+  return info;
+}
+
+Result<void> check_prefix(const ckks::Context& context, const plan::KeyRequest& request, const Digest& plan,
+                          const EvalKeysInfo& info, const std::string& name) {
+  if (info.binding.plan != plan) {
+    return error(Code::wrong_params, "{}: keys for plan {}, but this is plan {}", name, short_name(info.binding.plan),
+                 short_name(plan));
+  }
+  const auto& literal = context.params().literal();
+  if (info.log2_degree != static_cast<std::uint32_t>(literal.log2_degree) || info.primes != context.basis().size() ||
+      info.digits != key_digits(context)) {
+    return error(Code::bad_format, "{}: keys of degree 2^{}, {} primes, {} digits; the plan has 2^{}, {}, {}", name,
+                 info.log2_degree, info.primes, info.digits, literal.log2_degree, context.basis().size(),
+                 key_digits(context));
+  }
+  if (info.relinearization > 1) {
+    return error(Code::bad_format, "{}: {} relinearisation keys, at most 1 is allowed", name, info.relinearization);
+  }
+  if (request.relinearization && info.relinearization == 0) {
+    return error(Code::missing_key, "{}: the relinearisation key that the plan needs is not in it", name);
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Bytes write_eval_keys(const ckks::Context& context, const ckks::EvalKeys& keys, const Binding& binding) {
+  base::Writer w;
+  write_binding(w, binding);
+  w.u32(static_cast<std::uint32_t>(context.params().literal().log2_degree));
+  w.u32(static_cast<std::uint32_t>(context.basis().size()));
+  w.u32(static_cast<std::uint32_t>(keys.relinearization.size()));
+  w.u32(static_cast<std::uint32_t>(key_digits(context)));
+  for (const ckks::SwitchKey& key : keys.relinearization) {
+    OBSCURA_CHECK(key.body.size() == key_digits(context), "a key of {} digits", key.body.size());
+    w.raw(std::as_bytes(std::span(key.seed)));
+    for (const ring::NttPoly& body : key.body) pack(context.basis(), body, w);
+  }
+  return make_frame(Kind::evaluation_keys, w.bytes());
+}
+
+Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::KeyRequest& request, const Digest& plan,
+                                     base::ByteView frame, const std::string& name) {
+  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::evaluation_keys, name));
+  base::Reader r(payload);
+  const EvalKeysInfo info = read_prefix(r);
+  if (!r.ok()) return error(Code::bad_format, "{}: {} bytes are too few for keys", name, payload.size());
+  OBSCURA_TRY_VOID(check_prefix(context, request, plan, info, name));
+  const std::size_t body_bytes = packed_bytes(context.basis(), context.basis().size());
+  const std::size_t expected = info.relinearization * (sizeof(base::Seed) + info.digits * body_bytes);
+  if (r.remaining() != expected) {
+    return error(Code::bad_format, "{}: {} bytes of keys, expected {}", name, r.remaining(), expected);
+  }
+  NamedEvalKeys named;
+  named.binding = info.binding;
+  for (std::uint32_t k = 0; k < info.relinearization; ++k) {
+    ckks::SwitchKey key;
+    std::memcpy(key.seed.data(), r.raw(key.seed.size()).data(), key.seed.size());
+    for (std::uint32_t d = 0; d < info.digits; ++d) {
+      auto body = unpack(context.basis(), context.basis().size(), r);
+      if (!body) return error(Code::bad_format, "{}: digit {}: {}", name, d, body.error().message);
+      key.body.push_back(std::move(body).value());
+    }
+    key.uniform = expand_uniform(context, key.seed, info.digits);
+    named.keys.relinearization.push_back(std::move(key));
+  }
+  return named;
+}
+
+Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const plan::KeyRequest& request,
+                                          const Digest& plan, const std::filesystem::path& path) {
+  const std::size_t body_bytes = packed_bytes(context.basis(), context.basis().size());
+  const std::uint64_t limit = kPrefixBytes + sizeof(base::Seed) + key_digits(context) * body_bytes;
+  OBSCURA_TRY(const base::Bytes frame, read_frame_file(path, Kind::evaluation_keys, limit));
+  return read_eval_keys(context, request, plan, frame, path.string());
+}
+
+Result<EvalKeysInfo> inspect_eval_keys(const std::filesystem::path& path) {
+  OBSCURA_TRY(const base::Bytes frame, read_frame_file(path, Kind::evaluation_keys, kMaxPayload));
+  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::evaluation_keys, path.string()));
+  base::Reader r(payload);
+  const EvalKeysInfo info = read_prefix(r);
+  if (!r.ok()) {
+    return error(Code::bad_format, "{}: {} bytes are too few for keys", path.string(), payload.size());
+  }
+  return info;
+}
+
+}  // namespace obscura::wire

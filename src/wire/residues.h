@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Polynomials as bytes: each residue in the whole bytes that its prime needs (6 for 48 bits), limb after limb.
+#pragma once
+
+#include "base/bytes.h"
+#include "ring/basis.h"
+#include "ring/poly.h"
+
+namespace obscura::wire {
+
+/// Bytes of a polynomial over the first `limbs` primes of the basis.
+std::size_t packed_bytes(const ring::Basis& basis, std::size_t limbs);
+
+/// Limb j belongs to prime j. cost: one pass
+void pack(const ring::Basis& basis, const ring::NttPoly& poly, base::Writer& writer);
+
+/// Takes packed_bytes() from the reader, which must hold them.
+/// errors  bad_format: a residue that is not below its prime, naming the limb
+Result<ring::NttPoly> unpack(const ring::Basis& basis, std::size_t limbs, base::Reader& reader);
+
+}  // namespace obscura::wire
