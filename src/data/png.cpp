@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/png.h"
+
+#include <png.h>
+
+#include <cstring>
+
+#include "base/files.h"
+#include "data/idx.h"
+
+namespace obscura::data {
+namespace {
+
+constexpr std::size_t kSignatureAndHeader = 33;
+
+std::uint32_t big_endian(base::ByteView bytes) {
+  std::uint32_t value = 0;
+  for (const std::byte b : bytes.first(4)) value = value << 8 | std::to_integer<std::uint32_t>(b);
+  return value;
+}
+
+/// Height and width as the header chunk says, so that nothing is allocated for a picture of the wrong size.
+Result<void> check_size(base::ByteView bytes, const std::string& name, std::size_t height, std::size_t width) {
+  if (bytes.size() < kSignatureAndHeader || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
+    return error(Code::bad_format, "{}: not a PNG file", name);
+  }
+  const std::uint32_t actual_width = big_endian(bytes.subspan(16));
+  const std::uint32_t actual_height = big_endian(bytes.subspan(20));
+  if (actual_height == height && actual_width == width) return {};
+  return error(Code::unsupported, "{}: an image of {}x{} pixels (height x width); {}x{} is wanted", name, actual_height,
+               actual_width, height, width);
+}
+
+/// Lays interleaved RGBA over black and sorts it into `channels` planes.
+std::vector<std::uint8_t> to_planes(std::span<const std::uint8_t> rgba, std::size_t channels) {
+  const std::size_t area = rgba.size() / 4;
+  std::vector<std::uint8_t> out(channels * area);
+  for (std::size_t i = 0; i < area; ++i) {
+    std::uint32_t colour[3];
+    for (std::size_t c = 0; c < 3; ++c) colour[c] = (rgba[4 * i + c] * std::uint32_t{rgba[4 * i + 3]} + 127) / 255;
+    if (channels == 1) {
+      out[i] = static_cast<std::uint8_t>((299 * colour[0] + 587 * colour[1] + 114 * colour[2] + 500) / 1000);
+    } else {
+      for (std::size_t c = 0; c < 3; ++c) out[c * area + i] = static_cast<std::uint8_t>(colour[c]);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, std::size_t channels, std::size_t height,
+                           std::size_t width) {
+  OBSCURA_CHECK(channels == 1 || channels == 3, "decode_png: {} channels; 1 or 3", channels);
+  OBSCURA_CHECK(height >= 1 && height <= kMaxSide && width >= 1 && width <= kMaxSide, "decode_png: {}x{} pixels",
+                height, width);
+  OBSCURA_TRY_VOID(check_size(bytes, name, height, width));
+  png_image image;
+  std::memset(&image, 0, sizeof image);
+  image.version = PNG_IMAGE_VERSION;
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {
+    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, image.message);
+  }
+  if (image.height != height || image.width != width) {
+    png_image_free(&image);
+    return error(Code::bad_format, "{}: a damaged PNG file: two sizes", name);
+  }
+  image.format = PNG_FORMAT_RGBA;
+  // Warnings up to here are about colour profiles and remarks. One from here on means pixels that libpng made up for
+  // a short or corrupt stream, so it counts as an error.
+  image.warning_or_error = 0;
+  std::vector<std::uint8_t> rgba(4 * height * width);
+  if (png_image_finish_read(&image, nullptr, rgba.data(), 0, nullptr) == 0 || image.warning_or_error != 0) {
+    const std::string message = image.message;
+    png_image_free(&image);
+    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, message);
+  }
+  Dataset out;
+  out.name = name;
+  out.channels = channels;
+  out.height = height;
+  out.width = width;
+  out.pixels = to_planes(rgba, channels);
+  return out;
+}
+
+Result<Dataset> read_png(const std::filesystem::path& path, std::size_t channels, std::size_t height,
+                         std::size_t width) {
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPngBytes));
+  return decode_png(bytes, path.string(), channels, height, width);
+}
+
+base::Bytes encode_png(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t height,
+                       std::size_t width) {
+  OBSCURA_CHECK(channels == 1 || channels == 3, "encode_png: {} channels; 1 or 3", channels);
+  const std::size_t area = height * width;
+  OBSCURA_CHECK(area > 0 && pixels.size() == channels * area, "encode_png: {} bytes for {}x{}x{}", pixels.size(),
+                channels, height, width);
+  std::vector<std::uint8_t> interleaved(pixels.size());
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t i = 0; i < area; ++i) interleaved[i * channels + c] = pixels[c * area + i];
+  }
+  png_image image;
+  std::memset(&image, 0, sizeof image);
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(width);
+  image.height = static_cast<png_uint_32>(height);
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+  base::Bytes out(size);
+  const int written = png_image_write_to_memory(&image, out.data(), &size, 0, interleaved.data(), 0, nullptr);
+  OBSCURA_CHECK(written != 0, "encode_png: {}", image.message);
+  out.resize(size);
+  return out;
+}
+
+}  // namespace obscura::data

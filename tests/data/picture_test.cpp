@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <png.h>
+
+#include <cstring>
+
+#include "data/grid.h"
+#include "data/png.h"
+#include "tests/data/scratch.h"
+
+namespace obscura::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Picture : public Scratch {};
+
+std::vector<std::uint8_t> ramp(std::size_t size) {
+  std::vector<std::uint8_t> out(size);
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(i * 7 % 256);
+  return out;
+}
+
+/// Bytes of a 1 x 2 PNG with transparency: red half transparent, and white.
+base::Bytes png_with_alpha() {
+  png_image image;
+  std::memset(&image, 0, sizeof image);
+  image.version = PNG_IMAGE_VERSION;
+  image.width = 2;
+  image.height = 1;
+  image.format = PNG_FORMAT_RGBA;
+  const std::uint8_t pixels[] = {255, 0, 0, 128, 255, 255, 255, 255};
+  png_alloc_size_t size = 4096;
+  base::Bytes out(size);
+  EXPECT_NE(png_image_write_to_memory(&image, out.data(), &size, 0, pixels, 0, nullptr), 0);
+  out.resize(size);
+  return out;
+}
+
+TEST_F(Picture, ComesBackAsWritten) {
+  for (const std::size_t channels : {1U, 3U}) {
+    const auto pixels = ramp(channels * 5 * 9);
+    const auto back = decode_png(encode_png(pixels, channels, 5, 9), "x", channels, 5, 9);
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_EQ(back->pixels, pixels);
+    EXPECT_EQ(back->count(), 1U);
+  }
+}
+
+TEST_F(Picture, RepeatsGreyWhereColourIsWanted) {
+  const std::vector<std::uint8_t> grey = {10, 200};
+  const auto back = decode_png(encode_png(grey, 1, 1, 2), "x", 3, 1, 2);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_THAT(back->pixels, ElementsAre(10, 200, 10, 200, 10, 200));
+}
+
+TEST_F(Picture, WeighsColoursToGrey) {
+  // Planes red, green, blue of two pixels: pure green, and (255, 0, 100).
+  const std::vector<std::uint8_t> colour = {0, 255, 255, 0, 0, 100};
+  const auto back = decode_png(encode_png(colour, 3, 1, 2), "x", 1, 1, 2);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_THAT(back->pixels, ElementsAre(150, 88));  // .587 * 255; .299 * 255 + .114 * 100
+}
+
+TEST_F(Picture, LaysTransparencyOverBlack) {
+  const auto back = decode_png(png_with_alpha(), "x", 3, 1, 2);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_THAT(back->pixels, ElementsAre(128, 255, 0, 255, 0, 255));
+}
+
+TEST_F(Picture, RefusesAnotherSizeNamingBoth) {
+  const auto message = decode_png(encode_png(ramp(20), 1, 4, 5), "a.png", 1, 28, 28).error().message;
+  EXPECT_THAT(message, HasSubstr("a.png"));
+  EXPECT_THAT(message, HasSubstr("4x5"));
+  EXPECT_THAT(message, HasSubstr("28x28"));
+}
+
+TEST_F(Picture, RefusesEveryTruncation) {
+  const base::Bytes whole = encode_png(ramp(28 * 28), 1, 28, 28);
+  // The last 12 bytes are the end marker, which carries no pixels.
+  for (std::size_t size = 0; size + 12 < whole.size(); ++size) {
+    EXPECT_FALSE(decode_png(base::ByteView(whole).first(size), "x", 1, 28, 28).ok()) << size;
+  }
+}
+
+TEST_F(Picture, SurvivesEveryFlippedBit) {
+  const auto pixels = ramp(8 * 8);
+  const base::Bytes whole = encode_png(pixels, 1, 8, 8);
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    base::Bytes flipped = whole;
+    flipped[bit / 8] ^= static_cast<std::byte>(1U << bit % 8);
+    const auto back = decode_png(flipped, "x", 1, 8, 8);
+    if (!back.ok()) continue;
+    EXPECT_EQ(back->pixels.size(), pixels.size());
+  }
+}
+
+TEST_F(Picture, RefusesWhatIsNoPng) {
+  EXPECT_THAT(decode_png(base::Bytes(100), "x", 1, 28, 28).error().message, HasSubstr("not a PNG"));
+  EXPECT_FALSE(read_png(folder_ / "nowhere.png", 1, 28, 28).ok());
+}
+
+Dataset two_digits() {
+  Dataset set;
+  set.height = set.width = 28;
+  set.pixels.assign(2 * 784, 0);
+  set.labels = {7, 3};
+  return set;
+}
+
+std::size_t count_red(const base::Bytes& png, std::size_t height, std::size_t width) {
+  const auto picture = decode_png(png, "grid", 3, height, width);
+  EXPECT_TRUE(picture.ok()) << picture.error().message;
+  const std::size_t area = height * width;
+  std::size_t red = 0;
+  for (std::size_t i = 0; i < area; ++i) {
+    red += picture->pixels[i] > 150 && picture->pixels[area + i] < 100 && picture->pixels[2 * area + i] < 100 ? 1 : 0;
+  }
+  return red;
+}
+
+TEST_F(Picture, FramesOnlyMistakesInRed) {
+  // Each cell is 56 + 2*2 + 4 wide and 14 more high; 4 more close the grid.
+  constexpr std::size_t kHeight = 82;
+  constexpr std::size_t kWidth = 132;
+  const std::vector<std::uint32_t> right = {7, 3};
+  const std::vector<std::uint32_t> one_wrong = {7, 8};
+  EXPECT_EQ(count_red(draw_grid(two_digits(), right, 2), kHeight, kWidth), 0U);
+  EXPECT_GE(count_red(draw_grid(two_digits(), one_wrong, 2), kHeight, kWidth), 60U * 60U - 56U * 56U);
+}
+
+TEST_F(Picture, DrawsWithoutLabels) {
+  Dataset set = two_digits();
+  set.labels.clear();
+  const std::vector<std::uint32_t> any = {1, 2};
+  EXPECT_EQ(count_red(draw_grid(set, any, 1), 2 * 78 + 4, 68), 0U);
+}
+
+TEST_F(Picture, GridWantsOnePredictionAnImage) {
+  const std::vector<std::uint32_t> one = {1};
+  EXPECT_THROW(draw_grid(two_digits(), one, 2), ContractError);
+}
+
+}  // namespace
+}  // namespace obscura::data
