@@ -7,6 +7,10 @@ if(OBSCURA_DEVELOPER)
   target_compile_options(obscura_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                                                  -Wnon-virtual-dtor -Werror)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 warns of overlaps inside std::string's own operator+.
+  target_compile_options(obscura_flags INTERFACE -Wno-restrict)
+endif()
 if(OBSCURA_SANITIZE)
   target_compile_options(obscura_flags INTERFACE -fsanitize=${OBSCURA_SANITIZE} -fno-omit-frame-pointer
                                                  -fno-sanitize-recover=all)
@@ -40,6 +44,7 @@ function(obscura_test name)
     set(arg_TIMEOUT 300)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE obscura_flags GTest::gtest_main GTest::gmock)
   foreach(dependency IN LISTS arg_DEPENDS)
     target_link_libraries(${name} PRIVATE obscura::${dependency})
