@@ -23,9 +23,7 @@ T load(ByteView view) {
 }
 }  // namespace
 
-ByteView as_bytes(const std::string& text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
+ByteView as_bytes(const std::string& text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
 
 void Writer::u8(std::uint8_t v) { append(bytes_, v); }
 void Writer::u32(std::uint32_t v) { append(bytes_, v); }

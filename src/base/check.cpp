@@ -5,14 +5,22 @@ namespace obscura::base {
 
 const char* to_string(Code code) {
   switch (code) {
-    case Code::bad_format: return "bad_format";
-    case Code::unsupported: return "unsupported";
-    case Code::wrong_params: return "wrong_params";
-    case Code::missing_key: return "missing_key";
-    case Code::infeasible: return "infeasible";
-    case Code::io: return "io";
-    case Code::busy: return "busy";
-    case Code::cancelled: return "cancelled";
+    case Code::bad_format:
+      return "bad_format";
+    case Code::unsupported:
+      return "unsupported";
+    case Code::wrong_params:
+      return "wrong_params";
+    case Code::missing_key:
+      return "missing_key";
+    case Code::infeasible:
+      return "infeasible";
+    case Code::io:
+      return "io";
+    case Code::busy:
+      return "busy";
+    case Code::cancelled:
+      return "cancelled";
   }
   return "unknown";
 }

@@ -107,11 +107,10 @@ using base::Result;
 }  // namespace obscura
 
 /// OBSCURA_CHECK(a == b, "add: {} limbs vs {}", a, b): O(1) contracts, on in every build.
-#define OBSCURA_CHECK(condition, ...)                                                             \
-  do {                                                                                            \
-    if (!(condition)) [[unlikely]]                                                                \
-      ::obscura::base::internal::contract_failed(#condition, __FILE__, __LINE__,                  \
-                                                 ::fmt::format(__VA_ARGS__));                     \
+#define OBSCURA_CHECK(condition, ...)                                                                         \
+  do {                                                                                                        \
+    if (!(condition)) [[unlikely]]                                                                            \
+      ::obscura::base::internal::contract_failed(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 
 #define OBSCURA_CONCAT_INNER(a, b) a##b
@@ -126,7 +125,7 @@ using base::Result;
   declaration = std::move(temporary).value()
 
 /// The same for Result<void>.
-#define OBSCURA_TRY_VOID(expression)                                                           \
-  do {                                                                                         \
-    if (auto result_void = (expression); !result_void.ok()) return result_void.error();        \
+#define OBSCURA_TRY_VOID(expression)                                                    \
+  do {                                                                                  \
+    if (auto result_void = (expression); !result_void.ok()) return result_void.error(); \
   } while (false)

@@ -58,8 +58,8 @@ Result<void> InputFile::read(std::span<std::byte> out) {
   offset_ += got;
   if (got == out.size()) return {};
   if (std::ferror(file_) != 0) return io_error(path_, "cannot read");
-  return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(),
-               out.size() - got, offset_);
+  return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(), out.size() - got,
+               offset_);
 }
 
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path, Options options) {
@@ -114,9 +114,9 @@ Result<void> OutputFile::commit() {
   const bool flushed = ::fsync(descriptor_) == 0;
   const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
   // link + unlink refuses a name that appeared meanwhile; rename would replace it.
-  const bool placed = flushed && closed &&
-                      (overwrite_ ? ::rename(temporary_.c_str(), path_.c_str())
-                                  : ::link(temporary_.c_str(), path_.c_str())) == 0;
+  const bool placed =
+      flushed && closed &&
+      (overwrite_ ? ::rename(temporary_.c_str(), path_.c_str()) : ::link(temporary_.c_str(), path_.c_str())) == 0;
   if (!placed) {
     const Error failure = io_error(path_, "cannot finish");
     discard();

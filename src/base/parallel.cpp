@@ -16,8 +16,6 @@ ThreadLimit::ThreadLimit(std::size_t threads) {
 
 ThreadLimit::~ThreadLimit() { delete static_cast<tbb::global_control*>(control_); }
 
-std::size_t thread_count() {
-  return tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-}
+std::size_t thread_count() { return tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism); }
 
 }  // namespace obscura::base

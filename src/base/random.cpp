@@ -70,8 +70,8 @@ std::uint64_t Stream::u64() {
 
 std::array<std::uint8_t, 32> digest(std::span<const std::byte> bytes) {
   std::array<std::uint8_t, 32> out{};
-  crypto_generichash(out.data(), out.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
-                     nullptr, 0);
+  crypto_generichash(out.data(), out.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), nullptr,
+                     0);
   return out;
 }
 

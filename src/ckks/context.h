@@ -28,8 +28,8 @@ class Context {
   std::size_t digit_end(std::size_t digit, std::size_t limbs) const;
   /// Out of the limbs of a digit of a polynomial of `limbs` limbs.
   const ring::Conversion& digit_conversion(std::size_t digit, std::size_t limbs) const;
-  /// Out of the last `rescale` of `limbs` chain limbs, and the special primes where `with_special`: what a division drops.
-  /// rescale is at most kMaxRescale, and not 0 unless with_special.
+  /// Out of the last `rescale` of `limbs` chain limbs, and the special primes where `with_special`: what a division
+  /// drops. rescale is at most kMaxRescale, and not 0 unless with_special.
   const ring::Conversion& drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const;
   static constexpr std::size_t kMaxRescale = 3;
 
@@ -41,7 +41,7 @@ class Context {
   Params params_;
   ring::Basis basis_;
   Encoder encoder_;
-  std::vector<std::vector<ring::Conversion>> digit_conversions_;  ///< [limbs - 1][digit]
+  std::vector<std::vector<ring::Conversion>> digit_conversions_;              ///< [limbs - 1][digit]
   std::vector<std::vector<std::vector<ring::Conversion>>> drop_conversions_;  ///< [with_special][limbs - 1][rescale]
 };
 

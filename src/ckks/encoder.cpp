@@ -99,8 +99,8 @@ ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::
 
 namespace {
 
-/// The integer of least magnitude with the given residues: centred mixed-radix digits, the highest first. Values far below
-/// the modulus have zero high digits, so long double loses nothing that matters.
+/// The integer of least magnitude with the given residues: centred mixed-radix digits, the highest first. Values far
+/// below the modulus have zero high digits, so long double loses nothing that matters.
 class Composer {
  public:
   Composer(const ring::Basis& basis, std::size_t limbs) : limbs_(limbs) {

@@ -21,7 +21,8 @@ Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertex
 /// Three parts back to two, then divided by the last `rescale` primes, both in one division.
 /// limbs   l -> l - rescale                 scale  in / (product of the primes dropped)
 /// needs   three parts; limbs > rescale; the relinearisation key
-/// cost    with beta digits, K special primes: l inverse + (beta (l + K) - l) forward NTTs, then 2 (K + rescale) inverse and
+/// cost    with beta digits, K special primes: l inverse + (beta (l + K) - l) forward NTTs, then 2 (K + rescale)
+/// inverse and
 ///         2 (l - rescale) forward
 /// noise   noise_of_switch + noise_of_rounding (ckks/noise.h)
 /// see     Han, Ki: ePrint 2019/688, section 3

@@ -22,7 +22,8 @@ PreparedMap::PreparedMap(IntegerMap map) : map_(std::move(map)) {
     weights_.emplace_back(matrix.data.begin(), matrix.data.end());
   }
   for (const IntegerBlock& block : map_.blocks) {
-    OBSCURA_CHECK(block.matrix < map_.matrices.size(), "block with matrix {} of {}", block.matrix, map_.matrices.size());
+    OBSCURA_CHECK(block.matrix < map_.matrices.size(), "block with matrix {} of {}", block.matrix,
+                  map_.matrices.size());
     const IntegerMatrix& matrix = map_.matrices[block.matrix];
     OBSCURA_CHECK(block.inputs.size() == matrix.cols && block.outputs.size() == matrix.rows,
                   "block of {} x {} with a matrix of {} x {}", block.outputs.size(), block.inputs.size(), matrix.rows,
@@ -50,14 +51,16 @@ class Application {
     // Bias residues by limb; part 0 only.
     biases_.resize(x[0].limbs());
     for (std::size_t i = 0; i < biases_.size(); ++i) {
-      for (const double b : bias) biases_[i].push_back(ring::integer_residue(std::nearbyint(b * scale), context.basis().prime(i)));
+      for (const double b : bias)
+        biases_[i].push_back(ring::integer_residue(std::nearbyint(b * scale), context.basis().prime(i)));
     }
   }
 
   void run_tile(Slice slice, std::size_t offset) const {
     ring::CoeffPoly packed(kTile * x_.size(), 1);
     for (std::size_t c = 0; c < x_.size(); ++c) {
-      std::memcpy(packed.limb(0) + c * kTile, x_[c].parts[slice.part].limb(slice.limb) + offset, kTile * sizeof(double));
+      std::memcpy(packed.limb(0) + c * kTile, x_[c].parts[slice.part].limb(slice.limb) + offset,
+                  kTile * sizeof(double));
     }
     const auto& kernels = kernels::active();
     const auto& m = context_.basis().modulus(slice.limb);
@@ -94,7 +97,8 @@ class Application {
 
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::span<const Ciphertext> x) {
-  OBSCURA_CHECK(x.size() == map.map().inputs && !x.empty(), "apply: {} inputs, {} are needed", x.size(), map.map().inputs);
+  OBSCURA_CHECK(x.size() == map.map().inputs && !x.empty(), "apply: {} inputs, {} are needed", x.size(),
+                map.map().inputs);
   OBSCURA_CHECK(bias.size() == map.map().outputs, "apply: {} biases, {} are needed", bias.size(), map.map().outputs);
   const std::size_t limbs = x[0].limbs();
   const std::size_t parts = x[0].parts.size();

@@ -20,9 +20,7 @@ double slots_of(const Params& params, double coefficient_variance) {
 
 }  // namespace
 
-double noise_of_encryption(const Params& params) {
-  return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0);
-}
+double noise_of_encryption(const Params& params) { return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0); }
 
 double noise_of_rounding(const Params& params, std::size_t parts) {
   // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^4 = 2 (E|s|^2)^2.
@@ -36,7 +34,8 @@ double noise_of_rounding(const Params& params, std::size_t parts) {
 }
 
 double noise_of_switch(const Params& params, std::size_t limbs) {
-  // Each digit: N products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise, over P.
+  // Each digit: N products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise,
+  // over P.
   const ParamsLiteral& literal = params.literal();
   double log2_special = 0;
   for (const std::uint64_t p : literal.special) log2_special += std::log2(static_cast<double>(p));

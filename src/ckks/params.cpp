@@ -44,14 +44,19 @@ bool is_prime(std::uint64_t n) {
 }
 
 double max_log2_qp(int log2_degree) {
-  // Ternary secret, 128-bit classical: Bossuat et al., "Security Guidelines for Implementing Homomorphic Encryption" (2024),
-  // after the HomomorphicEncryption.org standard (2018).
+  // Ternary secret, 128-bit classical: Bossuat et al., "Security Guidelines for Implementing Homomorphic Encryption"
+  // (2024), after the HomomorphicEncryption.org standard (2018).
   switch (log2_degree) {
-    case 12: return 109;
-    case 13: return 218;
-    case 14: return 438;
-    case 15: return 881;
-    default: return 0;
+    case 12:
+      return 109;
+    case 13:
+      return 218;
+    case 14:
+      return 438;
+    case 15:
+      return 881;
+    default:
+      return 0;
   }
 }
 
@@ -79,11 +84,12 @@ Result<Params> Params::insecure_for_tests(ParamsLiteral literal) {
 
 Result<Params> Params::validate(ParamsLiteral literal, int min_log2_degree) {
   if (literal.log2_degree < min_log2_degree || literal.log2_degree > kMaxLog2Degree) {
-    return error(Code::wrong_params, "ring degree 2^{}, 2^{} .. 2^{} are allowed", literal.log2_degree,
-                 min_log2_degree, kMaxLog2Degree);
+    return error(Code::wrong_params, "ring degree 2^{}, 2^{} .. 2^{} are allowed", literal.log2_degree, min_log2_degree,
+                 kMaxLog2Degree);
   }
   if (literal.chain.empty() || literal.special.empty() || literal.chain.size() + literal.special.size() > kMaxPrimes) {
-    return error(Code::wrong_params, "{} chain and {} special primes, at least 1 each and at most {} in all are allowed",
+    return error(Code::wrong_params,
+                 "{} chain and {} special primes, at least 1 each and at most {} in all are allowed",
                  literal.chain.size(), literal.special.size(), kMaxPrimes);
   }
   std::vector<std::uint64_t> all = literal.chain;

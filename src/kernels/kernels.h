@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Loops over the residues of one prime. Raw pointers, no allocation, no threads, no exceptions.
 ///
-/// A residue is a signed integer held in a double. "Reduced" means |x| <= 0.6 p: every residue at rest is reduced, every
-/// kernel below takes reduced residues and gives reduced residues unless its comment says otherwise. A product of two residues is exact by fused multiply-add:
+/// A residue is a signed integer held in a double. "Reduced" means |x| <= 0.6 p: every residue at rest is reduced,
+/// every kernel below takes reduced residues and gives reduced residues unless its comment says otherwise. A product of
+/// two residues is exact by fused multiply-add:
 ///   h = a w;  l = fma(a, w, -h);  q = round(h / p);  r = fma(-q, p, h) + l
 /// for |a| <= 2^52, |w| <= p/2, p < 2^50, with |r| <= p/2 + |a| 2^(bits - 53). This rests on IEEE rules: round to
 /// nearest, no contraction, no fast-math; tests/kernels fails if a flag changes that.
@@ -39,11 +40,11 @@ struct alignas(64) Octet {
 struct NttTable {
   std::size_t degree = 0;
   Modulus modulus;
-  std::vector<double> roots;         ///< [m + i]: level of m blocks, block i; psi^bitreverse(m + i)
-  std::vector<Octet> tail;           ///< the last three levels, 7 for each block of 64, in the order they are read
-  std::vector<double> inverse_roots; ///< inverses of roots
+  std::vector<double> roots;          ///< [m + i]: level of m blocks, block i; psi^bitreverse(m + i)
+  std::vector<Octet> tail;            ///< the last three levels, 7 for each block of 64, in the order they are read
+  std::vector<double> inverse_roots;  ///< inverses of roots
   std::vector<Octet> inverse_tail;
-  std::vector<bool> reduce_first;    ///< forward: whether level l (0 = first) may need reduced inputs
+  std::vector<bool> reduce_first;  ///< forward: whether level l (0 = first) may need reduced inputs
 };
 
 /// prime = 1 (mod 2 degree).
@@ -51,12 +52,12 @@ NttTable make_ntt_table(std::size_t degree, std::uint64_t prime);
 
 /// One row of an integer matrix product: see Kernels::matrix_product.
 struct MatrixProduct {
-  const double* weights = nullptr;     ///< rows x cols integers, row-major, L1 norm of a row below 2^28
+  const double* weights = nullptr;  ///< rows x cols integers, row-major, L1 norm of a row below 2^28
   std::size_t rows = 0;
   std::size_t cols = 0;
-  const double* const* x = nullptr;    ///< cols pointers to kMatrixTile residues
-  double* const* y = nullptr;          ///< rows pointers to kMatrixTile residues
-  const double* bias = nullptr;        ///< rows reduced residues, added to every coefficient; null = none
+  const double* const* x = nullptr;  ///< cols pointers to kMatrixTile residues
+  double* const* y = nullptr;        ///< rows pointers to kMatrixTile residues
+  const double* bias = nullptr;      ///< rows reduced residues, added to every coefficient; null = none
 };
 /// Coefficients that matrix_product works on at a time.
 inline constexpr std::size_t kMatrixTile = 64;
@@ -64,8 +65,8 @@ inline constexpr std::size_t kMatrixTile = 64;
 /// Terms that inner_product and weighted_sum may sum before they reduce.
 inline constexpr std::size_t kMaxTerms = 16;
 
-/// The kernels of one instruction set. n is a multiple of 64; pointers to residues are aligned to 64 bytes; output may be an input
-/// where the comment does not forbid it.
+/// The kernels of one instruction set. n is a multiple of 64; pointers to residues are aligned to 64 bytes; output may
+/// be an input where the comment does not forbid it.
 struct Kernels {
   const char* name;
 
@@ -101,8 +102,8 @@ struct Kernels {
   /// out = round(sum_t a[t] * f[t]), the multiple of the source modulus that a base conversion has too many.
   void (*rounded_sum)(double* out, const double* const* a, const double* f, std::size_t terms, std::size_t n);
 
-  /// y[r][j] = sum_c weights[r][c] * x[c][j] + bias[r], j < kMatrixTile: two fused multiply-adds for a product, by halves of x;
-  /// one reduction for an output.
+  /// y[r][j] = sum_c weights[r][c] * x[c][j] + bias[r], j < kMatrixTile: two fused multiply-adds for a product, by
+  /// halves of x; one reduction for an output.
   void (*matrix_product)(const MatrixProduct& job, const Modulus& m);
 };
 
@@ -110,8 +111,8 @@ struct Kernels {
 const Kernels& active();
 /// All that this machine can run, best first; the last is "portable".
 std::vector<const Kernels*> available();
-/// Makes active() the named table ("avx512", "avx2", "portable"; "" = the best). False where the machine has none such. Call it
-/// before work starts.
+/// Makes active() the named table ("avx512", "avx2", "portable"; "" = the best). False where the machine has none such.
+/// Call it before work starts.
 bool force(std::string_view name);
 
 }  // namespace obscura::kernels

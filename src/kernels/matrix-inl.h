@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Integer matrix times residues. x = high + low, high a multiple of 2^25 and |low| <= 2^24; both sums stay exact for rows of
-/// L1 norm below 2^28: |sum w high| < 2^25 * 2^52.3, |sum w low| <= 2^52.
+/// Integer matrix times residues. x = high + low, high a multiple of 2^25 and |low| <= 2^24; both sums stay exact for
+/// rows of L1 norm below 2^28: |sum w high| < 2^25 * 2^52.3, |sum w low| <= 2^52.
 #if defined(OBSCURA_KERNELS_MATRIX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OBSCURA_KERNELS_MATRIX_INL_H_
 #undef OBSCURA_KERNELS_MATRIX_INL_H_
@@ -61,12 +61,23 @@ void matrix_product(const MatrixProduct& job, const Modulus& modulus) {
   std::size_t row = 0;
   for (; row + kFull <= job.rows; row += kFull) matrix_strip<kFull, kVectors>(job, row, m);
   switch (job.rows - row) {
-    case 5: matrix_strip<5, kVectors>(job, row, m); break;
-    case 4: matrix_strip<4, kVectors>(job, row, m); break;
-    case 3: matrix_strip<3, kVectors>(job, row, m); break;
-    case 2: matrix_strip<2, 2 * kVectors>(job, row, m); break;
-    case 1: matrix_strip<1, 4 * kVectors>(job, row, m); break;
-    default: break;
+    case 5:
+      matrix_strip<5, kVectors>(job, row, m);
+      break;
+    case 4:
+      matrix_strip<4, kVectors>(job, row, m);
+      break;
+    case 3:
+      matrix_strip<3, kVectors>(job, row, m);
+      break;
+    case 2:
+      matrix_strip<2, 2 * kVectors>(job, row, m);
+      break;
+    case 1:
+      matrix_strip<1, 4 * kVectors>(job, row, m);
+      break;
+    default:
+      break;
   }
 }
 

@@ -42,8 +42,8 @@ HWY_INLINE void forward8(V* HWY_RESTRICT x, const V* HWY_RESTRICT w, const Mod& 
 }
 
 /// The inverse levels. In: |x| <= 1.25 p for primes to 48 bits, 0.86 p above; out: the same. A sum doubles the bound
-/// a level, and operands stay below 2^52 (16 p at 48 bits, 4 p at 50): so the sums of sums are reduced, after the second level
-/// too where `kWide`.
+/// a level, and operands stay below 2^52 (16 p at 48 bits, 4 p at 50): so the sums of sums are reduced, after the
+/// second level too where `kWide`.
 template <bool kWide>
 HWY_INLINE void inverse8(V* HWY_RESTRICT x, const V* HWY_RESTRICT w, const Mod& m) {
   for (std::size_t k = 0; k < 4; ++k) inverse_butterfly(x[2 * k], x[2 * k + 1], w[3 + k], m);
@@ -244,10 +244,17 @@ HWY_INLINE void forward_cached(double* x, const NttTable& table, std::size_t len
   for (std::size_t part = 0; part < count; ++part) {
     double* block = x + 64 * part;
     switch (reductions) {
-      case 0: forward_tail<false, false>(block, table, i + part, m); break;
-      case 1: forward_tail<true, false>(block, table, i + part, m); break;
-      case 2: forward_tail<false, true>(block, table, i + part, m); break;
-      default: forward_tail<true, true>(block, table, i + part, m);
+      case 0:
+        forward_tail<false, false>(block, table, i + part, m);
+        break;
+      case 1:
+        forward_tail<true, false>(block, table, i + part, m);
+        break;
+      case 2:
+        forward_tail<false, true>(block, table, i + part, m);
+        break;
+      default:
+        forward_tail<true, true>(block, table, i + part, m);
     }
   }
 }
@@ -276,8 +283,8 @@ void ntt_forward(double* HWY_RESTRICT x, const NttTable& table) {
   for (std::size_t i = 0; i < blocks; ++i) forward_cached(x + i * length, table, length, blocks, i, level, m);
 }
 
-/// The mirror of forward_cached: blocks of 64 up to blocks of `length`. The last pass of a whole polynomial (blocks == 1) is
-/// left to finish_inverse.
+/// The mirror of forward_cached: blocks of 64 up to blocks of `length`. The last pass of a whole polynomial (blocks ==
+/// 1) is left to finish_inverse.
 template <bool kWide>
 HWY_INLINE void inverse_cached(double* x, const NttTable& table, std::size_t length, std::size_t blocks, std::size_t i,
                                const Mod& m) {
@@ -332,7 +339,7 @@ HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
   while (length > kCachedBlock) length /= 8;
   std::size_t blocks = table.degree / length;
   for (std::size_t i = 0; i < blocks; ++i) inverse_cached<kWide>(x + i * length, table, length, blocks, i, m);
-  for (; blocks >= 8; ) {
+  for (; blocks >= 8;) {
     length *= 8, blocks /= 8;
     if (blocks == 1) break;
     for (std::size_t i = 0; i < blocks; ++i) {

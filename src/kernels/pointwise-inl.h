@@ -53,8 +53,7 @@ void multiply_scalar_add(double* out, const double* a, double w, std::size_t n, 
   }
 }
 
-void subtract_multiply(double* out, const double* a, const double* b, double w, std::size_t n,
-                       const Modulus& modulus) {
+void subtract_multiply(double* out, const double* a, const double* b, double w, std::size_t n, const Modulus& modulus) {
   const Mod m(modulus);
   const V factor = set(w);
   for (std::size_t j = 0; j < n; j += kLanes) {
@@ -67,9 +66,9 @@ void reduce(double* out, const double* a, std::size_t n, const Modulus& modulus)
   for (std::size_t j = 0; j < n; j += kLanes) store(m.reduce(load(a + j)), out + j);
 }
 
-/// Exact sums: high holds multiples of 2^(bits-1), since it starts at 1.5 * 2^(52 + bits - 1), and low the exact remainders.
-/// With T = 2^(51 - bits) terms of |a b| <= 0.36 * 2^(2 bits), |sum| <= 2^(50 + bits) keeps high in its binade, |low| <=
-/// T 2^(bits - 2) <= 2^49, and the quotient stays below 2^51.
+/// Exact sums: high holds multiples of 2^(bits-1), since it starts at 1.5 * 2^(52 + bits - 1), and low the exact
+/// remainders. With T = 2^(51 - bits) terms of |a b| <= 0.36 * 2^(2 bits), |sum| <= 2^(50 + bits) keeps high in its
+/// binade, |low| <= T 2^(bits - 2) <= 2^49, and the quotient stays below 2^51.
 void inner_product(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
                    const Modulus& modulus) {
   const Mod m(modulus);

@@ -94,7 +94,8 @@ void multiply_scalar_add(double* out, const double* a, double w, std::size_t n, 
 }
 
 void subtract_multiply(double* out, const double* a, const double* b, double w, std::size_t n, const Modulus& m) {
-  for (std::size_t j = 0; j < n; ++j) out[j] = to_reduced(static_cast<Wide>(integer(a[j]) - integer(b[j])) * integer(w), m);
+  for (std::size_t j = 0; j < n; ++j)
+    out[j] = to_reduced(static_cast<Wide>(integer(a[j]) - integer(b[j])) * integer(w), m);
 }
 
 void reduce(double* out, const double* a, std::size_t n, const Modulus& m) {
@@ -140,21 +141,10 @@ void matrix_product(const MatrixProduct& job, const Modulus& m) {
 }  // namespace
 
 const Kernels& portable() {
-  static constexpr Kernels kTable{"portable",
-                                  ntt_forward,
-                                  ntt_inverse,
-                                  add,
-                                  subtract,
-                                  multiply,
-                                  multiply_pair,
-                                  multiply_scalar,
-                                  multiply_scalar_add,
-                                  subtract_multiply,
-                                  reduce,
-                                  inner_product,
-                                  weighted_sum,
-                                  rounded_sum,
-                                  matrix_product};
+  static constexpr Kernels kTable{
+      "portable",      ntt_forward,         ntt_inverse,       add,    subtract,      multiply,     multiply_pair,
+      multiply_scalar, multiply_scalar_add, subtract_multiply, reduce, inner_product, weighted_sum, rounded_sum,
+      matrix_product};
   return kTable;
 }
 

@@ -21,7 +21,10 @@ std::uint64_t product_mod(const Basis& basis, std::span<const std::size_t> indic
 }  // namespace
 
 Conversion::Conversion(const Basis& basis, std::vector<std::size_t> sources)
-    : basis_(&basis), sources_(std::move(sources)), inverses_(basis.size()), products_(basis.size()),
+    : basis_(&basis),
+      sources_(std::move(sources)),
+      inverses_(basis.size()),
+      products_(basis.size()),
       weights_(basis.size()) {
   const std::size_t count = sources_.size();
   OBSCURA_CHECK(count >= 1 && count < kernels::kMaxTerms, "base conversion from {} primes, 1 .. {} are allowed", count,

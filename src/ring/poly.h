@@ -11,10 +11,10 @@ namespace obscura::ring {
 /// Which N numbers stand in a limb: coefficients, or values at the 2N-th roots of unity (in the order of kernels/ntt).
 enum class Form { coefficient, ntt };
 
-/// Limbs of residues held as doubles, |x| <= 1.28 p at rest (kernels/kernels.h). A polynomial knows only its size; which prime a limb
-/// belongs to is its index in the Basis: chain primes first, special primes after them where the owner says so.
-/// Copying copies the residues; moving is O(1). The form is part of the type, so that a product of coefficients is
-/// a compile error.
+/// Limbs of residues held as doubles, |x| <= 1.28 p at rest (kernels/kernels.h). A polynomial knows only its size;
+/// which prime a limb belongs to is its index in the Basis: chain primes first, special primes after them where the
+/// owner says so. Copying copies the residues; moving is O(1). The form is part of the type, so that a product of
+/// coefficients is a compile error.
 template <Form kForm>
 class Poly {
  public:

@@ -68,7 +68,8 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
       kernels.subtract(body, noise.limb(i), body, n, m);
       if (i < context.digit_begin(d) || i >= context.digit_end(d, chain)) continue;
       std::uint64_t product = 1;  // P mod q_i
-      for (const std::uint64_t p : context.params().literal().special) product = ring::multiply_mod(product, p % m.value, m.value);
+      for (const std::uint64_t p : context.params().literal().special)
+        product = ring::multiply_mod(product, p % m.value, m.value);
       kernels.multiply(square.limb(0), secret.poly().limb(i), secret.poly().limb(i), n, m);
       kernels.multiply_scalar_add(body, square.limb(0), ring::to_reduced(product, m.value), n, m);
     }

@@ -39,10 +39,18 @@ inline Residues make_residues(std::size_t n, double largest, Pattern pattern, un
   Residues out(n);
   for (std::size_t i = 0; i < n; ++i) {
     switch (pattern) {
-      case Pattern::random: out[i] = std::trunc(uniform(generator)); break;
-      case Pattern::extreme_signs: out[i] = (generator() & 1) != 0 ? std::floor(largest) : -std::floor(largest); break;
-      case Pattern::extreme: out[i] = std::floor(largest); break;
-      case Pattern::small: out[i] = static_cast<double>(generator() % 3) - 1; break;
+      case Pattern::random:
+        out[i] = std::trunc(uniform(generator));
+        break;
+      case Pattern::extreme_signs:
+        out[i] = (generator() & 1) != 0 ? std::floor(largest) : -std::floor(largest);
+        break;
+      case Pattern::extreme:
+        out[i] = std::floor(largest);
+        break;
+      case Pattern::small:
+        out[i] = static_cast<double>(generator() % 3) - 1;
+        break;
     }
   }
   return out;

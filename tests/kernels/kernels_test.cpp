@@ -48,18 +48,20 @@ class Pointwise : public testing::TestWithParam<int> {
 using Wide = __int128;
 
 TEST_P(Pointwise, SumsAndDifferencesAreReduced) {
-  check([&](const Kernels& k, double* out, const Residues& a, const Residues& b) { k.add(out, a.data(), b.data(), kSize, modulus_); },
+  check([&](const Kernels& k, double* out, const Residues& a,
+            const Residues& b) { k.add(out, a.data(), b.data(), kSize, modulus_); },
         [](Wide a, Wide b) { return a + b; });
-  check([&](const Kernels& k, double* out, const Residues& a, const Residues& b) { k.subtract(out, a.data(), b.data(), kSize, modulus_); },
+  check([&](const Kernels& k, double* out, const Residues& a,
+            const Residues& b) { k.subtract(out, a.data(), b.data(), kSize, modulus_); },
         [](Wide a, Wide b) { return a - b; });
 }
 
 TEST_P(Pointwise, ProductsAreExact) {
-  check([&](const Kernels& k, double* out, const Residues& a, const Residues& b) { k.multiply(out, a.data(), b.data(), kSize, modulus_); },
+  check([&](const Kernels& k, double* out, const Residues& a,
+            const Residues& b) { k.multiply(out, a.data(), b.data(), kSize, modulus_); },
         [](Wide a, Wide b) { return a * b; });
-  check([&](const Kernels& k, double* out, const Residues& a, const Residues& b) {
-          k.multiply_pair(out, a.data(), b.data(), b.data(), b.data(), kSize, modulus_);
-        },
+  check([&](const Kernels& k, double* out, const Residues& a,
+            const Residues& b) { k.multiply_pair(out, a.data(), b.data(), b.data(), b.data(), kSize, modulus_); },
         [](Wide a, Wide b) { return a * b + b * b; });
 }
 
@@ -67,13 +69,14 @@ TEST_P(Pointwise, ScalarsAtTheEdgeOfTheRangeMultiplyExactly) {
   const double half = std::floor(modulus_.p / 2);
   for (const double w : {half, -half, 1.0, 0.0}) {
     const auto integer = static_cast<std::int64_t>(w);
-    check([&](const Kernels& k, double* out, const Residues& a, const Residues&) { k.multiply_scalar(out, a.data(), w, half, kSize, modulus_); },
+    check([&](const Kernels& k, double* out, const Residues& a,
+              const Residues&) { k.multiply_scalar(out, a.data(), w, half, kSize, modulus_); },
           [&](Wide a, Wide) { return a * integer + static_cast<std::int64_t>(half); });
-    check([&](const Kernels& k, double* out, const Residues&, const Residues& b) { k.multiply_scalar_add(out, b.data(), w, kSize, modulus_); },
+    check([&](const Kernels& k, double* out, const Residues&,
+              const Residues& b) { k.multiply_scalar_add(out, b.data(), w, kSize, modulus_); },
           [&](Wide a, Wide b) { return a + b * integer; });
-    check([&](const Kernels& k, double* out, const Residues& a, const Residues& b) {
-            k.subtract_multiply(out, a.data(), b.data(), w, kSize, modulus_);
-          },
+    check([&](const Kernels& k, double* out, const Residues& a,
+              const Residues& b) { k.subtract_multiply(out, a.data(), b.data(), w, kSize, modulus_); },
           [&](Wide a, Wide b) { return (a - b) * integer; });
   }
 }
@@ -158,7 +161,8 @@ TEST_P(Pointwise, MatrixProductsAreExactUpToTheNormBound) {
           for (std::size_t r = 0; r < rows; ++r) {
             for (std::size_t j = 0; j < kMatrixTile; ++j) {
               Wide sum = static_cast<Wide>(bias[r]);
-              for (std::size_t c = 0; c < cols; ++c) sum += static_cast<Wide>(weights[r * cols + c]) * static_cast<Wide>(x[c][j]);
+              for (std::size_t c = 0; c < cols; ++c)
+                sum += static_cast<Wide>(weights[r * cols + c]) * static_cast<Wide>(x[c][j]);
               ASSERT_LE(std::fabs(y[r][j]), limit_) << kernels->name;
               ASSERT_EQ(centred(static_cast<std::int64_t>(y[r][j]), modulus_.value), centred(sum, modulus_.value))
                   << kernels->name << " rows " << rows << " cols " << cols;
@@ -174,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(Bits, Pointwise, testing::Values(30, 40, 47, 48, 49, 50
                          [](const auto& test) { return "Bits" + std::to_string(test.param); });
 
 TEST(Kernels, TheOverflowOfABaseConversionIsTheNearestInteger) {
-  const Residues a = make_residues(kSize, 0x1p49, Pattern::random, 7), b = make_residues(kSize, 0x1p49, Pattern::random, 8);
+  const Residues a = make_residues(kSize, 0x1p49, Pattern::random, 7),
+                 b = make_residues(kSize, 0x1p49, Pattern::random, 8);
   const double* rows[] = {a.data(), b.data()};
   const double fractions[] = {1.0 / 0x1p49, 1.0 / 0x1p48};
   for (const Kernels* kernels : available()) {

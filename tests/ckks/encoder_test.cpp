@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/encoder.h"
+
+#include "tests/ckks/fixture.h"
+
+namespace obscura::ckks {
+namespace {
+
+class EncoderTest : public testing::Test {
+ protected:
+  World world_{make_params(13, 48, 3, 1, 1)};
+  const Encoder& encoder_ = world_.context->encoder();
+};
+
+TEST_F(EncoderTest, DecodeUndoesEncodeToTheRoundingOfCoefficients) {
+  const auto slots = world_.random_slots(10, 1);
+  for (const double scale : {0x1p30, 0x1p45, 0x1p55}) {
+    for (const std::size_t limbs : {std::size_t{2}, std::size_t{3}}) {
+      const auto back = encoder_.decode(encoder_.encode(slots, scale, limbs), scale);
+      double largest = 0;
+      for (std::size_t j = 0; j < slots.size(); ++j) largest = std::max(largest, std::fabs(back[j] - slots[j]));
+      // N roundings of at most 1/2, of random phase: std sqrt(N / 24); 8 deviations cover 2^12 slots. The FFT adds
+      // 2^-45.
+      EXPECT_LT(largest, 8 * std::sqrt(8192.0 / 24) / scale + 0x1p-45);
+    }
+  }
+}
+
+TEST_F(EncoderTest, ProductsOfPolynomialsAreProductsOfSlots) {
+  const auto a = world_.random_slots(2, 2), b = world_.random_slots(2, 3);
+  ring::NttPoly x = encoder_.encode(a, 0x1p40, 3);
+  const ring::NttPoly y = encoder_.encode(b, 0x1p40, 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    kernels::active().multiply(x.limb(i), x.limb(i), y.limb(i), x.degree(), world_.context->basis().modulus(i));
+  }
+  const auto product = encoder_.decode(x, 0x1p80);
+  for (std::size_t j = 0; j < a.size(); ++j) EXPECT_NEAR(product[j], a[j] * b[j], 0x1p-28);
+}
+
+TEST_F(EncoderTest, ASmallMessageUnderALargeModulusIsComposedExactly) {
+  std::vector<double> slots(world_.context->params().slots(), -3.25);  // a constant polynomial
+  const auto back = encoder_.decode(encoder_.encode(slots, 0x1p40, 3), 0x1p40);
+  for (const double x : back) EXPECT_NEAR(x, -3.25, 1e-12);
+}
+
+TEST_F(EncoderTest, WhatCannotBeEncodedThrows) {
+  std::vector<double> slots(world_.context->params().slots() + 1);
+  EXPECT_THROW(encoder_.encode(slots, 1, 1), ContractError);
+  slots.resize(1);
+  slots[0] = std::nan("");
+  EXPECT_THROW(encoder_.encode(slots, 1, 1), ContractError);
+  slots[0] = 0x1p40;
+  EXPECT_THROW(encoder_.encode(std::vector<double>(4096, 0x1p40), 0x1p30, 1), ContractError);
+}
+
+}  // namespace
+}  // namespace obscura::ckks

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/evaluator.h"
+
+#include "tests/ckks/fixture.h"
+
+namespace obscura::ckks {
+namespace {
+
+struct Case {
+  int log2_degree, bits;
+  std::size_t limbs, special;
+  int digit_limbs;
+};
+
+class Evaluator : public testing::TestWithParam<Case> {
+ protected:
+  World world_{make_params(GetParam().log2_degree, GetParam().bits, GetParam().limbs, GetParam().special,
+                           GetParam().digit_limbs)};
+  const Context& context_ = *world_.context;
+  const Params& params_ = context_.params();
+  double scale_ = std::exp2(GetParam().bits - 8);
+  std::vector<double> a_ = world_.random_slots(1, 1), b_ = world_.random_slots(1, 2);
+  Ciphertext x_ = world_.encrypt(a_, scale_, GetParam().limbs);
+  Ciphertext y_ = world_.encrypt(b_, scale_, GetParam().limbs);
+  /// Each factor is uniform in [-1, 1]: its mean square is 1/3.
+  double product_error_ = std::sqrt(2.0 / 3.0) * noise_of_encryption(params_) / scale_;
+  double product(std::size_t j) const { return a_[j] * b_[j]; }
+};
+
+TEST_P(Evaluator, FreshErrorsAreAsPredicted) {
+  expect_predicted(world_.error(x_, [&](std::size_t j) { return a_[j]; }), noise_of_encryption(params_) / scale_);
+}
+
+TEST_P(Evaluator, ProductsOfThreePartsDecrypt) {
+  const Ciphertext z = multiply(context_, x_, y_);
+  EXPECT_EQ(z.parts.size(), 3U);
+  expect_predicted(world_.error(z, [&](std::size_t j) { return product(j); }), product_error_);
+}
+
+TEST_P(Evaluator, RelinearizationKeepsTheProductAtEveryLevelAndRescale) {
+  for (std::size_t limbs = 2; limbs <= x_.limbs(); ++limbs) {
+    Ciphertext u = x_, v = y_;
+    for (auto* c : {&u, &v}) {
+      for (auto& part : c->parts) part.drop_to(limbs);
+    }
+    const Ciphertext z = multiply(context_, u, v);
+    for (std::size_t drop = 0; drop < std::min<std::size_t>(limbs, 2); ++drop) {
+      if (limbs - drop < 2 && drop == 0) continue;
+      const Ciphertext w = relinearize(context_, world_.keys, z, drop);
+      EXPECT_EQ(w.parts.size(), 2U);
+      EXPECT_EQ(w.limbs(), limbs - drop);
+      const double dropped = z.scale / w.scale;
+      const double switched = std::hypot(noise_of_switch(params_, limbs) / dropped, noise_of_rounding(params_, 2));
+      expect_predicted(world_.error(w, [&](std::size_t j) { return product(j); }),
+                       std::hypot(product_error_, switched / w.scale));
+    }
+  }
+}
+
+TEST_P(Evaluator, RescaleDividesTheScaleAndRounds) {
+  const Ciphertext z = multiply(context_, x_, y_);
+  for (const Ciphertext& w :
+       {rescale(context_, z, 1), rescale(context_, relinearize(context_, world_.keys, z, 0), 1)}) {
+    EXPECT_EQ(w.limbs(), z.limbs() - 1);
+    EXPECT_DOUBLE_EQ(w.scale * static_cast<double>(context_.basis().prime(z.limbs() - 1)), z.scale);
+    expect_predicted(world_.error(w, [&](std::size_t j) { return product(j); }),
+                     std::hypot(product_error_, noise_of_rounding(params_, w.parts.size()) / w.scale));
+  }
+}
+
+TEST_P(Evaluator, CombineLandsOnTheScaleOfItsFirstTerm) {
+  const Ciphertext z = multiply(context_, x_, y_);
+  const CombineTerm terms[] = {{&z, 1}, {&x_, -248.5}, {&y_, 0.375}};
+  const Ciphertext w = combine(context_, terms, 36.5);
+  EXPECT_EQ(w.parts.size(), 3U);
+  EXPECT_EQ(w.scale, z.scale);
+  const double fresh = noise_of_encryption(params_) / scale_;
+  expect_predicted(world_.error(w, [&](std::size_t j) { return product(j) - 248.5 * a_[j] + 0.375 * b_[j] + 36.5; }),
+                   248.5 * fresh);
+}
+
+TEST_P(Evaluator, ContractsThrow) {
+  const Ciphertext z = multiply(context_, x_, y_);
+  EXPECT_THROW(multiply(context_, z, x_), ContractError);
+  EXPECT_THROW(relinearize(context_, world_.keys, x_, 0), ContractError);
+  EXPECT_THROW(relinearize(context_, EvalKeys{}, z, 0), ContractError);
+  EXPECT_THROW(rescale(context_, x_, x_.limbs()), ContractError);
+  Ciphertext low = x_;
+  for (auto& part : low.parts) part.drop_to(1);
+  EXPECT_THROW(multiply(context_, low, x_), ContractError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Params, Evaluator,
+                         testing::Values(Case{12, 36, 2, 1, 1}, Case{13, 48, 3, 1, 1}, Case{13, 36, 3, 2, 2},
+                                         Case{14, 48, 5, 2, 2}, Case{15, 49, 7, 3, 3}),
+                         [](const auto& test) {
+                           return "N" + std::to_string(test.param.log2_degree) + "Digits" +
+                                  std::to_string(test.param.digit_limbs) + "Bits" + std::to_string(test.param.bits);
+                         });
+
+TEST(EvaluatorTables, AllKernelTablesComputeTheSameCiphertext) {
+  const World world(make_params(13, 48, 3, 1, 1));
+  const auto a = world.random_slots(1, 5);
+  const Ciphertext x = world.encrypt(a, 0x1p40, 3);
+  std::vector<std::vector<std::uint64_t>> results;
+  for (const kernels::Kernels* kernels : kernels::available()) {
+    ASSERT_TRUE(kernels::force(kernels->name));
+    const Ciphertext y = relinearize(*world.context, world.keys, multiply(*world.context, x, x), 1);
+    auto& residues = results.emplace_back(y.parts[0].degree());
+    world.context->basis().export_limb(y.parts[1].residues(0), 0, residues);
+    EXPECT_EQ(residues, results.front()) << kernels->name;
+  }
+  kernels::force("");
+}
+
+}  // namespace
+}  // namespace obscura::ckks

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ckks/fixture.h"
+
+namespace obscura::ckks {
+namespace {
+
+IntegerMap overlapping_map() {
+  // Two windows of three over four inputs share one 2 x 3 matrix; a third block has its own.
+  IntegerMap map;
+  map.inputs = 4;
+  map.outputs = 5;
+  map.matrices = {{2, 3, {1, -2, 100, 0, 511, -511}}, {1, 4, {7, 7, 7, -7}}};
+  map.blocks = {{0, {0, 1, 2}, {0, 2}}, {0, {1, 2, 3}, {1, 3}}, {1, {3, 2, 1, 0}, {4}}};
+  return map;
+}
+
+TEST(Linear, IsTheIntegerMatrixProductOverTheWeightScalePlusBias) {
+  const World world(make_params(13, 48, 3, 1, 1));
+  const PreparedMap map(overlapping_map());
+  EXPECT_EQ(map.map().multiplications(), 16U);
+  const std::vector<double> bias = {0, 1.5, -2.25, 0, 1e-3};
+  std::vector<std::vector<double>> slots;
+  std::vector<Ciphertext> x;
+  for (unsigned i = 0; i < 4; ++i) {
+    slots.push_back(world.random_slots(1, i));
+    x.push_back(world.encrypt(slots.back(), 0x1p36, 3));
+  }
+  const auto y = apply(*world.context, map, 512, bias, x);
+  ASSERT_EQ(y.size(), 5U);
+  for (const IntegerBlock& block : map.map().blocks) {
+    const IntegerMatrix& matrix = map.map().matrices[block.matrix];
+    for (std::size_t r = 0; r < matrix.rows; ++r) {
+      const std::uint32_t o = block.outputs[r];
+      double norm = 0;
+      for (std::size_t c = 0; c < matrix.cols; ++c) norm = std::hypot(norm, matrix.data[r * matrix.cols + c]);
+      EXPECT_EQ(y[o].scale, 0x1p45);
+      expect_predicted(world.error(y[o],
+                                   [&](std::size_t j) {
+                                     double sum = 0;
+                                     for (std::size_t c = 0; c < matrix.cols; ++c) {
+                                       sum += matrix.data[r * matrix.cols + c] * slots[block.inputs[c]][j];
+                                     }
+                                     return sum / 512 + bias[o];
+                                   }),
+                       norm * noise_of_encryption(world.context->params()) / y[o].scale);
+    }
+  }
+}
+
+TEST(Linear, KeepsThreeParts) {
+  const World world(make_params(13, 48, 3, 1, 1));
+  const auto a = world.random_slots(1, 1);
+  const Ciphertext x = world.encrypt(a, 0x1p36, 3);
+  IntegerMap map;
+  map.inputs = 1, map.outputs = 1;
+  map.matrices = {{1, 1, {-3}}};
+  map.blocks = {{0, {0}, {0}}};
+  const std::vector<Ciphertext> square = {multiply(*world.context, x, x)};
+  const auto y = apply(*world.context, PreparedMap(map), 4, std::vector<double>{0.5}, square);
+  EXPECT_EQ(y[0].parts.size(), 3U);
+  EXPECT_LT(world.error(y[0], [&](std::size_t j) { return -0.75 * a[j] * a[j] + 0.5; }), 0x1p-20);
+}
+
+TEST(Linear, BrokenMapsThrow) {
+  IntegerMap map = overlapping_map();
+  map.blocks[0].inputs[0] = 4;
+  EXPECT_THROW(PreparedMap{map}, ContractError);
+  map = overlapping_map();
+  map.matrices[0].data[0] = 1 << 28;
+  EXPECT_THROW(PreparedMap{map}, ContractError);
+  map = overlapping_map();
+  map.blocks[2].matrix = 2;
+  EXPECT_THROW(PreparedMap{map}, ContractError);
+}
+
+}  // namespace
+}  // namespace obscura::ckks

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ckks/fixture.h"
+
+namespace obscura::secret {
+namespace {
+
+using ckks::make_params;
+using ckks::World;
+
+TEST(Secret, AKeyIsItsSeed) {
+  const World world(make_params(12, 36, 2, 1, 1));
+  const SecretKey again = SecretKey::from_seed(*world.context, world.secret.secret_seed());
+  const auto slots = world.random_slots(1, 1);
+  const auto got = decrypt(*world.context, again, world.encrypt(slots, 0x1p30, 2));
+  for (std::size_t j = 0; j < slots.size(); ++j) ASSERT_NEAR(got[j], slots[j], 1e-5);
+}
+
+TEST(Secret, AnotherKeyDecryptsToNoise) {
+  const World world(make_params(12, 36, 2, 1, 1)), other(make_params(12, 36, 2, 1, 1));
+  const std::vector<double> slots(world.context->params().slots(), 1.0);
+  const auto got = decrypt(*other.context, other.secret, world.encrypt(slots, 0x1p30, 2));
+  double sum = 0;
+  for (const double x : got) sum += x * x;
+  EXPECT_GT(sum / static_cast<double>(got.size()), 1e6);
+}
+
+TEST(Secret, EncryptionsOfTheSameImageDiffer) {
+  const World world(make_params(12, 36, 2, 1, 1));
+  const std::vector<double> slots(8, 1.0);
+  const auto a = encrypt(*world.context, world.secret, slots, 0x1p30, 2);
+  const auto b = encrypt(*world.context, world.secret, slots, 0x1p30, 2);
+  EXPECT_NE(a.seed, b.seed);
+  EXPECT_NE(a.body.limb(0)[0], b.body.limb(0)[0]);
+}
+
+TEST(Secret, CiphertextsLookUniform) {
+  // A body that leaked the message or a small error would not fill [-q/2, q/2]: its mean square is q^2 / 12.
+  const World world(make_params(12, 36, 2, 1, 1));
+  const auto fresh = encrypt(*world.context, world.secret, std::vector<double>(8, 1.0), 0x1p30, 2);
+  const auto q = static_cast<double>(world.context->basis().prime(0));
+  double sum = 0;
+  for (const double x : fresh.body.residues(0)) sum += x * x;
+  // Relative deviation of the mean of 4096 squares of uniform numbers: sqrt(0.8 / 4096) = 1.4 %; six of those.
+  EXPECT_NEAR(sum / 4096 / (q * q / 12), 1.0, 0.084);
+}
+
+TEST(Secret, KeysOfOneSecretDiffer) {
+  const World world(make_params(12, 36, 2, 1, 1));
+  const auto key = make_relinearization_key(*world.context, world.secret);
+  EXPECT_NE(key.seed, world.keys.relinearization.front().seed);
+  EXPECT_EQ(key.body.size(), world.context->digits(2));
+}
+
+}  // namespace
+}  // namespace obscura::secret
