@@ -71,7 +71,7 @@ class Execution {
     const auto& linear = std::get<plan::Linear>(plan_.steps[s].operation);
     values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, values_[linear.input]);
     for (const Value& y : values_[s + 1]) check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
-    if (schedule_.last_use[linear.input] == s) values_[linear.input] = {};
+    if (schedule_.last_use[linear.input] == s) values_[linear.input] = std::vector<Value>();
     if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
     counter_.add(schedule_.work[s]);
   }
@@ -87,7 +87,7 @@ class Execution {
       if (!counter_.cancelled()) run_element(stage, i, nanoseconds);
     });
     for (std::size_t id = 0; id <= stage.first; ++id) {
-      if (schedule_.last_use[id] < stage.end) values_[id] = {};
+      if (schedule_.last_use[id] < stage.end) values_[id] = std::vector<Value>();
     }
     if (trace_ != nullptr) share_time(stage, nanoseconds, seconds_since(start));
   }

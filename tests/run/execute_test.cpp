@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/execute.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "../flow/tiny_plan.h"
+#include "run/clear_backend.h"
+
+namespace obscura::run {
+namespace {
+
+std::atomic<int> live{0};
+std::atomic<int> peak{0};
+
+/// A value that is counted from the operation that makes it to the moment it is freed.
+struct Counted {
+  Counted() = default;
+  explicit Counted(Shape s) : shape(s), counted(true) {
+    const int now = ++live;
+    int seen = peak;
+    while (now > seen && !peak.compare_exchange_weak(seen, now)) {
+    }
+  }
+  Counted(Counted&& other) noexcept : shape(other.shape), counted(std::exchange(other.counted, false)) {}
+  Counted& operator=(Counted&& other) noexcept {
+    if (this != &other) {
+      release();
+      shape = other.shape;
+      counted = std::exchange(other.counted, false);
+    }
+    return *this;
+  }
+  ~Counted() { release(); }
+  void release() {
+    if (std::exchange(counted, false)) --live;
+  }
+  Shape shape;
+  bool counted = false;
+};
+
+/// Book-keeping alone: counts values, and fails where an operation reads one that was freed.
+class CountingBackend {
+ public:
+  using Value = Counted;
+  explicit CountingBackend(const plan::Plan& plan) : chain_(plan.params.chain) {}
+  Shape shape(const Value& x) const { return x.shape; }
+  Value multiply(const Value& a, const Value& b) const {
+    EXPECT_TRUE(a.counted && b.counted) << "reads a freed value";
+    return Value({a.shape.limbs, 3, a.shape.scale * b.shape.scale});
+  }
+  Value relinearize(const Value& x, std::uint32_t n) const { return dropped(x, n, 2); }
+  Value rescale(const Value& x, std::uint32_t n) const { return dropped(x, n, x.shape.parts); }
+  Value combine(std::span<const Term<Value>> terms, double) const {
+    Shape s = terms[0].x->shape;
+    for (const auto& t : terms) {
+      EXPECT_TRUE(t.x->counted) << "reads a freed value";
+      s.limbs = std::min(s.limbs, t.x->shape.limbs);
+      s.parts = std::max(s.parts, t.x->shape.parts);
+    }
+    return Value(s);
+  }
+  std::vector<Value> linear(const ckks::PreparedMap& map, double weight_scale, std::span<const double>,
+                            std::span<const Value> x) const {
+    for (const Value& v : x) EXPECT_TRUE(v.counted) << "reads a freed value";
+    std::vector<Value> y;
+    for (std::uint32_t o = 0; o < map.map().outputs; ++o) {
+      y.emplace_back(Shape{x[0].shape.limbs, x[0].shape.parts, x[0].shape.scale * weight_scale});
+    }
+    return y;
+  }
+
+ private:
+  Value dropped(const Value& x, std::uint32_t n, std::uint32_t parts) const {
+    EXPECT_TRUE(x.counted) << "reads a freed value";
+    Shape s{x.shape.limbs, parts, x.shape.scale};
+    for (std::uint32_t k = 0; k < n; ++k) s.scale /= static_cast<double>(chain_[--s.limbs]);
+    return Value(s);
+  }
+  std::vector<std::uint64_t> chain_;
+};
+
+std::vector<Counted> counted_inputs(const plan::Plan& plan) {
+  std::vector<Counted> inputs;
+  for (std::uint32_t e = 0; e < plan.input.elements(); ++e) {
+    inputs.emplace_back(Shape{plan.input.limbs, 2, plan.input.scale});
+  }
+  return inputs;
+}
+
+TEST(Execute, KeepsNoMoreValuesThanALinearStepOrARunNeeds) {
+  const EncodedModel model(testing::quartic_plan());
+  const base::ThreadLimit one(1);
+  live = peak = 0;
+  {
+    auto inputs = counted_inputs(model.plan());
+    const auto outputs = execute(model, CountingBackend(model.plan()), std::move(inputs));
+    ASSERT_TRUE(outputs.ok());
+    EXPECT_EQ(outputs.value().size(), 3U);
+    EXPECT_EQ(live, 3) << "only the outputs are left";
+  }
+  EXPECT_EQ(live, 0);
+  // 36 inputs and 8 outputs of the convolution; the run over 8 elements that follows needs far less.
+  EXPECT_EQ(peak, 36 + 8);
+}
+
+TEST(Execute, FreesInputsOfARunElementByElement) {
+  // Only elementwise steps: 36 inputs are squared one by one; at any time 36 values and one element's two temporaries
+  // live.
+  testing::PlanBuilder builder(testing::plan_head("run", testing::square_plan().params, 0x1p25));
+  builder.relinearize(builder.multiply(0, 0), 1);
+  const EncodedModel model(builder.finish());
+  const base::ThreadLimit one(1);
+  live = peak = 0;
+  auto inputs = counted_inputs(model.plan());
+  const auto outputs = execute(model, CountingBackend(model.plan()), std::move(inputs));
+  ASSERT_TRUE(outputs.ok());
+  EXPECT_LE(peak, 36 + 2);
+}
+
+TEST(Execute, ThrowsAtTheStepWhoseResultIsNotWhatThePlanSays) {
+  plan::Plan plan = testing::square_plan();
+  plan.steps[2].output.limbs = 2;
+  const EncodedModel model(std::move(plan));
+  EXPECT_THROW((void)execute(model, CountingBackend(model.plan()), counted_inputs(model.plan())), ContractError);
+}
+
+TEST(Execute, ThrowsWhereInputsAreNotThePlans) {
+  const EncodedModel model(testing::square_plan());
+  const CountingBackend backend(model.plan());
+  auto fewer = counted_inputs(model.plan());
+  fewer.pop_back();
+  EXPECT_THROW((void)execute(model, backend, std::move(fewer)), ContractError);
+  auto other = counted_inputs(model.plan());
+  other[5].shape.scale *= 2;
+  EXPECT_THROW((void)execute(model, backend, std::move(other)), ContractError);
+}
+
+TEST(Execute, ProgressGrowsToTheTotal) {
+  const EncodedModel model(testing::quartic_plan());
+  std::size_t last = 0;
+  std::size_t total = 0;
+  bool grows = true;
+  const base::Progress progress = [&](std::size_t done, std::size_t all) {
+    grows = grows && done >= last;
+    last = done;
+    total = all;
+    return true;
+  };
+  ASSERT_TRUE(execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()), progress).ok());
+  EXPECT_TRUE(grows);
+  EXPECT_GT(total, 0U);
+  EXPECT_EQ(last, total);
+}
+
+TEST(Execute, StopsWhereProgressSaysSo) {
+  const EncodedModel model(testing::quartic_plan());
+  const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()),
+                               [](std::size_t, std::size_t) { return false; });
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().code, Code::cancelled);
+}
+
+TEST(Execute, TracesEachStepOnceAndAddsBatchesUp) {
+  const EncodedModel model(testing::quartic_plan());
+  Trace trace;
+  for (int batch = 0; batch < 2; ++batch) {
+    ASSERT_TRUE(execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()), {}, &trace).ok());
+  }
+  ASSERT_EQ(trace.steps.size(), model.plan().steps.size());
+  EXPECT_EQ(trace.steps[0].operation, "Linear");
+  EXPECT_EQ(trace.steps[1].operation, "Multiply");
+  EXPECT_GT(trace.seconds, 0);
+}
+
+}  // namespace
+}  // namespace obscura::run
