@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Well-formed files outside of what is supported: one sentence that names the place, the actual and the allowed value.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "nn/onnx.h"
+#include "tests/nn/onnx_file.h"
+
+namespace obscura::nn {
+namespace {
+
+using Floats = std::vector<float>;
+
+/// The message starts with the file and holds each part, in one line.
+void expect_refused(const OnnxFile& file, Code code, const std::vector<std::string>& parts) {
+  const auto graph = read_onnx(file.bytes(), "net.onnx");
+  ASSERT_FALSE(graph.ok());
+  const std::string& message = graph.error().message;
+  EXPECT_EQ(graph.error().code, code) << message;
+  EXPECT_EQ(message.rfind("net.onnx: ", 0), 0U) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  for (const std::string& part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << " in: " << message;
+}
+
+TEST(OnnxRefusal, AnUnknownOperatorIsNamedWithItsNodeAndTheSupportedOnes) {
+  OnnxFile file({1, 1, 1});
+  file.node("Einsum", "fancy", {"image"}, "logits");
+  expect_refused(file, Code::unsupported, {"node 'fancy'", "operator Einsum", "Conv, BatchNormalization", "Constant"});
+}
+
+TEST(OnnxRefusal, CommonOperatorsComeWithAWayOut) {
+  for (const char* op : {"Relu", "Sigmoid", "MaxPool"}) {
+    OnnxFile file({1, 1, 1});
+    file.node(op, "", {"image"}, "logits");
+    expect_refused(file, Code::unsupported, {std::string("node '") + op + "_0'", "obscura train"});
+  }
+  OnnxFile file({1, 1, 1});
+  file.node("Softmax", "", {"image"}, "logits");
+  expect_refused(file, Code::unsupported, {"does not change the label"});
+}
+
+TEST(OnnxRefusal, AnOperatorOfAnotherDomainIsNotTheOneOfTheSameName) {
+  OnnxFile file({1, 1, 1});
+  file.node("Conv", "n", {"image"}, "logits").proto().set_domain("com.example");
+  expect_refused(file, Code::unsupported, {"node 'n'", "Conv", "com.example"});
+}
+
+TEST(OnnxRefusal, AttributesThatChangeTheMeaningAreNamedWithTheAllowedValue) {
+  const auto pool = [](const char* name, std::int64_t value) {
+    OnnxFile file({1, 4, 4});
+    file.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).integer(name, value);
+    return file;
+  };
+  expect_refused(pool("ceil_mode", 1), Code::unsupported, {"node 'p'", "ceil_mode is 1", "allowed: 0"});
+  expect_refused(pool("something_new", 0), Code::unsupported, {"node 'p'", "something_new", "ceil_mode"});
+
+  OnnxFile dilated({1, 4, 4});
+  dilated.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).ints("dilations", {1, 2});
+  expect_refused(dilated, Code::bad_format, {"node 'p'", "dilation 2"});
+
+  OnnxFile training({1, 1, 1});
+  for (const char* name : {"a", "b", "c", "d"}) training.constant(name, {1}, {1});
+  training.node("BatchNormalization", "bn", {"image", "a", "b", "c", "d"}, "logits").integer("training_mode", 1);
+  expect_refused(training, Code::unsupported, {"node 'bn'", "training_mode is 1", "allowed: 0"});
+
+  OnnxFile gemm({1, 1, 2});
+  gemm.constant("w", {2, 2}, Floats(4));
+  gemm.node("Flatten", "", {"image"}, "f");
+  gemm.node("Gemm", "fc", {"f", "w"}, "logits").integer("transA", 1);
+  expect_refused(gemm, Code::unsupported, {"node 'fc'", "transA is 1"});
+
+  OnnxFile flatten({1, 1, 2});
+  flatten.node("Flatten", "f", {"image"}, "logits").integer("axis", 2);
+  expect_refused(flatten, Code::unsupported, {"node 'f'", "axis is 2", "allowed: 1"});
+
+  OnnxFile kind({1, 1, 2});
+  kind.node("Flatten", "f", {"image"}, "logits").real("axis", 1);
+  expect_refused(kind, Code::bad_format, {"node 'f'", "axis", "FLOAT", "INT"});
+}
+
+TEST(OnnxRefusal, WeightsThatAreNotFiniteNameTheConstantAndTheElement) {
+  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    OnnxFile file({1, 1, 1});
+    file.constant("weights", {1, 1, 1, 1}, {bad});
+    file.node("Conv", "c1", {"image", "weights"}, "logits");
+    expect_refused(file, Code::bad_format, {"node 'c1'", "'weights'", "element 0", "finite"});
+  }
+  OnnxFile file({1, 1, 1});
+  auto& tensor = file.constant("huge", {1}, {});
+  tensor.clear_raw_data();
+  tensor.set_data_type(onnx::TensorProto::DOUBLE);
+  tensor.add_double_data(1e300);
+  file.node("Mul", "m", {"image", "huge"}, "logits");
+  expect_refused(file, Code::bad_format, {"'huge'", "finite"});
+}
+
+TEST(OnnxRefusal, ShapesThatDoNotFitAreBothNamed) {
+  OnnxFile conv({3, 8, 8});
+  conv.constant("w", {4, 2, 3, 3}, Floats(72));
+  conv.node("Conv", "c1", {"image", "w"}, "logits");
+  expect_refused(conv, Code::bad_format, {"node 'c1'", "4x2x3x3", "3x8x8", "4x3x3x3"});
+
+  OnnxFile add({2, 3, 4});
+  add.constant("c", {5, 1, 1}, Floats(5));
+  add.node("Add", "a", {"image", "c"}, "logits");
+  expect_refused(add, Code::bad_format, {"node 'a'", "2x3x4", "5x1x1"});
+
+  OnnxFile window({1, 2, 2});
+  window.constant("w", {1, 1, 3, 3}, Floats(9));
+  window.node("Conv", "c1", {"image", "w"}, "logits");
+  expect_refused(window, Code::bad_format, {"node 'c1'", "window of 3", "2"});
+}
+
+TEST(OnnxRefusal, ATensorWhoseNumbersDoNotMatchItsShape) {
+  OnnxFile file({1, 1, 1});
+  file.constant("w", {1, 1, 1, 1000}, {1});
+  file.node("Conv", "c1", {"image", "w"}, "logits");
+  expect_refused(file, Code::bad_format, {"'w'", "1x1x1x1000", "4 bytes", "4000"});
+  for (const std::int64_t size : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 62}) {
+    OnnxFile odd({1, 1, 1});
+    odd.constant("w", {size, 4, 4, 4}, {1});
+    odd.node("Conv", "c1", {"image", "w"}, "logits");
+    expect_refused(odd, Code::bad_format, {"'w'", std::to_string(size)});
+  }
+}
+
+TEST(OnnxRefusal, TypesAndPlacesOfWeightsThatAreNotRead) {
+  OnnxFile half({1, 1, 1});
+  half.constant("w", {1}, {1}).set_data_type(onnx::TensorProto::FLOAT16);
+  half.node("Mul", "m", {"image", "w"}, "logits");
+  expect_refused(half, Code::unsupported, {"node 'm'", "'w'", "FLOAT16", "FLOAT"});
+
+  OnnxFile outside({1, 1, 1});
+  outside.constant("w", {1}, {1}).set_data_location(onnx::TensorProto::EXTERNAL);
+  outside.node("Mul", "m", {"image", "w"}, "logits");
+  expect_refused(outside, Code::unsupported, {"'w'", "another file"});
+}
+
+TEST(OnnxRefusal, ReshapesThatMixImagesOrKeepAGrid) {
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{1, 4}, {0, 2, 2}, {-1, 2}, {-1, -1}, {4}}) {
+    OnnxFile file({1, 2, 2});
+    file.integers("shape", shape);
+    file.node("Reshape", "r", {"image", "shape"}, "logits");
+    expect_refused(file, Code::unsupported, {"node 'r'", "1x2x2", "(N, 4)"});
+  }
+}
+
+TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
+  OnnxFile row({2});
+  row.node("Identity", "", {"image"}, "logits");
+  expect_refused(row, Code::unsupported, {"'image'", "0x2", "channels, height, width"});
+
+  OnnxFile free_height({1, 0, 2});
+  free_height.node("Flatten", "", {"image"}, "logits");
+  expect_refused(free_height, Code::unsupported, {"'image'", "0x1x0x2"});
+
+  OnnxFile huge({1 << 20, 1 << 20, 1});
+  huge.node("Flatten", "", {"image"}, "logits");
+  expect_refused(huge, Code::unsupported, {"'image'", "1048576x1048576"});
+
+  OnnxFile grid({1, 2, 2});
+  grid.node("Identity", "", {"image"}, "logits");
+  expect_refused(grid, Code::unsupported, {"output 'logits'", "1x2x2"});
+
+  OnnxFile two({1, 2, 2});
+  two.graph().add_input()->set_name("second");
+  two.node("Flatten", "", {"image"}, "logits");
+  expect_refused(two, Code::unsupported, {"2 inputs", "1 image"});
+
+  OnnxFile two_outputs({1, 2, 2});
+  two_outputs.graph().add_output()->set_name("second");
+  two_outputs.node("Flatten", "", {"image"}, "logits");
+  expect_refused(two_outputs, Code::unsupported, {"2 outputs"});
+
+  OnnxFile nothing({1, 2, 2});
+  expect_refused(nothing, Code::bad_format, {"output 'logits'", "not computed"});
+}
+
+TEST(OnnxRefusal, NamesThatAreReadBeforeOrWrittenTwice) {
+  OnnxFile cycle({1, 1, 2});
+  cycle.node("Add", "a", {"image", "later"}, "early");
+  cycle.node("Identity", "b", {"early"}, "later");
+  cycle.node("Flatten", "", {"later"}, "logits");
+  expect_refused(cycle, Code::bad_format, {"node 'a'", "'later'"});
+
+  OnnxFile twice({1, 1, 2});
+  twice.node("Identity", "a", {"image"}, "y");
+  twice.node("Identity", "b", {"image"}, "y");
+  twice.node("Flatten", "", {"y"}, "logits");
+  expect_refused(twice, Code::bad_format, {"node 'b'", "'y'"});
+}
+
+TEST(OnnxRefusal, DivisionByZeroOrByAValue) {
+  OnnxFile zero({1, 1, 1});
+  zero.constant("z", {}, {0});
+  zero.node("Div", "d", {"image", "z"}, "logits");
+  expect_refused(zero, Code::bad_format, {"node 'd'", "'z'", "0", "reciprocal"});
+
+  OnnxFile value({1, 1, 1});
+  value.constant("one", {}, {1});
+  value.node("Div", "d", {"one", "image"}, "logits");
+  expect_refused(value, Code::unsupported, {"node 'd'", "'image'", "constant"});
+}
+
+TEST(OnnxRefusal, OperatorSetsOutsideTheRange) {
+  for (const std::int64_t opset : {9, 22}) {
+    OnnxFile file({1, 1, 1});
+    file.model.mutable_opset_import(0)->set_version(opset);
+    file.node("Flatten", "", {"image"}, "logits");
+    expect_refused(file, Code::unsupported, {"operator set " + std::to_string(opset), "10 to 21"});
+  }
+}
+
+TEST(OnnxRefusal, NamesThatCouldNotBePrinted) {
+  for (const char* name : {"two\nlines", "\x1b[31mred", "\xff\xfe", "\xc0\xaf", "\xed\xa0\x80", "cut\xe2\x82"}) {
+    OnnxFile file({1, 1, 1});
+    file.node("Flatten", name, {"image"}, "logits");
+    expect_refused(file, Code::bad_format, {"not readable"});
+  }
+  OnnxFile file({1, 1, 1});
+  file.node("Flatten", "Schicht-\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", {"image"}, "logits");
+  EXPECT_TRUE(read_onnx(file.bytes(), "net.onnx").ok());
+}
+
+}  // namespace
+}  // namespace obscura::nn
