@@ -54,8 +54,8 @@ struct Rescale {
 
 /// y[i] = sum_t coefficients_t[i] * x_t[i] + constants[i], elementwise.
 /// limbs out = the least of the inputs' (others drop limbs, which changes no scale); parts out = the most.
-/// Scale out is that of term 0, whose coefficients are exactly 1; the coefficient of term t > 0 is encoded as the integer
-/// round(coefficient * scale out / scale of t), so no rescale is spent.
+/// Scale out is that of term 0, whose coefficients are exactly 1; the coefficient of term t > 0 is encoded as the
+/// integer round(coefficient * scale out / scale of t), so no rescale is spent.
 struct Combine {
   struct Term {
     ValueId input = 0;
@@ -113,16 +113,16 @@ struct KeyRequest {
 };
 
 struct Plan {
-  std::string name;                ///< the network's
-  std::uint32_t batch = 0;         ///< images asked for; images per ciphertext = N/2
+  std::string name;         ///< the network's
+  std::uint32_t batch = 0;  ///< images asked for; images per ciphertext = N/2
   ckks::ParamsLiteral params;
   InputSpec input;
   OutputSpec output;
   KeyRequest keys;
   std::vector<Step> steps;
-  std::vector<std::string> reasons;  ///< what the planner chose and why, one sentence each
-  double predicted_seconds = 0;      ///< server's work for one full batch of N/2 images, on the planner's cost model
-  std::uint64_t predicted_bytes = 0; ///< peak memory of the executor
+  std::vector<std::string> reasons;   ///< what the planner chose and why, one sentence each
+  double predicted_seconds = 0;       ///< server's work for one full batch of N/2 images, on the planner's cost model
+  std::uint64_t predicted_bytes = 0;  ///< peak memory of the executor
 
   /// Info of a value, 0 = the input.
   ValueInfo value(ValueId id) const;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Polynomials -> squares. With the leading coefficient a in front and x scaled so that a is equal in size in all
+/// elements:
+///
+///   a (x^2 + b x + c)                     = a (t^2 + c'),                t = x + b/2,  c' = c - b^2/4
+///   a (x^4 + c3 x^3 + c2 x^2 + c1 x + c0) = a ((x^2 + p x + q)^2 + r x + s),
+///                                           p = c3/2, q = (c2 - p^2)/2, r = c1 - 2 p q, s = c0 - q^2
+///
+/// b/2 goes into the bias before; a and c' (or s) go into the weights and the bias after.
+#include <algorithm>
+#include <cmath>
+
+#include "compile/stages.h"
+
+namespace obscura::compile {
+namespace {
+
+/// What the neighbours of an activation must take over.
+struct Folded {
+  MonicActivation activation;
+  Elements before_factor{1};  ///< t = factor x + shift
+  Elements before_shift{0};
+  Elements after_factor{1};  ///< the original = factor y + shift
+  Elements after_shift{0};
+};
+
+bool uniform_size(const Elements& values) {
+  return std::all_of(values.begin(), values.end(), [&](double v) { return std::abs(v) == std::abs(values[0]); });
+}
+
+/// lambda with |leading| / lambda^degree equal in all elements (to the geometric mean of |leading|), so that weights
+/// after the activation keep comparable sizes and one weight scale suits them all.
+Elements balance(const Elements& leading, std::size_t degree) {
+  if (uniform_size(leading)) return Elements{1};
+  double log_mean = 0;
+  for (const double a : leading) log_mean += std::log(std::abs(a)) / static_cast<double>(leading.size());
+  Elements lambda;
+  for (const double a : leading) {
+    lambda.push_back(std::exp((std::log(std::abs(a)) - log_mean) / static_cast<double>(degree)));
+  }
+  return lambda;
+}
+
+Result<Folded> fold(const PolynomialActivation& x) {
+  const std::size_t d = degree(x.coefficients);
+  const Elements& leading = x.coefficients[d];
+  if ((d != 2 && d != 4) || has_zero(leading)) {
+    return error(
+        Code::unsupported,
+        "activation {}: degree {}{}; supported are degrees 2 and 4 with a leading coefficient that is not 0 in "
+        "any element",
+        x.origin, d, has_zero(leading) ? " with a leading coefficient of 0 in some elements" : "");
+  }
+  Folded out;
+  out.activation.elements = x.elements;
+  out.activation.origin = x.origin;
+  const Elements lambda = balance(leading, d);
+  const Coefficients balanced = substitute(x.coefficients, divide({1}, lambda), {0});
+  const Elements& a = balanced[d];
+  Coefficients c;
+  for (std::size_t k = 0; k < d; ++k) c.push_back(divide(balanced[k], a));
+  out.before_factor = lambda;
+  out.after_factor = a;
+  if (d == 2) {
+    out.before_shift = multiply(c[1], {0.5});
+    out.after_shift = multiply(a, subtract(c[0], multiply(out.before_shift, out.before_shift)));
+    return out;
+  }
+  const Elements p = multiply(c[3], {0.5});
+  const Elements q = multiply(subtract(c[2], multiply(p, p)), {0.5});
+  out.activation.squares = 2;
+  out.activation.p = p;
+  out.activation.q = q;
+  out.activation.r = subtract(c[1], multiply(multiply(p, q), {2}));
+  out.after_shift = multiply(a, subtract(c[0], multiply(q, q)));
+  return out;
+}
+
+/// Makes sure that there is a map to fold into.
+void require_map(Segment& segment, std::uint32_t elements) {
+  if (segment.empty()) segment.push_back({identity_matrix(elements), std::vector<double>(elements, 0), ""});
+}
+
+}  // namespace
+
+Result<MonicNetwork> make_monic(FusedNetwork network) {
+  MonicNetwork out;
+  out.name = std::move(network.name);
+  out.input = std::move(network.input);
+  out.segments = std::move(network.segments);
+  out.notes = std::move(network.notes);
+  for (std::size_t k = 0; k < network.activations.size(); ++k) {
+    OBSCURA_TRY(Folded folded, fold(network.activations[k]));
+    const std::uint32_t elements = folded.activation.elements;
+    require_map(out.segments[k], elements);
+    require_map(out.segments[k + 1], elements);
+    LinearMap& before = out.segments[k].back();
+    scale_rows(before.matrix, folded.before_factor);
+    for (std::size_t i = 0; i < elements; ++i) {
+      before.bias[i] = before.bias[i] * element(folded.before_factor, i) + element(folded.before_shift, i);
+    }
+    LinearMap& after = out.segments[k + 1].front();
+    const std::vector<double> shift = multiply(after.matrix, folded.after_shift);
+    for (std::size_t i = 0; i < after.bias.size(); ++i) after.bias[i] += shift[i];
+    scale_columns(after.matrix, folded.after_factor);
+    out.activations.push_back(std::move(folded.activation));
+  }
+  if (out.activations.empty()) require_map(out.segments[0], static_cast<std::uint32_t>(nn::element_count(out.input)));
+  return out;
+}
+
+}  // namespace obscura::compile

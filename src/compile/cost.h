@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What operations on one ciphertext, or one map, are predicted to cost.
+#pragma once
+
+#include <cstdint>
+
+namespace obscura::compile {
+
+/// Nanoseconds on one core of a current CPU with AVX-512; docs/PERFORMANCE.md has the measurements behind them. Only
+/// ratios decide between plans, so one set of constants keeps plans the same on every machine.
+struct CostModel {
+  double butterfly_ns = 0.10;        ///< of an NTT: N/2 log2 N of them a limb
+  double product_ns = 0.12;          ///< one modular product, or one product and sum of key switching
+  double conversion_ns = 0.20;       ///< base conversion, a source limb to a target limb, one coefficient
+  double macs_per_ns = 15;           ///< integer matrix product, weight times residue
+  double bytes_per_ns = 8;           ///< memory that elementwise steps stream through
+  double large_prime_factor = 1.06;  ///< NTTs with primes above 48 bits reduce more often
+  int threads = 1;                   ///< cores that share the work evenly
+
+  double ntt(int log2_degree, int prime_bits) const;
+  /// Squaring one ciphertext of `limbs` limbs.
+  double square(int log2_degree, std::uint32_t limbs) const;
+  /// One term of a combination, on `parts` polynomials.
+  double combine(int log2_degree, std::uint32_t limbs, std::uint32_t parts) const;
+  /// Key switching of one ciphertext with digits and special primes of `digit_limbs`, dropping `rescale` limbs on the
+  /// way.
+  double relinearize(int log2_degree, int prime_bits, std::uint32_t limbs, std::uint32_t digit_limbs,
+                     std::uint32_t rescale) const;
+  /// A whole linear map.
+  double linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,
+                std::uint64_t inputs, std::uint64_t outputs) const;
+};
+
+}  // namespace obscura::compile

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "compile/layers.h"
+#include "compile/symbol.h"
+#include "nn/broadcast.h"
+
+namespace obscura::compile {
+namespace {
+
+/// Polynomials are followed up to this degree, so that factors may cancel; activations end at 4.
+constexpr std::size_t kMaxDegree = 8;
+constexpr const char* kSupported = "supported are polynomials of degree 2 and 4";
+
+/// Walks the nodes in order and holds a symbol for each value.
+class Fuser {
+ public:
+  explicit Fuser(const nn::Graph& graph) : graph_(graph) {}
+
+  Result<FusedNetwork> run() {
+    out_.name = graph_.name;
+    out_.input = graph_.values[graph_.input].shape;
+    const auto elements = static_cast<std::uint32_t>(nn::element_count(out_.input));
+    atoms_.push_back(std::make_shared<const Affine>(Affine{0, {}, elements}));
+    symbols_[graph_.input] = fresh(atoms_[0], graph_.input);
+    const std::vector<bool> live = live_values();
+    for (const nn::Node& node : graph_.nodes) {
+      if (!live[node.output]) continue;
+      node_ = &node;
+      OBSCURA_TRY(Symbol symbol, follow(node));
+      symbols_[node.output] = std::move(symbol);
+    }
+    OBSCURA_TRY_VOID(finish());
+    return std::move(out_);
+  }
+
+ private:
+  template <class... Args>
+  Error unsupported(fmt::format_string<Args...> format, Args&&... args) const {
+    return error(Code::unsupported, "{}: {}", describe(*node_), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  /// Values that the output depends on.
+  std::vector<bool> live_values() const {
+    std::vector<bool> live(graph_.values.size(), false);
+    live[graph_.output] = true;
+    for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) {
+      if (!live[node->output]) continue;
+      for (const nn::ValueId id : node->inputs) live[id] = true;
+    }
+    return live;
+  }
+
+  Symbol fresh(std::shared_ptr<const Affine> root, nn::ValueId source) {
+    Variable variable;
+    variable.root = std::move(root);
+    variable.order = ++order_;
+    Symbol symbol;
+    symbol.variable = std::make_shared<const Variable>(std::move(variable));
+    symbol.source = source;
+    return symbol;
+  }
+
+  Result<Symbol> follow(const nn::Node& node) {
+    switch (node.op) {
+      case nn::Op::conv:
+      case nn::Op::average_pool:
+      case nn::Op::global_average_pool:
+      case nn::Op::gemm:
+        return linear(node);
+      case nn::Op::batch_normalization:
+        return normalize(node);
+      case nn::Op::flatten:
+      case nn::Op::identity:
+        return symbol(node.inputs[0]);
+      case nn::Op::add:
+        return add_node(node);
+      case nn::Op::mul:
+        return multiply_node(node);
+      case nn::Op::pow:
+        return power(node);
+    }
+    return unsupported("this operator is unknown to the compiler");
+  }
+
+  Result<Symbol> symbol(nn::ValueId id) const {
+    const auto found = symbols_.find(id);
+    if (found == symbols_.end()) {
+      return unsupported("input '{}' is a constant; only weights and operands of Add, Mul and Pow may be",
+                         graph_.values[id].name);
+    }
+    return found->second;
+  }
+
+  Result<Symbol> linear(const nn::Node& node) {
+    OBSCURA_TRY(const Symbol x, symbol(node.inputs[0]));
+    OBSCURA_TRY(const auto affine, as_affine(x));
+    OBSCURA_TRY(LinearMap map, linear_map(graph_, node));
+    return fresh(append(*affine, std::move(map), out_.notes), node.output);
+  }
+
+  Result<Symbol> normalize(const nn::Node& node) {
+    OBSCURA_TRY(Symbol x, symbol(node.inputs[0]));
+    OBSCURA_TRY(const Normalization n, normalization(graph_, node));
+    x.source = node.output;
+    if (degree(x.polynomial) > 1) {
+      for (auto& coefficient : x.polynomial) coefficient = multiply(coefficient, n.factor);
+      x.polynomial[0] = add(x.polynomial[0], n.shift);
+      x.origin = merge(x.origin, {node.name});
+      return x;
+    }
+    const Elements slope = x.polynomial.size() > 1 ? x.polynomial[1] : Elements{0};
+    Variable variable;
+    variable.root = x.variable->root;
+    const Elements factor = multiply(slope, n.factor);
+    variable.alpha = multiply(factor, x.variable->alpha);
+    variable.beta = add(multiply(factor, x.variable->beta), add(multiply(x.polynomial[0], n.factor), n.shift));
+    variable.order = ++order_;
+    variable.origin = join(merge(merge({x.variable->origin}, x.origin), {node.name}));
+    Symbol out;
+    out.variable = std::make_shared<const Variable>(std::move(variable));
+    out.source = node.output;
+    return out;
+  }
+
+  /// The constant operand of an elementwise node spread over its result; one number where it is one.
+  Result<Elements> spread(nn::ValueId id, const nn::Node& node) const {
+    const nn::Value& value = graph_.values[id];
+    const nn::Shape& result = graph_.values[node.output].shape;
+    if (value.constant->data.size() == 1) return Elements{double{value.constant->data[0]}};
+    Elements out;
+    for (const std::uint32_t i : nn::broadcast_index(value, result)) out.push_back(value.constant->data[i]);
+    return out;
+  }
+
+  /// {value, constant} of an elementwise node with a constant operand; nothing where both are computed.
+  Result<std::optional<std::pair<Symbol, Elements>>> with_constant(const nn::Node& node) const {
+    for (std::size_t side = 0; side < 2; ++side) {
+      const nn::ValueId constant = node.inputs[side];
+      const nn::ValueId value = node.inputs[1 - side];
+      if (!graph_.values[constant].constant || graph_.values[value].constant) continue;
+      OBSCURA_TRY_VOID(same_elements(value, node));
+      OBSCURA_TRY(Symbol x, symbol(value));
+      OBSCURA_TRY(Elements c, spread(constant, node));
+      return std::optional(std::pair(std::move(x), std::move(c)));
+    }
+    return std::optional<std::pair<Symbol, Elements>>();
+  }
+
+  Result<void> same_elements(nn::ValueId id, const nn::Node& node) const {
+    const nn::Shape& from = graph_.values[id].shape;
+    const nn::Shape& to = graph_.values[node.output].shape;
+    if (nn::element_count(from) == nn::element_count(to)) return {};
+    return unsupported("'{}' of {} would be repeated to {}; only constants may be", graph_.values[id].name,
+                       nn::to_string(from), nn::to_string(to));
+  }
+
+  Result<Symbol> add_node(const nn::Node& node) {
+    OBSCURA_TRY(auto mixed, with_constant(node));
+    if (mixed) {
+      auto& [x, constant] = *mixed;
+      x.polynomial[0] = add(x.polynomial[0], constant);
+      return renamed(std::move(x), node);
+    }
+    OBSCURA_TRY(const Symbol a, symbol(node.inputs[0]));
+    OBSCURA_TRY(const Symbol b, symbol(node.inputs[1]));
+    OBSCURA_TRY_VOID(same_elements(node.inputs[0], node));
+    OBSCURA_TRY_VOID(same_elements(node.inputs[1], node));
+    if (const auto pair = align(a, b)) {
+      Symbol out = a;
+      out.variable = pair->variable;
+      out.polynomial = add(pair->a, pair->b);
+      out.origin = merge(a.origin, b.origin);
+      return renamed(std::move(out), node);
+    }
+    OBSCURA_TRY(const auto left, as_affine(a));
+    OBSCURA_TRY(const auto right, as_affine(b));
+    if (left->atom != right->atom) {
+      return unsupported("its operands come from before and after an activation; both must come from the same one");
+    }
+    return fresh(compile::add(*left, *right), node.output);
+  }
+
+  Result<Symbol> multiply_node(const nn::Node& node) {
+    OBSCURA_TRY(auto mixed, with_constant(node));
+    if (mixed) {
+      auto& [x, constant] = *mixed;
+      for (auto& coefficient : x.polynomial) coefficient = multiply(coefficient, constant);
+      trim(x.polynomial);
+      return renamed(std::move(x), node);
+    }
+    OBSCURA_TRY(const Symbol a, symbol(node.inputs[0]));
+    OBSCURA_TRY(const Symbol b, symbol(node.inputs[1]));
+    OBSCURA_TRY_VOID(same_elements(node.inputs[0], node));
+    OBSCURA_TRY_VOID(same_elements(node.inputs[1], node));
+    return times(a, b, node);
+  }
+
+  Result<Symbol> times(const Symbol& a, const Symbol& b, const nn::Node& node) const {
+    const auto pair = align(a, b);
+    if (!pair) return unsupported("it multiplies two different values; only polynomials of one value are supported");
+    if (degree(pair->a) + degree(pair->b) > kMaxDegree) {
+      return unsupported("it computes a polynomial of degree {}; {}", degree(pair->a) + degree(pair->b), kSupported);
+    }
+    Symbol out = a;
+    out.variable = pair->variable;
+    out.polynomial = multiply(pair->a, pair->b);
+    out.origin = merge(a.origin, b.origin);
+    return renamed(std::move(out), node);
+  }
+
+  Result<Symbol> power(const nn::Node& node) {
+    OBSCURA_TRY(const Symbol x, symbol(node.inputs[0]));
+    const auto& exponent = graph_.values[node.inputs[1]].constant;
+    if (!exponent || exponent->data.size() != 1) return unsupported("the exponent must be one constant number");
+    const double n = exponent->data[0];
+    if (!(n >= 1 && n <= static_cast<double>(kMaxDegree)) || n != std::floor(n)) {
+      return unsupported("the exponent is {}; whole numbers from 1 to {} are supported", n, kMaxDegree);
+    }
+    Symbol out = x;
+    for (int k = 1; k < static_cast<int>(n); ++k) {
+      OBSCURA_TRY(out, times(out, x, node));
+    }
+    return renamed(std::move(out), node);
+  }
+
+  static Symbol renamed(Symbol symbol, const nn::Node& node) {
+    symbol.source = node.output;
+    symbol.origin = merge(symbol.origin, {node.name});
+    return symbol;
+  }
+
+  /// The value as an affine map of an atom; a polynomial of degree above 1 becomes an activation and thereby an atom.
+  Result<std::shared_ptr<const Affine>> as_affine(const Symbol& x) {
+    if (degree(x.polynomial) <= 1) return affine_of(x);
+    const auto known = atom_of_.find(x.source);
+    if (known != atom_of_.end()) return atoms_[known->second];
+    const std::size_t d = degree(x.polynomial);
+    if (d != 2 && d != 4) {
+      return unsupported("its input is a polynomial of degree {} (computed by {}); {}", d, join(x.origin), kSupported);
+    }
+    const auto affine = affine_of(*x.variable);
+    if (affine->atom + 1 != atoms_.size()) {
+      return unsupported(
+          "its input, the activation {}, does not come from the activation before it; side branches with "
+          "activations of their own are not supported",
+          join(x.origin));
+    }
+    Segment segment;
+    for (const auto& map : affine->maps) segment.push_back(*map);
+    out_.segments.push_back(std::move(segment));
+    out_.activations.push_back({x.polynomial, affine->elements, join(x.origin)});
+    atom_of_[x.source] = atoms_.size();
+    atoms_.push_back(std::make_shared<const Affine>(Affine{atoms_.size(), {}, affine->elements}));
+    return atoms_.back();
+  }
+
+  Result<void> finish() {
+    if (graph_.nodes.empty()) return error(Code::unsupported, "network '{}' has no operators", graph_.name);
+    OBSCURA_TRY(const Symbol y, symbol(graph_.output));
+    OBSCURA_TRY(const auto affine, as_affine(y));
+    if (affine->atom + 1 != atoms_.size()) {
+      return unsupported("the output does not come from the last activation, {}", out_.activations.back().origin);
+    }
+    Segment segment;
+    for (const auto& map : affine->maps) segment.push_back(*map);
+    out_.segments.push_back(std::move(segment));
+    return {};
+  }
+
+  const nn::Graph& graph_;
+  const nn::Node* node_ = nullptr;
+  FusedNetwork out_;
+  std::map<nn::ValueId, Symbol> symbols_;
+  std::map<nn::ValueId, std::size_t> atom_of_;
+  std::vector<std::shared_ptr<const Affine>> atoms_;
+  std::size_t order_ = 0;
+};
+
+}  // namespace
+
+Result<FusedNetwork> fuse(const nn::Graph& graph) { return Fuser(graph).run(); }
+
+}  // namespace obscura::compile

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+
+namespace obscura::compile {
+namespace {
+
+constexpr double kMaxMultiple = 64;
+/// Weights come from floats: what is whole to their precision is whole.
+constexpr double kWhole = 0x1p-20;
+
+/// factor such that value[k] * factor is whole and small for all k; 0 where there is none.
+double whole_factor(const std::vector<double>& values) {
+  double least = 0;
+  double largest = 0;
+  for (const double v : values) {
+    const double size = std::abs(v);
+    if (size > 0 && (least == 0 || size < least)) least = size;
+    largest = std::max(largest, size);
+  }
+  if (least == 0) return 1;
+  for (double multiple = 1; multiple * largest / least <= kMaxMultiple * (1 + kWhole); ++multiple) {
+    const double factor = multiple / least;
+    const bool whole = std::all_of(values.begin(), values.end(), [&](double v) {
+      return std::abs(v * factor - std::round(v * factor)) <= kWhole * std::abs(v * factor);
+    });
+    if (whole) return factor;
+  }
+  return 0;
+}
+
+/// 2^s with max |value| * 2^s in [2^(bits-1), 2^bits), also after rounding.
+double power_factor(const std::vector<double>& values, int bits) {
+  double largest = 0;
+  for (const double v : values) largest = std::max(largest, std::abs(v));
+  int exponent = 0;
+  std::frexp(largest, &exponent);  // largest in [2^(exponent-1), 2^exponent)
+  double factor = std::ldexp(1.0, bits - exponent);
+  if (std::round(largest * factor) >= std::ldexp(1.0, bits)) factor /= 2;
+  return factor;
+}
+
+std::string_view bytes(const std::vector<std::uint32_t>& v) {
+  return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(std::uint32_t)};
+}
+
+}  // namespace
+
+Result<QuantizedWeights> quantize(const LinearMap& map, int bits) {
+  const SparseMatrix& matrix = map.matrix;
+  QuantizedWeights out;
+  out.scale = whole_factor(matrix.value);
+  out.exact = out.scale != 0;
+  if (!out.exact) out.scale = power_factor(matrix.value, bits);
+  out.integers.reserve(matrix.value.size());
+  for (std::size_t r = 0; r < matrix.rows; ++r) {
+    double norm = 0;
+    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
+      const double rounded = std::round(matrix.value[k] * out.scale);
+      norm += std::abs(rounded);
+      out.integers.push_back(static_cast<std::int32_t>(rounded));
+    }
+    if (norm >= static_cast<double>(ckks::kMaxRowNorm)) {
+      return error(Code::infeasible, "{}: weights of {} bits add up to 2^{:.1f} in output {}; below 2^28 is allowed",
+                   map.origin, bits, std::log2(norm), r);
+    }
+  }
+  return out;
+}
+
+ckks::IntegerMap to_blocks(const SparseMatrix& matrix, std::span<const std::int32_t> integers) {
+  ckks::IntegerMap map;
+  map.inputs = matrix.cols;
+  map.outputs = matrix.rows;
+  // Groups of rows with the same inputs, in the order of their first row.
+  std::unordered_map<std::string, std::size_t> group_of;
+  std::vector<ckks::IntegerBlock> groups;
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    const std::vector<std::uint32_t> inputs(matrix.column.begin() + static_cast<std::ptrdiff_t>(matrix.start[r]),
+                                            matrix.column.begin() + static_cast<std::ptrdiff_t>(matrix.start[r + 1]));
+    const auto [found, fresh] = group_of.try_emplace(std::string(bytes(inputs)), groups.size());
+    if (fresh) groups.push_back({0, inputs, {}});
+    groups[found->second].outputs.push_back(r);
+  }
+  std::map<std::pair<std::uint32_t, std::vector<std::int32_t>>, std::uint32_t> matrix_of;
+  for (auto& group : groups) {
+    if (group.inputs.empty()) group.inputs.push_back(0);  // a window in the padding: an output of the bias alone
+    ckks::IntegerMatrix dense{
+        static_cast<std::uint32_t>(group.outputs.size()), static_cast<std::uint32_t>(group.inputs.size()), {}};
+    for (const std::uint32_t r : group.outputs) {
+      for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) dense.data.push_back(integers[k]);
+      if (matrix.start[r] == matrix.start[r + 1]) dense.data.push_back(0);
+    }
+    const auto next = static_cast<std::uint32_t>(map.matrices.size());
+    const auto [found, fresh] = matrix_of.try_emplace({dense.rows, dense.data}, next);
+    if (fresh) map.matrices.push_back(std::move(dense));
+    group.matrix = found->second;
+    map.blocks.push_back(std::move(group));
+  }
+  return map;
+}
+
+}  // namespace obscura::compile

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Weights to small integers, and integer matrices to blocks that share their weights.
+#pragma once
+
+#include "ckks/integer_map.h"
+#include "compile/stages.h"
+
+namespace obscura::compile {
+
+/// integers[k] = round(value[k] * scale), in the order of the matrix.
+struct QuantizedWeights {
+  std::vector<std::int32_t> integers;
+  double scale = 1;
+  bool exact = false;  ///< nothing was rounded
+};
+
+/// Where the weights are whole multiples of one number, with a factor up to 64 (averages, identities): exactly that,
+/// whatever `bits` says. Else scale = 2^s such that the largest weight has `bits` bits.
+/// errors: infeasible where a row's weights add up to ckks::kMaxRowNorm or more.
+Result<QuantizedWeights> quantize(const LinearMap& map, int bits);
+
+/// Rows that read the same inputs become one dense block; equal matrices are stored once.
+ckks::IntegerMap to_blocks(const SparseMatrix& matrix, std::span<const std::int32_t> integers);
+
+}  // namespace obscura::compile

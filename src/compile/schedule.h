@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The batch layout's order of operations for one choice of parameters, with limbs, parts, scales and predicted errors.
+///
+/// linear -> x;  square -> x^2 (three parts);  combine + p x + q, while the scale is still that of the square, so that
+/// the coefficient of x keeps its bits;  relinearize, dropping limbs in the same division;  the same once more for the
+/// second square. After the last square of an activation the three parts may stay through the maps that follow, where
+/// relinearizing their outputs is cheaper. The logits keep the limbs that are left.
+#pragma once
+
+#include "ckks/params.h"
+#include "compile/cost.h"
+#include "compile/quantize.h"
+#include "compile/statistics.h"
+#include "plan/plan.h"
+
+namespace obscura::compile {
+
+/// What the search decides.
+struct Choice {
+  int log2_degree = 0;
+  int digit_limbs = 1;
+  int prime_bits = 0;
+  std::uint32_t final_limbs = 1;
+  std::vector<std::uint32_t> drops;  ///< limbs dropped after each square of the network, in order; the last is 0
+  int weight_bits = 0;
+
+  std::uint32_t limbs() const;
+};
+
+/// A weight scale for each map, by [segment][map].
+using WeightScales = std::vector<std::vector<double>>;
+
+struct Action {
+  enum class Kind { linear, square, combine, relinearize };
+  Kind kind = Kind::linear;
+  plan::ValueId input = 0;
+  plan::ValueId other = 0;    ///< combine: x
+  std::size_t segment = 0;    ///< linear; of the activation: the one before
+  std::size_t map = 0;        ///< linear
+  bool outer = false;         ///< square, combine: the second of the activation
+  bool with_x = false;        ///< combine: not only a constant
+  std::uint32_t rescale = 0;  ///< relinearize
+  std::size_t point = 0;      ///< whose range the output has
+  plan::ValueInfo output;
+};
+
+struct Schedule {
+  std::vector<Action> actions;
+  std::uint32_t limbs = 0;
+  double input_scale = 0;
+  double nanoseconds = 0;  ///< predicted, for one ciphertext's worth of images
+};
+
+/// The actions with their elements, limbs, parts and cost; no scales yet.
+Schedule make_schedule(const MonicNetwork& network, const Choice& choice, const CostModel& cost);
+
+/// Scales from the last modulus backwards: the logits get `final_scale`; then forwards, exactly, into schedule.
+void set_scales(Schedule& schedule, const std::vector<std::uint64_t>& chain, const WeightScales& weights,
+                double final_scale);
+
+/// Ranges and predicted errors: encryption, key switching and rounding (ckks/noise.h) through the measured slopes, and
+/// `rounding`, the mean squared effect of rounded weights at each point.
+void set_errors(Schedule& schedule, const ckks::Params& params, const MonicNetwork& network,
+                const Statistics& statistics, const std::vector<double>& rounding);
+
+}  // namespace obscura::compile

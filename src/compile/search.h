@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The cheapest parameters that reach the precision.
+#pragma once
+
+#include "compile/candidate.h"
+
+namespace obscura::compile {
+
+struct Request {
+  std::uint32_t batch = 0;
+  double max_error_std = 0;
+  std::optional<int> log2_degree;
+};
+
+/// What was chosen, and beside what.
+struct Selection {
+  Candidate best;
+  std::optional<Candidate> runner_up;  ///< the next that differs in N, limbs or digits
+  std::size_t considered = 0;
+};
+
+/// Nanoseconds for `batch` images: whole ciphertexts.
+double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
+
+/// Tries N = 2^12 .. 2^15, final limbs, limbs dropped after each square, digits, prime and weight bits, in the order of
+/// predicted time; stops when the precision is reached. Among equally fast ones the most precise wins.
+/// errors: infeasible, naming the most precise candidate that was found.
+Result<Selection> search(const Setting& setting, const Request& request);
+
+}  // namespace obscura::compile

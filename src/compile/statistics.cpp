@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/parallel.h"
+
+namespace obscura::compile {
+namespace {
+
+/// Images that go through the network side by side, so that a weight is read once for all of them.
+constexpr std::size_t kLanes = 16;
+/// values[element * kLanes + lane]
+using Batch = std::vector<double>;
+
+Batch load(const Images& images, std::size_t first, std::size_t lanes) {
+  Batch batch(images.elements * kLanes, 0);
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    for (std::size_t i = 0; i < images.elements; ++i) {
+      batch[i * kLanes + lane] = images.data[(first + lane) * images.elements + i];
+    }
+  }
+  return batch;
+}
+
+Batch apply(const LinearMap& map, std::span<const double> weights, const Batch& x) {
+  const SparseMatrix& m = map.matrix;
+  OBSCURA_CHECK(x.size() == m.cols * kLanes && weights.size() == m.column.size(),
+                "a map of {} columns reads {} elements", m.cols, x.size() / kLanes);
+  Batch y(m.rows * kLanes);
+  for (std::size_t r = 0; r < m.rows; ++r) {
+    double sum[kLanes];
+    for (double& s : sum) s = map.bias[r];
+    for (std::uint64_t k = m.start[r]; k < m.start[r + 1]; ++k) {
+      const double* in = x.data() + m.column[k] * kLanes;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) sum[lane] += weights[k] * in[lane];
+    }
+    std::copy(sum, sum + kLanes, y.data() + r * kLanes);
+  }
+  return y;
+}
+
+/// Applies f(x, element) to each number.
+template <class Function>
+Batch map_elements(const Batch& x, Function f) {
+  Batch y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = f(x[i], i / kLanes);
+  return y;
+}
+
+/// Runs a batch: visit(point, values) at each point, before_activation(k, x) on the way.
+template <class Visit, class Before>
+Batch run(const MonicNetwork& network, const Points& points, const Weights* weights, Batch x, Visit visit,
+          Before before_activation) {
+  for (std::size_t s = 0; s < network.segments.size(); ++s) {
+    for (std::size_t m = 0; m < network.segments[s].size(); ++m) {
+      const LinearMap& map = network.segments[s][m];
+      x = apply(map, weights ? (*weights)[s][m] : map.matrix.value, x);
+      visit(points.map(s, m), x);
+    }
+    if (s == network.activations.size()) break;
+    const MonicActivation& a = network.activations[s];
+    before_activation(s, x);
+    Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
+    visit(points.square(s), y);
+    if (a.squares == 2) {
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.p, i / kLanes) * x[i] + element(a.q, i / kLanes);
+      visit(points.shifted(s), y);
+      for (double& v : y) v *= v;
+      visit(points.outer_square(s), y);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.r, i / kLanes) * x[i];
+      visit(points.result(s), y);
+    }
+    x = std::move(y);
+  }
+  return x;
+}
+
+void no_hook(std::size_t, const Batch&) {}
+
+Slopes empty_slopes(const MonicActivation& a) {
+  const std::vector<double> zeros(a.elements, 0);
+  const std::vector<double> two = a.squares == 2 ? zeros : std::vector<double>();
+  return {zeros, zeros, zeros, two, two, two};
+}
+
+void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
+  const auto squared = [](double v) { return v * v; };
+  for (std::size_t i = 0; i < a.elements; ++i) {
+    const double p = element(a.p, i);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const double x = batch[i * kLanes + lane];
+      sums.x_squared[i] += x * x;
+      sums.square[i] += squared(2 * x);
+      sums.shifted[i] += squared(2 * x + p);
+      if (a.squares == 1) continue;
+      const double v = x * x + p * x + element(a.q, i);
+      sums.inner[i] += squared(2 * v);
+      sums.outer[i] += squared(2 * v * (2 * x + p));
+      sums.result[i] += squared(2 * v * (2 * x + p) + element(a.r, i));
+    }
+  }
+}
+
+/// For each kind of slope: f(field of a, field of b).
+template <class Function>
+void for_fields(Slopes& a, const Slopes& b, Function f) {
+  f(a.x_squared, b.x_squared);
+  f(a.square, b.square);
+  f(a.shifted, b.shifted);
+  f(a.inner, b.inner);
+  f(a.outer, b.outer);
+  f(a.result, b.result);
+}
+
+void accumulate(std::vector<double>& into, const std::vector<double>& from) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
+}
+
+/// Sums over one batch, as Statistics; logit_deviation holds a sum of squares.
+Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
+  const std::size_t lanes = std::min(kLanes, images.count() - first);
+  Statistics sums;
+  sums.max_abs.assign(points.count(), 0);
+  for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
+  const auto visit = [&](std::size_t point, const Batch& x) {
+    double largest = 0;
+    for (std::size_t i = 0; i < x.size(); i += kLanes) {
+      for (std::size_t lane = 0; lane < lanes; ++lane) largest = std::max(largest, std::abs(x[i + lane]));
+    }
+    sums.max_abs[point] = largest;
+  };
+  const auto before = [&](std::size_t k, const Batch& x) {
+    add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
+  };
+  const Batch logits = run(network, points, nullptr, load(images, first, lanes), visit, before);
+  const std::size_t classes = logits.size() / kLanes;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    double mean = 0;
+    for (std::size_t c = 0; c < classes; ++c) mean += logits[c * kLanes + lane] / static_cast<double>(classes);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double distance = logits[c * kLanes + lane] - mean;
+      sums.logit_deviation += distance * distance;
+    }
+  }
+  return sums;
+}
+
+}  // namespace
+
+Points::Points(const MonicNetwork& network) {
+  for (std::size_t s = 0; s < network.segments.size(); ++s) {
+    maps_.push_back(count_);
+    count_ += network.segments[s].size();
+    if (s == network.activations.size()) break;
+    activations_.push_back(count_);
+    count_ += network.activations[s].squares == 2 ? 4 : 1;
+  }
+}
+
+Statistics measure(const MonicNetwork& network, const Images& images) {
+  OBSCURA_CHECK(images.elements > 0 && images.count() > 0, "measure without images");
+  const Points points(network);
+  const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
+  // Each batch sums for itself, and the sums are added in order: the result does not depend on threads.
+  std::vector<Statistics> parts(batches);
+  base::parallel_for(batches, [&](std::size_t b) { parts[b] = measure_batch(network, points, images, b * kLanes); });
+  Statistics out = std::move(parts[0]);
+  for (std::size_t b = 1; b < batches; ++b) {
+    for (std::size_t p = 0; p < points.count(); ++p) out.max_abs[p] = std::max(out.max_abs[p], parts[b].max_abs[p]);
+    for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
+    out.logit_deviation += parts[b].logit_deviation;
+  }
+  out.images = images.count();
+  const auto count = static_cast<double>(images.count());
+  for (auto& slopes : out.slopes) {
+    for_fields(slopes, slopes, [&](std::vector<double>& values, const std::vector<double>&) {
+      for (double& v : values) v /= count;
+    });
+  }
+  const std::uint32_t classes = network.segments.back().back().matrix.rows;
+  out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
+  out.max_logit = out.max_abs[points.map(network.segments.size() - 1, network.segments.back().size() - 1)];
+  return out;
+}
+
+std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images) {
+  const Points points(network);
+  const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
+  std::vector<std::vector<double>> parts(batches);
+  base::parallel_for(batches, [&](std::size_t b) {
+    const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
+    const Batch input = load(images, b * kLanes, lanes);
+    std::vector<Batch> exact(points.count());
+    run(
+        network, points, nullptr, input, [&](std::size_t p, const Batch& x) { exact[p] = x; }, no_hook);
+    parts[b].assign(points.count(), 0);
+    const auto compare = [&](std::size_t p, const Batch& x) {
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        if (i % kLanes < lanes) parts[b][p] += (x[i] - exact[p][i]) * (x[i] - exact[p][i]);
+      }
+      parts[b][p] /= static_cast<double>(x.size() / kLanes);
+    };
+    run(network, points, &rounded, input, compare, no_hook);
+  });
+  std::vector<double> out(points.count(), 0);
+  for (const auto& part : parts) accumulate(out, part);
+  for (double& v : out) v /= static_cast<double>(images.count());
+  return out;
+}
+
+std::uint64_t multiplications(const MonicNetwork& network) {
+  std::uint64_t sum = 0;
+  for (const auto& segment : network.segments) {
+    for (const auto& map : segment) sum += map.matrix.nonzeros();
+  }
+  return sum;
+}
+
+std::vector<double> evaluate(const MonicNetwork& network, const Images& images) {
+  const Points points(network);
+  const std::size_t classes = network.segments.back().back().matrix.rows;
+  std::vector<double> out(images.count() * classes);
+  base::parallel_for((images.count() + kLanes - 1) / kLanes, [&](std::size_t b) {
+    const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
+    const Batch logits = run(network, points, nullptr, load(images, b * kLanes, lanes), no_hook, no_hook);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      for (std::size_t c = 0; c < classes; ++c) out[(b * kLanes + lane) * classes + c] = logits[c * kLanes + lane];
+    }
+  });
+  return out;
+}
+
+}  // namespace obscura::compile

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The network on doubles: ranges of values, slopes of activations, and what rounding the weights does.
+#pragma once
+
+#include <span>
+
+#include "compile/stages.h"
+
+namespace obscura::compile {
+
+/// Numbers the values of a network in the order in which they are computed: the output of each map, and the values
+/// inside of each activation.
+class Points {
+ public:
+  explicit Points(const MonicNetwork& network);
+  std::size_t map(std::size_t segment, std::size_t index) const { return maps_[segment] + index; }
+  /// x^2 (+ p x + q where the activation has two squares).
+  std::size_t square(std::size_t activation) const { return activations_[activation]; }
+  std::size_t shifted(std::size_t activation) const { return activations_[activation] + 1; }
+  std::size_t outer_square(std::size_t activation) const { return activations_[activation] + 2; }
+  std::size_t result(std::size_t activation) const { return activations_[activation] + 3; }
+  std::size_t count() const { return count_; }
+
+ private:
+  std::vector<std::size_t> maps_;
+  std::vector<std::size_t> activations_;
+  std::size_t count_ = 0;
+};
+
+/// Normalised images laid one after the other.
+struct Images {
+  std::span<const float> data;
+  std::size_t elements = 0;
+  std::size_t count() const { return data.size() / elements; }
+  Images first(std::size_t n) const { return {data.first(std::min(n, count()) * elements), elements}; }
+};
+
+/// Means over the images of the squared derivatives through which errors grow, for each element.
+struct Slopes {
+  std::vector<double> x_squared;  ///< x^2
+  std::vector<double> square;     ///< (2x)^2
+  std::vector<double> shifted;    ///< (2x + p)^2
+  std::vector<double> inner;      ///< (2v)^2, v = x^2 + p x + q
+  std::vector<double> outer;      ///< (2v (2x + p))^2
+  std::vector<double> result;     ///< (2v (2x + p) + r)^2
+};
+
+struct Statistics {
+  std::vector<double> max_abs;  ///< by point
+  std::vector<Slopes> slopes;   ///< by activation; inner, outer and result only where it has two squares
+  double max_logit = 0;
+  double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
+  std::size_t images = 0;
+};
+
+/// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
+Statistics measure(const MonicNetwork& network, const Images& images);
+
+/// Weights that stand in for those of network.segments[s][m].matrix.value, by [s][m].
+using Weights = std::vector<std::vector<std::vector<double>>>;
+
+/// Mean squared difference at each point between the network with `rounded` weights and with its own.
+std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images);
+
+/// Multiply-adds for one image.
+std::uint64_t multiplications(const MonicNetwork& network);
+
+/// The logits of each image, image by image.
+std::vector<double> evaluate(const MonicNetwork& network, const Images& images);
+
+/// 32 images in [0, 1], made of blobs, strokes and noise from a fixed generator; for compiling without images.
+std::vector<float> probe_images(const nn::Shape& shape);
+
+}  // namespace obscura::compile

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Plan -> text that a person reads and diffs.
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "plan/plan.h"
+
+namespace obscura::plan {
+namespace {
+
+/// "2^31.42"; "0" for zero.
+std::string power(double x) { return x > 0 ? fmt::format("2^{:.1f}", std::log2(x)) : "0"; }
+
+std::string list(const std::vector<double>& values) {
+  std::string text;
+  for (const double v : values) text += fmt::format("{}{:.6g}", text.empty() ? "" : ", ", v);
+  return text;
+}
+
+/// The first 8 hex digits of the BLAKE2b digest of a linear step's weights, blocks and bias.
+std::string digest_of(const Linear& step) {
+  base::Writer writer;
+  for (const auto& matrix : step.map.matrices) {
+    writer.u32(matrix.rows);
+    writer.u32(matrix.cols);
+    for (const std::int32_t w : matrix.data) writer.u32(static_cast<std::uint32_t>(w));
+  }
+  for (const auto& block : step.map.blocks) {
+    writer.u32(block.matrix);
+    for (const std::uint32_t i : block.inputs) writer.u32(i);
+    for (const std::uint32_t o : block.outputs) writer.u32(o);
+  }
+  // Floats, so that the last bits of a double, which differ between mathematical libraries, do not show.
+  for (const double b : step.bias) writer.f64(static_cast<double>(static_cast<float>(b)));
+  const auto bytes = base::digest(writer.bytes());
+  return fmt::format("{:02x}{:02x}{:02x}{:02x}", bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+std::string describe(const Linear& step) {
+  std::int32_t largest = 0;
+  std::uint64_t stored = 0;
+  for (const auto& matrix : step.map.matrices) {
+    stored += matrix.data.size();
+    for (const std::int32_t w : matrix.data) largest = std::max(largest, std::abs(w));
+  }
+  int bits = 0;
+  while ((std::int64_t{1} << bits) <= largest) ++bits;
+  return fmt::format(
+      "linear {} <- {}: {} multiplications in {} blocks of {} matrices, {} weights of {} bits, "
+      "weight scale {:.6g}, {}",
+      step.map.outputs, step.input, step.map.multiplications(), step.map.blocks.size(), step.map.matrices.size(),
+      stored, bits, step.weight_scale, digest_of(step));
+}
+
+std::string coefficients(const std::vector<double>& values) {
+  if (values.size() == 1) return fmt::format("{:.6g}", values[0]);
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  return fmt::format("[{:.6g} .. {:.6g}]", *least, *greatest);
+}
+
+std::string describe(const Multiply& step) {
+  return step.a == step.b ? fmt::format("square <- {}", step.a) : fmt::format("multiply <- {}, {}", step.a, step.b);
+}
+std::string describe(const Relinearize& step) {
+  return fmt::format("relinearize <- {}: rescale by {} limb{}", step.input, step.rescale, step.rescale == 1 ? "" : "s");
+}
+std::string describe(const Rescale& step) { return fmt::format("rescale <- {}: by {}", step.input, step.limbs); }
+std::string describe(const Combine& step) {
+  std::string text = "combine <- ";
+  for (std::size_t t = 0; t < step.terms.size(); ++t) {
+    if (t > 0) text += fmt::format(" + {} * ", coefficients(step.terms[t].coefficients));
+    text += fmt::format("{}", step.terms[t].input);
+  }
+  if (!step.constants.empty()) text += " + " + coefficients(step.constants);
+  return text;
+}
+
+std::string primes(const std::vector<std::uint64_t>& values) {
+  std::string text;
+  for (const std::uint64_t p : values) text += fmt::format("{}{}", text.empty() ? "" : " ", p);
+  return text;
+}
+
+std::string header(const Plan& plan) {
+  std::string text;
+  auto out = std::back_inserter(text);
+  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  fmt::format_to(out, "plan     {}\n", plan.name);
+  fmt::format_to(out, "batch    {} images, {} to a ciphertext\n", plan.batch, slots);
+  fmt::format_to(out, "ring     N = 2^{}, log2(QP) = {:.1f} of at most {:.0f}\n", plan.params.log2_degree,
+                 ckks::log2_qp(plan.params), ckks::max_log2_qp(plan.params.log2_degree));
+  fmt::format_to(out, "chain    {}\n", primes(plan.params.chain));
+  fmt::format_to(out, "special  {}, digits of {} limb{}\n", primes(plan.params.special), plan.params.digit_limbs,
+                 plan.params.digit_limbs == 1 ? "" : "s");
+  fmt::format_to(out, "input    {}x{}x{}, mean {}, deviation {}: {} limbs, scale {}\n", plan.input.channels,
+                 plan.input.height, plan.input.width, list(plan.input.mean), list(plan.input.deviation),
+                 plan.input.limbs, power(plan.input.scale));
+  fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}\n", plan.output.classes, plan.output.limbs,
+                 power(plan.output.scale), power(plan.output.error_std));
+  fmt::format_to(out, "keys     {}\n", plan.keys.relinearization ? "relinearization" : "none");
+  return text;
+}
+
+}  // namespace
+
+std::string to_text(const Plan& plan) {
+  std::string text = header(plan);
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "\nvalue elements limbs parts    scale      max    error\n");
+  const auto row = [&](std::size_t id, const ValueInfo& v, const std::string& what) {
+    fmt::format_to(out, "{:5} {:8} {:5} {:5} {:>8} {:>8} {:>8}  {}\n", id, v.elements, v.limbs, v.parts, power(v.scale),
+                   power(v.max_abs), power(v.error_std), what);
+  };
+  row(0, plan.value(0), "encrypted image");
+  for (std::size_t k = 0; k < plan.steps.size(); ++k) {
+    const Step& step = plan.steps[k];
+    row(k + 1, step.output, std::visit([](const auto& s) { return describe(s); }, step.operation));
+    if (!step.origin.empty()) fmt::format_to(out, "{:53}  of {}\n", "", step.origin);
+  }
+  fmt::format_to(out, "\nreasons\n");
+  for (const auto& reason : plan.reasons) fmt::format_to(out, "- {}\n", reason);
+  fmt::format_to(out, "\nwork     {:.2f} core-seconds for {} images (predicted)\n", plan.predicted_seconds,
+                 std::uint64_t{1} << (plan.params.log2_degree - 1));
+  fmt::format_to(out, "memory   {:.0f} MB at the peak (predicted)\n", static_cast<double>(plan.predicted_bytes) / 1e6);
+  return text;
+}
+
+}  // namespace obscura::plan

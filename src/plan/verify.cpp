@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "plan/verify_map.h"
+
+namespace obscura::plan {
+namespace {
+
+constexpr double kScaleTolerance = 1e-9;            // doubles multiplied in another order differ by 1e-15
+constexpr double kMaxEncoded = 0x1p100;             // ckks::apply and combine encode constants below it
+constexpr std::uint64_t kMaxElements = 1ULL << 26;  // far above any image or layer that fits into memory
+
+bool positive(double x) { return std::isfinite(x) && x > 0; }
+bool not_negative(double x) { return std::isfinite(x) && x >= 0; }
+
+/// Recomputes the values of a plan one step after the other.
+class Verifier {
+ public:
+  explicit Verifier(const Plan& plan) : plan_(plan) {}
+
+  Result<void> run() {
+    OBSCURA_TRY(const auto params, ckks::Params::make(plan_.params));
+    if (plan_.batch == 0) return error(Code::bad_format, "plan: a batch of 0 images");
+    OBSCURA_TRY_VOID(input());
+    if (plan_.steps.empty()) return error(Code::bad_format, "plan: no steps");
+    for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+      place_ = fmt::format("plan step {}", k + 1);
+      const auto expected =
+          std::visit([this](const auto& operation) { return follow(operation); }, plan_.steps[k].operation);
+      if (!expected.ok()) return expected.error();
+      OBSCURA_TRY_VOID(compare(expected.value(), plan_.steps[k].output));
+      values_.push_back(plan_.steps[k].output);
+    }
+    return output();
+  }
+
+ private:
+  template <class... Args>
+  Error broken(fmt::format_string<Args...> format, Args&&... args) const {
+    return error(Code::bad_format, "{}: {}", place_, fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  Result<void> input() {
+    const InputSpec& spec = plan_.input;
+    place_ = "plan input";
+    if (spec.channels == 0 || spec.height == 0 || spec.width == 0) {
+      return broken("an image of {}x{}x{}", spec.channels, spec.height, spec.width);
+    }
+    if (spec.channels > kMaxElements || spec.height > kMaxElements || spec.width > kMaxElements ||
+        std::uint64_t{spec.channels} * spec.height > kMaxElements ||
+        std::uint64_t{spec.channels} * spec.height * spec.width > kMaxElements) {
+      return broken("an image of {}x{}x{}; at most {} elements are allowed", spec.channels, spec.height, spec.width,
+                    kMaxElements);
+    }
+    if (spec.mean.size() != spec.channels || spec.deviation.size() != spec.channels) {
+      return broken("{} means and {} deviations for {} channels", spec.mean.size(), spec.deviation.size(),
+                    spec.channels);
+    }
+    for (std::size_t c = 0; c < spec.channels; ++c) {
+      if (!std::isfinite(spec.mean[c]) || !positive(spec.deviation[c])) {
+        return broken("channel {} has mean {} and deviation {}; finite, and a deviation above 0, are allowed", c,
+                      spec.mean[c], spec.deviation[c]);
+      }
+    }
+    OBSCURA_TRY_VOID(limbs_and_scale(spec.limbs, spec.scale));
+    values_.push_back(plan_.value(0));
+    return fits(values_.front().max_abs * spec.scale, spec.limbs, "the largest input");
+  }
+
+  Result<void> limbs_and_scale(std::uint32_t limbs, double scale) const {
+    if (limbs == 0 || limbs > plan_.params.chain.size()) {
+      return broken("{} limbs; 1 to {} are allowed", limbs, plan_.params.chain.size());
+    }
+    if (!positive(scale)) return broken("a scale of {}; it must be above 0 and finite", scale);
+    return {};
+  }
+
+  /// |encoded| < product of the first `limbs` primes / 2.
+  Result<void> fits(double encoded, std::uint32_t limbs, const char* what) const {
+    double log2_modulus = 0;
+    for (std::uint32_t i = 0; i < limbs; ++i) log2_modulus += std::log2(static_cast<double>(plan_.params.chain[i]));
+    if (!std::isfinite(encoded) || (encoded != 0 && std::log2(std::abs(encoded)) >= log2_modulus - 1)) {
+      return broken("{} is 2^{:.1f} at its scale, half of the modulus of {} limbs is 2^{:.1f}", what,
+                    std::log2(std::abs(encoded)), limbs, log2_modulus - 1);
+    }
+    return {};
+  }
+
+  /// Constants are finite, below 2^100 and below half of the modulus, at their scale.
+  Result<void> constants_fit(const std::vector<double>& values, double scale, std::uint32_t limbs,
+                             const char* what) const {
+    double largest = 0;
+    for (const double v : values) {
+      if (!std::isfinite(v)) return broken("{} is not finite", what);
+      largest = std::max(largest, std::abs(v));
+    }
+    if (largest * scale >= kMaxEncoded) {
+      return broken("{} is 2^{:.1f} at its scale; 2^100 is the bound", what, std::log2(largest * scale));
+    }
+    return fits(largest * scale, limbs, what);
+  }
+
+  Result<ValueInfo> read(ValueId id) const {
+    if (id >= values_.size()) return broken("reads value {}, {} are defined", id, values_.size());
+    return values_[id];
+  }
+
+  double primes_dropped(std::uint32_t limbs, std::uint32_t count) const {
+    double product = 1;
+    for (std::uint32_t i = limbs - count; i < limbs; ++i) product *= static_cast<double>(plan_.params.chain[i]);
+    return product;
+  }
+
+  Result<ValueInfo> follow(const Linear& step) const {
+    OBSCURA_TRY(ValueInfo info, read(step.input));
+    if (step.map.inputs != info.elements) {
+      return broken("a map of {} inputs reads {} elements", step.map.inputs, info.elements);
+    }
+    if (step.map.outputs == 0) return broken("a map without outputs");
+    OBSCURA_TRY_VOID(verify_map(step.map, place_));
+    if (!positive(step.weight_scale)) return broken("a weight scale of {}", step.weight_scale);
+    if (step.bias.size() != step.map.outputs) {
+      return broken("{} biases for {} outputs", step.bias.size(), step.map.outputs);
+    }
+    info.elements = step.map.outputs;
+    info.scale *= step.weight_scale;
+    OBSCURA_TRY_VOID(constants_fit(step.bias, info.scale, info.limbs, "a bias"));
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Multiply& step) const {
+    OBSCURA_TRY(const ValueInfo a, read(step.a));
+    OBSCURA_TRY(const ValueInfo b, read(step.b));
+    if (a.parts != 2 || b.parts != 2)
+      return broken("multiplies values of {} and {} parts; 2 are allowed", a.parts, b.parts);
+    if (a.limbs != b.limbs) return broken("multiplies values of {} and {} limbs", a.limbs, b.limbs);
+    if (a.elements != b.elements) return broken("multiplies values of {} and {} elements", a.elements, b.elements);
+    ValueInfo info = a;
+    info.parts = 3;
+    info.scale = a.scale * b.scale;
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Relinearize& step) const {
+    OBSCURA_TRY(ValueInfo info, read(step.input));
+    if (!plan_.keys.relinearization) {
+      return error(Code::wrong_params, "{}: needs the relinearization key, which the plan does not request", place_);
+    }
+    if (info.parts != 3) return broken("relinearizes a value of {} parts; 3 are expected", info.parts);
+    if (step.rescale >= info.limbs) return broken("drops {} of {} limbs", step.rescale, info.limbs);
+    info.scale /= primes_dropped(info.limbs, step.rescale);
+    info.limbs -= step.rescale;
+    info.parts = 2;
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Rescale& step) const {
+    OBSCURA_TRY(ValueInfo info, read(step.input));
+    if (step.limbs == 0 || step.limbs >= info.limbs) return broken("drops {} of {} limbs", step.limbs, info.limbs);
+    info.scale /= primes_dropped(info.limbs, step.limbs);
+    info.limbs -= step.limbs;
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Combine& step) const {
+    if (step.terms.empty()) return broken("combines nothing");
+    OBSCURA_TRY(ValueInfo info, read(step.terms[0].input));
+    for (const auto& term : step.terms) {
+      OBSCURA_TRY(const ValueInfo x, read(term.input));
+      if (x.elements != info.elements)
+        return broken("combines values of {} and {} elements", info.elements, x.elements);
+      if (term.coefficients.size() != 1 && term.coefficients.size() != info.elements) {
+        return broken("{} coefficients for {} elements", term.coefficients.size(), info.elements);
+      }
+      info.limbs = std::min(info.limbs, x.limbs);
+      info.parts = std::max(info.parts, x.parts);
+    }
+    for (const double c : step.terms[0].coefficients) {
+      if (c != 1) return broken("the first term has the coefficient {}; 1 is expected", c);
+    }
+    for (const auto& term : step.terms) {
+      const double factor = info.scale / values_[term.input].scale;
+      OBSCURA_TRY_VOID(constants_fit(term.coefficients, factor, info.limbs, "a coefficient"));
+    }
+    if (step.constants.size() > 1 && step.constants.size() != info.elements) {
+      return broken("{} constants for {} elements", step.constants.size(), info.elements);
+    }
+    OBSCURA_TRY_VOID(constants_fit(step.constants, info.scale, info.limbs, "a constant"));
+    return info;
+  }
+
+  Result<void> compare(const ValueInfo& expected, const ValueInfo& actual) const {
+    if (actual.elements != expected.elements) {
+      return broken("says {} elements, {} follow", actual.elements, expected.elements);
+    }
+    if (actual.limbs != expected.limbs) return broken("says {} limbs, {} follow", actual.limbs, expected.limbs);
+    if (actual.parts != expected.parts) return broken("says {} parts, {} follow", actual.parts, expected.parts);
+    OBSCURA_TRY_VOID(limbs_and_scale(actual.limbs, actual.scale));
+    if (!(std::abs(actual.scale / expected.scale - 1) <= kScaleTolerance)) {
+      return broken("says the scale {}, {} follows", actual.scale, expected.scale);
+    }
+    if (!not_negative(actual.max_abs) || !not_negative(actual.error_std)) {
+      return broken("a largest value of {} and an error of {}; finite and not below 0 are allowed", actual.max_abs,
+                    actual.error_std);
+    }
+    return {};
+  }
+
+  Result<void> output() {
+    place_ = "plan output";
+    const ValueInfo& last = values_.back();
+    const OutputSpec& spec = plan_.output;
+    if (last.parts != 2) return broken("{} parts; 2 are expected", last.parts);
+    if (spec.classes != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
+        spec.error_std != last.error_std) {
+      return broken("says {} classes, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}", spec.classes,
+                    spec.limbs, spec.scale, spec.error_std, last.elements, last.limbs, last.scale, last.error_std);
+    }
+    return fits(last.max_abs * last.scale, last.limbs, "the largest output");
+  }
+
+  const Plan& plan_;
+  std::vector<ValueInfo> values_;
+  std::string place_;
+};
+
+}  // namespace
+
+Result<void> verify(const Plan& plan) { return Verifier(plan).run(); }
+
+}  // namespace obscura::plan
