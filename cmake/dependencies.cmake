@@ -2,7 +2,7 @@
 # Debian 12 packages; docs/DEPENDENCIES.md says why each.
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
-find_package(TBB REQUIRED COMPONENTS tbb tbbmalloc)
+find_package(TBB REQUIRED COMPONENTS tbb)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(spdlog REQUIRED)

@@ -37,6 +37,12 @@ namespace {
 
 constexpr std::size_t kTile = kernels::kMatrixTile;
 
+/// A cache line, left uninitialised.
+struct alignas(64) Line {
+  Line() {}  // NOLINT: a vector of these must not be zeroed
+  double x[8];
+};
+
 /// Work on one limb of one part.
 struct Slice {
   std::size_t limb = 0;
@@ -57,10 +63,9 @@ class Application {
   }
 
   void run_tile(Slice slice, std::size_t offset) const {
-    ring::CoeffPoly packed(kTile * x_.size(), 1);
+    std::vector<Line> packed(kTile / 8 * x_.size());
     for (std::size_t c = 0; c < x_.size(); ++c) {
-      std::memcpy(packed.limb(0) + c * kTile, x_[c].parts[slice.part].limb(slice.limb) + offset,
-                  kTile * sizeof(double));
+      std::memcpy(packed[c * kTile / 8].x, x_[c].parts[slice.part].limb(slice.limb) + offset, kTile * sizeof(double));
     }
     const auto& kernels = kernels::active();
     const auto& m = context_.basis().modulus(slice.limb);
@@ -69,7 +74,7 @@ class Application {
     std::vector<double> bias;
     for (const IntegerBlock& block : map_.map().blocks) {
       inputs.clear(), outputs.clear(), bias.clear();
-      for (const auto i : block.inputs) inputs.push_back(packed.limb(0) + i * kTile);
+      for (const auto i : block.inputs) inputs.push_back(packed[i * kTile / 8].x);
       for (const auto o : block.outputs) outputs.push_back(y_[o].parts[slice.part].limb(slice.limb) + offset);
       if (slice.part == 0) {
         for (const auto o : block.outputs) bias.push_back(biases_[slice.limb][o]);

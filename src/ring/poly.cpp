@@ -1,38 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/poly.h"
 
-#include <tbb/scalable_allocator.h>
-
 #include <algorithm>
-#include <cstring>
-#include <new>
+#include <utility>
 
 #include "base/check.h"
+#include "base/random.h"
+#include "ring/pool.h"
 
 namespace obscura::ring {
 
 template <Form kForm>
-void Poly<kForm>::Free::operator()(double* p) const {
-  scalable_aligned_free(p);
+Poly<kForm>::Poly(std::size_t degree, std::size_t limbs) : degree_(degree) {
+  limbs_.reserve(limbs);
+  for (std::size_t i = 0; i < limbs; ++i) limbs_.push_back(take_limb(degree));
 }
 
 template <Form kForm>
-std::size_t Poly<kForm>::bytes(std::size_t degree, std::size_t limbs) {
-  return (degree + 16) * limbs * sizeof(double);
+Poly<kForm>::Poly(const Poly& other) : Poly(other.degree_, other.limbs()) {
+  for (std::size_t i = 0; i < limbs(); ++i) std::copy_n(other.limbs_[i], degree_, limbs_[i]);
 }
 
 template <Form kForm>
-Poly<kForm>::Poly(std::size_t degree, std::size_t limbs) : degree_(degree), limbs_(limbs) {
-  if (limbs == 0) return;
-  // The scalable allocator keeps freed blocks at hand: a fresh mapping would be zeroed page by page.
-  data_.reset(static_cast<double*>(scalable_aligned_malloc(bytes(degree, limbs), 64)));
-  if (data_ == nullptr) throw std::bad_alloc();
-}
-
-template <Form kForm>
-Poly<kForm>::Poly(const Poly& other) : Poly(other.degree_, other.limbs_) {
-  if (limbs_ > 0) std::memcpy(data_.get(), other.data_.get(), bytes(degree_, limbs_));
-}
+Poly<kForm>::Poly(Poly&& other) noexcept
+    : degree_(std::exchange(other.degree_, 0)), limbs_(std::exchange(other.limbs_, {})) {}
 
 template <Form kForm>
 Poly<kForm>& Poly<kForm>::operator=(const Poly& other) {
@@ -41,14 +32,36 @@ Poly<kForm>& Poly<kForm>::operator=(const Poly& other) {
 }
 
 template <Form kForm>
+Poly<kForm>& Poly<kForm>::operator=(Poly&& other) noexcept {
+  std::swap(degree_, other.degree_);
+  std::swap(limbs_, other.limbs_);
+  return *this;
+}
+
+template <Form kForm>
+Poly<kForm>::~Poly() {
+  for (double* limb : limbs_) give_limb(degree_, limb);
+}
+
+template <Form kForm>
 void Poly<kForm>::set_zero() {
-  for (std::size_t i = 0; i < limbs_; ++i) std::fill_n(limb(i), degree_, 0.0);
+  for (double* limb : limbs_) std::fill_n(limb, degree_, 0.0);
+}
+
+template <Form kForm>
+void Poly<kForm>::zeroize() {
+  for (double* limb : limbs_) base::zeroize(limb, degree_ * sizeof(double));
 }
 
 template <Form kForm>
 void Poly<kForm>::drop_to(std::size_t limbs) {
-  OBSCURA_CHECK(limbs <= limbs_, "drop_to: {} limbs of {}", limbs, limbs_);
-  limbs_ = limbs;
+  OBSCURA_CHECK(limbs <= limbs_.size(), "drop_to: {} limbs of {}", limbs, limbs_.size());
+  for (; limbs_.size() > limbs; limbs_.pop_back()) give_limb(degree_, limbs_.back());
+}
+
+template <Form kForm>
+std::size_t Poly<kForm>::bytes(std::size_t degree, std::size_t limbs) {
+  return limb_bytes(degree) * limbs;
 }
 
 template class Poly<Form::coefficient>;

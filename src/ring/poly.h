@@ -3,15 +3,15 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
+#include <vector>
 
 namespace obscura::ring {
 
 /// Which N numbers stand in a limb: coefficients, or values at the 2N-th roots of unity (in the order of kernels/ntt).
 enum class Form { coefficient, ntt };
 
-/// Limbs of residues held as doubles, |x| <= 1.28 p at rest (kernels/kernels.h). A polynomial knows only its size;
+/// Limbs of residues held as doubles, |x| <= 0.6 p at rest (kernels/kernels.h). A polynomial knows only its size;
 /// which prime a limb belongs to is its index in the Basis: chain primes first, special primes after them where the
 /// owner says so. Copying copies the residues; moving is O(1). The form is part of the type, so that a product of
 /// coefficients is a compile error.
@@ -22,30 +22,27 @@ class Poly {
   /// Uninitialised residues.
   Poly(std::size_t degree, std::size_t limbs);
   Poly(const Poly& other);
-  Poly(Poly&& other) noexcept = default;
+  Poly(Poly&& other) noexcept;
   Poly& operator=(const Poly& other);
-  Poly& operator=(Poly&& other) noexcept = default;
+  Poly& operator=(Poly&& other) noexcept;
+  ~Poly();
 
   std::size_t degree() const { return degree_; }
-  std::size_t limbs() const { return limbs_; }
-  double* limb(std::size_t i) { return data_.get() + i * stride(); }
-  const double* limb(std::size_t i) const { return data_.get() + i * stride(); }
-  std::span<double> residues(std::size_t i) { return {limb(i), degree_}; }
-  std::span<const double> residues(std::size_t i) const { return {limb(i), degree_}; }
+  std::size_t limbs() const { return limbs_.size(); }
+  double* limb(std::size_t i) { return limbs_[i]; }
+  const double* limb(std::size_t i) const { return limbs_[i]; }
+  std::span<double> residues(std::size_t i) { return {limbs_[i], degree_}; }
+  std::span<const double> residues(std::size_t i) const { return {limbs_[i], degree_}; }
   void set_zero();
-  /// Forgets the limbs from `limbs` on.
+  /// set_zero that the compiler may not remove: for secrets, before they go.
+  void zeroize();
+  /// Gives the limbs from `limbs` on back.
   void drop_to(std::size_t limbs);
   static std::size_t bytes(std::size_t degree, std::size_t limbs);
 
  private:
-  struct Free {
-    void operator()(double* p) const;
-  };
-  /// Limbs are padded by a cache line pair, since limbs a power of two apart fall into the same cache sets.
-  std::size_t stride() const { return degree_ + 16; }
   std::size_t degree_ = 0;
-  std::size_t limbs_ = 0;
-  std::unique_ptr<double[], Free> data_;
+  std::vector<double*> limbs_;  ///< from ring/pool.h
 };
 
 using CoeffPoly = Poly<Form::coefficient>;

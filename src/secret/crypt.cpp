@@ -30,7 +30,7 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
     kernels.subtract(out.body.limb(i), out.body.limb(i), scratch.limb(1), n, m);
   }
   base::zeroize(small.data(), n * sizeof(double));
-  base::zeroize(scratch.limb(0), ring::NttPoly::bytes(n, 2));
+  scratch.zeroize();
   return out;
 }
 

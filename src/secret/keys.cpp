@@ -38,7 +38,7 @@ SecretKey SecretKey::from_seed(const ckks::Context& context, const base::Seed& s
 
 SecretKey::~SecretKey() {
   base::zeroize(seed_.data(), seed_.size());
-  if (poly_.limbs() > 0) base::zeroize(poly_.limb(0), ring::NttPoly::bytes(poly_.degree(), poly_.limbs()));
+  poly_.zeroize();
 }
 
 ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret) {
@@ -73,8 +73,8 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
       kernels.multiply(square.limb(0), secret.poly().limb(i), secret.poly().limb(i), n, m);
       kernels.multiply_scalar_add(body, square.limb(0), ring::to_reduced(product, m.value), n, m);
     }
-    base::zeroize(noise.limb(0), ring::NttPoly::bytes(n, limbs));
-    base::zeroize(square.limb(0), ring::NttPoly::bytes(n, 1));
+    noise.zeroize();
+    square.zeroize();
   });
   return key;
 }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/// One limb, one thread, hot: NTT and its inverse, products, inner products.
+#include <benchmark/benchmark.h>
+
+#include <vector>
+
+#include "ckks/params.h"
+#include "kernels/kernels.h"
+
+namespace obscura::kernels {
+namespace {
+
+struct Limbs {
+  Limbs(std::int64_t log2_degree, std::int64_t bits, std::size_t count)
+      : n(std::size_t{1} << log2_degree),
+        table(make_ntt_table(
+            n, ckks::make_primes(static_cast<int>(log2_degree), static_cast<int>(bits), 1, {}).value()[0])) {
+    for (std::size_t k = 0; k < count; ++k) {
+      auto& limb = limbs.emplace_back(n / 8 + 2);
+      for (std::size_t j = 0; j < n; ++j) limb[j / 8].lane[j % 8] = static_cast<double>((j * 123457 + k) % 1000003);
+    }
+  }
+  double* operator[](std::size_t k) { return limbs[k].front().lane; }
+  std::size_t n;
+  NttTable table;
+  std::vector<std::vector<Octet>> limbs;
+};
+
+void report_per_bit(benchmark::State& state, std::int64_t bits) {
+  state.counters["us_per_bit"] = benchmark::Counter(static_cast<double>(state.iterations() * bits) * 1e-6,
+                                                    benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void ntt_forward(benchmark::State& state) {
+  Limbs x(state.range(0), state.range(1), 1);
+  for (auto _ : state) active().ntt_forward(x[0], x.table);
+  report_per_bit(state, state.range(1));
+}
+
+void ntt_inverse(benchmark::State& state) {
+  Limbs x(state.range(0), state.range(1), 1);
+  for (auto _ : state) active().ntt_inverse(x[0], x.table, 1.0);
+  report_per_bit(state, state.range(1));
+}
+
+void multiply(benchmark::State& state) {
+  Limbs x(state.range(0), 48, 3);
+  for (auto _ : state) active().multiply(x[0], x[1], x[2], x.n, x.table.modulus);
+  state.SetItemsProcessed(static_cast<std::int64_t>(x.n) * state.iterations());
+}
+
+void inner_product(benchmark::State& state) {
+  const auto terms = static_cast<std::size_t>(state.range(1));
+  Limbs x(state.range(0), 48, 2 * terms + 1);
+  std::vector<const double*> a, b;
+  for (std::size_t t = 0; t < terms; ++t) a.push_back(x[2 * t]), b.push_back(x[2 * t + 1]);
+  for (auto _ : state) active().inner_product(x[2 * terms], a.data(), b.data(), terms, x.n, x.table.modulus);
+  state.SetItemsProcessed(static_cast<std::int64_t>(x.n * terms) * state.iterations());
+}
+
+BENCHMARK(ntt_forward)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
+BENCHMARK(ntt_inverse)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
+BENCHMARK(multiply)->ArgName("log2N")->Arg(13)->Arg(14);
+BENCHMARK(inner_product)->ArgNames({"log2N", "terms"})->ArgsProduct({{14}, {2, 3, 5}});
+
+}  // namespace
+}  // namespace obscura::kernels
