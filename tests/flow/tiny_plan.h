@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <utility>
@@ -170,17 +171,17 @@ inline plan::Plan square_plan(std::uint32_t seed = 1) {
   return builder.finish();
 }
 
-/// conv - ((x^2 + p x + q)^2 + r x) - dense on three parts, relinearised after it: N = 2^13, 217 bits.
+/// conv - ((x^2 + p x + q)^2 + r x) - dense on three parts, relinearised after it: N = 2^13, 170 bits.
 struct Quartic {
   static constexpr double p = 0.5;
   static constexpr double q = -0.25;
   static constexpr double r = 1.25;
 };
 inline plan::Plan quartic_plan(std::uint32_t seed = 1) {
-  const auto chain = primes(13, 40, 4);
+  const auto chain = primes(13, 30, 4);
   const auto special = primes(13, 50, 1);
   const TinyNetwork network = tiny_network(seed);
-  PlanBuilder builder(plan_head("tiny-quartic", {13, chain, special, 1}, 0x1p41));
+  PlanBuilder builder(plan_head("tiny-quartic", {13, chain, special, 1}, 0x1p27));
   const auto x = builder.linear(0, conv_map(network), TinyNetwork::kWeightScale, conv_biases(network));
   const auto u = builder.relinearize(builder.multiply(x, x), 1);
   const auto v = builder.combine({{u, {1.0}}, {x, {Quartic::p}}}, {Quartic::q});
@@ -198,8 +199,10 @@ inline std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint32_t 
   return pixels;
 }
 
-/// The network in doubles, written without any of the code under test. `quartic` or square activation.
-inline std::vector<double> tiny_logits(const TinyNetwork& n, std::span<const float> images, bool quartic) {
+/// The network in doubles, written without any of the code under test. Activation: x^2, or where `p` is given,
+/// (x^2 + p x + q)^2 + r x.
+inline std::vector<double> tiny_logits(const TinyNetwork& n, std::span<const float> images,
+                                       std::optional<double> p_of) {
   constexpr std::size_t kPixels = std::size_t{TinyNetwork::kSide} * TinyNetwork::kSide;
   std::vector<double> logits;
   for (std::size_t image = 0; image * kPixels < images.size(); ++image) {
@@ -212,8 +215,8 @@ inline std::vector<double> tiny_logits(const TinyNetwork& n, std::span<const flo
           sum += n.conv[f * TinyNetwork::kWindow + k] / TinyNetwork::kWeightScale *
                  static_cast<double>(images[image * kPixels + at]);
         }
-        const double v = sum * sum + Quartic::p * sum + Quartic::q;
-        hidden.push_back(quartic ? v * v + Quartic::r * sum : sum * sum);
+        const double v = sum * sum + p_of.value_or(0) * sum + Quartic::q;
+        hidden.push_back(p_of ? v * v + Quartic::r * sum : sum * sum);
       }
     }
     for (std::size_t c = 0; c < TinyNetwork::kClasses; ++c) {

@@ -17,21 +17,28 @@ std::vector<float> random_images(std::size_t count) {
   return images;
 }
 
-void expect_network(bool quartic) {
-  const EncodedModel model(quartic ? testing::quartic_plan() : testing::square_plan());
+void expect_network(const plan::Plan& plan, std::optional<double> p) {
+  const EncodedModel model(plan);
   const auto images = random_images(300);
   const auto logits = run_clear(model, images, 300);
   ASSERT_TRUE(logits.ok()) << logits.error().message;
-  const auto expected = testing::tiny_logits(testing::tiny_network(), images, quartic);
+  const auto expected = testing::tiny_logits(testing::tiny_network(), images, p);
   ASSERT_EQ(logits.value().size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    // Logits are returned as floats; p = 1/2 is rounded to 32 / 64.0001, since the primes are not quite 2^40.
-    EXPECT_NEAR(static_cast<double>(logits.value()[i]), expected[i], 1e-5 * (1 + std::abs(expected[i]))) << i;
+    // Logits are returned as floats.
+    EXPECT_NEAR(static_cast<double>(logits.value()[i]), expected[i], 1e-6 * (1 + std::abs(expected[i]))) << i;
   }
 }
 
-TEST(ClearBackend, ComputesTheSquareNetwork) { expect_network(false); }
-TEST(ClearBackend, ComputesTheQuarticNetwork) { expect_network(true); }
+TEST(ClearBackend, ComputesTheSquareNetwork) { expect_network(testing::square_plan(), {}); }
+
+TEST(ClearBackend, ComputesTheQuarticNetworkWithTheCoefficientAsEncoded) {
+  const plan::Plan plan = testing::quartic_plan();
+  const double ratio = plan.value(3).scale / plan.value(1).scale;
+  const double p = std::round(testing::Quartic::p * ratio) / ratio;
+  EXPECT_NE(p, testing::Quartic::p) << "the test would not see the rounding";
+  expect_network(plan, p);
+}
 
 TEST(ClearBackend, SplitsManyImagesIntoBatches) {
   const EncodedModel model(testing::square_plan());
