@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/stages.h"
+#include "networks.h"
+
+namespace obscura::compile {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+/// An activation between two random maps.
+FusedNetwork around(const Coefficients& coefficients, std::uint32_t elements) {
+  FusedNetwork network;
+  network.input = {1, 1, 2};
+  std::mt19937 random(3);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  const auto map = [&](std::uint32_t rows, std::uint32_t cols) {
+    LinearMap m;
+    m.matrix.cols = cols;
+    for (std::uint32_t r = 0; r < rows; ++r) {
+      for (std::uint32_t c = 0; c < cols; ++c) m.matrix.push(c, uniform(random));
+      m.matrix.end_row();
+      m.bias.push_back(uniform(random));
+    }
+    return m;
+  };
+  network.segments = {{map(elements, 2)}, {map(4, elements)}};
+  network.activations = {{coefficients, elements, "act"}};
+  return network;
+}
+
+/// The fused form on one image, straight from its definition.
+std::vector<double> straight(const FusedNetwork& network, std::vector<double> x) {
+  for (std::size_t s = 0; s < network.segments.size(); ++s) {
+    for (const auto& map : network.segments[s]) {
+      std::vector<double> y = multiply(map.matrix, x);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += map.bias[i];
+      x = std::move(y);
+    }
+    if (s == network.activations.size()) break;
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = evaluate(network.activations[s].coefficients, i, x[i]);
+  }
+  return x;
+}
+
+void expect_equal(const FusedNetwork& fused, const MonicNetwork& monic) {
+  const std::vector<float> images = {0.1F, -0.7F, 1.0F, 0.3F, -2.5F, 0.0F, 0.9F, 0.8F};
+  const std::vector<double> actual = evaluate(monic, {images, 2});
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::vector<double> expected = straight(fused, {images[2 * i], images[2 * i + 1]});
+    for (std::size_t c = 0; c < 4; ++c) {
+      EXPECT_NEAR(actual[i * 4 + c], expected[c], 1e-12 * (1 + std::abs(expected[c])));
+    }
+  }
+}
+
+TEST(Activations, MonicQuadraticIsTheOriginal) {
+  const FusedNetwork fused = around({{0.3}, {-0.8}, {0.05}}, 3);
+  const MonicNetwork monic = make_monic(fused).value();
+  EXPECT_EQ(monic.activations[0].squares, 1);
+  expect_equal(fused, monic);
+}
+
+TEST(Activations, MonicQuarticIsTheOriginal) {
+  const FusedNetwork fused = around({{0.3}, {-0.8}, {0.5}, {0.2}, {-0.04}}, 3);
+  const MonicNetwork monic = make_monic(fused).value();
+  EXPECT_EQ(monic.activations[0].squares, 2);
+  EXPECT_NE(monic.activations[0].p[0], 0);
+  expect_equal(fused, monic);
+}
+
+TEST(Activations, QuarticWithoutCubicTermNeedsNoInnerX) {
+  const MonicNetwork monic = make_monic(around({{0.1198}, {0.5}, {0.1473}, {0}, {-0.002012}}, 3)).value();
+  EXPECT_THAT(monic.activations[0].p, Each(0.0));
+  EXPECT_NEAR(monic.activations[0].q[0], 0.1473 / -0.002012 / 2, 1e-9);
+  EXPECT_NEAR(monic.activations[0].r[0], 0.5 / -0.002012, 1e-9);
+}
+
+TEST(Activations, CoefficientsMayDifferByElementInSignAndSize) {
+  const FusedNetwork quadratic = around({{0.1, 0.2, 0.3}, {1, -1, 0}, {0.001, -10, 1}}, 3);
+  expect_equal(quadratic, make_monic(quadratic).value());
+  const FusedNetwork quartic = around({{0.1}, {1, -1, 0}, {0.1}, {0, 0.2, 0}, {0.001, -10, 1}}, 3);
+  expect_equal(quartic, make_monic(quartic).value());
+}
+
+TEST(Activations, ZeroLeadingCoefficientOfOneElementIsRefused) {
+  const auto result = make_monic(around({{0}, {1}, {1, 0, 1}}, 3));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, Code::unsupported);
+  EXPECT_THAT(result.error().message, HasSubstr("activation act: degree 2 with a leading coefficient of 0 in some"));
+}
+
+}  // namespace
+}  // namespace obscura::compile

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/compile.h"
+
+#include "networks.h"
+#include "nn/onnx.h"
+#include "plan/verify.h"
+
+namespace obscura::compile {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+Net small_network() {
+  Net net({1, 8, 8});
+  const ValueId x = net.batch_norm(net.conv(0, 1, 3, 3), 3);
+  const ValueId y = net.sum(net.times(net.square(x), 0.2F), net.times(x, 0.5F));
+  net.dense(y, 108, 4);
+  return net;
+}
+
+plan::Plan compiled(const nn::Graph& graph, const Options& options) {
+  auto result = compile(graph, options);
+  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
+  return result.ok() ? std::move(result).value() : plan::Plan{};
+}
+
+/// rms difference between the plan's integers on doubles and the reference.
+double rounding_error(const nn::Graph& graph, const plan::Plan& plan, std::span<const float> images,
+                      std::size_t count) {
+  const std::vector<float> expected = nn::run_reference(graph, images, count);
+  const std::size_t elements = images.size() / count;
+  double total = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto actual = interpret(plan, images.subspan(i * elements, elements));
+    for (std::size_t c = 0; c < actual.size(); ++c) {
+      const double difference = actual[c] - expected[i * actual.size() + c];
+      total += difference * difference / static_cast<double>(expected.size());
+    }
+  }
+  return std::sqrt(total);
+}
+
+TEST(Compile, PlanComputesTheNetworkWithinItsPredictedError) {
+  Net net = small_network();
+  const nn::Graph& graph = net.finished();
+  const std::vector<float> images = random_images(graph, 50);
+  Options options;
+  options.calibration = images;
+  const plan::Plan plan = compiled(graph, options);
+  EXPECT_TRUE(plan::verify(plan).ok());
+  const double error = rounding_error(graph, plan, images, 50);
+  EXPECT_LE(error, plan.output.error_std) << "the prediction holds weight rounding and noise";
+  EXPECT_GT(error, 0);
+}
+
+TEST(Compile, ProbesGiveAPlanToo) {
+  Net net = small_network();
+  const plan::Plan plan = compiled(net.finished(), {});
+  EXPECT_TRUE(plan::verify(plan).ok());
+  EXPECT_GT(plan.output.error_std, 0);
+  EXPECT_GT(plan.predicted_seconds, 0);
+  EXPECT_GE(plan.predicted_bytes, plan::peak_ciphertext_bytes(plan));
+  EXPECT_GE(plan.reasons.size(), 4u);
+}
+
+TEST(Compile, SmallerErrorBoundGivesAMorePrecisePlan) {
+  Net net = small_network();
+  const plan::Plan loose = compiled(net.finished(), {});
+  Options options;
+  options.max_error_std = loose.output.error_std / 4;
+  const auto tight = compile(net.finished(), options);
+  if (tight.ok()) {
+    EXPECT_LE(tight.value().output.error_std, options.max_error_std);
+  } else {
+    EXPECT_EQ(tight.error().code, Code::infeasible);
+  }
+  options.max_error_std = 1e-12;
+  const auto impossible = compile(net.finished(), options);
+  ASSERT_FALSE(impossible.ok());
+  EXPECT_EQ(impossible.error().code, Code::infeasible);
+  EXPECT_THAT(impossible.error().message, AllOf(HasSubstr("1e-12"), HasSubstr("the best found is")));
+}
+
+TEST(Compile, RingDegreeCanBeForced) {
+  Net net = small_network();
+  Options options;
+  options.log2_degree = 14;
+  const plan::Plan plan = compiled(net.finished(), options);
+  EXPECT_EQ(plan.params.log2_degree, 14);
+  options.log2_degree = 16;
+  EXPECT_EQ(compile(net.finished(), options).error().code, Code::wrong_params);
+}
+
+TEST(Compile, NetworkWithoutActivationNeedsNoKey) {
+  Net net({1, 4, 4});
+  net.dense(0, 16, 3);
+  const plan::Plan plan = compiled(net.finished(), {});
+  EXPECT_FALSE(plan.keys.relinearization);
+  EXPECT_EQ(plan.steps.size(), 1u);
+}
+
+TEST(Compile, PoolingMultipliesTheScaleByItsWindowAndRoundsNothing) {
+  Net net({2, 8, 8});
+  Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  const ValueId y = net.node(Op::average_pool, {net.square(net.conv(0, 2, 4, 3))}, pool);
+  net.dense(y, 36, 3);
+  const plan::Plan plan = compiled(net.finished(), {});
+  const auto found = std::find_if(plan.steps.begin(), plan.steps.end(), [](const plan::Step& step) {
+    const auto* linear = std::get_if<plan::Linear>(&step.operation);
+    return linear && linear->map.inputs == 144 && linear->map.outputs == 36;
+  });
+  ASSERT_NE(found, plan.steps.end());
+  const auto& linear = std::get<plan::Linear>(found->operation);
+  EXPECT_DOUBLE_EQ(linear.weight_scale, 4);
+  ASSERT_EQ(linear.map.matrices.size(), 1u);
+  EXPECT_EQ(linear.map.matrices[0].data, std::vector<std::int32_t>(4, 1));
+}
+
+TEST(Compile, WrongRequestsAreRefused) {
+  Net net = small_network();
+  const nn::Graph& graph = net.finished();
+  const auto message = [&](const Options& options) {
+    const auto result = compile(graph, options);
+    EXPECT_FALSE(result.ok());
+    if (result.ok()) return std::string();
+    EXPECT_EQ(result.error().code, Code::wrong_params);
+    return result.error().message;
+  };
+  Options options;
+  options.batch = 0;
+  EXPECT_THAT(message(options), HasSubstr("batch of 0"));
+  options = {};
+  options.mean = {0.1, 0.2};
+  EXPECT_THAT(message(options), HasSubstr("mean 2 values for 1 channels"));
+  options = {};
+  options.deviation = {0};
+  EXPECT_THAT(message(options), HasSubstr("deviation of 0"));
+  options = {};
+  options.max_error_std = -1;
+  EXPECT_THAT(message(options), HasSubstr("largest error of -1"));
+  options = {};
+  const std::vector<float> odd(63);
+  options.calibration = odd;
+  EXPECT_THAT(message(options), HasSubstr("63 calibration numbers; a multiple of 64"));
+}
+
+/// The first paper's networks, where they are at hand.
+nn::Graph published(const std::string& name, bool& absent) {
+  const auto path = nn::shared_data() / "ishiyama2020" / name;
+  absent = !std::filesystem::exists(path);
+  return absent ? nn::Graph{} : nn::read_onnx_file(path).value();
+}
+
+TEST(CompilePublished, DegreeFourNetworkTakesFourSquaresAndThreeRescales) {
+  bool absent = false;
+  const nn::Graph graph = published("mnist_CKKS-swish_rg6_deg4-BN-DA.onnx", absent);
+  if (absent) GTEST_SKIP() << "the published networks are not at hand";
+  const plan::Plan plan = compiled(graph, {});
+  EXPECT_EQ(plan.params.chain.size(), 5u);
+  EXPECT_EQ(plan.params.log2_degree, 14);
+  EXPECT_EQ(plan.output.limbs, 2u);
+  std::size_t squares = 0;
+  std::size_t weights = 0;
+  std::size_t last_relinearized = 0;
+  for (const auto& step : plan.steps) {
+    squares += std::holds_alternative<plan::Multiply>(step.operation);
+    weights += std::holds_alternative<plan::Linear>(step.operation);
+    EXPECT_FALSE(std::holds_alternative<plan::Rescale>(step.operation)) << "merged into relinearizations";
+    if (std::holds_alternative<plan::Relinearize>(step.operation)) last_relinearized = step.output.elements;
+  }
+  EXPECT_EQ(squares + weights, 7u) << "the paper's own optimised form has 7 levels";
+  EXPECT_EQ(last_relinearized, 10u) << "three parts stay through the dense layer";
+  const std::vector<float> images = random_images(graph, 4);
+  EXPECT_LE(rounding_error(graph, plan, images, 4), 4 * plan.output.error_std)
+      << "uniform noise is not what was measured, but of its size";
+}
+
+TEST(CompilePublished, SquareNetworkTakesThreeLimbs) {
+  bool absent = false;
+  const nn::Graph graph = published("mnist_HCNN-DA.onnx", absent);
+  if (absent) GTEST_SKIP() << "the published networks are not at hand";
+  const plan::Plan plan = compiled(graph, {});
+  EXPECT_EQ(plan.params.chain.size(), 3u);
+  EXPECT_EQ(plan.params.log2_degree, 13);
+  EXPECT_EQ(plan.steps.size(), 7u);
+}
+
+}  // namespace
+}  // namespace obscura::compile

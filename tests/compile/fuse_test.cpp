@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <functional>
+
+#include "compile/stages.h"
+#include "networks.h"
+
+namespace obscura::compile {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+FusedNetwork fused(Net& net) {
+  auto result = fuse(net.finished());
+  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
+  return result.ok() ? std::move(result).value() : FusedNetwork{};
+}
+
+std::string refusal(Net& net) {
+  const auto result = fuse(net.finished());
+  EXPECT_FALSE(result.ok());
+  if (result.ok()) return "";
+  EXPECT_EQ(result.error().code, Code::unsupported);
+  return result.error().message;
+}
+
+/// The same polynomial, 0.12 + 0.5 x + 0.15 x^2 - 0.002 x^4, spelt in several ways.
+struct Spelling {
+  const char* name;
+  std::function<ValueId(Net&, ValueId)> write;
+};
+
+const std::vector<Spelling>& spellings() {
+  static const std::vector<Spelling> all = {
+      {"PowersByMul",
+       [](Net& n, ValueId x) {
+         const ValueId x2 = n.square(x);
+         const ValueId x4 = n.square(x2);
+         const ValueId high = n.sum(n.times(x4, -0.002F), n.times(x2, 0.15F));
+         return n.plus(n.sum(high, n.times(x, 0.5F)), 0.12F);
+       }},
+      {"PowersByPow",
+       [](Net& n, ValueId x) {
+         const ValueId x2 = n.node(Op::pow, {x, n.number(2)});
+         const ValueId x4 = n.node(Op::pow, {x, n.number(4)});
+         return n.sum(n.sum(n.times(x4, -0.002F), n.plus(n.times(x2, 0.15F), 0.12F)), n.times(x, 0.5F));
+       }},
+      {"Horner",
+       [](Net& n, ValueId x) {
+         const ValueId a = n.plus(n.product(n.times(x, -0.002F), x), 0.15F);
+         const ValueId b = n.plus(n.product(a, x), 0.5F);
+         return n.plus(n.product(b, x), 0.12F);
+       }},
+      {"InTheSquare",
+       [](Net& n, ValueId x) {
+         const ValueId x2 = n.square(x);
+         return n.plus(n.sum(n.product(x2, n.plus(n.times(x2, -0.002F), 0.15F)), n.times(x, 0.5F)), 0.12F);
+       }},
+      {"ThroughIdentity",
+       [](Net& n, ValueId x) {
+         const ValueId same = n.node(Op::identity, {x});
+         const ValueId x2 = n.product(same, x);
+         return n.plus(n.sum(n.product(x2, n.plus(n.times(x2, -0.002F), 0.15F)), n.times(same, 0.5F)), 0.12F);
+       }},
+      {"WithAHigherTermThatCancels",
+       [](Net& n, ValueId x) {
+         const ValueId x3 = n.node(Op::pow, {x, n.number(3)});
+         const ValueId x4 = n.product(n.sum(x3, n.sum(x3, n.times(x3, -1))), x);
+         const ValueId high = n.sum(n.times(x4, -0.002F), n.times(n.square(x), 0.15F));
+         return n.plus(n.sum(high, n.times(x, 0.5F)), 0.12F);
+       }},
+  };
+  return all;
+}
+
+TEST(Fuse, RecognisesAPolynomialInEverySpelling) {
+  for (const Spelling& spelling : spellings()) {
+    SCOPED_TRACE(spelling.name);
+    Net net({1, 4, 4});
+    const ValueId x = net.batch_norm(net.conv(0, 1, 2, 3), 2);
+    net.dense(spelling.write(net, x), 8, 3);
+    const FusedNetwork network = fused(net);
+    ASSERT_EQ(network.activations.size(), 1u);
+    const Coefficients& c = network.activations[0].coefficients;
+    ASSERT_EQ(c.size(), 5u);
+    const std::vector<double> expected{0.12F, 0.5F, 0.15F, 0, -0.002F};
+    for (std::size_t k = 0; k < 5; ++k) {
+      for (const double v : c[k]) EXPECT_NEAR(v, expected[k], 1e-15) << "x^" << k;
+    }
+    EXPECT_EQ(network.segments.size(), 2u);
+    EXPECT_EQ(network.segments[0].size(), 1u) << "batch normalisation is folded into the convolution";
+    EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+  }
+}
+
+TEST(Fuse, PolynomialOfTwoNormalisationsOfOneValueIsOnePolynomial) {
+  Net net({1, 4, 4});
+  const ValueId x = net.conv(0, 1, 2, 3);
+  const ValueId y = net.product(net.batch_norm(x, 2), net.batch_norm(x, 2));
+  net.dense(net.sum(y, x), 8, 3);
+  const FusedNetwork network = fused(net);
+  ASSERT_EQ(network.activations.size(), 1u);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, NormalisationAndConstantsAfterAnActivationStayInItsPolynomial) {
+  Net net({2, 4, 4});
+  const ValueId y = net.square(net.conv(0, 2, 3, 3));
+  net.dense(net.node(Op::add, {net.batch_norm(y, 3), net.numbers({3, 1, 1})}), 12, 2);
+  const FusedNetwork network = fused(net);
+  EXPECT_EQ(network.activations.size(), 1u);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, EveryLinearOperatorBecomesItsMatrix) {
+  Net net({4, 7, 6});
+  Attributes grouped;
+  grouped.groups = 2;
+  grouped.strides = {2, 1};
+  grouped.pads = {1, 2, 0, 1};
+  grouped.dilations = {1, 2};
+  const ValueId x = net.square(net.conv(0, 4, 6, 3, grouped));
+  Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  pool.pads = {1, 1, 1, 1};
+  const ValueId a = net.node(Op::average_pool, {x}, pool);
+  pool.count_include_pad = true;
+  const ValueId b = net.node(Op::average_pool, {x}, pool);
+  const ValueId y = net.square(net.conv(net.sum(a, b), 6, 4, 2));
+  Attributes gemm;
+  gemm.transpose_b = true;
+  gemm.alpha = 0.5;
+  gemm.beta = 3;
+  const ValueId flat = net.node(Op::flatten, {net.node(Op::global_average_pool, {y})});
+  net.node(Op::gemm, {flat, net.numbers({3, 4}), net.numbers({3})}, gemm);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+}
+
+TEST(Fuse, ResidualSumOfOneActivationIsOneMap) {
+  Net net({2, 4, 4});
+  Attributes same;
+  same.pads = {1, 1, 1, 1};
+  const ValueId y = net.square(net.conv(0, 2, 2, 3, same));
+  const ValueId sum = net.sum(net.conv(y, 2, 2, 3, same), y);
+  net.dense(net.square(sum), 32, 3);
+  const FusedNetwork network = fused(net);
+  EXPECT_EQ(network.activations.size(), 2u);
+  EXPECT_EQ(network.segments[1].size(), 1u);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, ResidualSumBeforeAnActivationIsOneMap) {
+  Net net({2, 4, 4});
+  Attributes same;
+  same.pads = {1, 1, 1, 1};
+  const ValueId x = net.conv(0, 2, 2, 3, same);
+  net.dense(net.square(net.sum(net.conv(x, 2, 2, 3, same), x)), 32, 3);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+}
+
+TEST(Fuse, ComposesMapsOnlyWhereThatHasNoMoreWeights) {
+  Net net({1, 8, 8});
+  Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  const ValueId pooled = net.node(Op::average_pool, {net.square(net.conv(0, 1, 4, 3))}, pool);
+  net.dense(net.dense(pooled, 36, 16), 16, 2);
+  const FusedNetwork network = fused(net);
+  ASSERT_EQ(network.segments[1].size(), 2u) << "144 + 72 weights apart, 288 together";
+  EXPECT_EQ(network.segments[1][1].matrix.nonzeros(), 72u) << "36 x 16 x 2 became 36 x 2";
+  EXPECT_THAT(network.segments[1][1].origin, AllOf(HasSubstr("n4"), HasSubstr("n6")));
+  EXPECT_EQ(network.notes.size(), 2u);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, NetworkMayStartAndEndWithAnActivation) {
+  Net net({1, 2, 2});
+  net.node(Op::flatten, {net.plus(net.square(net.square(0)), 1)});
+  const FusedNetwork network = fused(net);
+  ASSERT_EQ(network.activations.size(), 1u);
+  EXPECT_TRUE(network.segments[0].empty());
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, NetworkWithoutActivationIsOneMap) {
+  Net net({1, 3, 3});
+  net.dense(net.conv(0, 1, 2, 2), 8, 3);
+  const FusedNetwork network = fused(net);
+  EXPECT_TRUE(network.activations.empty());
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+TEST(Fuse, IgnoresNodesThatTheOutputDoesNotNeed) {
+  Net net({1, 3, 3});
+  const ValueId x = net.conv(0, 1, 2, 2);
+  net.conv(net.node(Op::pow, {x, net.number(3)}), 2, 2, 1);  // a cubic that nobody reads
+  net.dense(net.square(x), 8, 3);
+  EXPECT_EQ(fused(net).activations.size(), 1u);
+}
+
+TEST(Fuse, RefusesACubicByNameAndDegree) {
+  Net net({1, 3, 3});
+  net.dense(net.node(Op::pow, {net.conv(0, 1, 1, 2), net.number(3)}), 4, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("degree 3"), HasSubstr("n1"), HasSubstr("degree 2 and 4")));
+}
+
+TEST(Fuse, RefusesHighDegrees) {
+  Net net({1, 3, 3});
+  const ValueId x = net.conv(0, 1, 1, 2);
+  net.dense(net.node(Op::pow, {net.node(Op::pow, {x, net.number(6)}), net.number(2)}), 4, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("'n2' (Pow)"), HasSubstr("degree 12")));
+}
+
+TEST(Fuse, RefusesAFractionalExponent) {
+  Net net({1, 3, 3});
+  net.dense(net.node(Op::pow, {net.conv(0, 1, 1, 2), net.number(0.5F)}), 4, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("'n1' (Pow)"), HasSubstr("exponent is 0.5")));
+}
+
+TEST(Fuse, RefusesAProductOfTwoValues) {
+  Net net({1, 3, 3});
+  net.dense(net.product(net.conv(0, 1, 1, 2), net.conv(0, 1, 1, 2)), 4, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("'n2' (Mul)"), HasSubstr("two different values")));
+}
+
+TEST(Fuse, RefusesASumAcrossAnActivation) {
+  Net net({2, 4, 4});
+  Attributes same;
+  same.pads = {1, 1, 1, 1};
+  const ValueId x = net.conv(0, 2, 2, 3, same);
+  net.dense(net.sum(net.conv(net.square(x), 2, 2, 3, same), x), 32, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("(Add)"), HasSubstr("before and after an activation")));
+}
+
+TEST(Fuse, RefusesTwoActivationsSideBySide) {
+  Net net({2, 4, 4});
+  const ValueId x = net.conv(0, 2, 2, 3);
+  const ValueId a = net.conv(net.square(x), 2, 2, 1);
+  net.dense(net.sum(a, net.conv(net.square(net.square(x)), 2, 2, 1)), 8, 3);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("(Conv)"), HasSubstr("side branches")));
+}
+
+}  // namespace
+}  // namespace obscura::compile

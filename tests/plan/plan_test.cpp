@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/plan.h"
+
+#include <gmock/gmock.h>
+
+#include "sample_plan.h"
+
+namespace obscura::plan {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Plan, InputValueFollowsFromTheInputSpec) {
+  const ValueInfo value = sample_plan().value(0);
+  EXPECT_EQ(value.elements, 4u);
+  EXPECT_EQ(value.limbs, 3u);
+  EXPECT_EQ(value.parts, 2u);
+  EXPECT_EQ(value.scale, 0x1p20);
+  EXPECT_EQ(value.max_abs, 2.0) << "(0 - 0.5) / 0.25 and (1 - 0.5) / 0.25";
+}
+
+TEST(Plan, ValueBeyondTheLastStepIsABrokenContract) { EXPECT_THROW((void)sample_plan().value(7), ContractError); }
+
+TEST(Plan, OfferCarriesWhatTheClientNeedsAndTheDigest) {
+  const Plan plan = sample_plan();
+  const Offer offer = make_offer(plan, {1, 2, 3});
+  EXPECT_EQ(offer.name, "sample");
+  EXPECT_EQ(offer.plan_digest[2], 3);
+  EXPECT_EQ(offer.params, plan.params);
+  EXPECT_EQ(offer.input, plan.input);
+  EXPECT_EQ(offer.output, plan.output);
+  EXPECT_EQ(offer.keys, plan.keys);
+}
+
+TEST(Plan, TextNamesEveryStepAndNoWeight) {
+  const std::string text = to_text(sample_plan());
+  EXPECT_THAT(text, HasSubstr("N = 2^13, log2(QP) = 160.0 of at most 218"));
+  EXPECT_THAT(text, HasSubstr("linear 3 <- 0: 8 multiplications in 3 blocks of 2 matrices, 6 weights of 3 bits"));
+  EXPECT_THAT(text, HasSubstr("square <- 1"));
+  EXPECT_THAT(text, HasSubstr("combine <- 2 + 0.5 * 1 + 1"));
+  EXPECT_THAT(text, HasSubstr("relinearize <- 3: rescale by 1 limb"));
+  EXPECT_THAT(text, HasSubstr("rescale <- 5: by 1"));
+  EXPECT_THAT(text, HasSubstr("- Because it is small."));
+}
+
+TEST(Plan, TextChangesWithASingleWeight) {
+  Plan plan = sample_plan();
+  const std::string before = to_text(plan);
+  std::get<Linear>(plan.steps[0].operation).map.matrices[0].data[0] = 2;
+  EXPECT_NE(to_text(plan), before);
+}
+
+TEST(Plan, PeakHoldsInputsAndOutputsOfEachStretch) {
+  const Plan plan = sample_plan();
+  const std::uint64_t limb = 8ULL << 13;
+  // Last linear step and rescale are small; the run square .. relinearize holds value 1 (3 elements, 2 parts, 3 limbs),
+  // value 4 (3 elements, 2 parts, 2 limbs), and two temporaries of 3 parts and 3 limbs for its 3 elements.
+  const std::uint64_t elementwise = (3 * 2 * 3 + 3 * 2 * 2 + 2 * 3 * 3 * 3) * limb;
+  EXPECT_EQ(peak_ciphertext_bytes(plan), elementwise);
+}
+
+TEST(Plan, PeakCountsAValueThatIsReadLater) {
+  Plan plan = sample_plan();
+  std::vector<Step> wide;
+  Linear spread;
+  spread.map = {4, 1000, {}, {}};
+  wide.push_back({spread, {1000, 3, 2, 1, 1, 0}, ""});
+  Linear narrow = spread;
+  narrow.input = 1;
+  narrow.map = {1000, 1000, {}, {}};
+  wide.push_back({narrow, {1000, 3, 2, 1, 1, 0}, ""});
+  wide.push_back({Combine{{{2, {1}}, {1, {1}}}, {}}, {1000, 3, 2, 1, 1, 0}, ""});
+  plan.steps = wide;
+  const std::uint64_t value = 1000ULL * 2 * 3 * (8ULL << 13);
+  EXPECT_EQ(peak_ciphertext_bytes(plan), 3 * value) << "values 1, 2 and 3 while they are added";
+}
+
+}  // namespace
+}  // namespace obscura::plan
