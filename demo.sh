@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Classifies 8192 encrypted MNIST test images with the shipped network, a server and a client that share only files.
+#
+#   ./demo.sh [IMAGES]      8192 unless said; prints figures, writes obscura-demo.png
+#
+# Needs Debian 12 and git; the first run installs packages and builds (some minutes).
+set -euo pipefail
+cd "$(dirname "$0")"
+images="${1:-8192}"
+if ! [[ "$images" =~ ^[1-9][0-9]*$ ]] || [[ "$images" -gt 10000 ]]; then
+  echo "demo: $images: the number of images is 1 to 10000" >&2
+  exit 2
+fi
+network=models/mnist-swish4.onnx
+obscura=build/release/obscura
+export OBSCURA_DATA="${OBSCURA_DATA:-$PWD/data}"
+
+tools/setup.sh --no-train --no-developer
+echo "demo: building" >&2
+mkdir -p build
+log=build/demo-build.log
+# A build folder that is there keeps its options; a fresh one needs neither libtorch nor the tests.
+options=()
+[[ -f build/release/CMakeCache.txt ]] || options=(-DOBSCURA_TRAIN=OFF -DOBSCURA_DEVELOPER=OFF)
+if ! { cmake --preset release "${options[@]}" && cmake --build --preset release --target obscura -j "$(nproc)"; } >"$log" 2>&1; then
+  tail -n 30 "$log" >&2
+  echo "demo: the build failed (whole log: $log)" >&2
+  exit 1
+fi
+
+"$obscura" data fetch mnist >&2
+test_images="$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:$images"
+test_labels="$OBSCURA_DATA/mnist/t10k-labels-idx1-ubyte:0:$images"
+folder=build/demo
+rm -rf "$folder"
+mkdir -p "$folder/server" "$folder/client"
+server="$folder/server" client="$folder/client"
+
+# step NAME COMMAND...: runs a verb, keeps its JSON in NAME.json
+step() {
+  local name="$1"
+  shift
+  printf '\n\033[1m$ obscura %s\033[0m\n' "$*" >&2
+  "$obscura" "$@" --json | tee "$folder/$name.out" | tail -n 1 >"$folder/$name.json"
+}
+
+step compile compile "$network" --batch "$images" --calibrate mnist -o "$server/net.plan"
+step offer offer "$server/net.plan" -o "$client/net.offer"
+step keygen keygen "$client/net.offer" --secret "$client/secret.key" --eval "$server/eval.keys"
+step encrypt encrypt "$client/net.offer" --secret "$client/secret.key" "$test_images" -o "$server/images.enc"
+step run run "$server/net.plan" --eval "$server/eval.keys" "$server/images.enc" -o "$client/answer.enc"
+step decrypt decrypt "$client/net.offer" --secret "$client/secret.key" "$client/answer.enc" --labels "$test_labels" \
+  --images "$test_images" --picture "$folder/obscura-demo.png"
+step float evaluate "$network" --dataset mnist --split test --limit "$images" --backend float --predictions
+mv "$folder/obscura-demo.png" obscura-demo.png
+
+python3 tools/demo_report.py "$folder"
+# Half a gigabyte or more of ciphertexts that nobody needs any longer.
+rm -f "$server/images.enc" "$client/answer.enc"
+echo "picture: obscura-demo.png"

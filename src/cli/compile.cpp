@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/compile.h"
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "nn/onnx.h"
+#include "wire/plan_frame.h"
+
+namespace obscura::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string output;
+  std::string calibrate;
+  std::string data;
+  std::uint32_t batch = 8192;
+  std::size_t calibration_images = 256;
+  double max_error = 0;
+  std::optional<int> log2_degree;
+  Normalization normalization;
+};
+
+Result<Answer> perform(const Options& options) {
+  const Stopwatch watch;
+  OBSCURA_TRY_VOID(refuse_existing(options.output));
+  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model));
+  OBSCURA_TRY_VOID(check_normalization(options.normalization, graph.values[graph.input].shape.front()));
+  std::vector<float> calibration;
+  if (!options.calibrate.empty()) {
+    OBSCURA_TRY(calibration, calibration_images(graph, options.model, options.calibrate, data_folder(options.data),
+                                                options.calibration_images, options.normalization));
+  }
+  compile::Options how;
+  how.batch = options.batch;
+  how.mean = options.normalization.mean;
+  how.deviation = options.normalization.deviation;
+  how.max_error_std = options.max_error;
+  how.log2_degree = options.log2_degree;
+  how.calibration = calibration;
+  OBSCURA_TRY(const plan::Plan plan, compile::compile(graph, how));
+  OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
+  Answer answer;
+  answer.json = {{"network", plan.name},
+                 {"plan", options.output},
+                 {"batch", plan.batch},
+                 {"images_per_ciphertext", std::uint64_t{1} << (plan.params.log2_degree - 1)},
+                 {"ring_degree", std::uint64_t{1} << plan.params.log2_degree},
+                 {"log2_qp", ckks::log2_qp(plan.params)},
+                 {"limbs", plan.input.limbs},
+                 {"steps", plan.steps.size()},
+                 {"predicted_seconds", plan.predicted_seconds},
+                 {"predicted_memory_bytes", plan.predicted_bytes},
+                 {"predicted_logit_error_std", plan.output.error_std},
+                 {"reasons", plan.reasons},
+                 {"seconds", watch.seconds()},
+                 {"peak_memory_bytes", peak_memory_bytes()}};
+  answer.text = fmt::format("{}: plan of {} steps for {} images at a time in {}\n", options.output, plan.steps.size(),
+                            std::uint64_t{1} << (plan.params.log2_degree - 1), plan.name);
+  for (const std::string& reason : plan.reasons) answer.text += "  " + reason + "\n";
+  return answer;
+}
+
+}  // namespace
+
+Action define_compile(CLI::App& command, const Common&) {
+  teach(
+      command,
+      "Chooses everything that is fixed before the first image comes: what is fused, the ring, the primes, the scales\n"
+      "and the bits of the weights. It says what it chose and why; `obscura inspect` shows every step.\n"
+      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed.",
+      "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
+      "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
+  auto options = std::make_shared<Options>();
+  command.add_option("MODEL", options->model, "ONNX file of the network")->required();
+  command.add_option("-o,--output", options->output, "The plan to write")->required();
+  command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
+  command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
+  command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  command.add_option("--calibration-images", options->calibration_images, "How many of them")->capture_default_str();
+  command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
+  command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
+  add_normalization(command, options->normalization);
+  return [options] { return perform(*options); };
+}
+
+}  // namespace obscura::cli

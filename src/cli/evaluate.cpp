@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ckks/params.h"
+#include "cli/inference.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "compile/compile.h"
+#include "nn/onnx.h"
+#include "wire/plan_frame.h"
+
+namespace obscura::cli {
+namespace {
+
+constexpr std::size_t kDefaultBatch = 8192;
+
+struct Options {
+  std::string network;
+  std::string model;
+  std::string dataset;
+  std::string data;
+  std::string split = "test";
+  std::string backend = "ckks";
+  std::optional<std::size_t> limit;
+  std::size_t first = 0;
+  std::uint32_t batch = 0;
+  std::size_t calibration_images = 256;
+  double max_error = 0;
+  std::optional<std::uint64_t> noise_seed;
+  bool predictions = false;
+  Normalization normalization;
+};
+
+/// What is evaluated: a network, a plan, or both.
+struct Subject {
+  std::optional<nn::Graph> graph;
+  std::optional<wire::NamedPlan> plan;
+  Normalization normalization;
+};
+
+bool on_plan(const Options& options) { return options.backend == "clear" || options.backend == "ckks"; }
+
+Result<data::Dataset> load_images(const Options& options) {
+  if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
+  return data::load(options.dataset, options.split, data_folder(options.data),
+                    {options.first, options.limit.value_or(data::kAll)});
+}
+
+Result<Subject> from_plan(const Options& options) {
+  if (!options.normalization.mean.empty() || !options.normalization.deviation.empty()) {
+    return error(Code::wrong_params, "--mean, --deviation: {} is a plan, which has its normalisation in it",
+                 options.network);
+  }
+  if (!on_plan(options)) {
+    return error(Code::unsupported, "--backend {}: {} is a plan; the float network is not in it: name the ONNX file",
+                 options.backend, options.network);
+  }
+  Subject subject;
+  OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
+  subject.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation};
+  if (!options.model.empty()) {
+    OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
+  }
+  return subject;
+}
+
+Result<Subject> from_network(const Options& options, const data::Dataset& images) {
+  Subject subject;
+  subject.normalization = options.normalization;
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images));
+  OBSCURA_TRY_VOID(check_normalization(options.normalization, images.channels));
+  if (!on_plan(options)) return subject;
+  OBSCURA_TRY(const std::vector<float> calibration,
+              calibration_images(*subject.graph, options.network, options.dataset, data_folder(options.data),
+                                 options.calibration_images, options.normalization));
+  compile::Options how;
+  how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
+  how.mean = options.normalization.mean;
+  how.deviation = options.normalization.deviation;
+  how.max_error_std = options.max_error;
+  how.calibration = calibration;
+  OBSCURA_TRY(plan::Plan plan, compile::compile(*subject.graph, how));
+  const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
+  subject.plan = wire::NamedPlan{std::move(plan), digest};
+  return subject;
+}
+
+Result<void> check_plan_images(const Subject& subject, const Options& options, const data::Dataset& images) {
+  if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images));
+  if (!subject.plan) return {};
+  const plan::InputSpec& input = subject.plan->plan.input;
+  if (input.channels == images.channels && input.height == images.height && input.width == images.width) return {};
+  return error(Code::wrong_params, "{}: takes images of {}x{}x{}, but those of {} are {}x{}x{}", options.network,
+               input.channels, input.height, input.width, images.name, images.channels, images.height, images.width);
+}
+
+Result<Inference> infer(const Options& options, const Subject& subject, std::span<const float> pixels,
+                        const data::Dataset& images) {
+  if (options.backend == "clear") return infer_clear(subject.plan->plan, pixels, images.count(), options.noise_seed);
+  if (options.backend == "ckks") return infer_encrypted(*subject.plan, images.pixels);
+  return infer_float(*subject.graph, pixels, images.count());
+}
+
+struct Difference {
+  double largest = 0;
+  double deviation = 0;
+};
+
+Difference compare(std::span<const float> actual, std::span<const float> expected) {
+  Difference out;
+  double sum = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double difference = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+    out.largest = std::max(out.largest, std::abs(difference));
+    sum += difference * difference;
+  }
+  out.deviation = std::sqrt(sum / static_cast<double>(std::max<std::size_t>(actual.size(), 1)));
+  return out;
+}
+
+/// Share of equal entries.
+template <class A, class B>
+std::size_t count_equal(const std::vector<A>& a, const std::vector<B>& b) {
+  std::size_t equal = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i] ? 1 : 0;
+  return equal;
+}
+
+void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
+  json["ring_degree"] = nullptr;
+  json["log2_qp"] = nullptr;
+  json["limbs"] = nullptr;
+  json["predicted_logit_error_std"] = nullptr;
+  if (!subject.plan) return;
+  const plan::Plan& plan = subject.plan->plan;
+  json["ring_degree"] = std::uint64_t{1} << plan.params.log2_degree;
+  json["log2_qp"] = ckks::log2_qp(plan.params);
+  json["limbs"] = plan.input.limbs;
+  json["predicted_logit_error_std"] = plan.output.error_std;
+}
+
+Answer summarise(const Options& options, const Subject& subject, const data::Dataset& images,
+                 const Inference& inference, const Inference& reference) {
+  const std::size_t count = images.count();
+  const std::size_t classes = inference.logits.size() / count;
+  const auto labels = labels_of(inference.logits, classes);
+  const std::size_t correct = count_equal(labels, images.labels);
+  const std::size_t agreeing = count_equal(labels, labels_of(reference.logits, classes));
+  const Difference difference = compare(inference.logits, reference.logits);
+  const auto share = [&](std::size_t part) { return static_cast<double>(part) / static_cast<double>(count); };
+  const auto& seconds = inference.seconds;
+  Answer answer;
+  answer.json = {
+      {"images", count},
+      {"correct", correct},
+      {"accuracy", share(correct)},
+      {"agreement", share(agreeing)},
+      {"max_logit_error", difference.largest},
+      {"seconds",
+       {{"keygen", seconds.keygen}, {"encrypt", seconds.encrypt}, {"run", seconds.run}, {"decrypt", seconds.decrypt}}},
+      {"milliseconds_per_image", 1000 * seconds.run / static_cast<double>(count)},
+      {"peak_memory_bytes", peak_memory_bytes()}};
+  describe_plan(answer.json, subject);
+  answer.json["measured_logit_error_std"] = difference.deviation;
+  answer.json["batches"] = inference.batches;
+  answer.json["backend"] = options.backend;
+  answer.json["reference"] = subject.graph ? "float" : "clear";
+  if (options.predictions) answer.json["labels"] = labels;
+  answer.text = fmt::format(
+      "{} images of {} ({}), backend {}\n"
+      "  correct            {} ({:.2f} %)\n"
+      "  agreement          {:.2f} % with the {}\n"
+      "  logit error        largest {:.3g}, standard deviation {:.3g}\n"
+      "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), decrypt {:.2f} s\n"
+      "  peak memory        {:.2f} GB",
+      count, options.dataset, options.split, options.backend, correct, 100 * share(correct), 100 * share(agreeing),
+      subject.graph ? "float network" : "clear twin", difference.largest, difference.deviation, seconds.keygen,
+      seconds.encrypt, seconds.run, 1000 * seconds.run / static_cast<double>(count), seconds.decrypt,
+      static_cast<double>(peak_memory_bytes()) / 1e9);
+  return answer;
+}
+
+Result<Answer> perform(const Options& options) {
+  OBSCURA_TRY(const data::Dataset images, load_images(options));
+  OBSCURA_TRY(const bool is_plan, is_frame(options.network));
+  OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
+  OBSCURA_TRY_VOID(check_plan_images(subject, options, images));
+  const std::vector<float> pixels =
+      normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
+  OBSCURA_TRY(const Inference inference, infer(options, subject, pixels, images));
+  if (subject.graph) {
+    const Inference reference = on_plan(options) ? infer_float(*subject.graph, pixels, images.count()) : inference;
+    return summarise(options, subject, images, inference, reference);
+  }
+  OBSCURA_TRY(const Inference reference, infer_clear(subject.plan->plan, pixels, images.count(), {}));
+  return summarise(options, subject, images, inference, reference);
+}
+
+}  // namespace
+
+Action define_evaluate(CLI::App& command, const Common&) {
+  teach(command,
+        "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
+        "precision,\n"
+        "time and memory. Backends: float (the network as it is), poly (the same with every activation a polynomial, "
+        "not\n"
+        "rounded: today all are), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts,\n"
+        "with fresh keys, all in this process). An ONNX file is compiled first, calibrated on training images.\n"
+        "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
+        "names it.",
+        "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
+        "It writes no file. Both sides run here, so use it to measure, not to serve.");
+  auto options = std::make_shared<Options>();
+  command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
+  command.add_option("--dataset", options->dataset, "mnist or fashion-mnist")->required();
+  command.add_option("--split", options->split, "train or test")
+      ->check(CLI::IsMember({"train", "test"}))
+      ->capture_default_str();
+  command.add_option("--limit", options->limit, "Images to take (default: all)");
+  command.add_option("--first", options->first, "The first of them")->capture_default_str();
+  command.add_option("--backend", options->backend, "float, poly, clear or ckks")
+      ->check(CLI::IsMember({"float", "poly", "clear", "ckks"}))
+      ->capture_default_str();
+  command.add_option("--model", options->model, "For a plan: the ONNX file that it was compiled from");
+  command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
+  command.add_option("--calibration-images", options->calibration_images, "Training images that give the ranges")
+      ->capture_default_str();
+  command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
+  command.add_option("--noise-seed", options->noise_seed, "Backend clear: add noise of the predicted size");
+  command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
+  add_normalization(command, options->normalization);
+  return [options] { return perform(*options); };
+}
+
+}  // namespace obscura::cli

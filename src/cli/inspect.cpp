@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "nn/onnx.h"
+#include "wire/ciphertexts.h"
+#include "wire/eval_keys.h"
+#include "wire/plan_frame.h"
+
+namespace obscura::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json params_json(const ckks::ParamsLiteral& params) {
+  return {{"ring_degree", std::uint64_t{1} << params.log2_degree},
+          {"log2_qp", ckks::log2_qp(params)},
+          {"limbs", params.chain.size()},
+          {"chain", params.chain},
+          {"special", params.special},
+          {"digit_limbs", params.digit_limbs}};
+}
+
+std::string params_text(const ckks::ParamsLiteral& params) {
+  return fmt::format("N = {}, log2(QP) = {:.1f}, {} + {} primes", std::uint64_t{1} << params.log2_degree,
+                     ckks::log2_qp(params), params.chain.size(), params.special.size());
+}
+
+Result<Answer> inspect_plan(const std::string& path) {
+  OBSCURA_TRY(const wire::NamedPlan named, wire::read_plan_file(path));
+  const std::string digest = wire::short_name(named.digest);
+  const std::string text = plan::to_text(named.plan);
+  return Answer{{{"kind", "plan"},
+                 {"network", named.plan.name},
+                 {"digest", digest},
+                 {"batch", named.plan.batch},
+                 {"params", params_json(named.plan.params)},
+                 {"predicted_seconds", named.plan.predicted_seconds},
+                 {"predicted_memory_bytes", named.plan.predicted_bytes},
+                 {"predicted_logit_error_std", named.plan.output.error_std},
+                 {"reasons", named.plan.reasons},
+                 {"text", text}},
+                text};
+}
+
+Result<Answer> inspect_offer(const std::string& path) {
+  OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(path));
+  const plan::InputSpec& input = offer.input;
+  const std::string digest = wire::short_name(offer.plan_digest);
+  return Answer{{{"kind", "offer"},
+                 {"network", offer.name},
+                 {"plan_digest", digest},
+                 {"params", params_json(offer.params)},
+                 {"input", {input.channels, input.height, input.width}},
+                 {"mean", input.mean},
+                 {"deviation", input.deviation},
+                 {"classes", offer.output.classes},
+                 {"relinearization_key", offer.keys.relinearization}},
+                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                            "  keys: {}",
+                            digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
+                            fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
+                            offer.keys.relinearization ? "relinearisation" : "none")};
+}
+
+Result<Answer> inspect_keys(const std::string& path) {
+  OBSCURA_TRY(const wire::EvalKeysInfo info, wire::inspect_eval_keys(path));
+  const std::string plan = wire::short_name(info.binding.plan);
+  const std::string key = wire::short_name(info.binding.key);
+  return Answer{{{"kind", "evaluation keys"},
+                 {"plan_digest", plan},
+                 {"key", key},
+                 {"ring_degree", std::uint64_t{1} << info.log2_degree},
+                 {"relinearization_keys", info.relinearization},
+                 {"digits", info.digits},
+                 {"bytes", file_bytes(path)}},
+                fmt::format("evaluation keys {} for plan {}\n  N = {}, {} primes, {} of {}, {}", key, plan,
+                            std::uint64_t{1} << info.log2_degree, info.primes,
+                            plural(info.relinearization, "relinearisation key"), plural(info.digits, "digit"),
+                            bytes_text(file_bytes(path)))};
+}
+
+Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
+  OBSCURA_TRY(const wire::CiphertextReader reader, wire::CiphertextReader::open(path, kind));
+  const wire::CiphertextHeader& header = reader.header();
+  const char* name = kind == wire::Kind::inputs ? "encrypted images" : "encrypted answer";
+  const std::string plan = wire::short_name(header.binding.plan);
+  const std::string key = wire::short_name(header.binding.key);
+  return Answer{{{"kind", name},
+                 {"plan_digest", plan},
+                 {"key", key},
+                 {"images", header.images},
+                 {"batches", header.batches()},
+                 {"ring_degree", std::uint64_t{1} << header.log2_degree},
+                 {"elements", header.elements},
+                 {"limbs", header.limbs},
+                 {"parts", header.parts},
+                 {"seeded", header.seeded},
+                 {"scale", header.scale},
+                 {"bytes", file_bytes(path)}},
+                fmt::format("{} of key {} for plan {}\n  {} in {}, each of {}, N = {}, {}, {} parts{}, {}", name, key,
+                            plan, plural(header.images, "image"), plural(header.batches(), "batch"),
+                            plural(header.elements, "ciphertext"), std::uint64_t{1} << header.log2_degree,
+                            plural(header.limbs, "limb"), header.parts, header.seeded ? " (one of them a seed)" : "",
+                            bytes_text(file_bytes(path)))};
+}
+
+Result<Answer> inspect_network(const std::string& path) {
+  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(path));
+  Answer answer;
+  answer.json = {{"kind", "network"}, {"network", graph.name}};
+  answer.json["input"] = graph.values[graph.input].shape;
+  answer.json["output"] = graph.values[graph.output].shape;
+  answer.text = fmt::format("network {}: {} in, {} out\n", graph.name, nn::to_string(graph.values[graph.input].shape),
+                            nn::to_string(graph.values[graph.output].shape));
+  for (const nn::Node& node : graph.nodes) {
+    const nn::Shape& shape = graph.values[node.output].shape;
+    answer.json["nodes"].push_back({{"name", node.name}, {"operator", nn::to_string(node.op)}, {"shape", shape}});
+    answer.text += fmt::format("  {:24} {:20} {}\n", node.name, nn::to_string(node.op), nn::to_string(shape));
+  }
+  return answer;
+}
+
+Result<Answer> perform(const std::string& path) {
+  OBSCURA_TRY(const bool ours, is_frame(path));
+  if (!ours) return inspect_network(path);
+  OBSCURA_TRY(const wire::Kind kind, wire::read_kind(path));
+  switch (kind) {
+    case wire::Kind::plan:
+      return inspect_plan(path);
+    case wire::Kind::offer:
+      return inspect_offer(path);
+    case wire::Kind::evaluation_keys:
+      return inspect_keys(path);
+    case wire::Kind::inputs:
+    case wire::Kind::outputs:
+      return inspect_ciphertexts(path, kind);
+    case wire::Kind::secret_key:
+      return Answer{{{"kind", "secret key"}, {"bytes", file_bytes(path)}},
+                    "secret key: whoever has this file decrypts everything; nothing of it is printed"};
+    case wire::Kind::record:
+      break;
+  }
+  return error(Code::unsupported, "{}: {}, which stands only inside of other files", path, wire::describe(kind));
+}
+
+}  // namespace
+
+Action define_inspect(CLI::App& command, const Common&) {
+  teach(
+      command,
+      "Prints what a file holds: every step of a plan with its limbs, scale and predicted error, and why the planner\n"
+      "chose so; what an offer, keys or ciphertexts say of themselves; the nodes of an ONNX network.",
+      "obscura inspect swish4.plan",
+      "Of a secret key it prints nothing. The text of a plan shows the shape of the network, not its weights.");
+  auto path = std::make_shared<std::string>();
+  command.add_option("FILE", *path, "A plan, offer, evaluation keys, ciphertexts, or an ONNX file")->required();
+  return [path] { return perform(*path); };
+}
+
+}  // namespace obscura::cli

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "wire/plan_frame.h"
+
+namespace obscura::cli {
+
+Action define_offer(CLI::App& command, const Common&) {
+  teach(command,
+        "The server's first word to clients: the parameters of the encryption, the size and normalisation of images, "
+        "the\n"
+        "number of classes, and which keys the plan needs. No weights, no layers.",
+        "obscura offer swish4.plan -o swish4.offer",
+        "The offer is public: give it to every client. It names the plan by digest, so keys and images made for it fit "
+        "only it.");
+  struct Options {
+    std::string plan;
+    std::string output;
+  };
+  auto options = std::make_shared<Options>();
+  command.add_option("PLAN", options->plan, "The plan (obscura compile)")->required();
+  command.add_option("-o,--output", options->output, "The offer to write")->required();
+  return [options]() -> Result<Answer> {
+    OBSCURA_TRY_VOID(refuse_existing(options->output));
+    OBSCURA_TRY(const wire::NamedPlan plan, wire::read_plan_file(options->plan));
+    const plan::Offer offer = wire::make_offer(plan);
+    OBSCURA_TRY_VOID(base::write_file(options->output, wire::write_offer(offer), {}));
+    Answer answer;
+    answer.json = {{"offer", options->output},
+                   {"network", offer.name},
+                   {"plan_digest", wire::short_name(offer.plan_digest)},
+                   {"classes", offer.output.classes}};
+    answer.text =
+        fmt::format("{}: offer of plan {} ({})", options->output, wire::short_name(offer.plan_digest), offer.name);
+    return answer;
+  };
+}
+
+}  // namespace obscura::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/progress.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "server/server.h"
+
+namespace obscura::cli {
+namespace {
+
+struct Options {
+  std::string plan;
+  std::string eval;
+  std::string input;
+  std::string output;
+  bool trace = false;
+};
+
+Result<Answer> perform(const Options& options) {
+  OBSCURA_TRY_VOID(refuse_existing(options.output));
+  const Stopwatch watch;
+  server::Report report;
+  {
+    ProgressBar bar("run");
+    OBSCURA_TRY(report, server::run(options.plan, options.eval, options.input, options.output, false, bar.callback()));
+  }
+  const double milliseconds = 1000 * report.run_seconds / static_cast<double>(report.images);
+  Answer answer;
+  answer.json = {{"output", options.output},
+                 {"images", report.images},
+                 {"batches", report.batches},
+                 {"seconds", watch.seconds()},
+                 {"load_seconds", report.load_seconds},
+                 {"read_seconds", report.read_seconds},
+                 {"run_seconds", report.run_seconds},
+                 {"write_seconds", report.write_seconds},
+                 {"milliseconds_per_image", milliseconds},
+                 {"bytes", file_bytes(options.output)},
+                 {"peak_memory_bytes", peak_memory_bytes()}};
+  answer.text = fmt::format(
+      "{}: answers for {}, {}\n"
+      "load {:.2f} s, read {:.2f} s, run {:.2f} s ({:.3f} ms an image), write {:.2f} s; peak memory {}",
+      options.output, plural(report.images, "image"), bytes_text(file_bytes(options.output)), report.load_seconds,
+      report.read_seconds, report.run_seconds, milliseconds, report.write_seconds, bytes_text(peak_memory_bytes()));
+  if (!options.trace) return answer;
+  for (const run::StepTime& step : report.trace.steps) {
+    answer.json["steps"].push_back({{"operation", step.operation}, {"origin", step.origin}, {"seconds", step.seconds}});
+    answer.text += fmt::format("\n{:9.3f} s  {:12} {}", step.seconds, step.operation, step.origin);
+  }
+  return answer;
+}
+
+}  // namespace
+
+Action define_run(CLI::App& command, const Common&) {
+  teach(command,
+        "The server's work: executes the plan on encrypted images, batch by batch, on all cores. It never sees the "
+        "secret\n"
+        "key; what is not for this plan and this key is refused before the work starts.",
+        "obscura run swish4.plan --eval my.eval images.enc -o answer.enc",
+        "The answer goes back to the client. Only who holds the secret key can read it: not the server.");
+  auto options = std::make_shared<Options>();
+  command.add_option("PLAN", options->plan, "The plan")->required();
+  command.add_option("IN", options->input, "Encrypted images (obscura encrypt)")->required();
+  command.add_option("--eval", options->eval, "The client's evaluation keys (obscura keygen)")->required();
+  command.add_option("-o,--output", options->output, "The encrypted answer to write")->required();
+  command.add_flag("--trace", options->trace, "Print the time of every step");
+  return [options] { return perform(*options); };
+}
+
+}  // namespace obscura::cli

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/support.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+#include "base/files.h"
+
+namespace obscura::cli {
+std::filesystem::path data_folder(const std::string& option) {
+  if (!option.empty()) return option;
+  const char* variable = std::getenv("OBSCURA_DATA");
+  return variable != nullptr && *variable != '\0' ? variable : "data";
+}
+
+Result<void> refuse_existing(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
+    return error(Code::io, "{}: exists already; nothing is overwritten: remove it or choose another name",
+                 path.string());
+  }
+  return {};
+}
+
+Result<bool> is_frame(const std::filesystem::path& path) {
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  constexpr std::array<std::byte, 4> kMagic{std::byte{'O'}, std::byte{'B'}, std::byte{'S'}, std::byte{'C'}};
+  std::array<std::byte, 4> head{};
+  if (file.size() < head.size()) return false;
+  OBSCURA_TRY_VOID(file.read(head));
+  return head == kMagic;
+}
+
+std::uint64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+void add_normalization(CLI::App& command, Normalization& normalization) {
+  command
+      .add_option("--mean", normalization.mean,
+                  "Mean that the network was trained with, of pixels in 0..1; one a channel")
+      ->delimiter(',');
+  command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise")->delimiter(',');
+}
+
+Result<void> check_normalization(const Normalization& normalization, std::size_t channels) {
+  const auto check = [&](const char* name, const std::vector<double>& values, bool zero_allowed) -> Result<void> {
+    if (!values.empty() && values.size() != channels) {
+      return error(Code::wrong_params, "{}: {} numbers given, but the images have {} channels", name, values.size(),
+                   channels);
+    }
+    for (const double value : values) {
+      if (!std::isfinite(value) || (!zero_allowed && value <= 0)) {
+        return error(Code::wrong_params, "{}: {} is not allowed here (a finite number{})", name, value,
+                     zero_allowed ? "" : " above 0");
+      }
+    }
+    return {};
+  };
+  OBSCURA_TRY_VOID(check("--mean", normalization.mean, true));
+  return check("--deviation", normalization.deviation, false);
+}
+
+std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
+                             const Normalization& normalization) {
+  std::vector<float> out(pixels.size());
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const std::size_t channel = i / area % channels;
+    const double mean = normalization.mean.empty() ? 0 : normalization.mean[channel];
+    const double deviation = normalization.deviation.empty() ? 1 : normalization.deviation[channel];
+    out[i] = static_cast<float>((pixels[i] / 255.0 - mean) / deviation);
+  }
+  return out;
+}
+
+std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes) {
+  std::vector<std::uint32_t> labels;
+  for (std::size_t row = 0; row + classes <= logits.size(); row += classes) {
+    const auto one = logits.subspan(row, classes);
+    labels.push_back(static_cast<std::uint32_t>(std::max_element(one.begin(), one.end()) - one.begin()));
+  }
+  return labels;
+}
+
+std::vector<double> softmax(std::span<const float> logits) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> out;
+  double sum = 0;
+  for (const float logit : logits) sum += out.emplace_back(std::exp(logit - largest));
+  for (double& probability : out) probability /= sum;
+  return out;
+}
+
+Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images) {
+  const nn::Shape& wanted = graph.values[graph.input].shape;
+  const nn::Shape actual{static_cast<std::int64_t>(images.channels), static_cast<std::int64_t>(images.height),
+                         static_cast<std::int64_t>(images.width)};
+  if (wanted == actual) return {};
+  return error(Code::wrong_params, "{}: takes images of {}, but those of {} are {}", network, nn::to_string(wanted),
+               images.name, nn::to_string(actual));
+}
+
+Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
+                                              const std::string& dataset, const std::filesystem::path& folder,
+                                              std::size_t count, const Normalization& normalization) {
+  if (count == 0) return error(Code::wrong_params, "--calibration-images 0: at least one image is needed");
+  OBSCURA_TRY(const data::Dataset images, data::load(dataset, "train", folder, {0, count}));
+  OBSCURA_TRY_VOID(check_image_size(graph, network, images));
+  return normalise(images.pixels, images.channels, images.height * images.width, normalization);
+}
+
+std::string plural(std::size_t count, const std::string& noun) {
+  const char* ending = count == 1 ? "" : noun.ends_with("ch") ? "es" : "s";
+  return fmt::format("{} {}{}", count, noun, ending);
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.3g} {}", value, kUnits[unit]);
+}
+
+std::uint64_t file_bytes(const std::filesystem::path& path) {
+  std::error_code failed;
+  const std::uint64_t size = std::filesystem::file_size(path, failed);
+  return failed ? 0 : size;
+}
+
+}  // namespace obscura::cli

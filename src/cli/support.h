@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What several verbs need: paths, normalisation, images named on the command line, labels from logits, figures.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "data/dataset.h"
+#include "nn/graph.h"
+#include "plan/plan.h"
+
+namespace obscura::cli {
+
+/// --data, else $OBSCURA_DATA, else ./data.
+std::filesystem::path data_folder(const std::string& option);
+
+/// Error where something stands at `path` already: asked before long work; the writer asks again.
+Result<void> refuse_existing(const std::filesystem::path& path);
+
+/// Whether a file begins as Obscura's own do (wire/frames.h). errors: absent, unreadable.
+Result<bool> is_frame(const std::filesystem::path& path);
+
+/// Largest resident memory of this process so far.
+std::uint64_t peak_memory_bytes();
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// (pixel / 255 - mean) / deviation, one number a channel; empty: mean 0, deviation 1.
+struct Normalization {
+  std::vector<double> mean;
+  std::vector<double> deviation;
+};
+void add_normalization(CLI::App& command, Normalization& normalization);
+
+/// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0.
+Result<void> check_normalization(const Normalization& normalization, std::size_t channels);
+
+/// Pixels of count x channels x area bytes as normalised floats, in the same order.
+std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
+                             const Normalization& normalization);
+
+/// Which of `classes` logits is largest, for each row.
+std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes);
+std::vector<double> softmax(std::span<const float> logits);
+
+/// errors: the network's input is not channels x height x width, naming both.
+Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images);
+
+/// The first `count` training images of a data set, normalised, for compile::Options::calibration.
+/// errors: the data set is absent; its images do not fit the network; count 0.
+Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
+                                              const std::string& dataset, const std::filesystem::path& folder,
+                                              std::size_t count, const Normalization& normalization);
+
+/// A file named on the command line as FILE or FILE:FIRST:COUNT.
+struct FileRange {
+  std::filesystem::path path;
+  data::Range range;
+};
+/// errors: FIRST or COUNT that are no numbers; COUNT 0. A file whose name itself has colons is taken where it exists.
+Result<FileRange> parse_file_range(const std::string& argument);
+
+/// The images of PNG files and idx files with ranges, one after the other. `range` (FIRST:COUNT, may be empty) holds
+/// for the only idx file.
+/// errors: those of the files; a file whose images are not channels x height x width.
+Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const std::string& range,
+                                  const plan::InputSpec& input);
+
+/// The labels of an idx file, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
+Result<std::vector<std::uint8_t>> read_labels(const std::string& argument, std::size_t count);
+
+/// "8192 images", "1 batch", "2 batches": what a person reads.
+std::string plural(std::size_t count, const std::string& noun);
+/// "713 kB"
+std::string bytes_text(std::uint64_t bytes);
+/// Size of a file; 0 where it is absent.
+std::uint64_t file_bytes(const std::filesystem::path& path);
+
+}  // namespace obscura::cli
