@@ -105,11 +105,12 @@ Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, d
   return out;
 }
 
-Ciphertext expand(const Context& context, const SeededCiphertext& x) {
+Ciphertext expand(const Context& context, SeededCiphertext x) {
   Ciphertext out;
   out.scale = x.scale;
-  out.parts.push_back(x.body);
-  ring::NttPoly& uniform = out.parts.emplace_back(context.degree(), x.body.limbs());
+  const std::size_t limbs = x.body.limbs();
+  out.parts.push_back(std::move(x.body));
+  ring::NttPoly& uniform = out.parts.emplace_back(context.degree(), limbs);
   for (std::size_t i = 0; i < uniform.limbs(); ++i) {
     ring::sample_uniform(x.seed, i, context.basis().prime(i), uniform.residues(i));
   }

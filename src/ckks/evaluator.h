@@ -65,7 +65,7 @@ class PreparedMap {
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::span<const Ciphertext> x);
 
-/// Both parts of a seeded ciphertext.
-Ciphertext expand(const Context& context, const SeededCiphertext& x);
+/// Both parts of a seeded ciphertext; its body is moved, not copied.
+Ciphertext expand(const Context& context, SeededCiphertext x);
 
 }  // namespace obscura::ckks

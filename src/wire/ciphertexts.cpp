@@ -136,7 +136,7 @@ Result<ckks::Ciphertext> read_record(const ckks::Context& context, const Ciphert
   if (!header.seeded) return x;
   seeded.body = std::move(x.parts[0]);
   seeded.scale = header.scale;
-  return ckks::expand(context, seeded);
+  return ckks::expand(context, std::move(seeded));
 }
 
 Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& path, Kind kind,
