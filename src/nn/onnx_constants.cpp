@@ -10,12 +10,16 @@ namespace obscura::nn {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 1024;
+constexpr int kMaxRank = 8;
 
 Result<Shape> read_dims(const onnx::TensorProto& tensor, const std::string& name) {
+  if (tensor.dims_size() > kMaxRank) {
+    return error(Code::bad_format, "constant '{}' has {} sizes; allowed: {}", name, tensor.dims_size(), kMaxRank);
+  }
   Shape shape(tensor.dims().begin(), tensor.dims().end());
   // The product is bounded before anything is allocated, and compared with the numbers present before they are copied.
-  if (shape.size() > 8 || !shape_is_allowed(shape)) {
-    return error(Code::bad_format, "constant '{}' has shape {}; allowed: 8 sizes from 1 to {}, {} elements", name,
+  if (!shape_is_allowed(shape)) {
+    return error(Code::bad_format, "constant '{}' has shape {}; allowed: sizes from 1 to {}, {} elements", name,
                  to_string(shape), kMaxSize, kMaxElements);
   }
   return shape;

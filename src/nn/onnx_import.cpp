@@ -54,9 +54,7 @@ Result<ValueId> NodeImport::input(int i) {
   }
   auto tensor = read_floats(*constant->second, name);
   if (!tensor.ok()) return fail(tensor.error().code, "{}", tensor.error().message);
-  const auto id = static_cast<ValueId>(state_.graph.values.size());
-  Shape shape = tensor->shape;
-  state_.graph.values.push_back({name, std::move(shape), std::move(tensor).value()});
+  OBSCURA_TRY(const ValueId id, add_constant(name, std::move(tensor).value()));
   state_.values.emplace(name, id);
   return id;
 }
@@ -134,8 +132,18 @@ Result<void> NodeImport::require(const char* name, std::int64_t allowed) const {
   return {};
 }
 
-ValueId NodeImport::derive_constant(ValueId source, const char* suffix, Tensor tensor) {
-  std::string name = claim_name(state_.value_names, value(source).name + suffix);
+Result<ValueId> NodeImport::derive_constant(ValueId source, const char* suffix, Tensor tensor) {
+  return add_constant(claim_name(state_.value_names, value(source).name + suffix), std::move(tensor));
+}
+
+// One constant of the file may enter many times, through Identity or derived from. The sum is bounded, or a small file
+// could ask for any amount of memory.
+Result<ValueId> NodeImport::add_constant(std::string name, Tensor tensor) {
+  state_.constant_elements += static_cast<std::int64_t>(tensor.data.size());
+  if (state_.constant_elements > kMaxElements) {
+    return fail(Code::bad_format, "with '{}' the constants in use have {} elements; allowed: {}", name,
+                state_.constant_elements, kMaxElements);
+  }
   const auto id = static_cast<ValueId>(state_.graph.values.size());
   Shape shape = tensor.shape;
   state_.graph.values.push_back({std::move(name), std::move(shape), std::move(tensor)});

@@ -22,6 +22,7 @@ struct ImportState {
   Graph graph;
   std::unordered_map<std::string, ValueId> values;                      ///< computed, and constants in use
   std::unordered_map<std::string, const onnx::TensorProto*> constants;  ///< converted when first used
+  std::int64_t constant_elements = 0;                                   ///< of all constants in use
   std::deque<onnx::TensorProto> own_constants;                          ///< of Constant nodes without a tensor
   std::unordered_set<std::string> value_names;                          ///< of the whole file: new ones avoid them
   std::unordered_set<std::string> node_names;                           ///< taken so far
@@ -68,7 +69,7 @@ class NodeImport {
   Result<void> require(const char* name, std::int64_t allowed) const;
 
   /// A constant made from another one: its name is `source`'s plus `suffix`.
-  ValueId derive_constant(ValueId source, const char* suffix, Tensor tensor);
+  Result<ValueId> derive_constant(ValueId source, const char* suffix, Tensor tensor);
   /// Appends a node that writes the ONNX node's output, with its shape inferred.
   Result<void> emit(Op op, std::vector<ValueId> inputs, Attributes attributes = {});
   /// Appends a node before the one that emit() writes; the result is its output.
@@ -77,6 +78,7 @@ class NodeImport {
   void define_constant(const onnx::TensorProto* tensor) { state_.constants[node_.output(0)] = tensor; }
 
  private:
+  Result<ValueId> add_constant(std::string name, Tensor tensor);
   Result<ValueId> append(std::string node_name, std::string value_name, Op op, std::vector<ValueId> inputs,
                          const Attributes& attributes);
   ImportState& state_;

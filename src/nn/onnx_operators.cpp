@@ -85,7 +85,7 @@ Result<void> import_global_average_pool(NodeImport& node) {
 }
 
 // A bias of shape {}, {1}, {out} or {1, out} as {out}.
-ValueId bias_row(NodeImport& node, ValueId bias, std::int64_t outputs) {
+Result<ValueId> bias_row(NodeImport& node, ValueId bias, std::int64_t outputs) {
   const Value& value = node.value(bias);
   const auto shape = image_shape(value, 1);
   if (!value.constant || !shape || value.shape == Shape{outputs}) return bias;
@@ -105,7 +105,9 @@ Result<void> import_gemm(NodeImport& node) {
   OBSCURA_TRY(a.alpha, node.real("alpha", 1));
   OBSCURA_TRY(a.beta, node.real("beta", 1));
   const Shape weight = node.value(inputs[1]).shape;
-  if (inputs.size() > 2 && weight.size() == 2) inputs[2] = bias_row(node, inputs[2], weight[a.transpose_b ? 0 : 1]);
+  if (inputs.size() > 2 && weight.size() == 2) {
+    OBSCURA_TRY(inputs[2], bias_row(node, inputs[2], weight[a.transpose_b ? 0 : 1]));
+  }
   return node.emit(Op::gemm, std::move(inputs), a);
 }
 
@@ -230,7 +232,7 @@ Result<void> import_sub(NodeImport& node) {
   if (node.value(inputs[1]).constant) {
     OBSCURA_TRY(inputs[1], map_constant(node, inputs[1], ".negative", [](float v) { return -v; }));
   } else {
-    const ValueId minus = node.derive_constant(inputs[1], ".minus_one", Tensor{{}, {-1.0F}});
+    OBSCURA_TRY(const ValueId minus, node.derive_constant(inputs[1], ".minus_one", Tensor{{}, {-1.0F}}));
     OBSCURA_TRY(inputs[1], node.emit_before("/negative", Op::mul, {inputs[1], minus}));
   }
   return node.emit(Op::add, std::move(inputs));

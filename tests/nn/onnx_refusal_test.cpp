@@ -126,6 +126,34 @@ TEST(OnnxRefusal, ATensorWhoseNumbersDoNotMatchItsShape) {
   }
 }
 
+TEST(OnnxRefusal, AConstantOfTooManySizesIsNotPrintedWhole) {
+  OnnxFile file({1, 1, 1});
+  file.constant("w", std::vector<std::int64_t>(10000, 1), {1});
+  file.node("Mul", "m", {"image", "w"}, "logits");
+  expect_refused(file, Code::bad_format, {"'w'", "10000 sizes", "allowed: 8"});
+}
+
+TEST(OnnxRefusal, ASmallFileCanNotAskForEndlessCopiesOfAConstant) {
+  constexpr std::int64_t kElements = 1 << 20;
+  OnnxFile file({1, 1024, 1024});
+  file.constant("big", {1024, 1024}, Floats(kElements, 1));
+  std::string last = "image";
+  for (int i = 0; i <= (1 << 27) / kElements; ++i) {
+    const std::string next = "v" + std::to_string(i);
+    file.node("Sub", "", {last, "big"}, next.c_str());
+    last = next;
+  }
+  expect_refused(file, Code::bad_format, {"elements", "allowed: 134217728"});
+}
+
+TEST(OnnxRefusal, AVarianceThatIsNotPositive) {
+  OnnxFile file({1, 1, 1});
+  for (const char* name : {"a", "b", "c"}) file.constant(name, {1}, {1});
+  file.constant("d", {1}, {-1});
+  file.node("BatchNormalization", "bn", {"image", "a", "b", "c", "d"}, "logits");
+  expect_refused(file, Code::bad_format, {"node 'bn'", "variance -1", "not positive"});
+}
+
 TEST(OnnxRefusal, TypesAndPlacesOfWeightsThatAreNotRead) {
   OnnxFile half({1, 1, 1});
   half.constant("w", {1}, {1}).set_data_type(onnx::TensorProto::FLOAT16);
