@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "../flow/tiny_plan.h"
+#include "client/client.h"
+
+namespace obscura::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Output {
+  std::string text;
+  int status = -1;
+};
+
+/// Standard output and error of a command, and its exit status.
+Output output_of(const std::string& command) {
+  Output out;
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return out;
+  std::array<char, 4096> buffer;
+  while (const std::size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) out.text.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return out;
+}
+
+TEST(ServerProgram, LinksNothingThatCouldDecrypt) {
+  const Output symbols = output_of(std::string(OBSCURA_NM) + " -C " + OBSCURA_SERVER);
+  ASSERT_EQ(symbols.status, 0) << symbols.text;
+  ASSERT_THAT(symbols.text, HasSubstr("obscura::ckks::")) << "nm sees no symbols of ours at all";
+  EXPECT_THAT(symbols.text, Not(HasSubstr("obscura::secret")));
+  EXPECT_THAT(symbols.text, Not(HasSubstr("obscura::client")));
+  // The same look at the library that may decrypt does find it, so the test can fail.
+  EXPECT_THAT(output_of(std::string(OBSCURA_NM) + " -C " + OBSCURA_CLIENT_ARCHIVE).text,
+              HasSubstr("obscura::secret::decrypt"));
+}
+
+TEST(ServerProgram, ExplainsItselfAndItsErrors) {
+  const Output help = output_of(std::string(OBSCURA_SERVER) + " run --help");
+  EXPECT_EQ(help.status, 0);
+  EXPECT_THAT(help.text, HasSubstr("Example: obscura-server run"));
+  const Output absent = output_of(std::string(OBSCURA_SERVER) + " run /nowhere/a.plan --eval e in -o out");
+  EXPECT_EQ(absent.status, 1);
+  EXPECT_THAT(absent.text, HasSubstr("obscura-server: /nowhere/a.plan: cannot open"));
+  EXPECT_NE(output_of(OBSCURA_SERVER).status, 0);
+}
+
+wire::NamedPlan named(const plan::Plan& plan) { return wire::read_plan(wire::write_plan(plan), "X").value(); }
+
+TEST(Session, NamesTheKeyThatAPlanLacks) {
+  const auto session = Session::make(named(testing::square_plan()), {});
+  ASSERT_FALSE(session.ok());
+  EXPECT_EQ(session.error().code, Code::missing_key);
+}
+
+TEST(Session, ThrowsWhereInputsAreNotThePlans) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto session = Session::make(plan, client.make_eval_keys()).value();
+  auto inputs = client.encrypt(testing::random_pixels(1)).value();
+  inputs.pop_back();
+  EXPECT_THROW((void)session.run_batch(std::move(inputs)), ContractError);
+}
+
+TEST(Session, StopsWhereProgressSaysSo) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto session = Session::make(plan, client.make_eval_keys()).value();
+  const auto outputs = session.run_batch(client.encrypt(testing::random_pixels(1)).value(),
+                                         [](std::size_t, std::size_t) { return false; });
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().code, Code::cancelled);
+}
+
+/// The program itself, from files to a file that the client decrypts.
+TEST(ServerProgram, AnswersAClient) {
+  namespace fs = std::filesystem;
+  std::string name = fs::temp_directory_path() / "obscura-server-XXXXXX";
+  const fs::path folder = mkdtemp(name.data());
+  const auto at = [&](const char* file) { return (folder / file).string(); };
+  ASSERT_TRUE(base::write_file(at("plan"), wire::write_plan(testing::square_plan()), {}).ok());
+  const auto offer = wire::make_offer(wire::read_plan_file(at("plan")).value());
+  ASSERT_TRUE(client::keygen(offer, at("secret"), at("eval")).ok());
+  ASSERT_TRUE(client::encrypt(offer, at("secret"), testing::random_pixels(3), at("in")).ok());
+  const Output ran = output_of(std::string(OBSCURA_SERVER) + " run " + at("plan") + " --eval " + at("eval") + " " +
+                               at("in") + " -o " + at("out"));
+  EXPECT_EQ(ran.status, 0) << ran.text;
+  EXPECT_THAT(ran.text, HasSubstr("3 images in 1 batches"));
+  const auto logits = client::decrypt(offer, at("secret"), at("out"));
+  ASSERT_TRUE(logits.ok()) << logits.error().message;
+  EXPECT_EQ(logits.value().values.size(), 9U);
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace obscura::server
