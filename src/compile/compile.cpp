@@ -5,14 +5,13 @@
 #include <cmath>
 
 #include "compile/emit.h"
+#include "compile/reasons.h"
 #include "compile/search.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {
 namespace {
 
-constexpr int kMinWeightBits = 7;
-constexpr int kMaxWeightBits = 14;
 /// Default of Options::max_error_std, as a share of the logits' deviation. The two largest logits of an image lie
 /// closer together than 2^-8 of it in about one of ten thousand images of a good classifier, so labels stay what they
 /// are.
@@ -99,112 +98,6 @@ std::size_t affordable(std::uint64_t budget, const MonicNetwork& network, std::s
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(images, kMinImages, most));
 }
 
-Result<WeightOption> weight_option(const MonicNetwork& network, int bits, const Images& images) {
-  WeightOption option;
-  option.bits = bits;
-  option.all_exact = true;
-  Weights rounded;
-  for (const auto& segment : network.segments) {
-    option.scales.emplace_back();
-    rounded.emplace_back();
-    for (const auto& map : segment) {
-      OBSCURA_TRY(const QuantizedWeights weights, quantize(map, bits));
-      option.scales.back().push_back(weights.scale);
-      option.all_exact &= weights.exact;
-      std::vector<double> values;
-      values.reserve(weights.integers.size());
-      for (const std::int32_t w : weights.integers) values.push_back(w / weights.scale);
-      rounded.back().push_back(std::move(values));
-    }
-  }
-  option.rounding = rounding_errors(network, rounded, images);
-  return option;
-}
-
-Result<std::vector<WeightOption>> weight_options(const MonicNetwork& network, const Images& images) {
-  std::vector<WeightOption> out;
-  for (int bits = kMinWeightBits; bits <= kMaxWeightBits; ++bits) {
-    auto option = weight_option(network, bits, images);
-    if (!option.ok()) {
-      if (out.empty()) return option.error();
-      break;  // more bits break the bound of a row, too
-    }
-    out.push_back(std::move(option).value());
-    if (out.back().all_exact) break;
-  }
-  return out;
-}
-
-std::uint64_t key_bytes(const plan::Plan& plan) {
-  if (!plan.keys.relinearization) return 0;
-  const std::uint64_t alpha = static_cast<std::uint64_t>(plan.params.digit_limbs);
-  const std::uint64_t primes = plan.params.chain.size() + plan.params.special.size();
-  const std::uint64_t digits = (plan.params.chain.size() + alpha - 1) / alpha;
-  return 2 * digits * primes * (std::uint64_t{8} << plan.params.log2_degree);
-}
-
-/// Weights as the runtime holds them: integers and doubles.
-std::uint64_t weight_bytes(const plan::Plan& plan) {
-  std::uint64_t weights = 0;
-  for (const auto& step : plan.steps) {
-    const auto* linear = std::get_if<plan::Linear>(&step.operation);
-    if (!linear) continue;
-    for (const auto& matrix : linear->map.matrices) weights += matrix.data.size();
-  }
-  return weights * (sizeof(std::int32_t) + sizeof(double));
-}
-
-std::string drops(const Choice& choice) {
-  std::string text;
-  for (const std::uint32_t d : choice.drops) text += fmt::format("{}{}", text.empty() ? "" : ", ", d);
-  return text;
-}
-
-std::string in_short(const Candidate& c, std::uint32_t batch) {
-  return fmt::format(
-      "N = 2^{} with {} limbs of {} bits and digits of {}: {:.2f} core-seconds for the batch, logit error {:.2g}",
-      c.choice.log2_degree, c.choice.limbs(), c.choice.prime_bits, c.choice.digit_limbs,
-      batch_nanoseconds(c, batch) * 1e-9, c.logit_error);
-}
-
-std::vector<std::string> reasons(const MonicNetwork& network, const Selection& selection, const Statistics& statistics,
-                                 const Request& request, bool calibrated, const plan::Plan& plan) {
-  const Candidate& best = selection.best;
-  std::vector<std::string> out = network.notes;
-  out.push_back(fmt::format("Chosen is the cheapest of {} sets of parameters that were tried: {}.",
-                            selection.considered, in_short(best, request.batch)));
-  if (selection.runner_up) {
-    out.push_back(fmt::format("Next comes {}.", in_short(*selection.runner_up, request.batch)));
-  }
-  out.push_back(
-      fmt::format("The logits keep {} limbs, because their scale of 2^{:.1f} with {} bits above the largest logit "
-                  "seen ({:.3g}) needs them.",
-                  best.choice.final_limbs, std::log2(plan.output.scale),
-                  calibrated ? kHeadroomBits : kHeadroomBitsProbes, statistics.max_logit));
-  if (!best.choice.drops.empty()) {
-    out.push_back(fmt::format("Limbs dropped after each square: {}; dropping is merged into the relinearization.",
-                              drops(best.choice)));
-  }
-  const Points points(network);
-  const std::size_t last = points.map(network.segments.size() - 1, network.segments.back().size() - 1);
-  const double rounding = std::sqrt(best.weights->rounding[last]);
-  out.push_back(
-      best.weights->all_exact
-          ? "All weights are exact integers: nothing is rounded."
-          : fmt::format("Weights of {} bits: rounding them moves a logit by {:.2g}; fewer bits round more, more bits "
-                        "leave less scale against the noise.",
-                        best.choice.weight_bits, rounding));
-  out.push_back(
-      fmt::format("The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}); measured on "
-                  "{} {} images.",
-                  best.logit_error, request.max_error_std, statistics.logit_deviation, statistics.images,
-                  calibrated ? "calibration" : "synthetic"));
-  out.push_back(fmt::format("Memory: {:.0f} MB of ciphertexts at the peak, {:.0f} MB of keys, {:.1f} MB of weights.",
-                            static_cast<double>(plan::peak_ciphertext_bytes(plan)) / 1e6,
-                            static_cast<double>(key_bytes(plan)) / 1e6, static_cast<double>(weight_bytes(plan)) / 1e6));
-  return out;
-}
-
 }  // namespace
 
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
@@ -222,15 +115,20 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
                  "network '{}': its values grow beyond all bounds on the images it was measured with", graph.name);
   }
 
+  const Gains gains(network, statistics);
+  OBSCURA_TRY(const Rounding rounding,
+              Rounding::measure(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
+
   Setting setting;
   setting.network = &network;
   setting.statistics = &statistics;
+  setting.gains = &gains;
+  setting.rounding = &rounding;
   setting.headroom_bits = calibrated ? kHeadroomBits : kHeadroomBitsProbes;
   setting.max_input = largest_input(network.input, options);
-  OBSCURA_TRY(setting.weights,
-              weight_options(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
-  Request request{options.batch, options.max_error_std, options.log2_degree};
-  if (request.max_error_std == 0) request.max_error_std = kDefaultRelativeError * statistics.logit_deviation;
+  setting.max_error = options.max_error_std;
+  if (setting.max_error == 0) setting.max_error = kDefaultRelativeError * statistics.logit_deviation;
+  const Request request{options.batch, options.log2_degree};
   OBSCURA_TRY(const Selection selection, search(setting, request));
 
   OBSCURA_TRY(plan::Plan plan, emit(network, selection.best));
@@ -238,8 +136,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   plan.input.mean = or_else(options.mean, network.input[0], 0);
   plan.input.deviation = or_else(options.deviation, network.input[0], 1);
   plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
-  plan.predicted_bytes = plan::peak_ciphertext_bytes(plan) + key_bytes(plan) + weight_bytes(plan);
-  plan.reasons = reasons(network, selection, statistics, request, calibrated, plan);
+  explain(setting, selection, calibrated, plan);
   const auto verified = plan::verify(plan);
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   return plan;

@@ -6,9 +6,9 @@
 namespace obscura::compile {
 namespace {
 
-Result<plan::Operation> linear(const MonicNetwork& network, const Action& action, int weight_bits) {
+Result<plan::Operation> linear(const MonicNetwork& network, const Action& action, const WeightBits& weight_bits) {
   const LinearMap& map = network.segments[action.segment][action.map];
-  OBSCURA_TRY(const QuantizedWeights weights, quantize(map, weight_bits));
+  OBSCURA_TRY(const QuantizedWeights weights, quantize(map, weight_bits[action.segment][action.map]));
   plan::Linear step;
   step.input = action.input;
   step.map = to_blocks(map.matrix, weights.integers);
@@ -25,7 +25,7 @@ plan::Operation combine(const MonicActivation& activation, const Action& action)
   return step;
 }
 
-Result<plan::Operation> operation(const MonicNetwork& network, const Action& action, int weight_bits) {
+Result<plan::Operation> operation(const MonicNetwork& network, const Action& action, const WeightBits& weight_bits) {
   switch (action.kind) {
     case Action::Kind::linear:
       return linear(network, action, weight_bits);

@@ -15,8 +15,14 @@ constexpr double kMaxMultiple = 64;
 /// Weights come from floats: what is whole to their precision is whole.
 constexpr double kWhole = 0x1p-20;
 
-/// factor such that value[k] * factor is whole and small for all k; 0 where there is none.
-double whole_factor(const std::vector<double>& values) {
+std::string_view bytes(const std::vector<std::uint32_t>& v) {
+  return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(std::uint32_t)};
+}
+
+}  // namespace
+
+std::optional<double> whole_scale(const LinearMap& map) {
+  const std::vector<double>& values = map.matrix.value;
   double least = 0;
   double largest = 0;
   for (const double v : values) {
@@ -27,37 +33,29 @@ double whole_factor(const std::vector<double>& values) {
   if (least == 0) return 1;
   for (double multiple = 1; multiple * largest / least <= kMaxMultiple * (1 + kWhole); ++multiple) {
     const double factor = multiple / least;
-    const bool whole = std::all_of(values.begin(), values.end(), [&](double v) {
+    const bool all_whole = std::all_of(values.begin(), values.end(), [&](double v) {
       return std::abs(v * factor - std::round(v * factor)) <= kWhole * std::abs(v * factor);
     });
-    if (whole) return factor;
+    if (all_whole) return factor;
   }
-  return 0;
+  return std::nullopt;
 }
 
-/// 2^s with max |value| * 2^s in [2^(bits-1), 2^bits), also after rounding.
-double power_factor(const std::vector<double>& values, int bits) {
+double power_scale(const LinearMap& map, int bits) {
   double largest = 0;
-  for (const double v : values) largest = std::max(largest, std::abs(v));
+  for (const double v : map.matrix.value) largest = std::max(largest, std::abs(v));
   int exponent = 0;
   std::frexp(largest, &exponent);  // largest in [2^(exponent-1), 2^exponent)
-  double factor = std::ldexp(1.0, bits - exponent);
-  if (std::round(largest * factor) >= std::ldexp(1.0, bits)) factor /= 2;
-  return factor;
+  const double factor = std::ldexp(1.0, bits - exponent);
+  return std::round(largest * factor) < std::ldexp(1.0, bits) ? factor : factor / 2;
 }
-
-std::string_view bytes(const std::vector<std::uint32_t>& v) {
-  return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(std::uint32_t)};
-}
-
-}  // namespace
 
 Result<QuantizedWeights> quantize(const LinearMap& map, int bits) {
   const SparseMatrix& matrix = map.matrix;
   QuantizedWeights out;
-  out.scale = whole_factor(matrix.value);
-  out.exact = out.scale != 0;
-  if (!out.exact) out.scale = power_factor(matrix.value, bits);
+  const std::optional<double> whole = whole_scale(map);
+  out.exact = whole.has_value();
+  out.scale = out.exact ? *whole : power_scale(map, bits);
   out.integers.reserve(matrix.value.size());
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     double norm = 0;

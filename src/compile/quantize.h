@@ -2,6 +2,8 @@
 /// Weights to small integers, and integer matrices to blocks that share their weights.
 #pragma once
 
+#include <optional>
+
 #include "ckks/integer_map.h"
 #include "compile/stages.h"
 
@@ -18,6 +20,12 @@ struct QuantizedWeights {
 /// whatever `bits` says. Else scale = 2^s such that the largest weight has `bits` bits.
 /// errors: infeasible where a row's weights add up to ckks::kMaxRowNorm or more.
 Result<QuantizedWeights> quantize(const LinearMap& map, int bits);
+
+/// The factor that makes every weight whole and small; nothing where there is none.
+std::optional<double> whole_scale(const LinearMap& map);
+
+/// The power of two that gives the largest weight `bits` bits.
+double power_scale(const LinearMap& map, int bits);
 
 /// Rows that read the same inputs become one dense block; equal matrices are stored once.
 ckks::IntegerMap to_blocks(const SparseMatrix& matrix, std::span<const std::int32_t> integers);

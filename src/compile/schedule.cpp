@@ -76,7 +76,7 @@ class Scheduler {
   }
 
   double key_switch(std::uint32_t drop) const {
-    return cost_.relinearize(choice_.log2_degree, choice_.prime_bits, current_.limbs,
+    return cost_.relinearize(choice_.log2_degree, choice_.largest_bits(), current_.limbs,
                              static_cast<std::uint32_t>(choice_.digit_limbs), drop);
   }
   double linear(const LinearMap& map, std::uint32_t limbs, std::uint32_t parts) const {
@@ -151,90 +151,18 @@ double dropped(const std::vector<std::uint64_t>& chain, std::uint32_t limbs, std
   return product;
 }
 
+/// An error that entered at a place, before the growth of later steps.
+struct Source {
+  bool input = false;
+  std::size_t point = 0;
+  double variance = 0;
+};
+
+double squared(double x) { return x * x; }
+
 double mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
-
-/// Variances of slot errors, element by element, followed through a schedule.
-class ErrorModel {
- public:
-  ErrorModel(const ckks::Params& params, const MonicNetwork& network, const Statistics& statistics, double input_scale)
-      : params_(params), network_(network), statistics_(statistics), scale_(input_scale) {
-    const double fresh = ckks::noise_of_encryption(params) / input_scale;
-    variance_.assign(network.segments[0][0].matrix.cols, fresh * fresh);
-  }
-
-  /// The mean variance after the action, weights taken as exact.
-  double follow(const Action& action) {
-    switch (action.kind) {
-      case Action::Kind::linear: {
-        const SparseMatrix& matrix = network_.segments[action.segment][action.map].matrix;
-        variance_ = multiply_squared(matrix, variance_);
-        break;
-      }
-      case Action::Kind::square:
-        square(action);
-        break;
-      case Action::Kind::combine:
-        combine(action);
-        break;
-      case Action::Kind::relinearize:
-        relinearize(action);
-        break;
-    }
-    scale_ = action.output.scale;
-    limbs_ = action.output.limbs;
-    return mean(variance_);
-  }
-
-  void start(std::uint32_t limbs) { limbs_ = limbs; }
-
- private:
-  /// variance = slope^2 * variance of x + through * what came between.
-  void grow(const std::vector<double>& slope, const std::vector<double>* through, double between) {
-    for (std::size_t i = 0; i < variance_.size(); ++i) {
-      variance_[i] = slope[i] * x_variance_[i] + (through ? (*through)[i] * between : 0);
-    }
-  }
-
-  void square(const Action& action) {
-    const Slopes& slopes = statistics_.slopes[action.segment];
-    if (action.outer) return grow(slopes.outer, &slopes.inner, fresh_);
-    x_variance_ = variance_;
-    x_scale_ = scale_;
-    grow(slopes.square, nullptr, 0);
-  }
-
-  void combine(const Action& action) {
-    const Slopes& slopes = statistics_.slopes[action.segment];
-    if (!action.outer) {
-      grow(slopes.shifted, nullptr, 0);
-    } else {
-      grow(slopes.result, &slopes.inner, fresh_);
-    }
-    if (!action.with_x) return;
-    // The coefficient of x is rounded to a multiple of (scale of x) / (scale of the square).
-    const double step = x_scale_ / action.output.scale;
-    for (std::size_t i = 0; i < variance_.size(); ++i) variance_[i] += slopes.x_squared[i] * step * step / 12;
-  }
-
-  void relinearize(const Action& action) {
-    const double switching = ckks::noise_of_switch(params_, limbs_) / scale_;
-    const double rounding = ckks::noise_of_rounding(params_, 2) / action.output.scale;
-    fresh_ = switching * switching + rounding * rounding;
-    for (double& v : variance_) v += fresh_;
-  }
-
-  const ckks::Params& params_;
-  const MonicNetwork& network_;
-  const Statistics& statistics_;
-  std::vector<double> variance_;
-  std::vector<double> x_variance_;
-  double fresh_ = 0;  ///< variance that the last relinearisation added
-  double scale_ = 1;
-  double x_scale_ = 1;
-  std::uint32_t limbs_ = 0;
-};
 
 }  // namespace
 
@@ -281,14 +209,33 @@ void set_scales(Schedule& schedule, const std::vector<std::uint64_t>& chain, con
   }
 }
 
-void set_errors(Schedule& schedule, const ckks::Params& params, const MonicNetwork& network,
-                const Statistics& statistics, const std::vector<double>& rounding) {
-  ErrorModel model(params, network, statistics, schedule.input_scale);
-  model.start(schedule.limbs);
+void set_errors(Schedule& schedule, const ckks::Params& params, const Statistics& statistics, const Gains& gains,
+                const std::vector<double>& rounding) {
+  std::vector<Source> sources;
+  sources.push_back({true, 0, squared(ckks::noise_of_encryption(params) / schedule.input_scale)});
+  const double rounded = ckks::noise_of_rounding(params, 2);
+  double scale = schedule.input_scale;
+  std::vector<double> scales{scale};
   for (Action& action : schedule.actions) {
-    const double variance = model.follow(action);
-    action.output.error_std = std::sqrt(variance + rounding[action.point]);
+    const double out = action.output.scale;
+    if (action.kind == Action::Kind::relinearize) {
+      const double switched = ckks::noise_of_switch(params, action.output.limbs + action.rescale) / scale;
+      sources.push_back({false, action.point, squared(switched) + squared(rounded / out)});
+    }
+    if (action.with_x) {
+      // The coefficient of x is rounded to a multiple of (scale of x) / (scale of the square).
+      const double x = mean(statistics.slopes[action.segment].x_squared);
+      sources.push_back({false, action.point, x * squared(scales[action.other] / out) / 12});
+    }
+    double variance = rounding[action.point];
+    for (const Source& source : sources) {
+      const double gain = source.input ? gains.from_input(action.point) : gains.from(source.point, action.point);
+      variance += gain * source.variance;
+    }
+    action.output.error_std = std::sqrt(variance);
     action.output.max_abs = statistics.max_abs[action.point];
+    scale = out;
+    scales.push_back(scale);
   }
 }
 

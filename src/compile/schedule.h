@@ -7,24 +7,30 @@
 /// relinearizing their outputs is cheaper. The logits keep the limbs that are left.
 #pragma once
 
+#include <algorithm>
+
 #include "ckks/params.h"
 #include "compile/cost.h"
-#include "compile/quantize.h"
-#include "compile/statistics.h"
+#include "compile/gains.h"
 #include "plan/plan.h"
 
 namespace obscura::compile {
+
+/// Bits of the largest weight of each map, by [segment][map]; 0 where the map is exact (quantize).
+using WeightBits = std::vector<std::vector<int>>;
 
 /// What the search decides.
 struct Choice {
   int log2_degree = 0;
   int digit_limbs = 1;
-  int prime_bits = 0;
+  int final_bits = 0;  ///< of the primes that stay to the end
+  int drop_bits = 0;   ///< of the primes that are dropped
   std::uint32_t final_limbs = 1;
   std::vector<std::uint32_t> drops;  ///< limbs dropped after each square of the network, in order; the last is 0
-  int weight_bits = 0;
+  WeightBits weight_bits;
 
   std::uint32_t limbs() const;
+  int largest_bits() const { return std::max(final_bits, drop_bits); }
 };
 
 /// A weight scale for each map, by [segment][map].
@@ -60,7 +66,7 @@ void set_scales(Schedule& schedule, const std::vector<std::uint64_t>& chain, con
 
 /// Ranges and predicted errors: encryption, key switching and rounding (ckks/noise.h) through the measured slopes, and
 /// `rounding`, the mean squared effect of rounded weights at each point.
-void set_errors(Schedule& schedule, const ckks::Params& params, const MonicNetwork& network,
-                const Statistics& statistics, const std::vector<double>& rounding);
+void set_errors(Schedule& schedule, const ckks::Params& params, const Statistics& statistics, const Gains& gains,
+                const std::vector<double>& rounding);
 
 }  // namespace obscura::compile

@@ -2,7 +2,7 @@
 #include "compile/search.h"
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <tuple>
 
 namespace obscura::compile {
@@ -51,14 +51,36 @@ std::uint64_t ciphertexts(int log2_degree, std::uint32_t batch) {
   return (batch + slots - 1) / slots;
 }
 
+/// Sizes of primes, {final, dropped}, that make the best of the secure modulus: all alike where there is room; else
+/// every size of the dropped ones with what is left for those that stay.
+std::vector<std::pair<int, int>> prime_sizes(const Choice& choice) {
+  const std::uint32_t limbs = choice.limbs();
+  const std::uint32_t dropped = limbs - choice.final_limbs;
+  const double budget = ckks::max_log2_qp(choice.log2_degree);
+  const int alike = static_cast<int>(budget / (limbs + choice.digit_limbs));
+  if (alike >= kLargestBits || dropped == 0) {
+    const int bits = std::min(alike, kLargestBits);
+    if (bits > kPreferredBits) return {{kPreferredBits, kPreferredBits}, {bits, bits}};
+    return {{bits, bits}};
+  }
+  std::vector<std::pair<int, int>> out;
+  for (int drop = ckks::kMinPrimeBits; drop <= kLargestBits; ++drop) {
+    for (int last = kLargestBits; last >= ckks::kMinPrimeBits; --last) {
+      if (last * choice.final_limbs + drop * dropped + std::max(last, drop) * choice.digit_limbs > budget) continue;
+      out.emplace_back(last, drop);
+      break;
+    }
+  }
+  return out;
+}
+
 void add_choices(const Setting& setting, const Request& request, Choice choice, std::vector<Timed>& out) {
-  for (choice.digit_limbs = 1; choice.digit_limbs <= kMaxDigitLimbs; ++choice.digit_limbs) {
-    const std::uint32_t limbs = choice.limbs();
-    if (static_cast<std::uint32_t>(choice.digit_limbs) > limbs) break;
-    const double share = ckks::max_log2_qp(choice.log2_degree) / (limbs + choice.digit_limbs);
-    const int fitting = std::min(kLargestBits, static_cast<int>(std::floor(share)));
-    if (fitting < ckks::kMinPrimeBits) continue;
-    for (choice.prime_bits = std::min(fitting, kPreferredBits); choice.prime_bits <= fitting; ++choice.prime_bits) {
+  const int most = std::min(kMaxDigitLimbs, static_cast<int>(choice.limbs()));
+  for (choice.digit_limbs = 1; choice.digit_limbs <= most; ++choice.digit_limbs) {
+    for (const auto& [last, drop] : prime_sizes(choice)) {
+      if (std::min(last, drop) < ckks::kMinPrimeBits) continue;
+      choice.final_bits = last;
+      choice.drop_bits = drop;
       const double once = make_schedule(*setting.network, choice, setting.cost).nanoseconds;
       out.push_back({choice, once * static_cast<double>(ciphertexts(choice.log2_degree, request.batch))});
     }
@@ -91,7 +113,8 @@ class Judge {
   explicit Judge(const Setting& setting) : setting_(setting) {}
 
   std::optional<Candidate> operator()(const Choice& choice) {
-    const auto key = std::tuple(choice.log2_degree, choice.prime_bits, choice.limbs(), choice.digit_limbs);
+    const auto key = std::tuple(choice.log2_degree, choice.final_bits, choice.drop_bits, choice.final_limbs,
+                                choice.limbs(), choice.digit_limbs);
     auto found = params_.find(key);
     if (found == params_.end()) found = params_.emplace(key, params_of(choice)).first;
     if (!found->second) return std::nullopt;
@@ -109,7 +132,7 @@ class Judge {
     return std::move(params).value();
   }
   const Setting& setting_;
-  std::map<std::tuple<int, int, std::uint32_t, int>, std::optional<ckks::Params>> params_;
+  std::map<std::tuple<int, int, int, std::uint32_t, std::uint32_t, int>, std::optional<ckks::Params>> params_;
   std::size_t considered_ = 0;
 };
 
@@ -117,7 +140,7 @@ bool same_family(const Choice& a, const Choice& b) {
   return a.log2_degree == b.log2_degree && a.limbs() == b.limbs() && a.digit_limbs == b.digit_limbs;
 }
 
-Error infeasible(const std::optional<Candidate>& closest, const Request& request) {
+Error infeasible(const std::optional<Candidate>& closest, const Setting& setting, const Request& request) {
   if (!closest) {
     return error(Code::infeasible,
                  "no secure parameters hold this network: with {}, every choice leaves values below the noise or above "
@@ -127,10 +150,8 @@ Error infeasible(const std::optional<Candidate>& closest, const Request& request
   }
   return error(
       Code::infeasible,
-      "no secure parameters reach a logit error of {:.3g}; the best found is {:.3g}, with N = 2^{}, {} limbs of {} "
-      "bits and weights of {} bits",
-      request.max_error_std, closest->logit_error, closest->choice.log2_degree, closest->choice.limbs(),
-      closest->choice.prime_bits, closest->choice.weight_bits);
+      "no secure parameters reach a logit error of {:.3g}; the best found is {:.3g}, with N = 2^{} and {} limbs",
+      setting.max_error, closest->logit_error, closest->choice.log2_degree, closest->choice.limbs());
 }
 
 }  // namespace
@@ -155,7 +176,7 @@ Result<Selection> search(const Setting& setting, const Request& request) {
     std::optional<Candidate> candidate = judge(timed.choice);
     if (!candidate) continue;
     if (!closest || candidate->logit_error < closest->logit_error) closest = candidate;
-    if (candidate->logit_error > request.max_error_std) continue;
+    if (candidate->logit_error > setting.max_error) continue;
     if (!best) best_time = timed.nanoseconds;
     if (!best || (tied && candidate->logit_error < best->logit_error)) {
       std::swap(best, candidate);
@@ -163,7 +184,7 @@ Result<Selection> search(const Setting& setting, const Request& request) {
     // What did not become, or no longer is, the best may be the runner-up.
     if (candidate && !runner_up && !same_family(candidate->choice, best->choice)) runner_up = std::move(candidate);
   }
-  if (!best) return infeasible(closest, request);
+  if (!best) return infeasible(closest, setting, request);
   if (runner_up && same_family(runner_up->choice, best->choice)) runner_up.reset();
   return Selection{std::move(*best), std::move(runner_up), judge.considered()};
 }

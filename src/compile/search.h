@@ -8,7 +8,6 @@ namespace obscura::compile {
 
 struct Request {
   std::uint32_t batch = 0;
-  double max_error_std = 0;
   std::optional<int> log2_degree;
 };
 
@@ -22,8 +21,9 @@ struct Selection {
 /// Nanoseconds for `batch` images: whole ciphertexts.
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
 
-/// Tries N = 2^12 .. 2^15, final limbs, limbs dropped after each square, digits, prime and weight bits, in the order of
-/// predicted time; stops when the precision is reached. Among equally fast ones the most precise wins.
+/// Tries N = 2^12 .. 2^15, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
+/// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
+/// most precise wins.
 /// errors: infeasible, naming the most precise candidate that was found.
 Result<Selection> search(const Setting& setting, const Request& request);
 

@@ -28,7 +28,8 @@ MonicNetwork network(bool pooled) {
 Choice choice() {
   Choice c;
   c.log2_degree = 14;
-  c.prime_bits = 48;
+  c.final_bits = 48;
+  c.drop_bits = 48;
   c.final_limbs = 2;
   c.drops = {1, 1, 0};
   return c;
@@ -88,7 +89,7 @@ TEST(Schedule, PredictedErrorIsThatOfASimulation) {
   literal.chain.assign(primes.begin() + 1, primes.end());
   const auto params = ckks::Params::make(literal).value();
   set_scales(s, literal.chain, {{64}, {128}, {256}}, 0x1p78);
-  set_errors(s, params, net, statistics, std::vector<double>(Points(net).count(), 0));
+  set_errors(s, params, statistics, Gains(net, statistics), std::vector<double>(Points(net).count(), 0));
   const double fresh = ckks::noise_of_encryption(params) / s.input_scale;
   const auto switch_error = [&](std::size_t action, std::size_t limbs) {
     const double before = ckks::noise_of_switch(params, limbs) / s.actions[action - 1].output.scale;

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How errors grow on their way through a network.
+#pragma once
+
+#include "compile/statistics.h"
+
+namespace obscura::compile {
+
+/// Errors of different elements are independent, so variances add: through a map with the squares of its weights,
+/// through an activation with the measured mean of its squared derivative.
+class Gains {
+ public:
+  /// cost: one pass over the network's weights for each place where errors can enter; all cores.
+  Gains(const MonicNetwork& network, const Statistics& statistics);
+
+  /// The mean variance at `point` for errors of variance 1 in every element of the input.
+  double from_input(std::size_t point) const { return gain_[0][point]; }
+  /// The same for errors that enter at point `source`: a map's output, or a value inside of an activation that was
+  /// relinearized. 0 where `point` comes before `source`.
+  double from(std::size_t source, std::size_t point) const { return gain_[source + 1][point]; }
+
+ private:
+  std::vector<std::vector<double>> gain_;
+};
+
+}  // namespace obscura::compile

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/reasons.h"
+
+#include <cmath>
+
+namespace obscura::compile {
+namespace {
+
+std::uint64_t key_bytes(const plan::Plan& plan) {
+  if (!plan.keys.relinearization) return 0;
+  const auto alpha = static_cast<std::uint64_t>(plan.params.digit_limbs);
+  const std::uint64_t primes = plan.params.chain.size() + plan.params.special.size();
+  const std::uint64_t digits = (plan.params.chain.size() + alpha - 1) / alpha;
+  return 2 * digits * primes * (std::uint64_t{8} << plan.params.log2_degree);
+}
+
+/// Weights as the runtime holds them: integers and doubles.
+std::uint64_t weight_bytes(const plan::Plan& plan) {
+  std::uint64_t weights = 0;
+  for (const auto& step : plan.steps) {
+    const auto* linear = std::get_if<plan::Linear>(&step.operation);
+    if (!linear) continue;
+    for (const auto& matrix : linear->map.matrices) weights += matrix.data.size();
+  }
+  return weights * (sizeof(std::int32_t) + sizeof(double));
+}
+
+double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+std::string primes(const Choice& c) {
+  const std::uint32_t dropped = c.limbs() - c.final_limbs;
+  if (dropped == 0 || c.final_bits == c.drop_bits) return fmt::format("{} limbs of {} bits", c.limbs(), c.final_bits);
+  return fmt::format("{} limbs of {} bits and {} of {}", c.final_limbs, c.final_bits, dropped, c.drop_bits);
+}
+
+std::string in_short(const Candidate& c, std::uint32_t batch) {
+  return fmt::format("N = 2^{}, {}, digits of {}: {:.2f} core-seconds for the batch, logit error {:.2g}",
+                     c.choice.log2_degree, primes(c.choice), c.choice.digit_limbs, batch_nanoseconds(c, batch) * 1e-9,
+                     c.logit_error);
+}
+
+std::string drops(const Choice& choice) {
+  std::string text;
+  for (const std::uint32_t d : choice.drops) text += fmt::format("{}{}", text.empty() ? "" : ", ", d);
+  return text;
+}
+
+std::string weights(const Setting& setting, const Candidate& best) {
+  if (setting.rounding->all_exact()) return "All weights are exact integers: nothing is rounded.";
+  std::string bits;
+  for (const auto& segment : best.choice.weight_bits) {
+    for (const int b : segment)
+      bits += fmt::format("{}{}", bits.empty() ? "" : ", ", b == 0 ? "exact" : std::to_string(b));
+  }
+  return fmt::format(
+      "Weight bits, map by map: {}. Rounding moves a logit by {:.2g}; fewer bits would round more, more bits would "
+      "leave less "
+      "scale against the noise.",
+      bits, best.logit_rounding);
+}
+
+}  // namespace
+
+void explain(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan) {
+  const Candidate& best = selection.best;
+  const Statistics& statistics = *setting.statistics;
+  std::vector<std::string>& out = plan.reasons;
+  out = setting.network->notes;
+  out.push_back(fmt::format("The fastest of {} sets of parameters (the most precise within 1 % of its time): {}.",
+                            selection.considered, in_short(best, plan.batch)));
+  if (selection.runner_up) out.push_back(fmt::format("Next comes {}.", in_short(*selection.runner_up, plan.batch)));
+  out.push_back(fmt::format(
+      "The logits keep {} limb{}: their scale is 2^{:.1f}, with {} bits of room above the largest seen ({:.3g}).",
+      best.choice.final_limbs, best.choice.final_limbs == 1 ? "" : "s", std::log2(plan.output.scale),
+      setting.headroom_bits, statistics.max_logit));
+  if (!best.choice.drops.empty()) {
+    out.push_back(fmt::format("Limbs dropped after each square: {}; each drop is part of a relinearization.",
+                              drops(best.choice)));
+  }
+  out.push_back(weights(setting, best));
+  out.push_back(fmt::format(
+      "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
+      best.logit_error, setting.max_error, statistics.logit_deviation, statistics.images,
+      calibrated ? "calibration" : "synthetic"));
+  const std::uint64_t ciphertexts = plan::peak_ciphertext_bytes(plan);
+  out.push_back(fmt::format("Memory: {:.0f} MB of ciphertexts at the peak, {:.0f} MB of keys, {:.1f} MB of weights.",
+                            megabytes(ciphertexts), megabytes(key_bytes(plan)), megabytes(weight_bytes(plan))));
+  plan.predicted_bytes = ciphertexts + key_bytes(plan) + weight_bytes(plan);
+}
+
+}  // namespace obscura::compile

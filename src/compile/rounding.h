@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What rounding the weights of each map to some bits costs.
+#pragma once
+
+#include <map>
+
+#include "compile/schedule.h"
+
+namespace obscura::compile {
+
+inline constexpr int kMinWeightBits = 6;
+inline constexpr int kMaxWeightBits = 16;
+
+/// Rounding of one map alone.
+struct MapRounding {
+  bool exact = false;           ///< whole weights: `scale`, whatever the bits
+  double scale = 1;             ///< of exact weights
+  int max_bits = 0;             ///< more would break the kernel's bound on a row
+  std::vector<double> scales;   ///< by bits - kMinWeightBits
+  std::vector<double> squares;  ///< mean squared effect at each point, for kReferenceBits
+};
+
+/// Effects of rounding, each map measured alone, or all together.
+class Rounding {
+ public:
+  /// errors: infeasible where a row's weights are too many for kMinWeightBits.
+  static Result<Rounding> measure(const MonicNetwork& network, const Images& images);
+
+  const MapRounding& map(std::size_t segment, std::size_t index) const { return maps_[segment][index]; }
+  /// Bits for every map, at most what it can take; 0 for exact ones.
+  WeightBits uniform(int bits) const;
+  WeightScales scales(const WeightBits& bits) const;
+  /// The sum of the maps' effects at each point, each scaled from where it was measured.
+  std::vector<double> predict(const WeightBits& bits) const;
+  /// All maps rounded at once.
+  std::vector<double> measure_together(const WeightBits& bits) const;
+  bool all_exact() const;
+
+ private:
+  Rounding(const MonicNetwork& network, const Images& images) : network_(&network), images_(images) {}
+  Result<MapRounding> measure_map(std::size_t segment, std::size_t index) const;
+  const MonicNetwork* network_;
+  Images images_;
+  std::vector<std::vector<MapRounding>> maps_;
+};
+
+}  // namespace obscura::compile
