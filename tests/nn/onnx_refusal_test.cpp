@@ -102,6 +102,11 @@ TEST(OnnxRefusal, ShapesThatDoNotFitAreBothNamed) {
   conv.node("Conv", "c1", {"image", "w"}, "logits");
   expect_refused(conv, Code::bad_format, {"node 'c1'", "4x2x3x3", "3x8x8", "4x3x3x3"});
 
+  OnnxFile groups({2, 1, 1});
+  groups.constant("w", {3, 1, 1, 1}, Floats(3));
+  groups.node("Conv", "c1", {"image", "w"}, "logits").integer("group", 2);
+  expect_refused(groups, Code::bad_format, {"node 'c1'", "group 2", "2 input", "3 output"});
+
   OnnxFile add({2, 3, 4});
   add.constant("c", {5, 1, 1}, Floats(5));
   add.node("Add", "a", {"image", "c"}, "logits");

@@ -96,14 +96,21 @@ TEST(ReadOnnx, BatchNormalizationKeepsItsEpsilon) {
 }
 
 TEST(ReadOnnx, GemmTakesABiasOfAnyShapeThatStretchesToARow) {
-  for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{{2}, {1, 2}, {1}, {}, {1, 1}}) {
-    const bool row = !shape.empty() && shape.back() == 2;
-    OnnxFile file({1, 1, 2});
-    file.constant("w", {2, 2}, {1, 2, 3, 4});
-    file.constant("b", shape, row ? Floats{5, 5} : Floats{5});
-    file.node("Flatten", "", {"image"}, "f");
-    file.node("Gemm", "", {"f", "w", "b"}, "logits").integer("transB", 1).real("alpha", 2).real("beta", 3);
-    EXPECT_THAT(run(file, {1, 10}), ElementsAre(2 * 21 + 15, 2 * 43 + 15));
+  for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{{3}, {1, 3}, {1}, {}, {1, 1}}) {
+    const bool row = !shape.empty() && shape.back() == 3;
+    for (const bool transposed : {false, true}) {
+      OnnxFile file({1, 1, 2});
+      file.constant("w", transposed ? std::vector<std::int64_t>{3, 2} : std::vector<std::int64_t>{2, 3},
+                    transposed ? Floats{1, 2, 3, 4, 5, 6} : Floats{1, 3, 5, 2, 4, 6});
+      file.constant("b", shape, row ? Floats{5, 6, 7} : Floats{5});
+      file.node("Flatten", "", {"image"}, "f");
+      file.node("Gemm", "", {"f", "w", "b"}, "logits")
+          .integer("transB", transposed ? 1 : 0)
+          .real("alpha", 2)
+          .real("beta", 3);
+      const float step = row ? 3 : 0;
+      EXPECT_THAT(run(file, {1, 10}), ElementsAre(2 * 21 + 15, 2 * 43 + 15 + step, 2 * 65 + 15 + 2 * step));
+    }
   }
 }
 

@@ -73,6 +73,22 @@ TEST(Reference, PaddingLargerThanTheImageIsAllZeros) {
   EXPECT_THAT(run(b, {7}), ElementsAre(0, 70, 0, 7, 0));
 }
 
+TEST(Reference, ADilatedWindowThatStartsInThePaddingSkipsToItsFirstPixelInside) {
+  Builder b({1, 2, 3});
+  b.node(Op::conv, {0, b.constant({1, 1, 1, 3}, {1, 10, 100})},
+         {.kernel = {1, 3}, .dilations = {1, 2}, .pads = {0, 3, 0, 1}});
+  // over 0 0 0 1 2 3 0 and 0 0 0 4 5 6 0
+  EXPECT_THAT(run(b, {1, 2, 3, 4, 5, 6}), ElementsAre(200, 10 + 300, 20, 500, 40 + 600, 50));
+}
+
+TEST(Reference, AnOutputThatAnotherNodeReadsTooStays) {
+  Builder b({1, 1, 2});
+  const ValueId square = b.node(Op::mul, {0, 0});
+  b.node(Op::add, {square, 0});
+  b.graph().output = square;
+  EXPECT_THAT(run(b, {2, 3}), ElementsAre(4, 9));
+}
+
 TEST(Reference, BatchNormalizationScalesByTheRootOfTheVariance) {
   Builder b({2, 1, 2});
   b.node(
