@@ -3,11 +3,14 @@
 
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 namespace obscura::base {
 
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& body) {
-  tbb::parallel_for(std::size_t{0}, count, body);
+  if (count == 1) return body(0);
+  // Isolated: a thread that waits here must not start another iteration of an outer loop, with all of its memory.
+  tbb::this_task_arena::isolate([&] { tbb::parallel_for(std::size_t{0}, count, body); });
 }
 
 ThreadLimit::ThreadLimit(std::size_t threads) {

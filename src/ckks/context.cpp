@@ -28,6 +28,12 @@ std::shared_ptr<const Context> Context::make(const Params& params) {
 Context::Context(const Params& params)
     : params_(params), basis_(params.degree(), all_primes(params.literal())), encoder_(basis_), drop_conversions_(2) {
   const std::size_t chain = chain_limbs();
+  for (std::size_t i = 0; i < chain; ++i) {
+    const std::uint64_t q = basis_.prime(i);
+    std::uint64_t product = 1;
+    for (const std::uint64_t p : params_.literal().special) product = ring::multiply_mod(product, p % q, q);
+    special_products_.push_back(ring::to_reduced(product, q));
+  }
   for (std::size_t limbs = 1; limbs <= chain; ++limbs) {
     auto& conversions = digit_conversions_.emplace_back();
     for (std::size_t d = 0; d < digits(limbs); ++d) {
@@ -45,6 +51,12 @@ Context::Context(const Params& params)
       }
     }
   }
+}
+
+std::uint64_t Context::galois_element(std::int64_t step) const {
+  const auto slots = static_cast<std::int64_t>(params_.slots());
+  const auto left = static_cast<std::uint64_t>((step % slots + slots) % slots);
+  return ring::power_mod(5, left, 2 * degree());
 }
 
 std::size_t Context::digits(std::size_t limbs) const {

@@ -32,6 +32,10 @@ class Context {
   /// drops. rescale is at most kMaxRescale, and not 0 unless with_special.
   const ring::Conversion& drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const;
   static constexpr std::size_t kMaxRescale = 3;
+  /// P mod q_i, reduced.
+  double special_product(std::size_t i) const { return special_products_[i]; }
+  /// 5^step mod 2N, the power of X -> X^k that rotates slots left by `step`.
+  std::uint64_t galois_element(std::int64_t step) const;
 
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -41,6 +45,7 @@ class Context {
   Params params_;
   ring::Basis basis_;
   Encoder encoder_;
+  std::vector<double> special_products_;
   std::vector<std::vector<ring::Conversion>> digit_conversions_;              ///< [limbs - 1][digit]
   std::vector<std::vector<std::vector<ring::Conversion>>> drop_conversions_;  ///< [with_special][limbs - 1][rescale]
 };

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/parallel.h"
+#include "ckks/keyswitch.h"
+#include "ring/automorphism.h"
 #include "ring/sample.h"
 
 namespace obscura::ckks {
@@ -103,6 +106,78 @@ Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, d
     }
   }
   return out;
+}
+
+std::vector<Ciphertext> relinearize_many(const Context& context, const EvalKeys& keys, std::span<const Ciphertext> x,
+                                         std::size_t rescale) {
+  OBSCURA_CHECK(!keys.relinearization.empty(), "relinearize: the relinearisation key is absent");
+  std::vector<Decomposition> decompositions;
+  decompositions.reserve(x.size());
+  std::vector<SwitchTerm> terms;
+  for (const Ciphertext& term : x) {
+    OBSCURA_CHECK(term.parts.size() == 3, "relinearize: {} parts, 3 are needed", term.parts.size());
+    terms.push_back({&decompositions.emplace_back(context, term.parts[2]), {&term.parts[0], &term.parts[1]}});
+  }
+  auto switched = switch_many(context, keys.relinearization.front(), terms, rescale);
+  std::vector<Ciphertext> out(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    out[i].parts = std::move(switched[i]);
+    out[i].scale = x[i].scale / prime_product(context, x[i].limbs() - rescale, x[i].limbs());
+  }
+  return out;
+}
+
+Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::size_t rescale) {
+  return std::move(relinearize_many(context, keys, std::span(&x, 1), rescale).front());
+}
+
+namespace {
+
+/// One automorphism of a ciphertext whose second part is decomposed.
+Ciphertext apply_galois(const Context& context, const EvalKeys& keys, const Ciphertext& x, const Decomposition& digits,
+                        std::uint64_t element) {
+  const auto key = keys.galois.find(element);
+  OBSCURA_CHECK(key != keys.galois.end(), "rotate: the Galois key of X -> X^{} is absent", element);
+  const auto switched = switch_many(context, key->second, {{&digits, {&x.parts[0], nullptr}}}, 0);
+  const std::vector<std::uint32_t> permutation = ring::automorphism(context.degree(), element);
+  Ciphertext out;
+  out.scale = x.scale;
+  for (const ring::NttPoly& part : switched.front()) out.parts.push_back(ring::permute(part, permutation));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Ciphertext> rotate_many(const Context& context, const EvalKeys& keys, const Ciphertext& x,
+                                    std::span<const std::int64_t> steps) {
+  OBSCURA_CHECK(x.parts.size() == 2, "rotate: {} parts, 2 are needed", x.parts.size());
+  Decomposition digits(context, x.parts[1]);
+  if (steps.size() > 1) digits.raise_all();
+  std::vector<Ciphertext> out;
+  for (const std::int64_t step : steps) {
+    const std::uint64_t element = context.galois_element(step);
+    out.push_back(element == 1 ? x : apply_galois(context, keys, x, digits, element));
+  }
+  return out;
+}
+
+Ciphertext rotate(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::int64_t step) {
+  return std::move(rotate_many(context, keys, x, std::span(&step, 1)).front());
+}
+
+Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x) {
+  OBSCURA_CHECK(x.parts.size() == 2, "conjugate: {} parts, 2 are needed", x.parts.size());
+  return apply_galois(context, keys, x, Decomposition(context, x.parts[1]), conjugation_element(context.degree()));
+}
+
+void expand_uniform(const Context& context, SwitchKey& key) {
+  const std::size_t limbs = context.basis().size();
+  key.uniform.clear();
+  for (std::size_t d = 0; d < key.body.size(); ++d) key.uniform.emplace_back(context.degree(), limbs);
+  base::parallel_for(key.body.size() * limbs, [&](std::size_t task) {
+    const std::size_t d = task / limbs, i = task % limbs;
+    ring::sample_uniform(key.seed, switch_key_domain(d, i), context.basis().prime(i), key.uniform[d].residues(i));
+  });
 }
 
 Ciphertext expand(const Context& context, SeededCiphertext x) {

@@ -28,6 +28,27 @@ Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertex
 /// see     Han, Ki: ePrint 2019/688, section 3
 Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::size_t rescale);
 
+/// relinearize of each, with the key read once for all; the same needs and results.
+std::vector<Ciphertext> relinearize_many(const Context& context, const EvalKeys& keys, std::span<const Ciphertext> x,
+                                         std::size_t rescale);
+
+/// Slots rotated left: result[j] = x[(j + step) mod n], n = N/2 slots; rotate({1,2,3,4}, 1) = {2,3,4,1}, -1 gives
+/// {4,1,2,3}. limbs, scale  unchanged needs   two parts; the Galois key of the step (step = 0 mod n needs none). A
+/// missing key is an error: it is never
+///         replaced by a chain of other rotations.
+/// cost    one key switch, as relinearize without rescale; several steps of one x: rotate_many
+/// noise   noise_of_switch + noise_of_rounding
+Ciphertext rotate(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::int64_t step);
+
+/// rotate(x, step) for each step, with one decomposition.
+/// cost    one decomposition, digits * (limbs + special) limbs of memory; then for each step an inner product and a
+/// division see     Halevi, Shoup: ePrint 2018/244, section 5
+std::vector<Ciphertext> rotate_many(const Context& context, const EvalKeys& keys, const Ciphertext& x,
+                                    std::span<const std::int64_t> steps);
+
+/// result[j] = conj(x[j]). Needs the Galois key of conjugation_element; otherwise as rotate.
+Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x);
+
 /// Divides by the last `count` primes and rounds.
 /// limbs   l -> l - count                   scale  in / (product of the primes dropped)
 /// cost    per part: count inverse and l - count forward NTTs
@@ -64,6 +85,10 @@ class PreparedMap {
 /// noise   none of its own; errors add with the weights
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::span<const Ciphertext> x);
+
+/// The uniform halves of a key from its seed.
+/// cost    digits * (L + K) limbs of keystream; all cores
+void expand_uniform(const Context& context, SwitchKey& key);
 
 /// Both parts of a seeded ciphertext; its body is moved, not copied.
 Ciphertext expand(const Context& context, SeededCiphertext x);

@@ -1,135 +1,166 @@
 // SPDX-License-Identifier: Apache-2.0
-/// relinearize: hybrid key switching with the rescale merged into its division. Target primes that the division drops
-/// come first; then each remaining limb is finished while it is in the cache.
+#include "ckks/keyswitch.h"
+
 #include <algorithm>
 
-#include "ckks/evaluator.h"
+#include "base/parallel.h"
 
 namespace obscura::ckks {
 
+Decomposition::Decomposition(const Context& context, const ring::NttPoly& poly)
+    : context_(&context),
+      poly_(&poly),
+      digits_(context.digits(poly.limbs())),
+      coefficients_(context.degree(), poly.limbs()) {
+  base::parallel_for(digits_, [&](std::size_t d) {
+    const ring::Conversion& conversion = context.digit_conversion(d, poly.limbs());
+    for (std::size_t k = 0; k < conversion.sources().size(); ++k) {
+      const std::size_t i = conversion.sources()[k];
+      std::copy_n(poly.limb(i), context.degree(), coefficients_.limb(i));
+      kernels::active().ntt_inverse(coefficients_.limb(i), context.basis().table(i), conversion.factor(k));
+    }
+  });
+}
+
+void Decomposition::rows(std::size_t t, ring::NttPoly& scratch, std::vector<const double*>& out) const {
+  out.clear();
+  std::vector<const double*> sources;
+  for (std::size_t d = 0; d < digits_; ++d) {
+    const std::size_t first = context_->digit_begin(d), last = context_->digit_end(d, limbs());
+    if (t >= first && t < last) {
+      out.push_back(poly_->limb(t));
+    } else if (!raised_.empty()) {
+      out.push_back(raised_[t].limb(d));
+    } else {
+      sources.clear();
+      for (std::size_t i = first; i < last; ++i) sources.push_back(coefficients_.limb(i));
+      context_->digit_conversion(d, limbs()).convert(sources.data(), false, t, scratch.limb(d));
+      context_->basis().forward(scratch.limb(d), t);
+      out.push_back(scratch.limb(d));
+    }
+  }
+}
+
+void Decomposition::raise_all() {
+  std::vector<ring::NttPoly> raised(context_->basis().size());
+  base::parallel_for(raised.size(), [&](std::size_t t) {
+    if (t >= limbs() && t < context_->chain_limbs()) return;
+    raised[t] = ring::NttPoly(context_->degree(), digits_);
+    std::vector<const double*> out;
+    rows(t, raised[t], out);
+  });
+  raised_ = std::move(raised);
+}
+
 namespace {
 
-class Relinearization {
+/// The state of one term: accumulators at the primes that the division drops, with their overflow behind them.
+struct Dropped {
+  ring::CoeffPoly parts[2];
+  std::vector<const double*> rows[2];
+};
+
+class Switching {
  public:
-  Relinearization(const Context& context, const SwitchKey& key, const Ciphertext& x, std::size_t rescale)
+  Switching(const Context& context, const SwitchKey& key, const std::vector<SwitchTerm>& terms, std::size_t rescale)
       : context_(context),
         kernels_(kernels::active()),
         key_(key),
-        x_(x),
+        terms_(terms),
         n_(context.degree()),
-        limbs_(x.limbs()),
-        digits_(context.digits(limbs_)),
+        limbs_(terms.front().digits->limbs()),
+        kept_(limbs_ - rescale),
         drop_(context.drop_conversion(limbs_, rescale, true)),
-        coefficients_(n_, limbs_),
-        raised_(n_, digits_) {
-    const std::size_t dropped = drop_.sources().size();
-    for (ring::CoeffPoly& y : dropped_) {
-      y = ring::CoeffPoly(n_, dropped + 1);  // then their overflow
+        dropped_(terms.size()) {
+    for (const SwitchTerm& term : terms) {
+      OBSCURA_CHECK(term.digits->limbs() == limbs_, "key switch: {} limbs vs {}", term.digits->limbs(), limbs_);
     }
-    for (std::size_t k = 0; k <= dropped; ++k) {
-      for (int part = 0; part < 2; ++part) dropped_rows_[part].push_back(dropped_[part].limb(k));
+    OBSCURA_CHECK(key.body.size() >= context.digits(limbs_), "key switch: a key of {} digits, {} are needed",
+                  key.body.size(), context.digits(limbs_));
+    const std::size_t count = drop_.sources().size();
+    for (Dropped& state : dropped_) {
+      for (int part = 0; part < 2; ++part) {
+        state.parts[part] = ring::CoeffPoly(n_, count + 1);
+        for (std::size_t k = 0; k <= count; ++k) state.rows[part].push_back(state.parts[part].limb(k));
+      }
     }
   }
 
-  Ciphertext run(std::size_t rescale) {
-    decompose();
-    for (std::size_t k = 0; k < drop_.sources().size(); ++k) {
-      const std::size_t t = drop_.sources()[k];
-      for (int part = 0; part < 2; ++part) accumulate(part, t, dropped_[part].limb(k), part == 0);
-      for (ring::CoeffPoly& y : dropped_) kernels_.ntt_inverse(y.limb(k), context_.basis().table(t), drop_.factor(k));
+  std::vector<std::vector<ring::NttPoly>> run() {
+    const std::size_t count = drop_.sources().size();
+    base::parallel_for(count, [&](std::size_t k) { drop_prime(k); });
+    std::vector<std::vector<ring::NttPoly>> out(terms_.size());
+    base::parallel_for(2 * terms_.size(), [&](std::size_t i) {
+      Dropped& state = dropped_[i / 2];
+      drop_.overflow(state.rows[i % 2].data(), state.parts[i % 2].limb(count));
+    });
+    for (auto& parts : out) {
+      for (int part = 0; part < 2; ++part) parts.emplace_back(n_, kept_);
     }
-    Ciphertext out;
-    out.scale = x_.scale;
-    for (std::size_t i = limbs_ - rescale; i < limbs_; ++i) out.scale /= static_cast<double>(context_.basis().prime(i));
-    for (int part = 0; part < 2; ++part) {
-      drop_.overflow(dropped_rows_[part].data(), dropped_[part].limb(drop_.sources().size()));
-      out.parts.emplace_back(n_, limbs_ - rescale);
-    }
-    ring::NttPoly converted(n_, 1);
-    for (std::size_t t = 0; t < limbs_ - rescale; ++t) {
-      for (int part = 0; part < 2; ++part) {
-        double* to = out.parts[static_cast<std::size_t>(part)].limb(t);
-        accumulate(part, t, to, part == 0);
-        drop_.convert(dropped_rows_[part].data(), true, t, converted.limb(0));
-        context_.basis().forward(converted.limb(0), t);
-        kernels_.subtract_multiply(to, to, converted.limb(0), drop_.inverse(t), n_, context_.basis().modulus(t));
-      }
-    }
+    base::parallel_for(kept_, [&](std::size_t t) { keep_prime(t, out); });
     return out;
   }
 
  private:
-  /// Coefficients of the part that is to be switched, with the factors of its digits' conversions.
-  void decompose() {
-    for (std::size_t d = 0; d < digits_; ++d) {
-      const ring::Conversion& conversion = context_.digit_conversion(d, limbs_);
-      for (std::size_t k = 0; k < conversion.sources().size(); ++k) {
-        const std::size_t i = conversion.sources()[k];
-        std::copy_n(x_.parts[2].limb(i), n_, coefficients_.limb(i));
-        kernels_.ntt_inverse(coefficients_.limb(i), context_.basis().table(i), conversion.factor(k));
+  /// Both sums at a prime that goes: to coefficients.
+  void drop_prime(std::size_t k) {
+    const std::size_t t = drop_.sources()[k];
+    ring::NttPoly scratch(n_, key_.body.size());
+    std::vector<const double*> rows;
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      terms_[i].digits->rows(t, scratch, rows);
+      for (int part = 0; part < 2; ++part) {
+        double* sum = dropped_[i].parts[part].limb(k);
+        accumulate(terms_[i], part, t, rows, sum);
+        kernels_.ntt_inverse(sum, context_.basis().table(t), drop_.factor(k));
       }
     }
   }
 
-  /// All digits modulo basis prime t, in NTT form. A digit that holds t is the part itself.
-  void raise(std::size_t t) {
-    rows_.clear();
-    for (std::size_t d = 0; d < digits_; ++d) {
-      const std::size_t first = context_.digit_begin(d), last = context_.digit_end(d, limbs_);
-      if (t >= first && t < last) {
-        rows_.push_back(x_.parts[2].limb(t));
-        continue;
+  /// Both sums at a prime that stays, divided while they are in the cache.
+  void keep_prime(std::size_t t, std::vector<std::vector<ring::NttPoly>>& out) {
+    ring::NttPoly scratch(n_, key_.body.size());
+    ring::NttPoly converted(n_, 1);
+    std::vector<const double*> rows;
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      terms_[i].digits->rows(t, scratch, rows);
+      for (int part = 0; part < 2; ++part) {
+        double* to = out[i][static_cast<std::size_t>(part)].limb(t);
+        accumulate(terms_[i], part, t, rows, to);
+        drop_.convert(dropped_[i].rows[part].data(), true, t, converted.limb(0));
+        context_.basis().forward(converted.limb(0), t);
+        kernels_.subtract_multiply(to, to, converted.limb(0), drop_.inverse(t), n_, context_.basis().modulus(t));
       }
-      sources_.clear();
-      for (std::size_t i = first; i < last; ++i) sources_.push_back(coefficients_.limb(i));
-      context_.digit_conversion(d, limbs_).convert(sources_.data(), false, t, raised_.limb(d));
-      context_.basis().forward(raised_.limb(d), t);
-      rows_.push_back(raised_.limb(d));
     }
   }
 
-  /// out = <digits, key> + P * x[part] mod basis prime t.
-  void accumulate(int part, std::size_t t, double* out, bool raise_first) {
-    if (raise_first) raise(t);
+  /// out = <digits, key> + P * add mod basis prime t.
+  void accumulate(const SwitchTerm& term, int part, std::size_t t, const std::vector<const double*>& rows,
+                  double* out) const {
     const std::vector<ring::NttPoly>& polys = part == 0 ? key_.body : key_.uniform;
-    key_rows_.clear();
-    for (std::size_t d = 0; d < digits_; ++d) key_rows_.push_back(polys[d].limb(t));
+    std::vector<const double*> key_rows;
+    for (std::size_t d = 0; d < rows.size(); ++d) key_rows.push_back(polys[d].limb(t));
     const auto& m = context_.basis().modulus(t);
-    kernels_.inner_product(out, rows_.data(), key_rows_.data(), digits_, n_, m);
-    if (t >= context_.chain_limbs()) return;
-    kernels_.multiply_scalar_add(out, x_.parts[static_cast<std::size_t>(part)].limb(t), special_product(t), n_, m);
-  }
-
-  /// P mod q_t.
-  double special_product(std::size_t t) const {
-    const std::uint64_t q = context_.basis().prime(t);
-    std::uint64_t product = 1;
-    for (const std::uint64_t p : context_.params().literal().special) product = ring::multiply_mod(product, p % q, q);
-    return ring::to_reduced(product, q);
+    kernels_.inner_product(out, rows.data(), key_rows.data(), rows.size(), n_, m);
+    if (t >= context_.chain_limbs() || term.add[part] == nullptr) return;
+    kernels_.multiply_scalar_add(out, term.add[part]->limb(t), context_.special_product(t), n_, m);
   }
 
   const Context& context_;
   const kernels::Kernels& kernels_;
   const SwitchKey& key_;
-  const Ciphertext& x_;
-  std::size_t n_, limbs_, digits_;
+  const std::vector<SwitchTerm>& terms_;
+  std::size_t n_, limbs_, kept_;
   const ring::Conversion& drop_;
-  ring::CoeffPoly coefficients_;
-  ring::NttPoly raised_;
-  ring::CoeffPoly dropped_[2];
-  std::vector<const double*> dropped_rows_[2];
-  std::vector<const double*> rows_, sources_, key_rows_;
+  std::vector<Dropped> dropped_;
 };
 
 }  // namespace
 
-Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphertext& x, std::size_t rescale) {
-  OBSCURA_CHECK(x.parts.size() == 3, "relinearize: {} parts, 3 are needed", x.parts.size());
-  OBSCURA_CHECK(!keys.relinearization.empty(), "relinearize: the relinearisation key is absent");
-  const SwitchKey& key = keys.relinearization.front();
-  OBSCURA_CHECK(key.body.size() >= context.digits(x.limbs()), "relinearize: a key of {} digits, {} are needed",
-                key.body.size(), context.digits(x.limbs()));
-  return Relinearization(context, key, x, rescale).run(rescale);
+std::vector<std::vector<ring::NttPoly>> switch_many(const Context& context, const SwitchKey& key,
+                                                    const std::vector<SwitchTerm>& terms, std::size_t rescale) {
+  OBSCURA_CHECK(!terms.empty(), "key switch of nothing");
+  return Switching(context, key, terms, rescale).run();
 }
 
 }  // namespace obscura::ckks

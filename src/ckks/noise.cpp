@@ -22,6 +22,10 @@ double slots_of(const Params& params, double coefficient_variance) {
 
 double noise_of_encryption(const Params& params) { return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0); }
 
+double noise_of_public_encryption(const Params& params) {
+  return slots_of(params, ring::kNoiseVariance * (1 + 2 * secret_norm(params)) + 1.0 / 12.0);
+}
+
 double noise_of_rounding(const Params& params, std::size_t parts) {
   // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^4 = 2 (E|s|^2)^2.
   double variance = 0;

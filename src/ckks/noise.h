@@ -12,6 +12,8 @@ namespace obscura::ckks {
 
 /// A fresh secret-key encryption: Gaussian error and rounding of the encoding.
 double noise_of_encryption(const Params& params);
+/// A public-key encryption: e0 + e1 s + e v, with the rounding of the encoding.
+double noise_of_public_encryption(const Params& params);
 /// Division by primes with rounding, `parts` polynomials: (1 + |s|^2 (parts - 1)) / 12, |s|^2 = 2N/3.
 double noise_of_rounding(const Params& params, std::size_t parts);
 /// Key switching of a polynomial of `limbs` limbs, before the rounding of its division by P.

@@ -55,6 +55,10 @@ double max_log2_qp(int log2_degree) {
       return 438;
     case 15:
       return 881;
+    case 16:
+      return 1747;
+    case 17:
+      return 3523;
     default:
       return 0;
   }

@@ -10,11 +10,11 @@
 namespace obscura::ckks {
 
 inline constexpr int kMinLog2Degree = 12;
-inline constexpr int kMaxLog2Degree = 15;
+inline constexpr int kMaxLog2Degree = 17;
 /// Primes are below 2^50, so that residues held as doubles multiply exactly (kernels/kernels.h).
 inline constexpr int kMaxPrimeBits = 50;
 inline constexpr int kMinPrimeBits = 30;
-inline constexpr std::size_t kMaxPrimes = 64;
+inline constexpr std::size_t kMaxPrimes = 96;
 
 /// What a parameter set is, before anyone checked it.
 struct ParamsLiteral {
@@ -26,7 +26,8 @@ struct ParamsLiteral {
 };
 
 /// Largest log2(QP) at 128-bit classical security, uniform ternary secret, sigma = 3.2:
-/// 2^12: 109, 2^13: 218, 2^14: 438, 2^15: 881 (HomomorphicEncryption.org security guidelines, 2024 update).
+/// 2^12: 109, 2^13: 218, 2^14: 438, 2^15: 881, 2^16: 1747, 2^17: 3523 (HomomorphicEncryption.org security guidelines,
+/// 2024 update).
 double max_log2_qp(int log2_degree);
 
 /// sum of log2 of all primes, chain and special.
@@ -36,7 +37,7 @@ double log2_qp(const ParamsLiteral& literal);
 /// insecure_for_tests(), which only tests may call (tools/check_layers.py holds src/ to that).
 class Params {
  public:
-  /// errors (wrong_params): degree outside 2^12 .. 2^15; a modulus that is not a prime = 1 mod 2N, repeated, or
+  /// errors (wrong_params): degree outside 2^12 .. 2^17; a modulus that is not a prime = 1 mod 2N, repeated, or
   /// outside 30 .. 50 bits; no chain or no special prime; a digit larger than P; log2(QP) above the gate.
   static Result<Params> make(ParamsLiteral literal);
   /// Any power-of-two degree from 2^4; no gate.

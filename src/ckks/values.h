@@ -2,6 +2,7 @@
 /// The values of the scheme: ciphertexts, seeded ciphertexts, evaluation keys.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "base/random.h"
@@ -34,9 +35,21 @@ struct SwitchKey {
 /// The stream that limb i of digit d's uniform half is drawn from.
 inline std::uint64_t switch_key_domain(std::size_t digit, std::size_t limb) { return digit << 16 | limb; }
 
+/// body + uniform s = e, over the chain: an encryption of zero.
+struct PublicKey {
+  ring::NttPoly body;
+  ring::NttPoly uniform;  ///< expanded from the seed
+  base::Seed seed{};
+};
+
 /// All that a server needs, and nothing it could decrypt with.
 struct EvalKeys {
   std::vector<SwitchKey> relinearization;  ///< one, or none where the plan needs none
+  std::map<std::uint64_t, SwitchKey>
+      galois;  ///< by the power k of X -> X^k (Context::galois_element, conjugation_element)
 };
+
+/// X -> X^(2N-1) conjugates the slots.
+inline std::uint64_t conjugation_element(std::size_t degree) { return 2 * degree - 1; }
 
 }  // namespace obscura::ckks

@@ -102,6 +102,9 @@ struct Kernels {
   /// out = round(sum_t a[t] * f[t]), the multiple of the source modulus that a base conversion has too many.
   void (*rounded_sum)(double* out, const double* const* a, const double* f, std::size_t terms, std::size_t n);
 
+  /// out[j] = in[index[j]]: automorphisms in NTT form. Not in place.
+  void (*permute)(double* out, const double* in, const std::uint32_t* index, std::size_t n);
+
   /// y[r][j] = sum_c weights[r][c] * x[c][j] + bias[r], j < kMatrixTile: two fused multiply-adds for a product, by
   /// halves of x; one reduction for an output.
   void (*matrix_product)(const MatrixProduct& job, const Modulus& m);

@@ -110,6 +110,15 @@ void weighted_sum(double* out, const double* const* a, const double* w, std::siz
   }
 }
 
+void permute(double* out, const double* in, const std::uint32_t* index, std::size_t n) {
+  const hn::Rebind<std::int32_t, D> narrow;
+  const hn::Rebind<std::int64_t, D> wide;
+  for (std::size_t j = 0; j < n; j += kLanes) {
+    const auto at = hn::LoadU(narrow, reinterpret_cast<const std::int32_t*>(index + j));
+    store(hn::GatherIndex(kTag, in, hn::PromoteTo(wide, at)), out + j);
+  }
+}
+
 void rounded_sum(double* out, const double* const* a, const double* f, std::size_t terms, std::size_t n) {
   const V round = set(kRound);
   for (std::size_t j = 0; j < n; j += kLanes) {

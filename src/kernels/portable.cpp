@@ -128,6 +128,10 @@ void rounded_sum(double* out, const double* const* a, const double* f, std::size
   }
 }
 
+void permute(double* out, const double* in, const std::uint32_t* index, std::size_t n) {
+  for (std::size_t j = 0; j < n; ++j) out[j] = in[index[j]];
+}
+
 void matrix_product(const MatrixProduct& job, const Modulus& m) {
   for (std::size_t r = 0; r < job.rows; ++r) {
     for (std::size_t j = 0; j < kMatrixTile; ++j) {
@@ -144,7 +148,7 @@ const Kernels& portable() {
   static constexpr Kernels kTable{
       "portable",      ntt_forward,         ntt_inverse,       add,    subtract,      multiply,     multiply_pair,
       multiply_scalar, multiply_scalar_add, subtract_multiply, reduce, inner_product, weighted_sum, rounded_sum,
-      matrix_product};
+      permute,         matrix_product};
   return kTable;
 }
 

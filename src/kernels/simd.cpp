@@ -36,6 +36,7 @@ const Kernels* table() {
                                   inner_product,
                                   weighted_sum,
                                   rounded_sum,
+                                  permute,
                                   matrix_product};
   return &kTable;
 #else

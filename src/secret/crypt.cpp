@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "secret/crypt.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "ring/sample.h"
 
@@ -30,6 +32,41 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
     kernels.subtract(out.body.limb(i), out.body.limb(i), scratch.limb(1), n, m);
   }
   base::zeroize(small.data(), n * sizeof(double));
+  scratch.zeroize();
+  return out;
+}
+
+ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::PublicKey& key, std::span<const double> slots,
+                                double scale, std::size_t limbs) {
+  OBSCURA_CHECK(limbs >= 1 && limbs <= context.chain_limbs(), "encrypt: {} limbs, 1 .. {} are allowed", limbs,
+                context.chain_limbs());
+  const std::size_t n = context.degree();
+  const auto& kernels = kernels::active();
+  std::vector<double> small(3 * n);  // v, e0, e1
+  base::Stream stream(base::random_seed(), 0);
+  ring::sample_ternary(stream, std::span(small).first(n));
+  ring::sample_noise(stream, std::span(small).subspan(n));
+  ckks::Ciphertext out;
+  out.scale = scale;
+  out.parts.push_back(context.encoder().encode(slots, scale, limbs));
+  out.parts.emplace_back(n, limbs);
+  out.parts[1].set_zero();
+  ring::NttPoly scratch(n, 2);
+  for (std::size_t i = 0; i < limbs; ++i) {
+    const auto& m = context.basis().modulus(i);
+    for (std::size_t part = 0; part < 2; ++part) {
+      double* to = out.parts[part].limb(i);
+      const ring::NttPoly& half = part == 0 ? key.body : key.uniform;
+      std::copy_n(small.data(), n, scratch.limb(0));
+      context.basis().forward(scratch.limb(0), i);
+      std::copy_n(small.data() + (part + 1) * n, n, scratch.limb(1));
+      context.basis().forward(scratch.limb(1), i);
+      kernels.add(to, to, scratch.limb(1), n, m);
+      kernels.multiply(scratch.limb(0), scratch.limb(0), half.limb(i), n, m);
+      kernels.add(to, to, scratch.limb(0), n, m);
+    }
+  }
+  base::zeroize(small.data(), small.size() * sizeof(double));
   scratch.zeroize();
   return out;
 }

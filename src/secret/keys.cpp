@@ -2,6 +2,8 @@
 #include "secret/keys.h"
 
 #include "base/parallel.h"
+#include "ckks/evaluator.h"
+#include "ring/automorphism.h"
 #include "ring/sample.h"
 
 namespace obscura::secret {
@@ -41,41 +43,78 @@ SecretKey::~SecretKey() {
   poly_.zeroize();
 }
 
-ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret) {
+namespace {
+
+/// body_d + uniform_d * to = P g_d from + e: switches polynomials under `from` to `to`.
+ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to) {
   const std::size_t n = context.degree();
   const std::size_t limbs = context.basis().size();
   const std::size_t chain = context.chain_limbs();
-  const std::size_t digits = context.digits(chain);
   const auto& kernels = kernels::active();
   ckks::SwitchKey key;
   key.seed = base::random_seed();
-  for (std::size_t d = 0; d < digits; ++d) {
-    key.body.emplace_back(n, limbs);
-    key.uniform.emplace_back(n, limbs);
-  }
-  base::parallel_for(digits, [&](std::size_t d) {
+  for (std::size_t d = 0; d < context.digits(chain); ++d) key.body.emplace_back(n, limbs);
+  ckks::expand_uniform(context, key);
+  base::parallel_for(key.body.size(), [&](std::size_t d) {
     std::vector<double> small(n);
     base::Stream stream(base::random_seed(), 0);
     ring::sample_noise(stream, small);
     ring::NttPoly noise = small_to_ntt(context, small, limbs);
     base::zeroize(small.data(), n * sizeof(double));
-    ring::NttPoly square(n, 1);
     for (std::size_t i = 0; i < limbs; ++i) {
       const auto& m = context.basis().modulus(i);
-      ring::sample_uniform(key.seed, ckks::switch_key_domain(d, i), m.value, key.uniform[d].residues(i));
       double* body = key.body[d].limb(i);
-      kernels.multiply(body, key.uniform[d].limb(i), secret.poly().limb(i), n, m);
+      kernels.multiply(body, key.uniform[d].limb(i), to.limb(i), n, m);
       kernels.subtract(body, noise.limb(i), body, n, m);
       if (i < context.digit_begin(d) || i >= context.digit_end(d, chain)) continue;
-      std::uint64_t product = 1;  // P mod q_i
-      for (const std::uint64_t p : context.params().literal().special)
-        product = ring::multiply_mod(product, p % m.value, m.value);
-      kernels.multiply(square.limb(0), secret.poly().limb(i), secret.poly().limb(i), n, m);
-      kernels.multiply_scalar_add(body, square.limb(0), ring::to_reduced(product, m.value), n, m);
+      kernels.multiply_scalar_add(body, from.limb(i), context.special_product(i), n, m);
     }
     noise.zeroize();
-    square.zeroize();
   });
+  return key;
+}
+
+}  // namespace
+
+ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret) {
+  ring::NttPoly square(context.degree(), context.basis().size());
+  for (std::size_t i = 0; i < square.limbs(); ++i) {
+    const double* s = secret.poly().limb(i);
+    kernels::active().multiply(square.limb(i), s, s, context.degree(), context.basis().modulus(i));
+  }
+  ckks::SwitchKey key = make_switch_key(context, square, secret.poly());
+  square.zeroize();
+  return key;
+}
+
+ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element) {
+  // The inverse of an odd number modulo the power of two 2N: its power N/2 - 1 (the group's exponent is N/2).
+  const std::uint64_t order = 2 * context.degree();
+  const std::uint64_t inverse = ring::power_mod(element, context.degree() / 2 - 1, order);
+  ring::NttPoly target = ring::permute(secret.poly(), ring::automorphism(context.degree(), inverse));
+  ckks::SwitchKey key = make_switch_key(context, secret.poly(), target);
+  target.zeroize();
+  return key;
+}
+
+ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& secret) {
+  const std::size_t n = context.degree();
+  ckks::PublicKey key;
+  key.seed = base::random_seed();
+  std::vector<double> small(n);
+  base::Stream stream(base::random_seed(), 0);
+  ring::sample_noise(stream, small);
+  key.body = small_to_ntt(context, small, context.chain_limbs());
+  base::zeroize(small.data(), n * sizeof(double));
+  key.uniform = ring::NttPoly(n, context.chain_limbs());
+  ring::NttPoly product(n, 1);
+  for (std::size_t i = 0; i < context.chain_limbs(); ++i) {
+    const auto& m = context.basis().modulus(i);
+    ring::sample_uniform(key.seed, i, m.value, key.uniform.residues(i));
+    kernels::active().multiply(product.limb(0), key.uniform.limb(i), secret.poly().limb(i), n, m);
+    kernels::active().subtract(key.body.limb(i), key.body.limb(i), product.limb(0), n, m);
+  }
+  product.zeroize();
   return key;
 }
 

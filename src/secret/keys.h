@@ -32,4 +32,12 @@ class SecretKey {
 /// cost    beta (L + K) NTTs and samples
 ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret);
 
+/// The key that rotate and conjugate need for X -> X^element (Context::galois_element): from s to the inverse
+/// automorphism's s, so that one permutation of the result is enough.
+/// cost    as above
+ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element);
+
+/// The key with which anybody may encrypt for the owner of the secret.
+ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& secret);
+
 }  // namespace obscura::secret

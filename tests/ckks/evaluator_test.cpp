@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/evaluator.h"
 
+#include <algorithm>
+
 #include "tests/ckks/fixture.h"
 
 namespace obscura::ckks {
@@ -79,6 +81,52 @@ TEST_P(Evaluator, CombineLandsOnTheScaleOfItsFirstTerm) {
                    248.5 * fresh);
 }
 
+TEST_P(Evaluator, RelinearizingManyIsRelinearizingEach) {
+  const std::vector<Ciphertext> products = {multiply(context_, x_, y_), multiply(context_, x_, x_)};
+  const auto many = relinearize_many(context_, world_.keys, products, 1);
+  for (std::size_t k = 0; k < products.size(); ++k) {
+    const Ciphertext one = relinearize(context_, world_.keys, products[k], 1);
+    EXPECT_EQ(many[k].scale, one.scale);
+    for (std::size_t part = 0; part < 2; ++part) {
+      for (std::size_t i = 0; i < one.limbs(); ++i) {
+        EXPECT_TRUE(std::ranges::equal(many[k].parts[part].residues(i), one.parts[part].residues(i)));
+      }
+    }
+  }
+}
+
+TEST_P(Evaluator, RotateMovesSlotsLeftAndConjugateKeepsRealSlots) {
+  const std::vector<std::int64_t> steps = {1, -3, 0, 100};
+  for (const std::int64_t step : steps) {
+    const std::uint64_t element = context_.galois_element(step);
+    world_.keys.galois.emplace(element, secret::make_galois_key(context_, world_.secret, element));
+  }
+  const std::uint64_t conjugation = conjugation_element(context_.degree());
+  world_.keys.galois.emplace(conjugation, secret::make_galois_key(context_, world_.secret, conjugation));
+  const auto slots = static_cast<std::int64_t>(a_.size());
+  const double predicted = std::hypot(noise_of_encryption(params_),
+                                      std::hypot(noise_of_switch(params_, x_.limbs()), noise_of_rounding(params_, 2)));
+  const auto rotated = rotate_many(context_, world_.keys, x_, steps);
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    const auto expected = [&](std::size_t j) {
+      return a_[static_cast<std::size_t>((static_cast<std::int64_t>(j) + steps[k] + slots) % slots)];
+    };
+    expect_predicted(world_.error(rotated[k], expected),
+                     (steps[k] == 0 ? noise_of_encryption(params_) : predicted) / scale_);
+    expect_predicted(world_.error(rotate(context_, world_.keys, x_, steps[k]), expected),
+                     (steps[k] == 0 ? noise_of_encryption(params_) : predicted) / scale_);
+  }
+  expect_predicted(world_.error(conjugate(context_, world_.keys, x_), [&](std::size_t j) { return a_[j]; }),
+                   predicted / scale_);
+  EXPECT_THROW(rotate(context_, world_.keys, x_, 7), ContractError);
+}
+
+TEST_P(Evaluator, PublicKeyEncryptionsDecrypt) {
+  const PublicKey key = secret::make_public_key(context_, world_.secret);
+  const Ciphertext z = secret::encrypt_public(context_, key, a_, scale_, x_.limbs());
+  expect_predicted(world_.error(z, [&](std::size_t j) { return a_[j]; }), noise_of_public_encryption(params_) / scale_);
+}
+
 TEST_P(Evaluator, ContractsThrow) {
   const Ciphertext z = multiply(context_, x_, y_);
   EXPECT_THROW(multiply(context_, z, x_), ContractError);
@@ -92,7 +140,7 @@ TEST_P(Evaluator, ContractsThrow) {
 
 INSTANTIATE_TEST_SUITE_P(Params, Evaluator,
                          testing::Values(Case{12, 36, 2, 1, 1}, Case{13, 48, 3, 1, 1}, Case{13, 36, 3, 2, 2},
-                                         Case{14, 48, 5, 2, 2}, Case{15, 49, 7, 3, 3}),
+                                         Case{14, 48, 5, 2, 2}, Case{15, 49, 7, 3, 3}, Case{16, 48, 4, 1, 1}),
                          [](const auto& test) {
                            return "N" + std::to_string(test.param.log2_degree) + "Digits" +
                                   std::to_string(test.param.digit_limbs) + "Bits" + std::to_string(test.param.bits);

@@ -62,7 +62,7 @@ TEST(Params, RefusesDigitsLargerThanTheSpecialModulus) {
 
 TEST(Params, RefusesDegreesOutsideOfTheTable) {
   ParamsLiteral literal = good();
-  for (const int log2_degree : {-1, 11, 16, 64}) {
+  for (const int log2_degree : {-1, 11, 18, 64}) {
     literal.log2_degree = log2_degree;
     EXPECT_NE(why(literal).find("ring degree"), std::string::npos);
   }

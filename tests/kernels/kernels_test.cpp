@@ -177,6 +177,17 @@ TEST_P(Pointwise, MatrixProductsAreExactUpToTheNormBound) {
 INSTANTIATE_TEST_SUITE_P(Bits, Pointwise, testing::Values(30, 40, 47, 48, 49, 50),
                          [](const auto& test) { return "Bits" + std::to_string(test.param); });
 
+TEST(Kernels, PermutationsMoveValues) {
+  const Residues a = make_residues(kSize, 0x1p49, Pattern::random, 9);
+  std::vector<std::uint32_t> index(kSize);
+  for (std::size_t j = 0; j < kSize; ++j) index[j] = static_cast<std::uint32_t>(j * 37 % kSize);
+  for (const Kernels* kernels : available()) {
+    Residues got(kSize);
+    kernels->permute(got.data(), a.data(), index.data(), kSize);
+    for (std::size_t j = 0; j < kSize; ++j) EXPECT_EQ(got[j], a[index[j]]) << kernels->name;
+  }
+}
+
 TEST(Kernels, TheOverflowOfABaseConversionIsTheNearestInteger) {
   const Residues a = make_residues(kSize, 0x1p49, Pattern::random, 7),
                  b = make_residues(kSize, 0x1p49, Pattern::random, 8);

@@ -78,7 +78,8 @@ TEST_P(NttSizes, TheInverseUndoesTheForwardWithAFactor) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, NttSizes,
-                         testing::Combine(testing::Values(9, 10, 11, 12, 13, 14, 15), testing::Values(30, 48, 49, 50)),
+                         testing::Combine(testing::Values(9, 10, 11, 12, 13, 14, 15, 16, 17),
+                                          testing::Values(30, 48, 49, 50)),
                          [](const auto& test) {
                            return "N" + std::to_string(std::get<0>(test.param)) + "Bits" +
                                   std::to_string(std::get<1>(test.param));

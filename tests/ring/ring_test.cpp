@@ -5,6 +5,7 @@
 #include <random>
 
 #include "ckks/params.h"
+#include "ring/automorphism.h"
 #include "ring/basis.h"
 #include "ring/convert.h"
 #include "ring/sample.h"
@@ -64,6 +65,20 @@ TEST(Basis, ResiduesOfLargeNumbersAreThoseOfTheirBinaryValue) {
   EXPECT_EQ(integer_residue(-x, p), -integer_residue(x, p));
   EXPECT_EQ(integer_residue(-7.4, p), -7);
   EXPECT_THROW(integer_residue(std::nan(""), p), ContractError);
+}
+
+TEST(Automorphism, PermutesNttValuesAsItMapsPolynomials) {
+  const Basis basis(kDegree, primes(40, 1));
+  for (const std::uint64_t element : {5ULL, 25ULL, 1023ULL, 3ULL}) {
+    CoeffPoly x(kDegree, 1), y(kDegree, 1);
+    for (std::size_t j = 0; j < kDegree; ++j) {
+      x.limb(0)[j] = static_cast<double>(j * j % 1009);
+      const std::size_t to = j * element % (2 * kDegree);  // X^N = -1
+      y.limb(0)[to % kDegree] = to < kDegree ? x.limb(0)[j] : -x.limb(0)[j];
+    }
+    const CoeffPoly got = basis.to_coeff(permute(basis.to_ntt(x), automorphism(kDegree, element)));
+    for (std::size_t j = 0; j < kDegree; ++j) ASSERT_EQ(got.limb(0)[j], y.limb(0)[j]) << element << " at " << j;
+  }
 }
 
 /// A conversion out of two or three primes of numbers that fit an __int128.
