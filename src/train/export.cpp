@@ -95,13 +95,14 @@ class GraphBuilder {
 }  // namespace
 
 nn::Graph export_network(const Network& network, const std::string& name, std::int64_t side) {
+  OBSCURA_CHECK(!network->form.activation.empty(), "export_network: ReLU is no polynomial");
   GraphBuilder builder(name, {1, side, side});
   builder.convolution("conv1", network->conv1);
   builder.normalization("norm1", network->norm1);
-  builder.activation("activation1", network->activation);
+  builder.activation("activation1", network->form.activation);
   builder.convolution("conv2", network->conv2);
   builder.normalization("norm2", network->norm2);
-  builder.activation("activation2", network->activation);
+  builder.activation("activation2", network->form.activation);
   builder.dense("dense", network->dense);
   return builder.take();
 }

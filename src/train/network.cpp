@@ -36,13 +36,13 @@ std::vector<double> activation_coefficients(const std::string& network, std::uin
   return {fit[0], 0.5, fit[1], 0, fit[2]};
 }
 
-NetworkImpl::NetworkImpl(std::vector<double> coefficients, std::int64_t classes)
-    : activation(std::move(coefficients)),
-      conv1(stride_2(1, 5)),
-      conv2(stride_2(5, 50)),
-      norm1(norm(5)),
-      norm2(norm(50)),
-      dense(800, classes) {
+NetworkImpl::NetworkImpl(Form shape)
+    : form(std::move(shape)),
+      conv1(stride_2(1, form.channels[0])),
+      conv2(stride_2(form.channels[0], form.channels[1])),
+      norm1(norm(form.channels[0])),
+      norm2(norm(form.channels[1])),
+      dense(16 * form.channels[1], form.classes) {
   register_module("conv1", conv1);
   register_module("norm1", norm1);
   register_module("conv2", conv2);
@@ -51,9 +51,11 @@ NetworkImpl::NetworkImpl(std::vector<double> coefficients, std::int64_t classes)
 }
 
 torch::Tensor NetworkImpl::activate(const torch::Tensor& x) const {
+  const std::vector<double>& a = form.activation;
+  if (a.empty()) return x.relu();
   const torch::Tensor square = x * x;
-  if (activation.size() == 3) return square;
-  return (square * activation[4] + activation[2]) * square + x * activation[1] + activation[0];
+  if (a.size() == 3) return square;
+  return (square * a[4] + a[2]) * square + x * a[1] + a[0];
 }
 
 NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images) {

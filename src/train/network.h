@@ -11,9 +11,17 @@ namespace obscura::train {
 /// Coefficients of the activation from x^0 up: Swish-4 fitted on [-range, range] (range 3 to 8), or x^2.
 std::vector<double> activation_coefficients(const std::string& network, std::uint32_t range);
 
-/// Two convolutions with batch norm and a polynomial after each, then one dense layer.
+/// What distinguishes one network from another.
+struct Form {
+  std::vector<double> activation;        ///< coefficients from x^0 up; empty: ReLU
+  std::array<std::int64_t, 2> channels;  ///< of the two convolutions
+  std::int64_t classes;
+};
+
+/// Two convolutions of 5x5 and stride 2, with batch norm and an activation after each, then one dense layer, on images
+/// of 1x28x28.
 struct NetworkImpl : torch::nn::Module {
-  NetworkImpl(std::vector<double> activation, std::int64_t classes);
+  explicit NetworkImpl(Form form);
 
   struct Output {
     torch::Tensor logits;  ///< {images, classes}
@@ -21,7 +29,7 @@ struct NetworkImpl : torch::nn::Module {
   };
   Output forward(const torch::Tensor& images);
 
-  std::vector<double> activation;  ///< coefficients from x^0 up
+  Form form;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d norm1, norm2;
   torch::nn::Linear dense;

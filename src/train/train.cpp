@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <thread>
 
 #include "train/network.h"
@@ -12,6 +13,14 @@ namespace obscura::train {
 namespace {
 
 constexpr std::int64_t kSide = 28;
+constexpr std::int64_t kClasses = 10;
+constexpr std::array<std::int64_t, 2> kChannels = {5, 50};
+constexpr std::array<std::int64_t, 2> kTeacherChannels = {32, 128};
+constexpr double kTemperature = 3;
+constexpr double kTeacherShare = 0.7;
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 struct Split {
   torch::Tensor images;  ///< bytes, {n, 1, side, side}
@@ -48,6 +57,7 @@ Result<void> check(const Recipe& recipe) {
     return error(Code::unsupported, "{} {}; it must be {} to {}", option, value, low, high);
   };
   OBSCURA_TRY_VOID(within("epochs", recipe.epochs, 1, 10000));
+  OBSCURA_TRY_VOID(within("teacher epochs", recipe.teacher_epochs, 0, 10000));
   OBSCURA_TRY_VOID(within("batch size", recipe.batch_size, 2, 10000));
   OBSCURA_TRY_VOID(within("learning rate", recipe.learning_rate, 1e-9, 10));
   OBSCURA_TRY_VOID(within("weight decay", recipe.weight_decay, 0, 1));
@@ -121,22 +131,26 @@ double rate_at(const Recipe& recipe, std::size_t step, std::size_t steps) {
   return recipe.learning_rate * 0.5 * (1 + std::cos(std::acos(-1.0) * share));
 }
 
+/// One network on its way: the teacher, or the network that learns from it.
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, const Observer& observe, std::int64_t classes)
+  Trainer(const Recipe& recipe, const Observer& observe, const Form& form, std::uint32_t epochs, const Network* teacher)
       : recipe_(recipe),
         observe_(observe),
-        coefficients_(activation_coefficients(recipe.network, recipe.activation_range)),
-        network_(coefficients_, classes),
-        average_(network_, Network(coefficients_, classes), recipe.average_decay),
-        best_(coefficients_, classes),
+        teacher_(teacher),
+        network_(form),
+        average_(network_, Network(form), recipe.average_decay),
+        best_(form),
         optimizer_(network_->parameters(),
-                   torch::optim::AdamWOptions(recipe.learning_rate).weight_decay(recipe.weight_decay)) {}
+                   torch::optim::AdamWOptions(recipe.learning_rate).weight_decay(recipe.weight_decay)) {
+    moment_.epochs = epochs;
+    moment_.teacher = form.activation.empty();
+  }
 
   Result<void> run(const Split& training, const Split& validation) {
     const auto batches = static_cast<std::size_t>(training.count()) / recipe_.batch_size;
-    moment_.steps = batches * recipe_.epochs;
-    for (moment_.epoch = 1; moment_.epoch <= recipe_.epochs; ++moment_.epoch) {
+    moment_.steps = batches * moment_.epochs;
+    for (moment_.epoch = 1; moment_.epoch <= moment_.epochs; ++moment_.epoch) {
       OBSCURA_TRY_VOID(epoch(training, batches));
       judge(validation);
       moment_.epoch_ended = true;
@@ -148,7 +162,6 @@ class Trainer {
   const Network& best() const { return best_; }
   std::uint32_t best_epoch() const { return best_epoch_; }
   const Evaluation& best_evaluation() const { return best_evaluation_; }
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
   Result<void> epoch(const Split& training, std::size_t batches) {
@@ -169,21 +182,37 @@ class Trainer {
 
   double step(const Split& batch) {
     for (auto& group : optimizer_.param_groups()) group.options().set_lr(rate_at(recipe_, moment_.step, moment_.steps));
-    const auto output = network_->forward(augment(as_input(batch.images), recipe_.augmentation, recipe_.elastic));
-    torch::Tensor loss =
-        torch::cross_entropy_loss(output.logits, batch.labels, {}, at::Reduction::Mean, -100, recipe_.label_smoothing);
-    if (recipe_.range_penalty > 0) {
-      for (const torch::Tensor& x : output.pre_activations) {
-        loss = loss +
-               (x.abs() - static_cast<double>(recipe_.activation_range)).relu().square().mean() * recipe_.range_penalty;
-      }
-    }
+    const torch::Tensor images = augment(as_input(batch.images), recipe_.augmentation, recipe_.elastic);
+    const torch::Tensor loss = loss_of(network_->forward(images), images, batch.labels);
     optimizer_.zero_grad();
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network_->parameters(), 1.0);
     optimizer_.step();
     if (recipe_.average_decay > 0) average_.step(network_);
     return loss.item<double>();
+  }
+
+  /// Cross entropy with the labels, mixed with that to the teacher's softened answers (Hinton et al. 2015), plus the
+  /// penalty on pre-activations beyond the range.
+  torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& images, const torch::Tensor& labels) {
+    torch::Tensor loss =
+        torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, recipe_.label_smoothing);
+    if (teacher_ != nullptr) {
+      torch::Tensor wanted;
+      {
+        torch::NoGradGuard no_gradient;
+        wanted = (Network(*teacher_)->forward(images).logits / kTemperature).softmax(1);
+      }
+      const torch::Tensor answered = (output.logits / kTemperature).log_softmax(1);
+      const torch::Tensor distance = (wanted * (wanted.clamp_min(1e-12).log() - answered)).sum(1).mean();
+      loss = loss * (1 - kTeacherShare) + distance * (kTeacherShare * kTemperature * kTemperature);
+    }
+    if (recipe_.range_penalty == 0 || moment_.teacher) return loss;
+    for (const torch::Tensor& x : output.pre_activations) {
+      const torch::Tensor beyond = (x.abs() - static_cast<double>(recipe_.activation_range)).relu();
+      loss = loss + beyond.square().mean() * recipe_.range_penalty;
+    }
+    return loss;
   }
 
   void judge(const Split& validation) {
@@ -198,10 +227,11 @@ class Trainer {
     best_epoch_ = moment_.epoch;
     best_evaluation_ = now;
     Average::copy(state_of(candidate), state_of(best_));
+    best_->eval();
   }
 
   bool tell() {
-    moment_.seconds = seconds();
+    moment_.seconds = seconds_since(start_);
     const bool go_on = !observe_ || observe_(moment_);
     moment_.epoch_ended = false;
     return go_on;
@@ -209,7 +239,7 @@ class Trainer {
 
   const Recipe& recipe_;
   const Observer& observe_;
-  std::vector<double> coefficients_;
+  const Network* teacher_;
   Network network_;
   Average average_;
   Network best_;
@@ -217,12 +247,26 @@ class Trainer {
   Moment moment_;
   std::uint32_t best_epoch_ = 0;
   Evaluation best_evaluation_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Clock::time_point start_ = Clock::now();
 };
+
+Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Split& test) {
+  Outcome out;
+  out.best_epoch = trainer.best_epoch();
+  out.validation = trainer.best_evaluation().score;
+  out.largest_pre_activation = trainer.best_evaluation().largest;
+  out.test = evaluate(trainer.best(), test).score;
+  for (const torch::Tensor& parameter : trainer.best()->parameters()) {
+    out.parameters += static_cast<std::size_t>(parameter.numel());
+  }
+  out.graph = export_network(trainer.best(), recipe.network, kSide);
+  return out;
+}
 
 }  // namespace
 
 Result<Outcome> train(const Recipe& recipe, const Observer& observe) {
+  const Clock::time_point start = Clock::now();
   OBSCURA_TRY_VOID(check(recipe));
   OBSCURA_TRY(const Split all, load_split(recipe, "train"));
   OBSCURA_TRY(const Split test, load_split(recipe, "test"));
@@ -235,20 +279,18 @@ Result<Outcome> train(const Recipe& recipe, const Observer& observe) {
   if (training.count() < recipe.batch_size) {
     return error(Code::unsupported, "batch size {}; there are {} training images", recipe.batch_size, training.count());
   }
-  Trainer trainer(recipe, observe, 10);
-  OBSCURA_TRY_VOID(trainer.run(training, validation));
-
-  Outcome out;
-  out.training_images = static_cast<std::size_t>(training.count());
-  out.best_epoch = trainer.best_epoch();
-  out.validation = trainer.best_evaluation().score;
-  out.largest_pre_activation = trainer.best_evaluation().largest;
-  out.test = evaluate(trainer.best(), test).score;
-  for (const torch::Tensor& parameter : trainer.best()->parameters()) {
-    out.parameters += static_cast<std::size_t>(parameter.numel());
+  std::optional<Trainer> teacher;
+  if (recipe.teacher_epochs > 0) {
+    teacher.emplace(recipe, observe, Form{{}, kTeacherChannels, kClasses}, recipe.teacher_epochs, nullptr);
+    OBSCURA_TRY_VOID(teacher->run(training, validation));
   }
-  out.graph = export_network(trainer.best(), recipe.network, kSide);
-  out.seconds = trainer.seconds();
+  const Form form{activation_coefficients(recipe.network, recipe.activation_range), kChannels, kClasses};
+  Trainer trainer(recipe, observe, form, recipe.epochs, teacher ? &teacher->best() : nullptr);
+  OBSCURA_TRY_VOID(trainer.run(training, validation));
+  Outcome out = outcome_of(recipe, trainer, test);
+  out.training_images = static_cast<std::size_t>(training.count());
+  if (teacher) out.teacher_validation = teacher->best_evaluation().score;
+  out.seconds = seconds_since(start);
   return out;
 }
 
