@@ -21,7 +21,7 @@ struct Selection {
 /// Nanoseconds for `batch` images: whole ciphertexts.
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
 
-/// Tries N = 2^12 .. 2^15, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
+/// Tries every ring degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
 /// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
 /// most precise wins.
 /// errors: infeasible, naming the most precise candidate that was found.

@@ -88,7 +88,7 @@ TEST(Compile, RingDegreeCanBeForced) {
   options.log2_degree = 14;
   const plan::Plan plan = compiled(net.finished(), options);
   EXPECT_EQ(plan.params.log2_degree, 14);
-  options.log2_degree = 16;
+  options.log2_degree = ckks::kMaxLog2Degree + 1;
   EXPECT_EQ(compile(net.finished(), options).error().code, Code::wrong_params);
 }
 

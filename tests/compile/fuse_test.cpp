@@ -103,6 +103,38 @@ TEST(Fuse, PolynomialOfTwoNormalisationsOfOneValueIsOnePolynomial) {
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
 }
 
+TEST(Fuse, NormalisationsOnTopOfEachOtherAndOfConstantsAreOne) {
+  Net net({1, 4, 4});
+  const ValueId x = net.batch_norm(net.conv(0, 1, 2, 3), 2);
+  const ValueId y = net.batch_norm(net.plus(net.times(x, 3), -2), 2);
+  net.dense(net.square(y), 8, 3);
+  const FusedNetwork network = fused(net);
+  ASSERT_EQ(network.activations.size(), 1u);
+  EXPECT_EQ(network.activations[0].coefficients[2], Elements{1}) << "a plain square of the last normalisation";
+  EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
+}
+
+/// x normalised with a scale of 0 in its second channel.
+ValueId flattened_channel(Net& net, ValueId x) {
+  const ValueId scale = net.constant({2}, {1, 0});
+  return net.node(Op::batch_normalization, {x, scale, net.numbers({2}), net.numbers({2}), net.numbers({2}, 0.5, 2)});
+}
+
+TEST(Fuse, NormalisationByZeroIsFollowedWhereTheValueBeforeIsAtHand) {
+  Net net({1, 4, 4});
+  const ValueId x = net.conv(0, 1, 2, 3);
+  net.dense(net.sum(net.product(flattened_channel(net, x), x), net.square(x)), 8, 3);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+}
+
+TEST(Fuse, RefusesAProductThatANormalisationByZeroHides) {
+  Net net({1, 4, 4});
+  const ValueId x = net.conv(0, 1, 2, 3);
+  const ValueId zero = flattened_channel(net, x);
+  net.dense(net.product(zero, net.batch_norm(x, 2)), 8, 3);
+  EXPECT_THAT(refusal(net), HasSubstr("two different values"));
+}
+
 TEST(Fuse, NormalisationAndConstantsAfterAnActivationStayInItsPolynomial) {
   Net net({2, 4, 4});
   const ValueId y = net.square(net.conv(0, 2, 3, 3));

@@ -134,6 +134,105 @@ TEST(Schedule, PredictedErrorIsThatOfASimulation) {
   EXPECT_NEAR(s.actions.back().output.error_std / std::sqrt(total), 1, 0.1);
 }
 
+/// What a small perturbation at one place does to the outputs of the map after the activation.
+class Perturbation {
+ public:
+  explicit Perturbation(const MonicNetwork& net) : net_(net) {}
+
+  /// Mean squared change for perturbations of variance 1, which a small number stands for.
+  double measure(const std::vector<float>& images, const std::string& place) {
+    constexpr double kSmall = 1e-6;
+    constexpr int kDraws = 100;
+    double total = 0;
+    std::size_t count = 0;
+    const std::size_t elements = net_.segments[0][0].matrix.cols;
+    for (std::size_t i = 0; i + elements <= images.size(); i += elements) {
+      const std::vector<double> image(images.begin() + static_cast<std::ptrdiff_t>(i),
+                                      images.begin() + static_cast<std::ptrdiff_t>(i + elements));
+      const auto exact = run(image, place, 0);
+      for (int draw = 0; draw < kDraws; ++draw) {
+        const auto changed = run(image, place, kSmall);
+        for (std::size_t c = 0; c < exact.size(); ++c, ++count) total += std::pow((changed[c] - exact[c]) / kSmall, 2);
+      }
+    }
+    return total / static_cast<double>(count);
+  }
+
+ private:
+  std::vector<double> run(std::vector<double> x, const std::string& place, double size) {
+    const auto at = [&](const char* here, std::vector<double> v) {
+      if (place == here) {
+        for (double& e : v) e += size * normal_(random_);
+      }
+      return v;
+    };
+    const auto apply = [](const LinearMap& map, const std::vector<double>& v) {
+      std::vector<double> y = multiply(map.matrix, v);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += map.bias[i];
+      return y;
+    };
+    x = at("map", apply(net_.segments[0][0], at("input", x)));
+    const MonicActivation& a = net_.activations[0];
+    std::vector<double> v = x;
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = x[i] * x[i] + element(a.p, i) * x[i] + element(a.q, i);
+    v = at("shifted", v);
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = v[i] * v[i] + element(a.r, i) * x[i];
+    return apply(net_.segments[1][0], at("result", v));
+  }
+
+  const MonicNetwork& net_;
+  std::mt19937 random_{13};
+  std::normal_distribution<double> normal_;
+};
+
+TEST(Gains, AreThoseOfSmallPerturbations) {
+  Net net({1, 6, 6});
+  const ValueId x = net.conv(0, 1, 2, 3);
+  const ValueId x2 = net.square(x);
+  const ValueId x3 = net.product(x2, x);
+  const ValueId y = net.sum(net.sum(net.square(x2), net.times(x3, 2)), net.sum(net.times(x2, -3), net.times(x, 4)));
+  net.dense(y, 32, 12);
+  const MonicNetwork monic = make_monic(fuse(net.finished()).value()).value();
+  ASSERT_NE(monic.activations[0].p[0], 0);
+  ASSERT_NE(monic.activations[0].r[0], 0);
+  const std::vector<float> images = random_images(net.finished(), 30);
+  const Gains gains(monic, measure(monic, {images, 36}));
+  const Points points(monic);
+  const std::size_t end = points.map(1, 0);
+  Perturbation simulated(monic);
+  // 30 images x 100 draws x 12 outputs that share their errors: 36,000 squares, good to some percent.
+  // An input's error comes back through overlapping windows, where the model takes the parts as independent.
+  EXPECT_NEAR(gains.from_input(end) / simulated.measure(images, "input"), 1, 0.15);
+  EXPECT_NEAR(gains.from(points.map(0, 0), end) / simulated.measure(images, "map"), 1, 0.06);
+  EXPECT_NEAR(gains.from(points.shifted(0), end) / simulated.measure(images, "shifted"), 1, 0.06);
+  EXPECT_NEAR(gains.from(points.result(0), end) / simulated.measure(images, "result"), 1, 0.06);
+  EXPECT_EQ(gains.from(end, points.result(0)), 0) << "errors do not go backwards";
+  EXPECT_EQ(gains.from(end, end), 1);
+}
+
+TEST(Statistics, RoundingErrorsAreMeansOverTheImagesGiven) {
+  const MonicNetwork net = network(true);
+  const std::vector<float> images = probe_images(net.input);
+  Weights rounded;
+  for (const auto& segment : net.segments) {
+    rounded.emplace_back();
+    for (const auto& map : segment) {
+      rounded.back().push_back(map.matrix.value);
+      for (double& v : rounded.back().back()) v = std::round(v * 64) / 64;
+    }
+  }
+  const Images all{images, 100};
+  const std::vector<double> together = rounding_errors(net, rounded, all.first(3));
+  std::vector<double> mean(together.size(), 0);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Images one{std::span<const float>(images).subspan(i * 100, 100), 100};
+    const auto alone = rounding_errors(net, rounded, one);
+    for (std::size_t p = 0; p < mean.size(); ++p) mean[p] += alone[p] / 3;
+  }
+  for (std::size_t p = 0; p < mean.size(); ++p) EXPECT_NEAR(together[p], mean[p], 1e-12 * mean[p]) << "point " << p;
+  EXPECT_GT(together.back(), 0);
+}
+
 TEST(Statistics, DoNotDependOnTheNumberOfThreads) {
   const MonicNetwork net = network(true);
   const std::vector<float> images = probe_images(net.input);
