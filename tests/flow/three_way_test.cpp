@@ -9,52 +9,18 @@
 #include "nn/reference.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
+#include "tiny_graph.h"
 #include "tiny_plan.h"
 #include "wire/plan_frame.h"
 
 namespace obscura {
 namespace {
 
-using testing::TinyNetwork;
-
 wire::NamedPlan named(plan::Plan plan) {
   const base::Bytes frame = wire::write_plan(plan);
   auto read = wire::read_plan(frame, "test.plan");
   if (!read) throw std::runtime_error(read.error().message);
   return std::move(read).value();
-}
-
-/// The tiny network as a graph; conv - x*x - flatten - gemm.
-nn::Graph square_graph() {
-  const TinyNetwork network = testing::tiny_network();
-  const auto floats = [](const std::vector<std::int32_t>& w) {
-    std::vector<float> out;
-    for (const std::int32_t x : w) out.push_back(static_cast<float>(x) / 32.0F);
-    return out;
-  };
-  const auto narrow = [](const std::vector<double>& v) { return std::vector<float>(v.begin(), v.end()); };
-  nn::Graph graph;
-  graph.values = {{"image", {1, 6, 6}, {}},
-                  {"w1", {2, 1, 3, 3}, nn::Tensor{{2, 1, 3, 3}, floats(network.conv)}},
-                  {"b1", {2}, nn::Tensor{{2}, narrow(network.conv_bias)}},
-                  {"conv", {2, 2, 2}, {}},
-                  {"square", {2, 2, 2}, {}},
-                  {"flat", {8}, {}},
-                  {"w2", {3, 8}, nn::Tensor{{3, 8}, floats(network.dense)}},
-                  {"b2", {3}, nn::Tensor{{3}, narrow(network.dense_bias)}},
-                  {"logits", {3}, {}}};
-  nn::Attributes conv;
-  conv.kernel = {3, 3};
-  conv.strides = {2, 2};
-  nn::Attributes dense;
-  dense.transpose_b = true;
-  graph.nodes = {{nn::Op::conv, "conv", {0, 1, 2}, 3, conv},
-                 {nn::Op::mul, "square", {3, 3}, 4, {}},
-                 {nn::Op::flatten, "flat", {4}, 5, {}},
-                 {nn::Op::gemm, "dense", {5, 6, 7}, 8, dense}};
-  graph.input = 0;
-  graph.output = 8;
-  return graph;
 }
 
 double deviation(const std::vector<float>& a, const std::vector<float>& b) {
@@ -84,8 +50,8 @@ Encrypted run_encrypted(const wire::NamedPlan& plan, std::span<const std::uint8_
 }
 
 /// Ciphertexts agree with the exact twin as closely as the twin with noise does: their errors have the same deviation
-/// within 30 % (the model takes coefficients as independent), and the largest of at most 12,288 logits is within 6
-/// deviations of its image, which are at most 3 times those of all images together.
+/// within 20 % (in 150 runs the ratio had mean 1.005 and deviation 0.026), and the largest is below 4 times the largest
+/// that the twin has in 8 runs (1.6 times in those; images differ in how much noise they amplify).
 void expect_engine_agrees(plan::Plan plan) {
   const wire::NamedPlan network = named(std::move(plan));
   const std::size_t images = std::size_t{1} << (network.plan.params.log2_degree - 1);
@@ -93,19 +59,23 @@ void expect_engine_agrees(plan::Plan plan) {
   const auto floats = client::normalise(network.plan.input, pixels);
   const run::EncodedModel model(network.plan);
   const auto exact = run::run_clear(model, floats, images).value();
-  const double predicted = deviation(exact, run::run_clear(model, floats, images, 3).value());
+  double predicted = 0;
+  double predicted_largest = 0;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const auto noisy = run::run_clear(model, floats, images, seed).value();
+    predicted += deviation(exact, noisy) / 8;
+    predicted_largest = std::max(predicted_largest, largest(exact, noisy));
+  }
   const Encrypted encrypted = run_encrypted(network, pixels, images);
   const double measured = deviation(exact, encrypted.logits);
-  EXPECT_LT(largest(exact, encrypted.logits), 6 * 3 * predicted);
-  EXPECT_LT(measured, 1.3 * predicted);
-  EXPECT_GT(measured, 0.7 * predicted);
+  EXPECT_LT(measured, 1.2 * predicted);
+  EXPECT_GT(measured, 0.8 * predicted);
+  EXPECT_LT(largest(exact, encrypted.logits), 4 * predicted_largest);
   EXPECT_EQ(encrypted.trace.steps.size(), network.plan.steps.size());
-  ::testing::Test::RecordProperty("predicted", std::to_string(predicted));
-  ::testing::Test::RecordProperty("measured", std::to_string(measured));
 }
 
 TEST(ThreeWay, TheClearTwinComputesTheGraph) {
-  const nn::Graph graph = square_graph();
+  const nn::Graph graph = testing::square_graph();
   const run::EncodedModel model(named(testing::square_plan()).plan);
   const auto images = client::normalise(model.plan().input, testing::random_pixels(200));
   const auto expected = nn::run_reference(graph, images, 200);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// fuzz_seeds FOLDER: writes the small valid inputs that fuzzing starts from into FOLDER/frames, /plan, /onnx and /data.
+#include <filesystem>
+#include <string>
+
+#include "../tests/flow/tiny_graph.h"
+#include "../tests/flow/tiny_plan.h"
+#include "base/files.h"
+#include "ckks/context.h"
+#include "data/png.h"
+#include "nn/onnx.h"
+#include "ring/sample.h"
+#include "wire/ciphertexts.h"
+#include "wire/eval_keys.h"
+#include "wire/plan_frame.h"
+
+namespace {
+
+using namespace obscura;
+
+/// The same ring as in frames_fuzz.cpp.
+std::shared_ptr<const ckks::Context> toy_context() {
+  ckks::ParamsLiteral literal;
+  literal.log2_degree = 9;
+  literal.chain = ckks::make_primes(9, 36, 2, {}).value();
+  literal.special = ckks::make_primes(9, 40, 1, {}).value();
+  literal.digit_limbs = 1;
+  return ckks::Context::make(ckks::Params::insecure_for_tests(literal).value());
+}
+
+class Seeds {
+ public:
+  explicit Seeds(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  void write(const std::string& target, const std::string& name, base::ByteView bytes) const {
+    std::filesystem::create_directories(folder_ / target);
+    const auto written = base::write_file(folder_ / target / name, bytes, {.overwrite = true, .secret = false});
+    OBSCURA_CHECK(written.ok(), "{}", written.error().message);
+  }
+  /// `choice` is what the fuzz entry reads first.
+  void write(const std::string& target, const std::string& name, unsigned choice, base::ByteView bytes) const {
+    base::Writer w;
+    w.u8(static_cast<std::uint8_t>(choice));
+    w.raw(bytes);
+    write(target, name, w.bytes());
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+base::ByteView payload_of(const base::Bytes& frame) {
+  return base::ByteView(frame).subspan(wire::kHeaderBytes, frame.size() - wire::kHeaderBytes - wire::kDigestBytes);
+}
+
+ring::NttPoly poly(const ckks::Context& context, std::size_t limbs) {
+  ring::NttPoly out(context.degree(), limbs);
+  for (std::size_t i = 0; i < limbs; ++i) {
+    ring::sample_uniform(base::Seed{}, i, context.basis().prime(i), out.residues(i));
+  }
+  return out;
+}
+
+void write_plans(const Seeds& seeds) {
+  for (const auto& plan : {testing::square_plan(), testing::quartic_plan()}) {
+    const base::Bytes frame = wire::write_plan(plan);
+    seeds.write("plan", plan.name, payload_of(frame));
+    const base::Bytes offer = wire::write_offer(wire::make_offer(wire::read_plan(frame, "seed").value()));
+    seeds.write("frames", plan.name + "-plan-file", 0, frame);
+    seeds.write("frames", plan.name + "-offer-file", 0, offer);
+    seeds.write("frames", plan.name + "-offer", 1, payload_of(offer));
+  }
+}
+
+void write_ciphertexts(const Seeds& seeds) {
+  const auto context = toy_context();
+  ckks::EvalKeys keys;
+  ckks::SwitchKey key;
+  for (std::size_t d = 0; d < context->digits(2); ++d) key.body.push_back(poly(*context, 3));
+  keys.relinearization.push_back(std::move(key));
+  const base::Bytes key_file = wire::write_eval_keys(*context, keys, {});
+  seeds.write("frames", "keys", 2, payload_of(key_file));
+  wire::CiphertextHeader header;
+  header.images = 100;
+  header.log2_degree = 12;
+  header.elements = 36;
+  header.limbs = 2;
+  header.seeded = true;
+  header.scale = 0x1p30;
+  const base::Bytes inputs = wire::write_header(wire::Kind::inputs, header);
+  seeds.write("frames", "inputs", 3, payload_of(inputs));
+  seeds.write("frames", "outputs", 4, payload_of(inputs));
+  seeds.write("frames", "inputs-file", 0, inputs);
+  seeds.write("frames", "record-seeded", 5, payload_of(wire::write_record(*context, 0, {poly(*context, 2), {}, 1})));
+  ckks::Ciphertext x;
+  for (int part = 0; part < 3; ++part) x.parts.push_back(poly(*context, 1));
+  seeds.write("frames", "record-three-parts", 5, payload_of(wire::write_record(*context, 0, x)));
+  x.parts.pop_back();
+  seeds.write("frames", "record-two-parts", 5, payload_of(wire::write_record(*context, 0, x)));
+}
+
+void write_images(const Seeds& seeds) {
+  std::vector<std::uint8_t> pixels(28 * 28);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i / 28);
+  seeds.write("data", "grey-png", 0, data::encode_png(pixels, 1, 28, 28));
+  pixels.resize(3 * 8 * 8);
+  seeds.write("data", "colour-png", 1, data::encode_png(pixels, 3, 8, 8));
+  base::Writer images;
+  for (const int b : {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4}) images.u8(static_cast<std::uint8_t>(b));
+  for (int i = 0; i < 2 * 3 * 4; ++i) images.u8(static_cast<std::uint8_t>(i));
+  seeds.write("data", "idx-images", 2, images.bytes());
+  base::Writer labels;
+  for (const int b : {0, 0, 8, 1, 0, 0, 0, 4, 7, 2, 1, 0}) labels.u8(static_cast<std::uint8_t>(b));
+  seeds.write("data", "idx-labels", 2, labels.bytes());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const Seeds seeds(argv[1]);
+  write_plans(seeds);
+  write_ciphertexts(seeds);
+  write_images(seeds);
+  seeds.write("onnx", "tiny-square", nn::write_onnx(testing::square_graph()));
+  return 0;
+}
