@@ -18,7 +18,7 @@ struct Options {
   std::string calibrate;
   std::string data;
   std::uint32_t batch = 8192;
-  std::size_t calibration_images = 256;
+  std::optional<std::size_t> calibration_images;
   double max_error = 0;
   std::optional<int> log2_degree;
   Normalization normalization;
@@ -80,7 +80,7 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
   command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-  command.add_option("--calibration-images", options->calibration_images, "How many of them")->capture_default_str();
+  command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
   add_normalization(command, options->normalization);

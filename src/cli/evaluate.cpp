@@ -27,7 +27,7 @@ struct Options {
   std::optional<std::size_t> limit;
   std::size_t first = 0;
   std::uint32_t batch = 0;
-  std::size_t calibration_images = 256;
+  std::optional<std::size_t> calibration_images;
   double max_error = 0;
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
@@ -228,8 +228,8 @@ Action define_evaluate(CLI::App& command, const Common&) {
   command.add_option("--model", options->model, "For a plan: the ONNX file that it was compiled from");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
-  command.add_option("--calibration-images", options->calibration_images, "Training images that give the ranges")
-      ->capture_default_str();
+  command.add_option("--calibration-images", options->calibration_images,
+                     "Training images that give the ranges (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
   command.add_option("--noise-seed", options->noise_seed, "Backend clear: add noise of the predicted size");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");

@@ -108,9 +108,10 @@ Result<void> check_image_size(const nn::Graph& graph, const std::string& network
 
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
                                               const std::string& dataset, const std::filesystem::path& folder,
-                                              std::size_t count, const Normalization& normalization) {
-  if (count == 0) return error(Code::wrong_params, "--calibration-images 0: at least one image is needed");
-  OBSCURA_TRY(const data::Dataset images, data::load(dataset, "train", folder, {0, count}));
+                                              std::optional<std::size_t> count, const Normalization& normalization) {
+  if (count == std::size_t{0}) return error(Code::wrong_params, "--calibration-images 0: at least one image is needed");
+  OBSCURA_TRY(data::Dataset images, data::load(dataset, "train", folder, {0, count.value_or(data::kAll)}));
+  if (!count) images.pixels.resize(std::min(images.count(), kCalibrationImages) * images.image_size());
   OBSCURA_TRY_VOID(check_image_size(graph, network, images));
   return normalise(images.pixels, images.channels, images.height * images.width, normalization);
 }

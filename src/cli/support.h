@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,11 +59,13 @@ std::vector<double> softmax(std::span<const float> logits);
 /// errors: the network's input is not channels x height x width, naming both.
 Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images);
 
-/// The first `count` training images of a data set, normalised, for compile::Options::calibration.
+/// The first `count` training images of a data set (unless said: kCalibrationImages, or all where there are fewer),
+/// normalised, for compile::Options::calibration.
 /// errors: the data set is absent; its images do not fit the network; count 0.
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
                                               const std::string& dataset, const std::filesystem::path& folder,
-                                              std::size_t count, const Normalization& normalization);
+                                              std::optional<std::size_t> count, const Normalization& normalization);
+inline constexpr std::size_t kCalibrationImages = 256;
 
 /// A file named on the command line as FILE or FILE:FIRST:COUNT.
 struct FileRange {

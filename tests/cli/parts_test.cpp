@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The parts of the command line that are functions.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cli/progress.h"
+#include "cli/support.h"
+
+namespace obscura::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(ProgressLine, ShowsShareBarAndTheTimeThatIsLeft) {
+  EXPECT_EQ(progress_line("run", 1, 4, 30, 40), "run  [===            ]   25 %  ETA 1:30");
+  EXPECT_THAT(progress_line("run", 4, 4, 30, 80), HasSubstr("100 %  ETA 0:00"));
+  EXPECT_THAT(progress_line("run", 1, 100, 100, 80), HasSubstr("ETA 2:45:00"));
+}
+
+TEST(ProgressLine, EstimatesNothingFromLessThanOnePercent) {
+  EXPECT_THAT(progress_line("run", 0, 0, 5, 80), HasSubstr("ETA -:--"));
+  EXPECT_THAT(progress_line("run", 1, 1000, 5, 80), HasSubstr("ETA -:--"));
+}
+
+TEST(ProgressLine, FitsTheTerminal) {
+  for (std::size_t columns = 1; columns < 120; ++columns) {
+    EXPECT_LE(progress_line("encrypt", 33, 100, 1000, columns).size(), columns);
+  }
+}
+
+TEST(FileRange, TakesTheLastTwoNumbersOfAnArgument) {
+  const auto file = parse_file_range("some/images.idx:16:8").value();
+  EXPECT_EQ(file.path, "some/images.idx");
+  EXPECT_EQ(file.range.first, 16U);
+  EXPECT_EQ(file.range.count, 8U);
+  EXPECT_EQ(parse_file_range("images.idx").value().range.count, data::kAll);
+  EXPECT_EQ(parse_file_range("a:b.png").value().path, "a:b.png") << "one colon is part of a name";
+}
+
+TEST(FileRange, RefusesWhatIsNoRange) {
+  EXPECT_THAT(parse_file_range("x.idx:0:0").error().message, HasSubstr("at least one image"));
+  EXPECT_THAT(parse_file_range("x.idx:0:-3").error().message, HasSubstr("'-3' is not a number"));
+  EXPECT_THAT(parse_file_range("x.idx::5").error().message, HasSubstr("'' is not a number"));
+  EXPECT_FALSE(parse_file_range("x.idx:0:99999999999999999999999").ok());
+}
+
+TEST(Labels, AreThePlacesOfTheLargestLogits) {
+  const std::vector<float> logits{0, 2, 1, 5, -1, 4};
+  EXPECT_THAT(labels_of(logits, 3), ElementsAre(1U, 0U));
+}
+
+TEST(Softmax, SumsToOneAndStaysFiniteForLargeLogits) {
+  const std::vector<float> logits{1000, 1000 + std::log(3.0F), 0};
+  const auto share = softmax(logits);
+  EXPECT_NEAR(share[0], 0.25, 1e-4) << "floats near 1000 have steps of 6e-5";
+  EXPECT_NEAR(share[1], 0.75, 1e-4);
+  EXPECT_DOUBLE_EQ(share[0] + share[1] + share[2], 1.0);
+}
+
+TEST(Normalise, TakesEachChannelsOwnMeanAndDeviation) {
+  const std::vector<std::uint8_t> pixels{0, 255, 255, 0};  // two channels of two pixels
+  const auto out = normalise(pixels, 2, 2, {{0.5, 0.0}, {0.25, 2.0}});
+  EXPECT_THAT(out, ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
+}
+
+TEST(Normalise, RefusesNumbersThatDoNotFitTheChannels) {
+  EXPECT_THAT(check_normalization({{0.5, 0.5}, {}}, 1).error().message, HasSubstr("2 numbers given"));
+  EXPECT_THAT(check_normalization({{}, {0.0}}, 1).error().message, HasSubstr("above 0"));
+  EXPECT_FALSE(check_normalization({{std::nan("")}, {}}, 1).ok());
+  EXPECT_TRUE(check_normalization({}, 3).ok());
+}
+
+TEST(People, ReadCountsAndSizes) {
+  EXPECT_EQ(plural(1, "image"), "1 image");
+  EXPECT_EQ(plural(2, "batch"), "2 batches");
+  EXPECT_EQ(bytes_text(0), "0 B");
+  EXPECT_EQ(bytes_text(999), "999 B");
+  EXPECT_EQ(bytes_text(1'230'000), "1.23 MB");
+}
+
+}  // namespace
+}  // namespace obscura::cli
