@@ -91,8 +91,8 @@ std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::str
                       threads_of(recipe) == 1 ? "" : "s", processor());
   if (outcome.teacher_validation.images > 0) {
     card += fmt::format(
-        "It learnt from the labels and from the softened answers of a teacher, a ReLU network of the same form with 32 "
-        "and 128 channels, trained first for {} epochs ({} on the validation split).\n\n",
+        "It learnt from the labels and from the softened answers of a teacher, a ReLU network of the same form with 16 "
+        "and 64 channels, trained first for {} epochs ({} on the validation split).\n\n",
         recipe.teacher_epochs, share(outcome.teacher_validation));
   }
   card += "All figures are of the float network.\n\n";

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/network.h"
 
-#include <numbers>
-
 namespace obscura::train {
 namespace {
 
 constexpr double kNormEpsilon = 1e-3;
-/// Points a side that the elastic displacement is drawn on: about 6 pixels apart.
-constexpr std::int64_t kLattice = 6;
 
 torch::nn::Conv2dOptions stride_2(std::int64_t in, std::int64_t out) {
   return torch::nn::Conv2dOptions(in, out, 5).stride(2);
@@ -50,18 +46,12 @@ NetworkImpl::NetworkImpl(Form shape)
   register_module("dense", dense);
 }
 
-torch::Tensor NetworkImpl::activate(const torch::Tensor& x) const {
-  const std::vector<double>& a = form.activation;
-  if (a.empty()) return x.relu();
-  const torch::Tensor square = x * x;
-  if (a.size() == 3) return square;
-  return (square * a[4] + a[2]) * square + x * a[1] + a[0];
-}
-
-NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images) {
+NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, double range) {
   const torch::Tensor first = norm1->forward(conv1->forward(images));
-  const torch::Tensor second = norm2->forward(conv2->forward(activate(first)));
-  return {dense->forward(activate(second).flatten(1)), {first, second}};
+  const auto [one, beyond1] = activate(first, form.activation, range);
+  const torch::Tensor second = norm2->forward(conv2->forward(one));
+  const auto [two, beyond2] = activate(second, form.activation, range);
+  return {dense->forward(two.flatten(1)), {first, second}, beyond1 + beyond2};
 }
 
 std::vector<torch::Tensor> state_of(const Network& network) {
@@ -70,26 +60,6 @@ std::vector<torch::Tensor> state_of(const Network& network) {
     if (buffer.is_floating_point()) state.push_back(buffer);
   }
   return state;
-}
-
-torch::Tensor augment(const torch::Tensor& images, double share, double elastic) {
-  if (share == 0 && elastic == 0) return images;
-  const std::int64_t count = images.size(0);
-  const auto uniform = [count](double radius) { return (torch::rand({count}) * 2 - 1) * radius; };
-  const torch::Tensor angle = uniform(share * 15 * std::numbers::pi / 180);
-  const torch::Tensor zoom_x = uniform(share * 0.1) + 1;
-  const torch::Tensor zoom_y = uniform(share * 0.1) + 1;
-  // Coordinates run from -1 to 1, so that a shift by a tenth of the side is 0.2.
-  const torch::Tensor row_x = torch::stack({angle.cos() * zoom_x, -angle.sin() * zoom_y, uniform(share * 0.2)}, 1);
-  const torch::Tensor row_y = torch::stack({angle.sin() * zoom_x, angle.cos() * zoom_y, uniform(share * 0.2)}, 1);
-  torch::Tensor grid = torch::affine_grid_generator(torch::stack({row_x, row_y}, 1), images.sizes(), false);
-  if (elastic > 0) {
-    // Drawn on a coarse lattice and enlarged, so that neighbours move together, as a hand would have it.
-    const torch::Tensor lattice =
-        torch::randn({count, 2, kLattice, kLattice}) * (elastic * 2 / static_cast<double>(images.size(3)));
-    grid = grid + torch::upsample_bicubic2d(lattice, images.sizes().slice(2), true).permute({0, 2, 3, 1});
-  }
-  return torch::grid_sampler(images, grid, 0, 0, false);
 }
 
 }  // namespace obscura::train

@@ -26,25 +26,28 @@ struct NetworkImpl : torch::nn::Module {
   struct Output {
     torch::Tensor logits;  ///< {images, classes}
     std::array<torch::Tensor, 2> pre_activations;
+    torch::Tensor beyond;  ///< scalar: sum of the two means of max(0, |pre-activation| - range)^2
   };
-  Output forward(const torch::Tensor& images);
+  Output forward(const torch::Tensor& images, double range);
 
   Form form;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d norm1, norm2;
   torch::nn::Linear dense;
-
- private:
-  torch::Tensor activate(const torch::Tensor& x) const;
 };
 TORCH_MODULE(Network);
 
 /// Parameters and buffers of floats, in a fixed order.
 std::vector<torch::Tensor> state_of(const Network& network);
 
-/// images {n, 1, h, w} each turned, zoomed and shifted at random by up to `share` of 15 degrees, 0.1 and 0.1, and bent
-/// by a smooth displacement of `elastic` pixels deviation (zero outside, bilinear). Draws from libtorch's default
-/// generator.
+/// {p(x), mean of max(0, |x| - range)^2} of the polynomial with `coefficients` from x^0 up (none: ReLU, and a mean of
+/// 0), both differentiable, in one pass over x each way.
+std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const std::vector<double>& coefficients,
+                                                 double range);
+
+/// images {n, 1, side, side}, floats, each turned, zoomed and shifted at random by up to `share` of 15 degrees, 0.1 and
+/// 0.1 of the side, and bent by a smooth displacement of `elastic` pixels deviation (zero outside, bilinear). Draws
+/// from libtorch's default generator.
 torch::Tensor augment(const torch::Tensor& images, double share, double elastic);
 
 /// The network as it stands, in evaluation mode, for images of 1 x side x side.

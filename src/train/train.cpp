@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kSide = 28;
 constexpr std::int64_t kClasses = 10;
 constexpr std::array<std::int64_t, 2> kChannels = {5, 50};
-constexpr std::array<std::int64_t, 2> kTeacherChannels = {32, 128};
+constexpr std::array<std::int64_t, 2> kTeacherChannels = {16, 64};
 constexpr double kTemperature = 3;
 constexpr double kTeacherShare = 0.7;
 
@@ -110,7 +110,7 @@ Evaluation evaluate(Network network, const Split& split) {
   constexpr std::int64_t kPiece = 500;
   for (std::int64_t first = 0; first < split.count(); first += kPiece) {
     const std::int64_t end = std::min(first + kPiece, split.count());
-    const auto output = network->forward(as_input(split.images.slice(0, first, end)));
+    const auto output = network->forward(as_input(split.images.slice(0, first, end)), 0);
     const torch::Tensor labels = split.labels.slice(0, first, end);
     out.score.correct += static_cast<std::size_t>(output.logits.argmax(1).eq(labels).sum().item<std::int64_t>());
     out.score.loss += torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Sum).item<double>();
@@ -183,7 +183,7 @@ class Trainer {
   double step(const Split& batch) {
     for (auto& group : optimizer_.param_groups()) group.options().set_lr(rate_at(recipe_, moment_.step, moment_.steps));
     const torch::Tensor images = augment(as_input(batch.images), recipe_.augmentation, recipe_.elastic);
-    const torch::Tensor loss = loss_of(network_->forward(images), images, batch.labels);
+    const torch::Tensor loss = loss_of(network_->forward(images, recipe_.activation_range), images, batch.labels);
     optimizer_.zero_grad();
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network_->parameters(), 1.0);
@@ -201,18 +201,13 @@ class Trainer {
       torch::Tensor wanted;
       {
         torch::NoGradGuard no_gradient;
-        wanted = (Network(*teacher_)->forward(images).logits / kTemperature).softmax(1);
+        wanted = (Network(*teacher_)->forward(images, 0).logits / kTemperature).softmax(1);
       }
       const torch::Tensor answered = (output.logits / kTemperature).log_softmax(1);
       const torch::Tensor distance = (wanted * (wanted.clamp_min(1e-12).log() - answered)).sum(1).mean();
       loss = loss * (1 - kTeacherShare) + distance * (kTeacherShare * kTemperature * kTemperature);
     }
-    if (recipe_.range_penalty == 0 || moment_.teacher) return loss;
-    for (const torch::Tensor& x : output.pre_activations) {
-      const torch::Tensor beyond = (x.abs() - static_cast<double>(recipe_.activation_range)).relu();
-      loss = loss + beyond.square().mean() * recipe_.range_penalty;
-    }
-    return loss;
+    return moment_.teacher ? loss : loss + output.beyond * recipe_.range_penalty;
   }
 
   void judge(const Split& validation) {
