@@ -14,7 +14,7 @@ if ! [[ "$images" =~ ^[1-9][0-9]*$ ]] || [[ "$images" -gt 10000 ]]; then
 fi
 network=models/mnist-swish4.onnx
 obscura=build/release/obscura
-export OBSCURA_DATA="${OBSCURA_DATA:-$PWD/data}"
+export OBSCURA_DATA="${OBSCURA_DATA:-data}"
 
 tools/setup.sh --no-train --no-developer
 echo "demo: building" >&2
@@ -41,8 +41,8 @@ server="$folder/server" client="$folder/client"
 step() {
   local name="$1"
   shift
-  printf '\n\033[1m$ obscura %s\033[0m\n' "$*" >&2
-  "$obscura" "$@" --json | tee "$folder/$name.out" | tail -n 1 >"$folder/$name.json"
+  printf '$ obscura %s\n' "$*" >&2
+  "$obscura" "$@" --json >"$folder/$name.json"
 }
 
 step compile compile "$network" --batch "$images" --calibrate mnist -o "$server/net.plan"

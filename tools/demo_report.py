@@ -37,6 +37,9 @@ def main():
         seconds = answer[stage]["seconds"]
         print(f"  {stage:8} {seconds:11.2f} {1000 * seconds / images:14.3f}   "
               f"{bytes_text(answer[stage]['peak_memory_bytes']):>11}")
+    network = answer["run"]["run_seconds"]
+    print(f"  of run, the network itself: {network:.2f} s, {1000 * network / images:.3f} ms an image; the rest reads and "
+          "writes files")
     print("\n  file                    size")
     for name in FILES:
         print(f"  {name:18} {bytes_text((folder / name).stat().st_size):>10}")
