@@ -76,6 +76,10 @@ if ! tools/setup.sh; then
   finish
 fi
 
+# SEAL, which judges the engine.
+tests/judge/setup.sh
+count "tests/judge/setup.sh" $?
+
 say "layers and format"
 python3 tools/check_layers.py
 count "tools/check_layers.py" $?
