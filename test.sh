@@ -42,9 +42,9 @@ finish() {
   exit
 }
 
-build() {  # build PRESET: configure and build, the log only where it fails
+build() {  # build PRESET [CMAKE-OPTIONS...]: configure and build, the log only where it fails
   say "build $1"
-  if ! { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } >"$logs/build-$1.log" 2>&1; then
+  if ! { cmake --preset "$@" && cmake --build --preset "$1" -j "$jobs"; } >"$logs/build-$1.log" 2>&1; then
     grep -nE 'error|Error|FAILED' "$logs/build-$1.log" | head -n 20
     tail -n 20 "$logs/build-$1.log"
     count "build $1" 1
@@ -86,7 +86,8 @@ count "tools/check_layers.py" $?
 tools/check_format.sh
 count "tools/check_format.sh" $?
 
-if build release; then
+# demo.sh may have configured the folder without tests and training.
+if build release -DOBSCURA_DEVELOPER=ON -DOBSCURA_TRAIN=ON; then
   if ! build/release/obscura data fetch mnist; then
     count "obscura data fetch mnist" 1
   fi

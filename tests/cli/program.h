@@ -44,8 +44,8 @@ class ProgramTest : public ::testing::Test {
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
-  Outcome run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), OBSCURA_BINARY_DIR "/obscura");
+  Outcome run(std::vector<std::string> arguments, const std::string& program = OBSCURA_BINARY_DIR "/obscura") const {
+    arguments.insert(arguments.begin(), program);
     std::fflush(nullptr);  // or the child would print our buffers too
     const pid_t child = fork();
     if (child == 0) {
