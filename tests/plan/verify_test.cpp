@@ -33,7 +33,7 @@ T& step(Plan& plan, std::size_t index) {
 const double kNaN = std::numeric_limits<double>::quiet_NaN();
 const double kInfinity = std::numeric_limits<double>::infinity();
 
-std::vector<Damage> damages() {
+std::vector<Damage> damages_of_the_frame() {
   return {
       {"InsecureParameters", [](Plan& p) { p.params.log2_degree = 12; }, "not 128-bit secure"},
       {"NoBatch", [](Plan& p) { p.batch = 0; }, "a batch of 0"},
@@ -48,6 +48,11 @@ std::vector<Damage> damages() {
       {"InputWithoutLimbs", [](Plan& p) { p.input.limbs = 0; }, "0 limbs"},
       {"NegativeInputScale", [](Plan& p) { p.input.scale = -1; }, "a scale of -1"},
       {"InputAboveTheModulus", [](Plan& p) { p.input.scale = 0x1p119; }, "the largest input"},
+  };
+}
+
+std::vector<Damage> damages_of_linear_steps() {
+  return {
       {"LinearReadsTheFuture", [](Plan& p) { step<Linear>(p, 0).input = 1; }, "reads value 1, 1 are defined"},
       {"MapOfOtherInputs", [](Plan& p) { step<Linear>(p, 0).map.inputs = 5; }, "5 inputs reads 4 elements"},
       {"MapWithoutOutputs", [](Plan& p) { step<Linear>(p, 0).map.outputs = 0; }, "without outputs"},
@@ -75,6 +80,11 @@ std::vector<Damage> damages() {
       {"BiasThatIsNotFinite", [](Plan& p) { step<Linear>(p, 0).bias[1] = kInfinity; }, "a bias is not finite"},
       {"BiasAboveWhatCanBeEncoded", [](Plan& p) { step<Linear>(p, 0).bias[1] = 0x1p76; }, "2^100 is the bound"},
       {"BiasAboveTheModulus", [](Plan& p) { step<Linear>(p, 4).bias[1] = 0x1p32; }, "half of the modulus of 2 limbs"},
+  };
+}
+
+std::vector<Damage> damages_of_other_steps() {
+  return {
       {"ProductOfOtherSizes", [](Plan& p) { step<Multiply>(p, 1).a = 0; }, "values of 4 and 3 elements"},
       {"RelinearizationOfTwoParts", [](Plan& p) { step<Relinearize>(p, 3).input = 1; }, "a value of 2 parts"},
       {"RelinearizationWithoutKey", [](Plan& p) { p.keys.relinearization = false; }, "does not request"},
@@ -100,6 +110,11 @@ std::vector<Damage> damages() {
        },
        "2 constants for 3 elements"},
       {"ConstantThatIsNotFinite", [](Plan& p) { step<Combine>(p, 2).constants = {kInfinity}; }, "not finite"},
+  };
+}
+
+std::vector<Damage> damages_of_values() {
+  return {
       {"OtherElements", [](Plan& p) { p.steps[0].output.elements = 4; }, "says 4 elements, 3 follow"},
       {"OtherLimbs", [](Plan& p) { p.steps[3].output.limbs = 3; }, "says 3 limbs, 2 follow"},
       {"OtherParts", [](Plan& p) { p.steps[1].output.parts = 2; }, "says 2 parts, 3 follow"},
@@ -115,8 +130,8 @@ std::vector<Damage> damages() {
   };
 }
 
-TEST(Verify, RefusesEachKindOfDamageByName) {
-  for (const Damage& damage : damages()) {
+void expect_refusals(const std::vector<Damage>& damages) {
+  for (const Damage& damage : damages) {
     SCOPED_TRACE(damage.name);
     Plan plan = sample_plan();
     damage.apply(plan);
@@ -125,6 +140,11 @@ TEST(Verify, RefusesEachKindOfDamageByName) {
     EXPECT_THAT(result.error().message, HasSubstr(damage.sentence));
   }
 }
+
+TEST(Verify, RefusesEachDamageOfParametersInputAndOutput) { expect_refusals(damages_of_the_frame()); }
+TEST(Verify, RefusesEachDamageOfLinearSteps) { expect_refusals(damages_of_linear_steps()); }
+TEST(Verify, RefusesEachDamageOfOtherSteps) { expect_refusals(damages_of_other_steps()); }
+TEST(Verify, RefusesEachDamageOfPredictedValues) { expect_refusals(damages_of_values()); }
 
 TEST(Verify, RefusesAProductOfUnequalLimbs) {
   Plan plan = sample_plan();
