@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "ring/sample.h"
 
@@ -19,6 +20,8 @@ double slots_of(const Params& params, double coefficient_variance) {
 }
 
 }  // namespace
+
+double tail_of_error(double deviations) { return std::exp(-std::numbers::sqrt2 * deviations); }
 
 double noise_of_encryption(const Params& params) { return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0); }
 

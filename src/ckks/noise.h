@@ -10,6 +10,11 @@
 
 namespace obscura::ckks {
 
+/// The share of slots whose error passes `deviations` predicted deviations, at most. An error that met the secret is,
+/// in a slot, the real part of a product of two complex Gaussians: a Laplace variable, exp(-sqrt(2) t), whose tail is
+/// far heavier than a Gaussian's; errors that did not are below.
+double tail_of_error(double deviations);
+
 /// A fresh secret-key encryption: Gaussian error and rounding of the encoding.
 double noise_of_encryption(const Params& params);
 /// A public-key encryption: e0 + e1 s + e v, with the rounding of the encoding.

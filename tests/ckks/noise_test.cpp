@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The noise model against many keys and encryptions: deviations, tails, and a chain of operations as a network has it.
+#include "ckks/noise.h"
+
+#include "tests/ckks/fixture.h"
+
+namespace obscura::ckks {
+namespace {
+
+/// Errors of one operation over many keys, in predicted deviations.
+class Errors {
+ public:
+  void add(const World& world, const Ciphertext& x, double predicted,
+           const std::function<double(std::size_t)>& expected) {
+    const std::vector<double> got = secret::decrypt(*world.context, world.secret, x);
+    for (std::size_t j = 0; j < got.size(); ++j) {
+      const double error = (got[j] - expected(j)) / predicted;
+      sum_ += error;
+      squares_ += error * error;
+      beyond_six_ += std::fabs(error) > 6 ? 1 : 0;
+      largest_ = std::max(largest_, std::fabs(error));
+      ++count_;
+    }
+  }
+
+  void expect_as_predicted(const char* what) const {
+    const auto count = static_cast<double>(count_);
+    const double deviation = std::sqrt(squares_ / count);
+    EXPECT_GT(deviation, 0.5) << what;
+    EXPECT_LT(deviation, 2.0) << what;
+    // The mean of independent errors: 6 of its deviations.
+    EXPECT_LT(std::fabs(sum_ / count), 6 * deviation / std::sqrt(count)) << what;
+    // As many beyond six deviations as the model's tail says, and six deviations of that count.
+    const double expected = count * tail_of_error(6);
+    EXPECT_LE(beyond_six_, expected + 6 * std::sqrt(expected)) << what;
+    // So far out that all of the slots together have a chance of one in a thousand.
+    EXPECT_GT(count * tail_of_error(largest_), 1e-3) << what << ": " << largest_ << " deviations";
+  }
+
+ private:
+  double sum_ = 0, squares_ = 0, largest_ = 0;
+  std::size_t count_ = 0, beyond_six_ = 0;
+};
+
+TEST(Noise, EveryOperationIsAsPredictedOverManyKeys) {
+  Errors fresh, by_public_key, product, relinearized, rotated, linear;
+  constexpr double kScale = 0x1p28;
+  for (unsigned seed = 0; seed < 24; ++seed) {
+    World world(make_params(12, 36, 2, 1, 1));
+    const Context& context = *world.context;
+    const Params& params = context.params();
+    // All slots at +-1, so that a product's error has one deviation in all of them.
+    std::vector<double> a = world.random_slots(1, seed);
+    for (double& x : a) x = x < 0 ? -1 : 1;
+    const auto value = [&](std::size_t j) { return a[j]; };
+    const auto square = [](std::size_t) { return 1.0; };
+    const double one = noise_of_encryption(params) / kScale;
+    const Ciphertext x = world.encrypt(a, kScale, 2);
+    fresh.add(world, x, one, value);
+    const PublicKey key = secret::make_public_key(context, world.secret);
+    by_public_key.add(world, secret::encrypt_public(context, key, a, kScale, 2),
+                      noise_of_public_encryption(params) / kScale, value);
+    const Ciphertext z = multiply(context, x, x);
+    product.add(world, z, 2 * one, square);
+    const Ciphertext w = relinearize(context, world.keys, z, 1);
+    relinearized.add(world, w, std::hypot(2 * one, noise_of_rounding(params, 2) / w.scale), square);
+    const std::uint64_t element = context.galois_element(1);
+    world.keys.galois.emplace(element, secret::make_galois_key(context, world.secret, element));
+    rotated.add(
+        world, rotate(context, world.keys, x, 1),
+        std::hypot(std::hypot(noise_of_encryption(params), noise_of_switch(params, 2)), noise_of_rounding(params, 2)) /
+            kScale,
+        [&](std::size_t j) { return a[(j + 1) % a.size()]; });
+    const PreparedMap map({1, 1, {{1, 1, {-57}}}, {{0, {0}, {0}}}});
+    linear.add(world, apply(context, map, 64, std::vector<double>{0.5}, std::span(&x, 1)).front(), 57.0 / 64 * one,
+               [&](std::size_t j) { return -57.0 / 64 * a[j] + 0.5; });
+  }
+  fresh.expect_as_predicted("fresh");
+  by_public_key.expect_as_predicted("public key");
+  product.expect_as_predicted("product");
+  relinearized.expect_as_predicted("relinearized and rescaled");
+  rotated.expect_as_predicted("rotated");
+  linear.expect_as_predicted("linear");
+}
+
+TEST(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
+  // Digits as large as P: the key switch itself dominates over its rounding.
+  Errors errors;
+  for (unsigned seed = 0; seed < 6; ++seed) {
+    ParamsLiteral literal;
+    literal.log2_degree = 13;
+    literal.digit_limbs = 2;
+    literal.chain = make_primes(13, 40, 5, {}).value();
+    literal.special = {literal.chain[3], literal.chain[4]};
+    literal.chain.resize(3);
+    const World world(Params::make(literal).value());
+    const Params& params = world.context->params();
+    const auto a = world.random_slots(1, seed);
+    const Ciphertext x = world.encrypt(a, 0x1p38, 3);
+    const Ciphertext z = multiply(*world.context, x, x);
+    const double fresh = 2 * std::sqrt(1.0 / 3) * noise_of_encryption(params) / 0x1p38;
+    const double switched = std::hypot(noise_of_switch(params, 3), noise_of_rounding(params, 2)) / z.scale;
+    errors.add(world, relinearize(*world.context, world.keys, z, 0), std::hypot(fresh, switched),
+               [&](std::size_t j) { return a[j] * a[j]; });
+  }
+  errors.expect_as_predicted("digits of two limbs");
+}
+
+}  // namespace
+}  // namespace obscura::ckks
