@@ -184,6 +184,15 @@ TEST_F(Judge, RescaledProductsDecryptOnTheOtherSide) {
   }
 }
 
+TEST_F(Judge, ProductsRescaledByTwoPrimesAtOnceDecryptThere) {
+  for (const std::size_t parts : {2, 3}) {
+    const std::string name = parts == 2 ? "rescaled_by_two" : "rescaled_by_two3";
+    EXPECT_EQ(session_->ours(name).limbs(), 1U);
+    expect_predicted(deviation(read_there(name), read_there("large_product")),
+                     ckks::noise_of_rounding(params(), parts) / session_->ours(name).scale);
+  }
+}
+
 TEST_F(Judge, RelinearisedProductsDecryptOnTheOtherSide) {
   expect_predicted(deviation(read_there("relinearized"), read_there("small_product")), of_switch(product_scale()));
   expect_predicted(deviation(read_here("theirs.relinearized"), read_here("theirs.small_product"), Slots::away_from_one),

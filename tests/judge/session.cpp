@@ -76,6 +76,9 @@ Session::Session() : context_(make_context()), secret_(secret::SecretKey::genera
   ours_["rescaled"] = ckks::relinearize(context, keys_, ours("product"), 1);
   ours_["small_product"] = ckks::multiply(context, encrypt(a_, kSmallScale, kChain), encrypt(b_, kSmallScale, kChain));
   ours_["relinearized"] = ckks::relinearize(context, keys_, ours("small_product"), 0);
+  ours_["large_product"] = ckks::multiply(context, encrypt(a_, kLargeScale, kChain), encrypt(b_, kLargeScale, kChain));
+  ours_["rescaled_by_two3"] = ckks::rescale(context, ours("large_product"), 2);
+  ours_["rescaled_by_two"] = ckks::relinearize(context, keys_, ours("large_product"), 2);
   ours_["rotated"] = ckks::rotate(context, keys_, ours("seeded3"), 1);
   ours_["conjugated"] = ckks::conjugate(context, keys_, ours("seeded3"));
 }

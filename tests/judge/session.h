@@ -14,9 +14,10 @@ namespace obscura::judge {
 
 /// N = 2^13 with three primes and one special, digits of one limb: what SEAL's key switching is. At kScale a product
 /// still fits the chain and is rescaled once; a product at kSmallScale decodes finely enough to see the errors of key
-/// switching.
+/// switching; one at kLargeScale is rescaled by two primes at once.
 inline constexpr double kScale = 0x1p46;
 inline constexpr double kSmallScale = 0x1p23;
+inline constexpr double kLargeScale = 0x1p61;
 
 class Session {
  public:
