@@ -22,10 +22,6 @@ std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p) {
 
 std::uint64_t inverse_mod(std::uint64_t a, std::uint64_t p) { return power_mod(a, p - 2, p); }
 
-double to_reduced(std::uint64_t x, std::uint64_t p) {
-  return x > p / 2 ? -static_cast<double>(p - x) : static_cast<double>(x);
-}
-
 double integer_residue(double x, std::uint64_t p) {
   OBSCURA_CHECK(std::isfinite(x), "residue of a number that is not finite");
   int exponent = 0;

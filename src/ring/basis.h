@@ -43,7 +43,9 @@ class Basis {
 };
 
 /// x in [0, p) as the residue of least magnitude.
-double to_reduced(std::uint64_t x, std::uint64_t p);
+inline double to_reduced(std::uint64_t x, std::uint64_t p) {
+  return static_cast<double>(static_cast<std::int64_t>(x) - (x > p / 2 ? static_cast<std::int64_t>(p) : 0));
+}
 /// round(x) mod p, reduced, for any finite x: above 2^53 its exact binary value.
 double integer_residue(double x, std::uint64_t p);
 /// a^e mod p; p < 2^63.
