@@ -25,7 +25,8 @@ double CostModel::relinearize(int log2_degree, int prime_bits, std::uint32_t lim
                               std::uint32_t rescale) const {
   const double l = limbs;
   const double special = digit_limbs;
-  const double digits = (limbs + digit_limbs - 1) / digit_limbs;
+  const std::uint32_t whole_digits = (limbs + digit_limbs - 1) / digit_limbs;
+  const double digits = whole_digits;
   const double left = l - rescale;
   const double ntts = l + (digits * (l + special) - l) + 2 * (special + rescale) + 2 * left;
   const double products = 2 * digits * (l + special) + 2 * left;

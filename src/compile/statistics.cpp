@@ -200,7 +200,8 @@ std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& 
       for (std::size_t i = 0; i < x.size(); ++i) {
         if (i % kLanes < lanes) parts[b][p] += (x[i] - exact[p][i]) * (x[i] - exact[p][i]);
       }
-      parts[b][p] /= static_cast<double>(x.size() / kLanes);
+      const std::size_t elements = x.size() / kLanes;
+      parts[b][p] /= static_cast<double>(elements);
     };
     run(network, points, &rounded, input, compare, no_hook);
   });
