@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SEAL's side of the exchange: node judge.mjs MODULES INPUT OUTPUT. session.cpp writes INPUT, judge_test.cpp reads OUTPUT.
-// Polynomials travel as coefficients, slots in SEAL's order, numbers little-endian.
+// SEAL's side of the exchange: node judge.mjs MODULES INPUT OUTPUT. session.cpp writes INPUT, judge_test.cpp reads
+// OUTPUT: polynomials as coefficients, slots in SEAL's order, numbers little-endian.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
