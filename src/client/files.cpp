@@ -21,7 +21,7 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
   base::Bytes frame = client.secret_frame();
   const auto secret_written = secret_out.write(frame);
   base::zeroize(frame.data(), frame.size());
-  OBSCURA_TRY_VOID(secret_written);
+  if (!secret_written) return secret_written.error();
   const ckks::EvalKeys keys = client.make_eval_keys();
   OBSCURA_TRY_VOID(eval_out.write(wire::write_eval_keys(*client.context(), keys, client.binding())));
   OBSCURA_TRY_VOID(eval_out.commit());

@@ -29,9 +29,8 @@ Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphe
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::SeededCiphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace) const {
   std::vector<ckks::Ciphertext> expanded(inputs.size());
-  base::parallel_for(inputs.size(), [&](std::size_t i) {
-    expanded[i] = ckks::expand(*context_, std::move(inputs[i]));
-  });
+  base::parallel_for(inputs.size(),
+                     [&](std::size_t i) { expanded[i] = ckks::expand(*context_, std::move(inputs[i])); });
   return run_batch(std::move(expanded), progress, trace);
 }
 
