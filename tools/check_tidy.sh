@@ -17,7 +17,7 @@ status=0
 # clang does not know every warning of g++ that the compile commands name.
 run-clang-tidy -quiet -p "$build" -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option "$pattern" >"$log" 2>/dev/null || status=$?
 if [[ "$status" -ne 0 ]]; then
-  grep -E '(warning|error):' "$log" | sort -u | head -n 50
+  sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '(warning|error):' | sort -u | head -n 50
   echo "check_tidy: clang-tidy has findings" >&2
   exit 1
 fi
