@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/plan_frame.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -103,6 +104,23 @@ bool all_finite(const std::vector<double>& v) {
 
 bool usable_scale(double scale) { return std::isfinite(scale) && scale >= 1; }
 
+/// Whether every normalised pixel can be encoded: the encoder takes coefficients below 2^62 and half of the modulus.
+Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const std::string& name) {
+  double largest = 0;
+  for (std::size_t c = 0; c < in.channels; ++c) {
+    for (const double pixel : {0.0, 1.0}) largest = std::max(largest, std::abs((pixel - in.mean[c]) / in.deviation[c]));
+  }
+  double allowed = -1;  // log2 of half of the modulus
+  for (std::uint32_t i = 0; i < in.limbs; ++i) allowed += std::log2(static_cast<double>(literal.chain[i]));
+  allowed = std::min(allowed, 61.0);
+  const double encoded = largest * in.scale;
+  if (!std::isfinite(encoded) || encoded >= std::exp2(allowed)) {
+    return error(Code::bad_format, "{}: pixels reach 2^{:.1f} at scale 2^{:.1f}; below 2^{:.1f} is allowed", name,
+                 std::log2(encoded), std::log2(in.scale), allowed);
+  }
+  return {};
+}
+
 /// What client and runtime rely on before they look at a single step.
 Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const plan::OutputSpec& out,
                              const std::string& name) {
@@ -135,7 +153,7 @@ Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::Inp
   if (!usable_scale(in.scale) || !usable_scale(out.scale) || !std::isfinite(out.error_std)) {
     return error(Code::bad_format, "{}: scales {} and {} are not usable", name, in.scale, out.scale);
   }
-  return {};
+  return check_pixels(literal, in, name);
 }
 
 void write_map(base::Writer& w, const ckks::IntegerMap& map) {

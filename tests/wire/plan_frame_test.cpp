@@ -66,6 +66,8 @@ TEST(PlanFrame, RefusesPlansThatWouldSurpriseTheRuntime) {
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.deviation = {0}; }), HasSubstr("deviation of 0"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.limbs = 9; }), HasSubstr("9"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = INFINITY; }), HasSubstr("scale"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = 0x1p62; }), HasSubstr("pixels reach 2^62.6"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.deviation = {1e-300}; }), HasSubstr("pixels reach"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.output.classes = 0; }), HasSubstr("0 classes"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.steps[2].output.scale *= 1.5; }), HasSubstr("scale"));
   EXPECT_THAT(refusal([](plan::Plan& p) { std::get<plan::Relinearize>(p.steps[2].operation).rescale = 4; }),
@@ -77,8 +79,8 @@ TEST(PlanFrame, RefusesPlansThatWouldSurpriseTheRuntime) {
 TEST(PlanFrame, RefusesToDropMoreLimbsAtOnceThanTheEngineCan) {
   const auto chain = testing::primes(13, 30, 5);
   const auto special = testing::primes(13, 50, 1);
-  testing::PlanBuilder builder(testing::plan_head("deep", {13, chain, special, 1}, 0x1p140));
-  builder.rescale(0, 4);
+  testing::PlanBuilder builder(testing::plan_head("deep", {13, chain, special, 1}, 0x1p60));
+  builder.relinearize(builder.multiply(0, 0), 4);
   const auto read = read_plan(write_plan(builder.finish()), "X");
   ASSERT_FALSE(read.ok());
   EXPECT_THAT(read.error().message, HasSubstr("drops 4 limbs at once, at most 3"));
