@@ -299,33 +299,31 @@ HWY_INLINE void inverse_cached(double* x, const NttTable& table, std::size_t len
   }
 }
 
-/// The last one, two or three levels with the factor folded into their sums and roots; results reduced.
+/// The last levels, on kRows = 2, 4 or 8 rows, with the factor folded into their sums and roots; results reduced.
+template <std::size_t kRows>
 HWY_INLINE void finish_inverse(double* x, const NttTable& table, double factor, const Mod& m) {
-  const auto levels = static_cast<std::size_t>(std::countr_zero(table.degree)) % 3;
-  const std::size_t rows = levels == 0 ? 8 : std::size_t{1} << levels;
-  const std::size_t stride = table.degree / rows;
+  const std::size_t stride = table.degree / kRows;
   const V f = set(factor);
-  const double* roots = table.inverse_roots.data();
-  V w[8];
-  for (std::size_t k = 1; k < rows; ++k) w[k] = set(roots[k]);
+  V w[kRows];
+  for (std::size_t k = 1; k < kRows; ++k) w[k] = set(table.inverse_roots[k]);
   w[1] = m.reduce(m.multiply(w[1], f));
   for (std::size_t j = 0; j < stride; j += kLanes) {
-    V v[8];
-    for (std::size_t k = 0; k < rows; ++k) v[k] = load(x + j + k * stride);
-    for (std::size_t step = 1; step < rows / 2; step *= 2) {
-      const std::size_t groups = rows / (2 * step);
-      for (std::size_t k = 0; k < rows / 2; ++k) {
+    V v[kRows];
+    for (std::size_t k = 0; k < kRows; ++k) v[k] = load(x + j + k * stride);
+    for (std::size_t step = 1; step < kRows / 2; step *= 2) {
+      const std::size_t groups = kRows / (2 * step);
+      for (std::size_t k = 0; k < kRows / 2; ++k) {
         const std::size_t group = k / step;
         const std::size_t at = 2 * step * group + k % step;
         inverse_butterfly(v[at], v[at + step], w[groups + group], m);
       }
     }
-    for (std::size_t k = 0; k < rows; ++k) v[k] = m.reduce(v[k]);
-    for (std::size_t k = 0; k < rows / 2; ++k) {
-      const V sum = hn::Add(v[k], v[k + rows / 2]);
-      const V difference = hn::Sub(v[k], v[k + rows / 2]);
+    for (std::size_t k = 0; k < kRows; ++k) v[k] = m.reduce(v[k]);
+    for (std::size_t k = 0; k < kRows / 2; ++k) {
+      const V sum = hn::Add(v[k], v[k + kRows / 2]);
+      const V difference = hn::Sub(v[k], v[k + kRows / 2]);
       store(m.reduce(m.multiply(sum, f)), x + j + k * stride);
-      store(m.reduce(m.multiply(difference, w[1])), x + j + (k + rows / 2) * stride);
+      store(m.reduce(m.multiply(difference, w[1])), x + j + (k + kRows / 2) * stride);
     }
   }
 }
@@ -346,7 +344,14 @@ HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
       inverse_pass8<kWide>(x + i * length, length / 8, table.inverse_roots.data(), blocks, i, m);
     }
   }
-  finish_inverse(x, table, factor, m);
+  switch (levels % 3) {
+    case 0:
+      return finish_inverse<8>(x, table, factor, m);
+    case 1:
+      return finish_inverse<2>(x, table, factor, m);
+    default:
+      return finish_inverse<4>(x, table, factor, m);
+  }
 }
 
 void ntt_inverse(double* HWY_RESTRICT x, const NttTable& table, double factor) {
