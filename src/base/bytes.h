@@ -27,6 +27,8 @@ class Writer {
   /// u32 length, then the bytes.
   void text(const std::string& v);
   void raw(ByteView v);
+  /// Room for `size` more bytes at once, where the size is known before.
+  void reserve(std::size_t size) { bytes_.reserve(bytes_.size() + size); }
   const Bytes& bytes() const { return bytes_; }
   Bytes take() { return std::move(bytes_); }
 

@@ -99,6 +99,7 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
 
 base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x) {
   base::Writer w;
+  w.reserve(8 + x.seed.size() + packed_bytes(context.basis(), x.body.limbs()));
   w.u64(index);
   w.raw(std::as_bytes(std::span(x.seed)));
   pack(context.basis(), x.body, w);
@@ -107,6 +108,7 @@ base::Bytes write_record(const ckks::Context& context, std::uint64_t index, cons
 
 base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x) {
   base::Writer w;
+  w.reserve(8 + x.parts.size() * packed_bytes(context.basis(), x.parts[0].limbs()));
   w.u64(index);
   for (const ring::NttPoly& part : x.parts) pack(context.basis(), part, w);
   return make_frame(Kind::record, w.bytes());

@@ -67,6 +67,9 @@ Result<void> check_prefix(const ckks::Context& context, const plan::KeyRequest& 
 
 base::Bytes write_eval_keys(const ckks::Context& context, const ckks::EvalKeys& keys, const Binding& binding) {
   base::Writer w;
+  const std::size_t key_bytes =
+      sizeof(base::Seed) + key_digits(context) * packed_bytes(context.basis(), context.basis().size());
+  w.reserve(kPrefixBytes + keys.relinearization.size() * key_bytes);
   write_binding(w, binding);
   w.u32(static_cast<std::uint32_t>(context.params().literal().log2_degree));
   w.u32(static_cast<std::uint32_t>(context.basis().size()));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Polynomials as bytes: each residue in the whole bytes that its prime needs (6 for 48 bits), limb after limb.
+/// Polynomials as bytes: each residue in the bits that its prime has, limb after limb. A limb is one stream of bits,
+/// the lowest first: residue k of a prime of b bits has bits k b .. k b + b - 1, and bit t is bit t mod 8 of byte t
+/// / 8. Degrees are multiples of 8, so a limb is whole bytes.
 #pragma once
 
 #include "base/bytes.h"

@@ -102,9 +102,9 @@ TEST_F(EvalKeysFrame, NamesTheKeyThatIsMissing) {
   EXPECT_EQ(refusal(payload(), false), "");
 }
 
-TEST_F(EvalKeysFrame, ResiduesTakeTheWholeBytesOfTheirPrimes) {
-  // Three primes of 36 bits: 5 bytes each.
-  EXPECT_EQ(packed_bytes(context_->basis(), 3), 3U * 5 * 4096);
+TEST_F(EvalKeysFrame, ResiduesTakeTheBitsOfTheirPrimes) {
+  // Three primes of 36 bits: two residues in 9 bytes.
+  EXPECT_EQ(packed_bytes(context_->basis(), 3), 3U * 9 * 4096 / 2);
 }
 
 }  // namespace
