@@ -63,7 +63,6 @@ struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
 
 std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const std::vector<double>& coefficients,
                                                  double range) {
-  if (coefficients.empty()) return {x.relu(), torch::zeros({})};
   Parameters p;
   OBSCURA_CHECK(coefficients.size() <= p.a.size(), "activate: degree {}; at most 4", coefficients.size() - 1);
   for (std::size_t i = 0; i < coefficients.size(); ++i) p.a[i] = static_cast<float>(coefficients[i]);

@@ -52,7 +52,6 @@ nlohmann::json to_json(const Recipe& recipe, const Outcome& outcome) {
           {"threads", threads_of(recipe)},
           {"parameters", outcome.parameters},
           {"training_images", outcome.training_images},
-          {"teacher_validation", to_json(outcome.teacher_validation)},
           {"best_epoch", outcome.best_epoch},
           {"validation", to_json(outcome.validation)},
           {"test", to_json(outcome.test)},
@@ -62,14 +61,14 @@ nlohmann::json to_json(const Recipe& recipe, const Outcome& outcome) {
 
 std::string command_of(const Recipe& recipe, const std::string& model) {
   std::string command = fmt::format(
-      "obscura train --network {} --dataset {} --epochs {} --teacher-epochs {} --batch-size {} --learning-rate {} "
+      "obscura train --network {} --dataset {} --epochs {} --batch-size {} --learning-rate {} "
       "--weight-decay {} "
       "--label-smoothing {} --activation-range {} --range-penalty {} --average-decay {} --augmentation {} --elastic {} "
       "--seed {} "
       "--threads {}",
-      recipe.network, recipe.dataset, recipe.epochs, recipe.teacher_epochs, recipe.batch_size, recipe.learning_rate,
-      recipe.weight_decay, recipe.label_smoothing, recipe.activation_range, recipe.range_penalty, recipe.average_decay,
-      recipe.augmentation, recipe.elastic, recipe.seed, threads_of(recipe));
+      recipe.network, recipe.dataset, recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.weight_decay,
+      recipe.label_smoothing, recipe.activation_range, recipe.range_penalty, recipe.average_decay, recipe.augmentation,
+      recipe.elastic, recipe.seed, threads_of(recipe));
   if (recipe.limit != data::kAll) command += fmt::format(" --limit {}", recipe.limit);
   return command + " -o " + model;
 }
@@ -89,12 +88,6 @@ std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::str
   card += fmt::format("| seed | {} |\n", recipe.seed);
   card += fmt::format("| time | {:.0f} s on {} thread{} of {} |\n\n", outcome.seconds, threads_of(recipe),
                       threads_of(recipe) == 1 ? "" : "s", processor());
-  if (outcome.teacher_validation.images > 0) {
-    card += fmt::format(
-        "It learnt from the labels and from the softened answers of a teacher, a ReLU network of the same form with 16 "
-        "and 64 channels, trained first for {} epochs ({} on the validation split).\n\n",
-        recipe.teacher_epochs, share(outcome.teacher_validation));
-  }
   card += "All figures are of the float network.\n\n";
   card += fmt::format(
       "Trained on {} images of the {} training split; the other {}, drawn by the seed, chose the epoch: most images "

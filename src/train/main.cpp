@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -37,8 +36,6 @@ void define(CLI::App& app, Options& options) {
   app.add_option("-o,--output", options.model, "The ONNX file to write; it must not exist")->required();
   app.add_option("--card", options.card, "Write what was measured, and the command, as Markdown; it must not exist");
   app.add_option("--epochs", recipe.epochs, "Passes over the training images");
-  app.add_option("--teacher-epochs", recipe.teacher_epochs,
-                 "Passes of a wider ReLU network that is trained first and taught from; 0 = none");
   app.add_option("--batch-size", recipe.batch_size, "Images a step");
   app.add_option("--learning-rate", recipe.learning_rate, "Peak of the cosine schedule");
   app.add_option("--weight-decay", recipe.weight_decay, "Decoupled; keeps weights small, for fewer bits");
@@ -69,16 +66,15 @@ class Display {
   bool operator()(const Moment& moment) {
     const double share = static_cast<double>(moment.step) / static_cast<double>(moment.steps);
     const double left = share > 0 ? moment.seconds * (1 - share) / share : 0;
-    const char* what = moment.teacher ? "teacher epoch" : "epoch";
-    if (terminal_ && (moment.epoch_ended || std::abs(moment.seconds - drawn_) > 0.2)) {
+    if (terminal_ && (moment.epoch_ended || moment.seconds - drawn_ > 0.2)) {
       drawn_ = moment.seconds;
       const auto filled = static_cast<int>(share * kWidth);
-      fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} {}/{}  loss {:.4f}  validation {:.2f} %  {:.0f} s left \x1b[K", "",
-                 filled, "", kWidth - filled, what, moment.epoch, moment.epochs, moment.training_loss,
+      fmt::print(stderr, "\r[{:#<{}}{:.<{}}] epoch {}/{}  loss {:.4f}  validation {:.2f} %  {:.0f} s left \x1b[K", "",
+                 filled, "", kWidth - filled, moment.epoch, moment.epochs, moment.training_loss,
                  100 * moment.validation_accuracy, left);
       std::fflush(stderr);
     } else if (!terminal_ && moment.epoch_ended) {
-      fmt::print(stderr, "{} {}/{}  loss {:.4f}  validation {:.2f} %  loss {:.4f}  {:.0f} s left\n", what, moment.epoch,
+      fmt::print(stderr, "epoch {}/{}  loss {:.4f}  validation {:.2f} %  loss {:.4f}  {:.0f} s left\n", moment.epoch,
                  moment.epochs, moment.training_loss, 100 * moment.validation_accuracy, moment.validation_loss, left);
     }
     return !stopped.load();

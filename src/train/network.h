@@ -13,7 +13,7 @@ std::vector<double> activation_coefficients(const std::string& network, std::uin
 
 /// What distinguishes one network from another.
 struct Form {
-  std::vector<double> activation;        ///< coefficients from x^0 up; empty: ReLU
+  std::vector<double> activation;        ///< coefficients from x^0 up, of degree 4 at most
   std::array<std::int64_t, 2> channels;  ///< of the two convolutions
   std::int64_t classes;
 };
@@ -40,8 +40,8 @@ TORCH_MODULE(Network);
 /// Parameters and buffers of floats, in a fixed order.
 std::vector<torch::Tensor> state_of(const Network& network);
 
-/// {p(x), mean of max(0, |x| - range)^2} of the polynomial with `coefficients` from x^0 up (none: ReLU, and a mean of
-/// 0), both differentiable, in one pass over x each way.
+/// {p(x), mean of max(0, |x| - range)^2} of the polynomial p with `coefficients` from x^0 up, both differentiable, in
+/// one pass over x each way.
 std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const std::vector<double>& coefficients,
                                                  double range);
 

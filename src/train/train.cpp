@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <optional>
 #include <thread>
 
 #include "train/network.h"
@@ -15,9 +14,6 @@ namespace {
 constexpr std::int64_t kSide = 28;
 constexpr std::int64_t kClasses = 10;
 constexpr std::array<std::int64_t, 2> kChannels = {5, 50};
-constexpr std::array<std::int64_t, 2> kTeacherChannels = {16, 64};
-constexpr double kTemperature = 3;
-constexpr double kTeacherShare = 0.7;
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -57,7 +53,6 @@ Result<void> check(const Recipe& recipe) {
     return error(Code::unsupported, "{} {}; it must be {} to {}", option, value, low, high);
   };
   OBSCURA_TRY_VOID(within("epochs", recipe.epochs, 1, 10000));
-  OBSCURA_TRY_VOID(within("teacher epochs", recipe.teacher_epochs, 0, 10000));
   OBSCURA_TRY_VOID(within("batch size", recipe.batch_size, 2, 10000));
   OBSCURA_TRY_VOID(within("learning rate", recipe.learning_rate, 1e-9, 10));
   OBSCURA_TRY_VOID(within("weight decay", recipe.weight_decay, 0, 1));
@@ -131,20 +126,17 @@ double rate_at(const Recipe& recipe, std::size_t step, std::size_t steps) {
   return recipe.learning_rate * 0.5 * (1 + std::cos(std::acos(-1.0) * share));
 }
 
-/// One network on its way: the teacher, or the network that learns from it.
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, const Observer& observe, const Form& form, std::uint32_t epochs, const Network* teacher)
+  Trainer(const Recipe& recipe, const Observer& observe, const Form& form)
       : recipe_(recipe),
         observe_(observe),
-        teacher_(teacher),
         network_(form),
         average_(network_, Network(form), recipe.average_decay),
         best_(form),
         optimizer_(network_->parameters(),
                    torch::optim::AdamWOptions(recipe.learning_rate).weight_decay(recipe.weight_decay)) {
-    moment_.epochs = epochs;
-    moment_.teacher = form.activation.empty();
+    moment_.epochs = recipe.epochs;
   }
 
   Result<void> run(const Split& training, const Split& validation) {
@@ -183,7 +175,7 @@ class Trainer {
   double step(const Split& batch) {
     for (auto& group : optimizer_.param_groups()) group.options().set_lr(rate_at(recipe_, moment_.step, moment_.steps));
     const torch::Tensor images = augment(as_input(batch.images), recipe_.augmentation, recipe_.elastic);
-    const torch::Tensor loss = loss_of(network_->forward(images, recipe_.activation_range), images, batch.labels);
+    const torch::Tensor loss = loss_of(network_->forward(images, recipe_.activation_range), batch.labels);
     optimizer_.zero_grad();
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network_->parameters(), 1.0);
@@ -192,22 +184,11 @@ class Trainer {
     return loss.item<double>();
   }
 
-  /// Cross entropy with the labels, mixed with that to the teacher's softened answers (Hinton et al. 2015), plus the
-  /// penalty on pre-activations beyond the range.
-  torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& images, const torch::Tensor& labels) {
-    torch::Tensor loss =
+  /// Cross entropy, plus the penalty on pre-activations beyond the range.
+  torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& labels) {
+    const torch::Tensor loss =
         torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, recipe_.label_smoothing);
-    if (teacher_ != nullptr) {
-      torch::Tensor wanted;
-      {
-        torch::NoGradGuard no_gradient;
-        wanted = (Network(*teacher_)->forward(images, 0).logits / kTemperature).softmax(1);
-      }
-      const torch::Tensor answered = (output.logits / kTemperature).log_softmax(1);
-      const torch::Tensor distance = (wanted * (wanted.clamp_min(1e-12).log() - answered)).sum(1).mean();
-      loss = loss * (1 - kTeacherShare) + distance * (kTeacherShare * kTemperature * kTemperature);
-    }
-    return moment_.teacher ? loss : loss + output.beyond * recipe_.range_penalty;
+    return loss + output.beyond * recipe_.range_penalty;
   }
 
   void judge(const Split& validation) {
@@ -234,7 +215,6 @@ class Trainer {
 
   const Recipe& recipe_;
   const Observer& observe_;
-  const Network* teacher_;
   Network network_;
   Average average_;
   Network best_;
@@ -274,17 +254,11 @@ Result<Outcome> train(const Recipe& recipe, const Observer& observe) {
   if (training.count() < recipe.batch_size) {
     return error(Code::unsupported, "batch size {}; there are {} training images", recipe.batch_size, training.count());
   }
-  std::optional<Trainer> teacher;
-  if (recipe.teacher_epochs > 0) {
-    teacher.emplace(recipe, observe, Form{{}, kTeacherChannels, kClasses}, recipe.teacher_epochs, nullptr);
-    OBSCURA_TRY_VOID(teacher->run(training, validation));
-  }
   const Form form{activation_coefficients(recipe.network, recipe.activation_range), kChannels, kClasses};
-  Trainer trainer(recipe, observe, form, recipe.epochs, teacher ? &teacher->best() : nullptr);
+  Trainer trainer(recipe, observe, form);
   OBSCURA_TRY_VOID(trainer.run(training, validation));
   Outcome out = outcome_of(recipe, trainer, test);
   out.training_images = static_cast<std::size_t>(training.count());
-  if (teacher) out.teacher_validation = teacher->best_evaluation().score;
   out.seconds = seconds_since(start);
   return out;
 }
