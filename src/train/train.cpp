@@ -62,7 +62,8 @@ Result<void> check(const Recipe& recipe) {
   OBSCURA_TRY_VOID(within("average decay", recipe.average_decay, 0, 0.99999));
   OBSCURA_TRY_VOID(within("augmentation", recipe.augmentation, 0, 4));
   OBSCURA_TRY_VOID(within("elastic", recipe.elastic, 0, 4));
-  return within("limit", static_cast<double>(recipe.limit), 100, 1e30);
+  if (recipe.limit >= 100) return {};
+  return error(Code::unsupported, "limit {}; it must be at least 100", recipe.limit);
 }
 
 /// A moving average of a network's state; its own network carries it.
