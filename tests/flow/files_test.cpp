@@ -118,7 +118,8 @@ TEST_F(FileFlow, TheSecretKeyIsReadableByItsOwnerAlone) {
 }
 
 TEST_F(FileFlow, FilesHoldSeedsForUniformHalves) {
-  // 108 bits are 5 + 5 + 5 bytes a residue; the key has 2 digits over 3 primes, a ciphertext 36 elements over 2 limbs.
+  // A residue of 36 bits takes at most 5 bytes; the key has 2 digits over 3 primes, a ciphertext 36 elements over 2
+  // limbs.
   EXPECT_LT(fs::file_size(flow().path("eval")), 2 * 3 * 4096 * 5 + 300);
   EXPECT_LT(fs::file_size(flow().path("in")), 2 * 36 * (2 * 4096 * 5 + 100) + 300);
   EXPECT_LT(fs::file_size(flow().path("secret")), 200U);
@@ -291,12 +292,19 @@ TEST_F(FileFlow, RefusesHeadersThatLie) {
   expect_input_refused(lie([](auto& h) { h.seeded = false; }), "seeded", Code::wrong_params);
 }
 
+/// Frame of one seeded ciphertext over both limbs.
+std::size_t record_bytes(const ckks::Context& context) {
+  ckks::SeededCiphertext x{ring::NttPoly(context.degree(), 2), {}, 1};
+  x.body.set_zero();
+  return wire::write_record(context, 0, x).size();
+}
+
 TEST_F(FileFlow, RefusesResiduesThatAreNotBelowTheirPrime) {
   const auto context = ckks::Context::make(ckks::Params::make(flow().offer.params).value());
   const auto in = flow().changed("in", [&](base::Bytes& bytes) {
     const std::size_t header = wire::write_header(wire::Kind::inputs, {}).size();
     // The first record with all bits of its last residue set, and a right digest.
-    const std::size_t payload = 8 + 32 + 2 * 4096 * 5;
+    const std::size_t payload = record_bytes(*context) - wire::kHeaderBytes - wire::kDigestBytes;
     base::Bytes record(bytes.begin() + static_cast<std::ptrdiff_t>(header + wire::kHeaderBytes),
                        bytes.begin() + static_cast<std::ptrdiff_t>(header + wire::kHeaderBytes + payload));
     std::fill(record.end() - 5, record.end(), std::byte{255});
@@ -307,9 +315,10 @@ TEST_F(FileFlow, RefusesResiduesThatAreNotBelowTheirPrime) {
 }
 
 TEST_F(FileFlow, RefusesRecordsOutOfOrder) {
+  const auto context = ckks::Context::make(ckks::Params::make(flow().offer.params).value());
   const auto in = flow().changed("in", [&](base::Bytes& bytes) {
     const auto header = static_cast<std::ptrdiff_t>(wire::write_header(wire::Kind::inputs, {}).size());
-    const auto record = static_cast<std::ptrdiff_t>(wire::kHeaderBytes + 8 + 32 + 2 * 4096 * 5 + wire::kDigestBytes);
+    const auto record = static_cast<std::ptrdiff_t>(record_bytes(*context));
     std::swap_ranges(bytes.begin() + header, bytes.begin() + header + record, bytes.begin() + header + record);
   });
   expect_input_refused(in, "ciphertext 0: number 1 stands in its place");

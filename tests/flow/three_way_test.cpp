@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "client/client.h"
+#include "compile/compile.h"
 #include "nn/reference.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
@@ -89,6 +90,31 @@ TEST(ThreeWay, CiphertextsComputeTheSquareNetwork) { expect_engine_agrees(testin
 
 TEST(ThreeWay, CiphertextsComputeTheQuarticNetworkWithLateRelinearization) {
   expect_engine_agrees(testing::quartic_plan());
+}
+
+/// The planner's own plan of the graph: encrypted logits against the float network, within the error that it predicts
+/// (encryption noise and weight rounding together).
+TEST(ThreeWay, ACompiledNetworkIsAsPreciseOnCiphertextsAsItsPlanPredicts) {
+  const nn::Graph graph = testing::square_graph();
+  const std::size_t images = 2048;
+  const auto pixels = testing::random_pixels(images);
+  compile::Options options;
+  options.batch = images;
+  options.mean = {0.25};
+  options.deviation = {0.5};
+  const auto floats = client::normalise(testing::square_plan().input, pixels);
+  options.calibration = std::span(floats).first(36 * 256);
+  const auto plan = compile::compile(graph, options);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  const wire::NamedPlan network = named(plan.value());
+  const auto expected = nn::run_reference(graph, floats, images);
+  const auto clear = run::run_clear(run::EncodedModel(network.plan), floats, images).value();
+  const auto encrypted = run_encrypted(network, pixels, images).logits;
+  const double predicted = network.plan.output.error_std;
+  EXPECT_LT(deviation(expected, clear), 1.5 * predicted);
+  EXPECT_LT(deviation(expected, encrypted), 1.5 * predicted);
+  // A prediction ten times too large would cost modulus for nothing.
+  EXPECT_GT(deviation(expected, encrypted), 0.1 * predicted);
 }
 
 }  // namespace
