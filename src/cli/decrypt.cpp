@@ -2,12 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <optional>
 
 #include "base/files.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "client/client.h"
+#include "client/publish.h"
 #include "data/grid.h"
 #include "wire/plan_frame.h"
 
@@ -25,6 +28,8 @@ struct Options {
   std::string labels;
   std::vector<std::string> images;
   std::string picture;
+  bool publish = false;
+  int publish_bits = client::kDefaultPublishBits;
 };
 
 std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels) {
@@ -72,27 +77,61 @@ Result<data::Dataset> read_shown(const Options& options, const plan::Offer& offe
   return read_images(options.images, "", offer.input);
 }
 
-Answer summarise(const client::Logits& logits, const std::vector<std::uint32_t>& predictions,
-                 const std::vector<std::uint8_t>& labels, double seconds) {
-  Answer answer;
-  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"labels", predictions}};
+std::span<const float> row_of(const client::Logits& logits, std::size_t image) {
+  return std::span(logits.values).subspan(image * logits.classes, logits.classes);
+}
+
+/// Each image's probabilities; without true labels the text is a line an image.
+void add_probabilities(const client::Logits& logits, const std::vector<std::uint32_t>& predictions, Answer& answer) {
   auto& probabilities = answer.json["probabilities"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < logits.images; ++i) {
-    const auto row = std::span(logits.values).subspan(i * logits.classes, logits.classes);
-    const std::vector<double> share = softmax(row);
+    const std::vector<double> share = softmax(row_of(logits, i));
     probabilities.push_back(share);
-    if (labels.empty()) answer.text += fmt::format("{} {} {:.4f}\n", i, predictions[i], share[predictions[i]]);
+    answer.text += fmt::format("{} {} {:.4f}\n", i, predictions[i], share[predictions[i]]);
   }
-  if (!labels.empty()) {
-    const std::size_t correct = count_correct(predictions, labels);
-    const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
-    answer.json["correct"] = correct;
-    answer.json["accuracy"] = accuracy;
-    answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
+}
+
+/// The same of what may be shown to others: the rounded logits themselves.
+void add_published(const client::Published& published, int bits, const std::vector<std::uint32_t>& predictions,
+                   Answer& answer) {
+  const client::Logits& logits = published.logits;
+  answer.json["publish"] = {{"bits", bits},
+                            {"numbers", logits.values.size()},
+                            {"flooding_deviation", published.deviation},
+                            {"rounded_to", published.step}};
+  auto& rows = answer.json["logits"] = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < logits.images; ++i) {
+    const auto row = row_of(logits, i);
+    rows.push_back(row);
+    answer.text += fmt::format("{} {} {}\n", i, predictions[i], fmt::join(row, " "));
   }
-  answer.json["seconds"] = seconds;
-  answer.json["peak_memory_bytes"] = peak_memory_bytes();
-  return answer;
+}
+
+void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels,
+                  Answer& answer) {
+  const std::size_t correct = count_correct(predictions, labels);
+  const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
+  answer.json["correct"] = correct;
+  answer.json["accuracy"] = accuracy;
+  answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
+}
+
+/// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
+/// goes to standard error, not into the answer.
+Result<client::Published> publish(const Options& options, const plan::Offer& offer, const client::Logits& exact) {
+  OBSCURA_TRY(client::Published published, client::publish(exact, offer.output.noise_std, options.publish_bits));
+  const auto before = labels_of(exact.values, exact.classes);
+  const auto after = labels_of(published.logits.values, exact.classes);
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i] ? 1 : 0;
+  const std::string note = fmt::format(
+      "publish: noise of deviation {:.3g} on {} numbers changed {} of {} labels ({:.2f} %; that figure is for you "
+      "alone) "
+      "and leaves {} bits of security for the numbers of this file, published once under this key\n",
+      published.deviation, exact.values.size(), changed, before.size(),
+      100 * static_cast<double>(changed) / static_cast<double>(before.size()), options.publish_bits);
+  std::fputs(note.c_str(), stderr);
+  return published;
 }
 
 Result<Answer> perform(const Options& options) {
@@ -105,6 +144,12 @@ Result<Answer> perform(const Options& options) {
     OBSCURA_TRY(logits, client::decrypt(offer, options.secret, options.input, bar.callback()));
   }
   const double seconds = watch.seconds();
+  // From here on, with --publish, only what was published goes anywhere: labels, accuracy and the picture too.
+  std::optional<client::Published> published;
+  if (options.publish) {
+    OBSCURA_TRY(published, publish(options, offer, logits));
+    logits = published->logits;
+  }
   const std::vector<std::uint32_t> predictions = labels_of(logits.values, logits.classes);
   std::vector<std::uint8_t> labels;
   if (!options.labels.empty()) {
@@ -117,21 +162,33 @@ Result<Answer> perform(const Options& options) {
     }
     OBSCURA_TRY_VOID(write_picture(options, shown, predictions, labels));
   }
-  return summarise(logits, predictions, labels, seconds);
+  Answer answer;
+  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"labels", predictions}};
+  if (published) {
+    add_published(*published, options.publish_bits, predictions, answer);
+  } else {
+    add_probabilities(logits, predictions, answer);
+  }
+  if (!labels.empty()) add_accuracy(predictions, labels, answer);
+  answer.json["seconds"] = seconds;
+  answer.json["peak_memory_bytes"] = peak_memory_bytes();
+  return answer;
 }
 
 }  // namespace
 
 Action define_decrypt(CLI::App& command, const Common&) {
-  teach(command,
-        "Decrypts the server's answer and prints, for each image in the order they were encrypted: its number, its "
-        "label,\n"
-        "and the probability of that label (softmax of the logits). With the true labels it prints the accuracy "
-        "instead.\n"
-        "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
-        "obscura decrypt swish4.offer --secret my.secret answer.enc --labels data/mnist/t10k-labels-idx1-ubyte:0:8192",
-        "The labels are yours. Decrypted numbers carry traces of the secret key: publish labels, not probabilities\n"
-        "(docs/SECURITY.md).");
+  teach(
+      command,
+      "Decrypts the server's answer and prints, for each image in the order they were encrypted: its number, its "
+      "label,\n"
+      "and the probability of that label (softmax of the logits). With the true labels it prints the accuracy "
+      "instead.\n"
+      "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
+      "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
+      "obscura decrypt swish4.offer --secret my.secret answer.enc --labels data/mnist/t10k-labels-idx1-ubyte:0:8192",
+      "The labels are yours. Decrypted numbers carry traces of the secret key: show others nothing\n"
+      "but the output of --publish (docs/SECURITY.md).");
   auto options = std::make_shared<Options>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("OUT", options->input, "The server's answer (obscura run)")->required();
@@ -139,6 +196,11 @@ Action define_decrypt(CLI::App& command, const Common&) {
   command.add_option("--labels", options->labels, "True labels: an idx file, FILE or FILE:FIRST:COUNT");
   command.add_option("--picture", options->picture, "PNG to write: images with predicted labels, mistakes framed");
   command.add_option("--images", options->images, "For --picture: the images as they were named to encrypt");
+  CLI::Option* publish = command.add_flag("--publish", options->publish, "Flood the logits with noise and round them");
+  command.add_option("--publish-bits", options->publish_bits, "Bits of security that the noise leaves")
+      ->needs(publish)
+      ->check(CLI::Range(1, client::kMaxPublishBits))
+      ->capture_default_str();
   return [options] { return perform(*options); };
 }
 

@@ -39,6 +39,7 @@ Result<Answer> inspect_plan(const std::string& path) {
                  {"predicted_seconds", named.plan.predicted_seconds},
                  {"predicted_memory_bytes", named.plan.predicted_bytes},
                  {"predicted_logit_error_std", named.plan.output.error_std},
+                 {"predicted_logit_noise_std", named.plan.output.noise_std},
                  {"reasons", named.plan.reasons},
                  {"text", text}},
                 text};

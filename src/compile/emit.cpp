@@ -69,7 +69,7 @@ Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate)
     plan.steps.push_back({std::move(step), action.output, origin(network, action)});
   }
   const plan::ValueInfo& last = plan.steps.back().output;
-  plan.output = {last.elements, last.limbs, last.scale, last.error_std};
+  plan.output = {last.elements, last.limbs, last.scale, last.error_std, candidate.schedule.noise_std};
   return plan;
 }
 

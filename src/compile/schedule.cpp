@@ -156,6 +156,7 @@ struct Source {
   bool input = false;
   std::size_t point = 0;
   double variance = 0;
+  bool of_encryption = true;  ///< depends on the key; else on the network alone
 };
 
 double squared(double x) { return x * x; }
@@ -225,14 +226,16 @@ void set_errors(Schedule& schedule, const ckks::Params& params, const Statistics
     if (action.with_x) {
       // The coefficient of x is rounded to a multiple of (scale of x) / (scale of the square).
       const double x = mean(statistics.slopes[action.segment].x_squared);
-      sources.push_back({false, action.point, x * squared(scales[action.other] / out) / 12});
+      sources.push_back({false, action.point, x * squared(scales[action.other] / out) / 12, false});
     }
-    double variance = rounding[action.point];
+    double noise = 0;
+    double other = rounding[action.point];
     for (const Source& source : sources) {
       const double gain = source.input ? gains.from_input(action.point) : gains.from(source.point, action.point);
-      variance += gain * source.variance;
+      (source.of_encryption ? noise : other) += gain * source.variance;
     }
-    action.output.error_std = std::sqrt(variance);
+    action.output.error_std = std::sqrt(noise + other);
+    schedule.noise_std = std::sqrt(noise);
     action.output.max_abs = statistics.max_abs[action.point];
     scale = out;
     scales.push_back(scale);

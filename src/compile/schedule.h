@@ -55,6 +55,7 @@ struct Schedule {
   std::uint32_t limbs = 0;
   double input_scale = 0;
   double nanoseconds = 0;  ///< predicted, for one ciphertext's worth of images
+  double noise_std = 0;    ///< predicted, of a logit: the part of its error that depends on the key
 };
 
 /// The actions with their elements, limbs, parts and cost; no scales yet.
@@ -65,7 +66,7 @@ void set_scales(Schedule& schedule, const std::vector<std::uint64_t>& chain, con
                 double final_scale);
 
 /// Ranges and predicted errors: encryption, key switching and rounding (ckks/noise.h) through the measured slopes, and
-/// `rounding`, the mean squared effect of rounded weights at each point.
+/// `rounding`, the mean squared effect of rounded weights at each point. The first three alone make noise_std.
 void set_errors(Schedule& schedule, const ckks::Params& params, const Statistics& statistics, const Gains& gains,
                 const std::vector<double>& rounding);
 

@@ -104,6 +104,9 @@ struct OutputSpec {
   std::uint32_t limbs = 0;
   double scale = 0;
   double error_std = 0;  ///< predicted, of a logit
+  /// The part of error_std that depends on the key: encryption, key switching and rounding of ciphertexts, without
+  /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it.
+  double noise_std = 0;
   bool operator==(const OutputSpec&) const = default;
 };
 

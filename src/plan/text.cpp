@@ -98,8 +98,9 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "input    {}x{}x{}, mean {}, deviation {}: {} limbs, scale {}\n", plan.input.channels,
                  plan.input.height, plan.input.width, list(plan.input.mean), list(plan.input.deviation),
                  plan.input.limbs, power(plan.input.scale));
-  fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}\n", plan.output.classes, plan.output.limbs,
-                 power(plan.output.scale), power(plan.output.error_std));
+  fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}\n", plan.output.classes,
+                 plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
+                 power(plan.output.noise_std));
   fmt::format_to(out, "keys     {}\n", plan.keys.relinearization ? "relinearization" : "none");
   return text;
 }

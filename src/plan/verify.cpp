@@ -220,6 +220,10 @@ class Verifier {
       return broken("says {} classes, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}", spec.classes,
                     spec.limbs, spec.scale, spec.error_std, last.elements, last.limbs, last.scale, last.error_std);
     }
+    if (!positive(spec.noise_std) || spec.noise_std > (1 + kScaleTolerance) * spec.error_std) {
+      return broken("an encryption noise of {}; above 0 and at most the error, {}, are allowed", spec.noise_std,
+                    spec.error_std);
+    }
     return fits(last.max_abs * last.scale, last.limbs, "the largest output");
   }
 

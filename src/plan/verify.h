@@ -11,7 +11,8 @@ namespace obscura::plan {
 /// step follow from its inputs (scales to a relative 1e-9); every integer map covers each output once with indices in
 /// range and rows under the norm bound; coefficients and biases are finite, and fit the modulus at their scale;
 /// relinearisation only where a key is requested; calibrated values times scale stay below half the modulus at every
-/// value that is decrypted; the output spec is the last value's. errors: bad_format or wrong_params, naming the step,
+/// value that is decrypted; the output spec is the last value's, and its encryption noise is
+/// above 0 and no more than its error. errors: bad_format or wrong_params, naming the step,
 /// the actual and the expected value.
 Result<void> verify(const Plan& plan);
 

@@ -77,6 +77,7 @@ void write_interface(base::Writer& w, const plan::InputSpec& in, const plan::Out
   w.u32(out.limbs);
   w.f64(out.scale);
   w.f64(out.error_std);
+  w.f64(out.noise_std);
   w.u8(keys.relinearization ? 1 : 0);
 }
 
@@ -92,6 +93,7 @@ void read_interface(base::Reader& r, plan::InputSpec& in, plan::OutputSpec& out,
   out.limbs = r.u32();
   out.scale = r.f64();
   out.error_std = r.f64();
+  out.noise_std = r.f64();
   keys.relinearization = r.u8() == 1;
 }
 
@@ -152,6 +154,11 @@ Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::Inp
   }
   if (!usable_scale(in.scale) || !usable_scale(out.scale) || !std::isfinite(out.error_std)) {
     return error(Code::bad_format, "{}: scales {} and {} are not usable", name, in.scale, out.scale);
+  }
+  // The client sizes the noise under published answers from it; 1e-9 forgives a compiler's other order of sums.
+  if (!(out.noise_std > 0) || !(out.noise_std <= (1 + 1e-9) * out.error_std)) {
+    return error(Code::bad_format, "{}: an encryption noise of {}; above 0 and at most the error, {}, are allowed",
+                 name, out.noise_std, out.error_std);
   }
   return check_pixels(literal, in, name);
 }

@@ -2,6 +2,9 @@
 /// The whole way through files, by the program alone.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "program.h"
 
 namespace obscura::cli {
@@ -65,6 +68,44 @@ TEST_F(Flow, ComparesWithTrueLabelsAndDrawsThePicture) {
   const auto plain = good({"decrypt", "net.offer", "--secret", "s", "out.enc"});
   EXPECT_THAT(plain.out, HasSubstr("0 1 "));
   EXPECT_THAT(plain.out, HasSubstr("8 0 "));
+}
+
+TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
+  good({"compile", "net.onnx", "--batch", "8", "--max-error", "1e-5", "-o", "net.plan"});
+  good({"offer", "net.plan", "-o", "net.offer"});
+  good({"keygen", "net.offer", "--secret", "s", "--eval", "e"});
+  good(
+      {"encrypt", "net.offer", "--secret", "s", "data/mnist/t10k-images-idx3-ubyte", "--range", "0:6", "-o", "in.enc"});
+  good({"run", "net.plan", "--eval", "e", "in.enc", "-o", "out.enc"});
+  const std::vector<std::string> decrypt{"decrypt", "net.offer", "--secret", "s", "out.enc"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), decrypt.begin(), decrypt.end());
+    return more;
+  };
+  const auto outcome = good(with({"--publish", "--publish-bits", "6", "--json"}));
+  const auto json = outcome.json();
+  EXPECT_FALSE(json.contains("probabilities")) << "those are of the exact logits";
+  const double noise = good({"inspect", "net.plan", "--json"}).json().at("predicted_logit_noise_std");
+  const auto& publish = json.at("publish");
+  EXPECT_EQ(publish.at("bits"), 6);
+  EXPECT_EQ(publish.at("numbers"), 18);
+  EXPECT_NEAR(publish.at("flooding_deviation").get<double>() / (noise * std::sqrt(12.0 * 18) * 8), 1, 1e-9);
+  ASSERT_EQ(json.at("logits").size(), 6U);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const std::vector<double> row = json.at("logits").at(i);
+    ASSERT_EQ(row.size(), 3U);
+    EXPECT_EQ(json.at("labels").at(i), std::max_element(row.begin(), row.end()) - row.begin())
+        << "of what is published";
+    for (const double x : row) EXPECT_EQ(std::remainder(x, publish.at("rounded_to").get<double>()), 0);
+  }
+  EXPECT_NE(good(with({"--publish", "--publish-bits", "6", "--json"})).json().at("logits"), json.at("logits"));
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("of 6 labels"), HasSubstr("leaves 6 bits"), HasSubstr("once under this key")));
+  EXPECT_THAT(good(with({"--publish", "--publish-bits", "6"})).out, ::testing::StartsWith("0 "));
+
+  refused(with({"--publish", "--publish-bits", "100", "--json"}), {"100 bits", "18 numbers", "spread", "--max-error"});
+  EXPECT_EQ(run(with({"--publish-bits", "6"})).status, 2) << "bits without --publish";
+  EXPECT_EQ(run(with({"--publish", "--publish-bits", "0"})).status, 2);
 }
 
 TEST_F(Flow, EvaluateSpeaksOneLineOfJsonWithEveryFigure) {

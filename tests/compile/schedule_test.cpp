@@ -132,6 +132,31 @@ TEST(Schedule, PredictedErrorIsThatOfASimulation) {
     }
   }
   EXPECT_NEAR(s.actions.back().output.error_std / std::sqrt(total), 1, 0.1);
+  EXPECT_NEAR(s.noise_std / std::sqrt(total), 1, 0.1);
+}
+
+TEST(Schedule, RoundingIsErrorButNotNoise) {
+  const MonicNetwork net = network(true);
+  const std::vector<float> images = probe_images(net.input);
+  const Statistics statistics = measure(net, {images, 100});
+  const Gains gains(net, statistics);
+  Schedule s = make_schedule(net, choice(), {});
+  ckks::ParamsLiteral literal;
+  literal.log2_degree = 14;
+  auto primes = ckks::make_primes(14, 48, 5, {}).value();
+  literal.special = {primes[0]};
+  literal.chain.assign(primes.begin() + 1, primes.end());
+  const auto params = ckks::Params::make(literal).value();
+  set_scales(s, literal.chain, {{64}, {4, 128}, {256}}, 0x1p78);
+  set_errors(s, params, statistics, gains, std::vector<double>(Points(net).count(), 0));
+  const double noise = s.noise_std;
+  const double error = s.actions.back().output.error_std;
+  EXPECT_GT(noise, 0);
+  // The coefficients of x are rounded even where the weights are not.
+  EXPECT_LT(noise, error);
+  set_errors(s, params, statistics, gains, std::vector<double>(Points(net).count(), 1));
+  EXPECT_EQ(s.noise_std, noise);
+  EXPECT_DOUBLE_EQ(s.actions.back().output.error_std, std::hypot(1, error));
 }
 
 /// What a small perturbation at one place does to the outputs of the map after the activation.

@@ -59,7 +59,7 @@ class PlanBuilder {
   }
   plan::Plan finish() {
     const plan::ValueInfo& last = plan_.steps.back().output;
-    plan_.output = {last.elements, last.limbs, last.scale, last.error_std};
+    plan_.output = {last.elements, last.limbs, last.scale, last.error_std, last.error_std / 2};
     plan_.reasons = {"made by hand for a test"};
     return std::move(plan_);
   }
@@ -70,7 +70,8 @@ class PlanBuilder {
     return info;
   }
   plan::ValueId add(plan::Operation operation, plan::ValueInfo info, const char* origin) {
-    info.max_abs = 1;  // of the smallest use: the tests compare decrypted numbers, not ranges
+    info.max_abs = 1;  // of the smallest use: the tests compare decrypted numbers, not ranges and predictions
+    info.error_std = 0x1p-10;
     plan_.steps.push_back({std::move(operation), info, origin});
     return static_cast<plan::ValueId>(plan_.steps.size());
   }

@@ -36,7 +36,7 @@ inline Plan sample_plan() {
   last.bias = {0, 3};
   plan.steps.push_back({last, {2, 2, 2, 0x1p88 / q2, 9.0, 0x1p-8}, "dense"});
   plan.steps.push_back({Rescale{5, 1}, {2, 1, 2, 0x1p88 / q2 / q1, 9.0, 0x1p-7}, ""});
-  plan.output = {2, 1, 0x1p88 / q2 / q1, 0x1p-7};
+  plan.output = {2, 1, 0x1p88 / q2 / q1, 0x1p-7, 0x1p-8};
   plan.reasons = {"Because it is small."};
   return plan;
 }

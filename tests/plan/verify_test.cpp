@@ -126,6 +126,10 @@ std::vector<Damage> damages_of_values() {
       {"OutputOfOtherScale", [](Plan& p) { p.output.scale *= 2; }, "the last step has"},
       {"OutputOfOtherLimbs", [](Plan& p) { p.output.limbs = 2; }, "says 2 classes, 2 limbs"},
       {"OutputOfOtherError", [](Plan& p) { p.output.error_std = 0; }, "the last step has"},
+      {"OutputWithoutNoise", [](Plan& p) { p.output.noise_std = 0; }, "an encryption noise of 0"},
+      {"OutputOfNegativeNoise", [](Plan& p) { p.output.noise_std = -0x1p-8; }, "an encryption noise of -0.0"},
+      {"OutputNoiseThatIsNotANumber", [](Plan& p) { p.output.noise_std = kNaN; }, "an encryption noise of nan"},
+      {"OutputOfMoreNoiseThanError", [](Plan& p) { p.output.noise_std = 0x1.001p-7; }, "at most the error, 0.0078125"},
       {"OutputAboveTheModulus", [](Plan& p) { p.steps[5].output.max_abs = 0x1p32; }, "the largest output"},
   };
 }
@@ -167,7 +171,7 @@ TEST(Verify, RefusesAProductOfThreeParts) {
 TEST(Verify, RefusesLogitsOfThreeParts) {
   Plan plan = sample_plan();
   plan.steps.resize(2);
-  plan.output = {3, 3, 0x1p48, 0x1p-10};
+  plan.output = {3, 3, 0x1p48, 0x1p-10, 0x1p-10};
   const auto result = verify(plan);
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message, HasSubstr("3 parts; 2 are expected"));

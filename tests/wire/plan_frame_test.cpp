@@ -54,6 +54,19 @@ TEST(PlanFrame, AnOfferHasNoWeightsAndComesBackAsItWas) {
   EXPECT_EQ(read.value().name, "tiny-square");
 }
 
+TEST(PlanFrame, RefusesAnOfferWhoseNoiseIsNoneOrMoreThanTheError) {
+  const auto refusal_of = [](double noise) {
+    plan::Offer offer = plan::make_offer(testing::square_plan(), {});
+    offer.output.noise_std = noise;
+    const auto read = read_offer(write_offer(offer), "X");
+    return read.ok() ? "" : read.error().message;
+  };
+  EXPECT_EQ(refusal_of(0x1p-10), "");
+  for (const double noise : {0.0, -0x1p-11, 0x1p-9, HUGE_VAL, std::nan("")}) {
+    EXPECT_THAT(refusal_of(noise), HasSubstr("X: an encryption noise of")) << noise;
+  }
+}
+
 TEST(PlanFrame, RefusesPlansThatWouldSurpriseTheRuntime) {
   EXPECT_EQ(refusal([](plan::Plan&) {}), "");
   EXPECT_THAT(refusal([](plan::Plan& p) { p.params.log2_degree = 12; }), HasSubstr("X: "));

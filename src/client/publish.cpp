@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/publish.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/random.h"
+
+namespace obscura::client {
+
+namespace {
+
+/// Root mean square distance of a logit from the mean of its image's logits.
+double spread(const Logits& logits) {
+  double total = 0;
+  for (std::size_t first = 0; first < logits.values.size(); first += logits.classes) {
+    const auto row = std::span(logits.values).subspan(first, logits.classes);
+    double mean = 0;
+    for (const float x : row) mean += static_cast<double>(x) / static_cast<double>(row.size());
+    for (const float x : row) total += (static_cast<double>(x) - mean) * (static_cast<double>(x) - mean);
+  }
+  return std::sqrt(total / static_cast<double>(logits.values.size()));
+}
+
+/// Distance of neighbouring floats at the largest logit. Rounding to floats can turn a smaller encryption noise into
+/// this much.
+double float_spacing(const Logits& logits) {
+  double largest = 0;
+  for (const float x : logits.values) largest = std::max(largest, std::abs(static_cast<double>(x)));
+  return largest > 0 ? std::ldexp(1.0, std::ilogb(largest) - 23) : 0;
+}
+
+/// A pair of independent standard normal numbers (Box and Muller).
+std::array<double, 2> normal_pair(base::Stream& stream) {
+  const double u = (static_cast<double>(stream.u64() >> 11) + 1) * 0x1p-53;  // in (0, 1]
+  const double v = static_cast<double>(stream.u64() >> 11) * 0x1p-53;
+  const double radius = std::sqrt(-2 * std::log(u));
+  return {radius * std::cos(2 * std::numbers::pi * v), radius * std::sin(2 * std::numbers::pi * v)};
+}
+
+}  // namespace
+
+double flooding_deviation(double noise_std, std::size_t count, int bits) {
+  return noise_std * std::sqrt(12 * static_cast<double>(count)) * std::exp2(bits / 2.0);
+}
+
+Result<Published> publish(const Logits& exact, double noise_std, int bits) {
+  OBSCURA_CHECK(exact.classes > 0 && !exact.values.empty() && exact.values.size() == exact.images * exact.classes,
+                "publish: {} logits of {} images", exact.values.size(), exact.images);
+  OBSCURA_CHECK(std::isfinite(noise_std) && noise_std > 0, "publish: noise of {}", noise_std);
+  if (bits < 1 || bits > kMaxPublishBits) {
+    return error(Code::wrong_params, "publish: {} bits; 1 to {} are allowed", bits, kMaxPublishBits);
+  }
+  Published out;
+  out.deviation = flooding_deviation(std::max(noise_std, float_spacing(exact)), exact.values.size(), bits);
+  if (const double allowed = spread(exact); !(out.deviation <= allowed)) {
+    return error(Code::infeasible,
+                 "publish: {} bits for {} numbers need noise of deviation {:.2g}, more than the spread of the logits, "
+                 "{:.2g}; compile with a smaller --max-error for more precision, or publish fewer bits or fewer images",
+                 bits, exact.values.size(), out.deviation, allowed);
+  }
+  // ilogb is the floor: between an eighth and a quarter of the deviation, and strictly below the quarter but where
+  // that is a power of two itself.
+  out.step = std::ldexp(1.0, std::ilogb(out.deviation / 4));
+  out.logits = exact;
+  base::Seed seed = base::random_seed();
+  base::Stream stream(seed, 0);
+  base::zeroize(seed.data(), seed.size());
+  std::array<double, 2> pair{};
+  for (std::size_t i = 0; i < exact.values.size(); ++i) {
+    if (i % 2 == 0) pair = normal_pair(stream);
+    const double noisy = static_cast<double>(exact.values[i]) + out.deviation * pair[i % 2];
+    out.logits.values[i] = static_cast<float>(std::round(noisy / out.step) * out.step);
+  }
+  return out;
+}
+
+}  // namespace obscura::client

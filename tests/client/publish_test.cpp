@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/publish.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace obscura::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Logits far apart: 10,000 numbers of spread 8.
+Logits answer(std::size_t images = 1000) {
+  Logits logits;
+  logits.images = images;
+  logits.classes = 10;
+  for (std::size_t i = 0; i < images * 10; ++i) logits.values.push_back(i % 2 == 0 ? 8.0F : -8.0F);
+  return logits;
+}
+
+std::vector<double> differences(const Logits& a, const Logits& b) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    out.push_back(static_cast<double>(a.values[i]) - static_cast<double>(b.values[i]));
+  }
+  return out;
+}
+
+TEST(Publish, DeviationIsThatOfTheTheorem) {
+  EXPECT_DOUBLE_EQ(flooding_deviation(0.5, 3, 20), 0.5 * 6 * 1024);
+  EXPECT_DOUBLE_EQ(flooding_deviation(1, 12, 1), 12 * std::sqrt(2.0));
+  // Two bits more need twice the deviation, as do four times the numbers.
+  EXPECT_DOUBLE_EQ(flooding_deviation(0x1p-20, 100, 22), flooding_deviation(0x1p-20, 400, 20));
+}
+
+TEST(Publish, AddsGaussianNoiseOfTheDeviationItStates) {
+  const Logits exact = answer();
+  const auto published = publish(exact, 0x1p-20, 20).value();
+  const double sigma = flooding_deviation(0x1p-20, 10000, 20);
+  EXPECT_DOUBLE_EQ(published.deviation, sigma);
+  // Rounding to a step of at most sigma / 4 adds a variance of step^2 / 12.
+  const double expected = std::hypot(sigma, published.step / std::sqrt(12.0));
+  double sum = 0;
+  double squares = 0;
+  double fourth = 0;
+  double neighbours = 0;
+  const auto noise = differences(published.logits, exact);
+  for (std::size_t i = 0; i < noise.size(); ++i) {
+    const double z = noise[i] / expected;
+    sum += z;
+    squares += z * z;
+    fourth += z * z * z * z;
+    neighbours += i > 0 ? z * noise[i - 1] / expected : 0;
+  }
+  const auto n = static_cast<double>(noise.size());
+  // Six deviations of each mean over 10,000 independent normal numbers: 1, sqrt 2, sqrt 96 and 1 by their root.
+  EXPECT_NEAR(sum / n, 0, 6 / std::sqrt(n));
+  EXPECT_NEAR(squares / n, 1, 6 * std::sqrt(2 / n));
+  EXPECT_NEAR(fourth / n, 3, 6 * std::sqrt(96 / n));
+  EXPECT_NEAR(neighbours / n, 0, 6 / std::sqrt(n));
+}
+
+TEST(Publish, LeavesOnlyMultiplesOfAPowerOfTwoBelowAQuarterOfTheDeviation) {
+  for (const int bits : {1, 10, 20, 23}) {
+    const auto published = publish(answer(), 0x1.8p-20, bits).value();
+    int exponent = 0;
+    EXPECT_EQ(std::frexp(published.step, &exponent), 0.5);
+    EXPECT_LE(published.step, published.deviation / 4);
+    EXPECT_GT(published.step, published.deviation / 8);
+    for (const float x : published.logits.values) {
+      const double multiple = static_cast<double>(x) / published.step;
+      ASSERT_EQ(multiple, std::round(multiple));
+    }
+    EXPECT_EQ(published.logits.images, 1000U);
+    EXPECT_EQ(published.logits.classes, 10U);
+  }
+}
+
+TEST(Publish, DrawsOtherNoiseEachTime) {
+  const Logits exact = answer();
+  const auto a = publish(exact, 0x1p-20, 20).value();
+  const auto b = publish(exact, 0x1p-20, 20).value();
+  std::size_t equal = 0;
+  for (std::size_t i = 0; i < exact.values.size(); ++i) equal += a.logits.values[i] == b.logits.values[i] ? 1 : 0;
+  // The density of the difference of two normal numbers at 0 is 1 / (2 sqrt(pi) sigma): at most 7 % for a quarter of
+  // sigma.
+  EXPECT_LT(equal, 1000U);
+}
+
+TEST(Publish, NeverTakesTheNoiseBelowTheRoundingToFloats) {
+  // Neighbouring floats at 8 lie 2^-20 apart: that much may follow from the key, however little the noise is.
+  const auto published = publish(answer(), 0x1p-60, 10).value();
+  EXPECT_DOUBLE_EQ(published.deviation, flooding_deviation(0x1p-20, 10000, 10));
+}
+
+TEST(Publish, RefusesNoiseAboveTheSpreadOfTheLogitsAndNamesBoth) {
+  // sqrt(12 * 10000) = 346.4; times 2^10 and 2^-15: 10.8.
+  const auto refused = publish(answer(), 0x1p-15, 20);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::infeasible);
+  for (const char* part : {"20 bits", "10000 numbers", "deviation 11", "spread of the logits, 8", "--max-error"}) {
+    EXPECT_THAT(refused.error().message, HasSubstr(part));
+  }
+  EXPECT_TRUE(publish(answer(), 0x1p-15, 19).ok()) << "7.7 is below 8";
+  // The spread is around the mean of each image: a shift common to all classes does not help.
+  Logits shifted = answer(1);
+  for (std::size_t i = 0; i < 10; ++i) shifted.values[i] = 1000 + (i % 2 == 0 ? 0.5F : -0.5F);
+  EXPECT_FALSE(publish(shifted, 0x1p-13, 20).ok());
+}
+
+TEST(Publish, RefusesBitsOutOfRange) {
+  for (const int bits : {-1, 0, 129}) {
+    const auto refused = publish(answer(), 0x1p-60, bits);
+    ASSERT_FALSE(refused.ok()) << bits;
+    EXPECT_THAT(refused.error().message, HasSubstr("1 to 128 are allowed"));
+  }
+  EXPECT_THROW((void)publish(answer(), 0, 20), ContractError);
+  EXPECT_THROW((void)publish({}, 1, 20), ContractError);
+}
+
+}  // namespace
+}  // namespace obscura::client
