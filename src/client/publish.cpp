@@ -56,8 +56,8 @@ Result<Published> publish(const Logits& exact, double noise_std, int bits) {
   out.deviation = flooding_deviation(std::max(noise_std, float_spacing(exact)), exact.values.size(), bits);
   if (const double allowed = spread(exact); !(out.deviation <= allowed)) {
     return error(Code::infeasible,
-                 "publish: {} bits for {} numbers need noise of deviation {:.2g}, more than the spread of the logits, "
-                 "{:.2g}; compile with a smaller --max-error for more precision, or publish fewer bits or fewer images",
+                 "publish: {} bits for {} numbers need noise of deviation {:.3g}, more than the spread of the logits, "
+                 "{:.3g}; compile with a smaller --max-error for more precision, or publish fewer bits or fewer images",
                  bits, exact.values.size(), out.deviation, allowed);
   }
   // ilogb is the floor: between an eighth and a quarter of the deviation, and strictly below the quarter but where

@@ -100,7 +100,7 @@ TEST(Publish, RefusesNoiseAboveTheSpreadOfTheLogitsAndNamesBoth) {
   const auto refused = publish(answer(), 0x1p-15, 20);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::infeasible);
-  for (const char* part : {"20 bits", "10000 numbers", "deviation 11", "spread of the logits, 8", "--max-error"}) {
+  for (const char* part : {"20 bits", "10000 numbers", "deviation 10.8", "spread of the logits, 8", "--max-error"}) {
     EXPECT_THAT(refused.error().message, HasSubstr(part));
   }
   EXPECT_TRUE(publish(answer(), 0x1p-15, 19).ok()) << "7.7 is below 8";
