@@ -31,7 +31,6 @@ class Context {
   /// Out of the last `rescale` of `limbs` chain limbs, and the special primes where `with_special`: what a division
   /// drops. rescale is at most kMaxRescale, and not 0 unless with_special.
   const ring::Conversion& drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const;
-  static constexpr std::size_t kMaxRescale = 3;
   /// P mod q_i, reduced.
   double special_product(std::size_t i) const { return special_products_[i]; }
   /// 5^step mod 2N, the power of X -> X^k that rotates slots left by `step`.

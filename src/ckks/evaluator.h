@@ -86,6 +86,11 @@ class PreparedMap {
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::span<const Ciphertext> x);
 
+/// The same, freeing the inputs limb by limb as the outputs appear: it never holds much more than the larger of the
+/// two, and works in memory that is warm.
+std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
+                              std::span<const double> bias, std::vector<Ciphertext>&& x);
+
 /// The uniform halves of a key from its seed.
 /// cost    digits * (L + K) limbs of keystream; all cores
 void expand_uniform(const Context& context, SwitchKey& key);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "base/parallel.h"
 #include "ckks/evaluator.h"
@@ -98,10 +99,10 @@ class Application {
   std::vector<std::vector<double>> biases_;
 };
 
-}  // namespace
-
-std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
-                              std::span<const double> bias, std::span<const Ciphertext> x) {
+/// One limb of one part after the other, each by all cores; outputs appear limb by limb, and `done` may free inputs.
+std::vector<Ciphertext> apply_slices(const Context& context, const PreparedMap& map, double weight_scale,
+                                     std::span<const double> bias, std::span<const Ciphertext> x,
+                                     const std::function<void(Slice)>& done) {
   OBSCURA_CHECK(x.size() == map.map().inputs && !x.empty(), "apply: {} inputs, {} are needed", x.size(),
                 map.map().inputs);
   OBSCURA_CHECK(bias.size() == map.map().outputs, "apply: {} biases, {} are needed", bias.size(), map.map().outputs);
@@ -114,15 +115,35 @@ std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, do
   std::vector<Ciphertext> y(map.map().outputs);
   for (Ciphertext& out : y) {
     out.scale = x[0].scale * weight_scale;
-    for (std::size_t part = 0; part < parts; ++part) out.parts.emplace_back(context.degree(), limbs);
+    for (std::size_t part = 0; part < parts; ++part) {
+      out.parts.push_back(ring::NttPoly::absent(context.degree(), limbs));
+    }
   }
   const Application application(context, map, bias, y[0].scale, x, y);
-  const std::size_t tiles = context.degree() / kTile;
-  base::parallel_for(limbs * parts * tiles, [&](std::size_t task) {
-    const std::size_t slice = task / tiles;
-    application.run_tile({slice / parts, slice % parts}, task % tiles * kTile);
-  });
+  for (Slice slice; slice.limb < limbs; ++slice.limb) {
+    for (slice.part = 0; slice.part < parts; ++slice.part) {
+      for (Ciphertext& out : y) out.parts[slice.part].take(slice.limb);
+      base::parallel_for(context.degree() / kTile,
+                         [&](std::size_t tile) { application.run_tile(slice, tile * kTile); });
+      done(slice);
+    }
+  }
   return y;
+}
+
+}  // namespace
+
+std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
+                              std::span<const double> bias, std::span<const Ciphertext> x) {
+  return apply_slices(context, map, weight_scale, bias, x, [](Slice) {});
+}
+
+std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
+                              std::span<const double> bias, std::vector<Ciphertext>&& x) {
+  std::vector<Ciphertext> inputs = std::move(x);
+  return apply_slices(context, map, weight_scale, bias, inputs, [&](Slice slice) {
+    for (Ciphertext& in : inputs) in.parts[slice.part].give(slice.limb);
+  });
 }
 
 }  // namespace obscura::ckks

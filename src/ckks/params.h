@@ -15,6 +15,8 @@ inline constexpr int kMaxLog2Degree = 17;
 inline constexpr int kMaxPrimeBits = 50;
 inline constexpr int kMinPrimeBits = 30;
 inline constexpr std::size_t kMaxPrimes = 96;
+/// Limbs that one division may drop.
+inline constexpr std::size_t kMaxRescale = 3;
 
 /// What a parameter set is, before anyone checked it.
 struct ParamsLiteral {

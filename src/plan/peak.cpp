@@ -8,9 +8,9 @@
 namespace obscura::plan {
 namespace {
 
-/// Elements that are in flight at once inside a run of elementwise steps: one or two temporaries for each of some
-/// dozens of threads. Small against any layer, so a fixed figure keeps the estimate independent of the machine.
-constexpr std::uint64_t kElementsInFlight = 64;
+/// Elements that are in flight at once inside a run of elementwise steps: one for each of a dozen threads or so. Small
+/// against any layer, so a fixed figure keeps the estimate independent of the machine.
+constexpr std::uint64_t kElementsInFlight = 16;
 
 bool is_linear(const Step& step) { return std::holds_alternative<Linear>(step.operation); }
 
@@ -43,6 +43,14 @@ std::vector<std::size_t> last_uses(const Plan& plan) {
   return last;
 }
 
+/// The most that values which go and values which come take together. Elementwise they change places element by
+/// element; in a linear step limb by limb of each part.
+std::uint64_t overlap(const Step& step, std::uint64_t dying, std::uint64_t made) {
+  if (!is_linear(step)) return std::max(dying, made);
+  const std::uint64_t slices = std::max<std::uint64_t>(1, std::uint64_t{step.output.limbs} * step.output.parts);
+  return std::max(dying + made / slices, dying / slices + made);
+}
+
 }  // namespace
 
 std::uint64_t peak_ciphertext_bytes(const Plan& plan) {
@@ -54,18 +62,23 @@ std::uint64_t peak_ciphertext_bytes(const Plan& plan) {
     if (!is_linear(plan.steps[first - 1])) {
       while (end <= plan.steps.size() && !is_linear(plan.steps[end - 1])) ++end;
     }
-    std::uint64_t held = 0;
-    std::uint64_t in_flight = 0;
+    std::uint64_t kept = 0, dying = 0, made = 0, in_flight = 0;
     for (std::size_t id = 0; id < end; ++id) {
       const ValueInfo info = plan.value(static_cast<ValueId>(id));
-      const bool inside = id >= first;
-      const bool live = inside ? last[id] >= end : last[id] >= first;
-      if (live) held += info.elements * bytes_of_element(info, degree);
-      if (inside && !live) {
-        in_flight += std::min<std::uint64_t>(info.elements, kElementsInFlight) * bytes_of_element(info, degree);
+      const std::uint64_t bytes = info.elements * bytes_of_element(info, degree);
+      if (id >= first) {
+        if (last[id] >= end) {
+          made += bytes;
+        } else {
+          in_flight += std::min<std::uint64_t>(info.elements, kElementsInFlight) * bytes_of_element(info, degree);
+        }
+      } else if (last[id] >= end) {
+        kept += bytes;
+      } else if (last[id] >= first) {
+        dying += bytes;
       }
     }
-    peak = std::max(peak, held + in_flight);
+    peak = std::max(peak, kept + in_flight + overlap(plan.steps[first - 1], dying, made));
     first = end;
   }
   return peak;

@@ -145,24 +145,32 @@ class Verifier {
     return info;
   }
 
+  /// Divides by the last `count` primes.
+  Result<void> drop(ValueInfo& info, std::uint32_t count) const {
+    if (count >= info.limbs) return broken("drops {} of {} limbs", count, info.limbs);
+    if (count > ckks::kMaxRescale) {
+      return broken("drops {} limbs at once, at most {} are allowed", count, ckks::kMaxRescale);
+    }
+    info.scale /= primes_dropped(info.limbs, count);
+    info.limbs -= count;
+    return {};
+  }
+
   Result<ValueInfo> follow(const Relinearize& step) const {
     OBSCURA_TRY(ValueInfo info, read(step.input));
     if (!plan_.keys.relinearization) {
       return error(Code::wrong_params, "{}: needs the relinearization key, which the plan does not request", place_);
     }
     if (info.parts != 3) return broken("relinearizes a value of {} parts; 3 are expected", info.parts);
-    if (step.rescale >= info.limbs) return broken("drops {} of {} limbs", step.rescale, info.limbs);
-    info.scale /= primes_dropped(info.limbs, step.rescale);
-    info.limbs -= step.rescale;
+    OBSCURA_TRY_VOID(drop(info, step.rescale));
     info.parts = 2;
     return info;
   }
 
   Result<ValueInfo> follow(const Rescale& step) const {
     OBSCURA_TRY(ValueInfo info, read(step.input));
-    if (step.limbs == 0 || step.limbs >= info.limbs) return broken("drops {} of {} limbs", step.limbs, info.limbs);
-    info.scale /= primes_dropped(info.limbs, step.limbs);
-    info.limbs -= step.limbs;
+    if (step.limbs == 0) return broken("drops 0 of {} limbs", info.limbs);
+    OBSCURA_TRY_VOID(drop(info, step.limbs));
     return info;
   }
 

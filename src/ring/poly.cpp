@@ -17,8 +17,19 @@ Poly<kForm>::Poly(std::size_t degree, std::size_t limbs) : degree_(degree) {
 }
 
 template <Form kForm>
+Poly<kForm> Poly<kForm>::absent(std::size_t degree, std::size_t limbs) {
+  Poly poly;
+  poly.degree_ = degree;
+  poly.limbs_.assign(limbs, nullptr);
+  return poly;
+}
+
+template <Form kForm>
 Poly<kForm>::Poly(const Poly& other) : Poly(other.degree_, other.limbs()) {
-  for (std::size_t i = 0; i < limbs(); ++i) std::copy_n(other.limbs_[i], degree_, limbs_[i]);
+  for (std::size_t i = 0; i < limbs(); ++i) {
+    OBSCURA_CHECK(other.limbs_[i] != nullptr, "copy of a polynomial whose limb {} is absent", i);
+    std::copy_n(other.limbs_[i], degree_, limbs_[i]);
+  }
 }
 
 template <Form kForm>
@@ -40,7 +51,21 @@ Poly<kForm>& Poly<kForm>::operator=(Poly&& other) noexcept {
 
 template <Form kForm>
 Poly<kForm>::~Poly() {
-  for (double* limb : limbs_) give_limb(degree_, limb);
+  for (double* limb : limbs_) {
+    if (limb != nullptr) give_limb(degree_, limb);
+  }
+}
+
+template <Form kForm>
+void Poly<kForm>::take(std::size_t i) {
+  OBSCURA_CHECK(limbs_[i] == nullptr, "take: limb {} is there already", i);
+  limbs_[i] = take_limb(degree_);
+}
+
+template <Form kForm>
+void Poly<kForm>::give(std::size_t i) {
+  OBSCURA_CHECK(limbs_[i] != nullptr, "give: limb {} is absent", i);
+  give_limb(degree_, std::exchange(limbs_[i], nullptr));
 }
 
 template <Form kForm>
@@ -56,7 +81,9 @@ void Poly<kForm>::zeroize() {
 template <Form kForm>
 void Poly<kForm>::drop_to(std::size_t limbs) {
   OBSCURA_CHECK(limbs <= limbs_.size(), "drop_to: {} limbs of {}", limbs, limbs_.size());
-  for (; limbs_.size() > limbs; limbs_.pop_back()) give_limb(degree_, limbs_.back());
+  for (; limbs_.size() > limbs; limbs_.pop_back()) {
+    if (limbs_.back() != nullptr) give_limb(degree_, limbs_.back());
+  }
 }
 
 template <Form kForm>

@@ -21,6 +21,8 @@ class Poly {
   Poly() = default;
   /// Uninitialised residues.
   Poly(std::size_t degree, std::size_t limbs);
+  /// Limbs that are not there yet: each must be taken before it is touched.
+  static Poly absent(std::size_t degree, std::size_t limbs);
   Poly(const Poly& other);
   Poly(Poly&& other) noexcept;
   Poly& operator=(const Poly& other);
@@ -36,13 +38,16 @@ class Poly {
   void set_zero();
   /// set_zero that the compiler may not remove: for secrets, before they go.
   void zeroize();
+  /// Makes an absent limb, uninitialised; gives one back, for work that goes through polynomials limb by limb.
+  void take(std::size_t i);
+  void give(std::size_t i);
   /// Gives the limbs from `limbs` on back.
   void drop_to(std::size_t limbs);
   static std::size_t bytes(std::size_t degree, std::size_t limbs);
 
  private:
   std::size_t degree_ = 0;
-  std::vector<double*> limbs_;  ///< from ring/pool.h
+  std::vector<double*> limbs_;  ///< from ring/pool.h; null where absent
 };
 
 using CoeffPoly = Poly<Form::coefficient>;

@@ -26,8 +26,9 @@ struct Term {
   double coefficient = 1;
 };
 
-/// One Value is one element of a tensor, with one image in each slot. All operations are const and may run
-/// concurrently; what each does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
+/// One Value is one element of a tensor, with one image in each slot. `linear` may also have an overload that takes a
+/// vector of values over, and frees them while it works. All operations are const and may run concurrently; what each
+/// does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
 template <class B>
 concept Backend = std::default_initializable<typename B::Value> && std::movable<typename B::Value> &&
     requires(const B& backend, const typename B::Value& x, std::span<const typename B::Value> xs,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/ckks_backend.h"
 
+#include <utility>
+
 #include "ckks/evaluator.h"
 
 namespace obscura::run {
@@ -30,6 +32,11 @@ CkksBackend::Value CkksBackend::combine(std::span<const Term<Value>> terms, doub
 std::vector<CkksBackend::Value> CkksBackend::linear(const ckks::PreparedMap& map, double weight_scale,
                                                     std::span<const double> bias, std::span<const Value> x) const {
   return ckks::apply(*context_, map, weight_scale, bias, x);
+}
+
+std::vector<CkksBackend::Value> CkksBackend::linear(const ckks::PreparedMap& map, double weight_scale,
+                                                    std::span<const double> bias, std::vector<Value>&& x) const {
+  return ckks::apply(*context_, map, weight_scale, bias, std::move(x));
 }
 
 }  // namespace obscura::run

@@ -24,6 +24,8 @@ class CkksBackend {
   Value combine(std::span<const Term<Value>> terms, double constant) const;
   std::vector<Value> linear(const ckks::PreparedMap& map, double weight_scale, std::span<const double> bias,
                             std::span<const Value> x) const;
+  std::vector<Value> linear(const ckks::PreparedMap& map, double weight_scale, std::span<const double> bias,
+                            std::vector<Value>&& x) const;
 
  private:
   const ckks::Context* context_;

@@ -69,9 +69,15 @@ class Execution {
   void run_linear(std::size_t s) {
     const auto start = Clock::now();
     const auto& linear = std::get<plan::Linear>(plan_.steps[s].operation);
-    values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, values_[linear.input]);
+    std::vector<Value>& x = values_[linear.input];
+    if (schedule_.last_use[linear.input] == s) {
+      // A backend that takes the inputs over may free them as it goes.
+      values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, std::move(x));
+      x = std::vector<Value>();
+    } else {
+      values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, std::span<const Value>(x));
+    }
     for (const Value& y : values_[s + 1]) check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
-    if (schedule_.last_use[linear.input] == s) values_[linear.input] = std::vector<Value>();
     if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
     counter_.add(schedule_.work[s]);
   }

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "ckks/context.h"
 #include "plan/verify.h"
 
 namespace obscura::wire {
@@ -287,20 +286,6 @@ plan::ValueInfo read_value(base::Reader& r) {
   return v;
 }
 
-/// The engine has tables for so many limbs in one division (ckks::Context::kMaxRescale).
-Result<void> check_drops(const plan::Plan& plan, const std::string& name) {
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    std::uint32_t dropped = 0;
-    if (const auto* x = std::get_if<plan::Relinearize>(&plan.steps[i].operation)) dropped = x->rescale;
-    if (const auto* x = std::get_if<plan::Rescale>(&plan.steps[i].operation)) dropped = x->limbs;
-    if (dropped > ckks::Context::kMaxRescale) {
-      return error(Code::bad_format, "{}: step {}: drops {} limbs at once, at most {} are allowed", name, i + 1,
-                   dropped, ckks::Context::kMaxRescale);
-    }
-  }
-  return {};
-}
-
 Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
   base::Reader r(payload);
   plan::Plan plan;
@@ -355,7 +340,6 @@ Result<NamedPlan> read_plan(base::ByteView frame, const std::string& name) {
   OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::plan, name));
   OBSCURA_TRY(plan::Plan plan, parse_plan(payload, name));
   OBSCURA_TRY_VOID(check_interface(plan.params, plan.input, plan.output, name));
-  OBSCURA_TRY_VOID(check_drops(plan, name));
   if (const auto verified = plan::verify(plan); !verified) {
     return error(verified.error().code, "{}: {}", name, verified.error().message);
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tests/ckks/fixture.h"
 
 namespace obscura::ckks {
@@ -25,7 +27,7 @@ TEST(Linear, IsTheIntegerMatrixProductOverTheWeightScalePlusBias) {
     slots.push_back(world.random_slots(1, i));
     x.push_back(world.encrypt(slots.back(), 0x1p36, 3));
   }
-  const auto y = apply(*world.context, map, 512, bias, x);
+  const auto y = apply(*world.context, map, 512, bias, std::span<const Ciphertext>(x));
   ASSERT_EQ(y.size(), 5U);
   for (const IntegerBlock& block : map.map().blocks) {
     const IntegerMatrix& matrix = map.map().matrices[block.matrix];
@@ -43,6 +45,24 @@ TEST(Linear, IsTheIntegerMatrixProductOverTheWeightScalePlusBias) {
                                      return sum / 512 + bias[o];
                                    }),
                        norm * noise_of_encryption(world.context->params()) / y[o].scale);
+    }
+  }
+}
+
+TEST(Linear, TakingItsInputsOverChangesNoResidue) {
+  const World world(make_params(13, 48, 3, 1, 1));
+  const PreparedMap map(overlapping_map());
+  const std::vector<double> bias(5, 0.25);
+  std::vector<Ciphertext> x;
+  for (unsigned i = 0; i < 4; ++i) x.push_back(world.encrypt(world.random_slots(1, i), 0x1p36, 3));
+  const auto kept = apply(*world.context, map, 512, bias, std::span<const Ciphertext>(x));
+  const auto taken = apply(*world.context, map, 512, bias, std::move(x));
+  for (std::size_t o = 0; o < kept.size(); ++o) {
+    EXPECT_EQ(kept[o].scale, taken[o].scale);
+    for (std::size_t part = 0; part < 2; ++part) {
+      for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_TRUE(std::ranges::equal(kept[o].parts[part].residues(i), taken[o].parts[part].residues(i)));
+      }
     }
   }
 }

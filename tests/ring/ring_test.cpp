@@ -27,6 +27,19 @@ TEST(Basis, ResiduesSurviveExportAndImportInAnyKernelTable) {
   EXPECT_EQ(canonical, back);
 }
 
+TEST(Poly, AbsentLimbsAreTakenAndGivenOneByOne) {
+  NttPoly poly = NttPoly::absent(kDegree, 2);
+  EXPECT_EQ(poly.limbs(), 2U);
+  EXPECT_THROW(poly.give(1), ContractError);
+  EXPECT_THROW(NttPoly{poly}, ContractError);
+  poly.take(1);
+  poly.limb(1)[kDegree - 1] = 7;
+  EXPECT_THROW(poly.take(1), ContractError);
+  poly.take(0);
+  EXPECT_EQ(NttPoly{poly}.limb(1)[kDegree - 1], 7);
+  poly.give(0);
+}
+
 TEST(Basis, ImportRefusesAResidueThatIsNotBelowThePrime) {
   const Basis basis(kDegree, primes(48, 1));
   std::vector<std::uint64_t> canonical(kDegree, 0);
