@@ -5,7 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build="${1:-build/release}"
-pattern="${2:-$PWD/src/.*\.cpp$}"
+# Left out: train/, since clang 14 does not parse libtorch's headers; simd.cpp, whose flags clang does not know (its arithmetic is in
+# headers that g++ compiles with all warnings).
+pattern="${2:-$PWD/src/(?!train/|kernels/simd).*\.cpp$}"
 if [[ ! -f "$build/compile_commands.json" ]]; then
   echo "check_tidy: $build/compile_commands.json is absent; run: cmake --preset release" >&2
   exit 1

@@ -63,7 +63,8 @@ void ntt_inverse(double* x, const NttTable& table, double factor) {
     }
   }
   // p = 1 (mod N), so 1/N = -(p - 1)/N.
-  const double inverse_degree = -static_cast<double>((m.value - 1) / table.degree);
+  const std::uint64_t quotient = (m.value - 1) / table.degree;
+  const double inverse_degree = -static_cast<double>(quotient);
   const double scale = to_reduced(product(inverse_degree, factor), m);
   for (std::size_t j = 0; j < table.degree; ++j) x[j] = to_reduced(product(x[j], scale), m);
 }
