@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "kernels/integers.h"
+
 namespace obscura::ckks {
 
 Encoder::Encoder(const ring::Basis& basis) : basis_(&basis) {
@@ -21,7 +23,7 @@ Encoder::Encoder(const ring::Basis& basis) : basis_(&basis) {
   }
   const auto bits = static_cast<unsigned>(std::countr_zero(slots));
   for (std::size_t i = 0; i < slots; ++i) {
-    for (unsigned b = 0; b < bits; ++b) reversed_[i] |= static_cast<std::uint32_t>(((i >> b) & 1) << (bits - 1 - b));
+    reversed_[i] = static_cast<std::uint32_t>(kernels::reverse_bits(i, bits));
   }
 }
 

@@ -5,21 +5,14 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels/integers.h"
+
 namespace obscura::ckks {
 
 namespace {
 
-std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t m) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * b % m);
-}
-
-std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t m) {
-  std::uint64_t result = 1;
-  for (a %= m; e > 0; e >>= 1, a = multiply_mod(a, a, m)) {
-    if (e & 1) result = multiply_mod(result, a, m);
-  }
-  return result;
-}
+using kernels::multiply_mod;
+using kernels::power_mod;
 
 /// Toy rings start where the kernels do.
 constexpr int kMinToyLog2Degree = 9;

@@ -5,28 +5,13 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "kernels/integers.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 
 namespace obscura::kernels {
 
 namespace {
-
-std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * b % p);
-}
-
-std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p) {
-  std::uint64_t result = 1;
-  for (; e > 0; e >>= 1, a = multiply_mod(a, a, p)) {
-    if (e & 1) result = multiply_mod(result, a, p);
-  }
-  return result;
-}
-
-double reduced(std::uint64_t x, std::uint64_t p) {
-  return x > p / 2 ? -static_cast<double>(p - x) : static_cast<double>(x);
-}
 
 /// A primitive 2N-th root of unity: x^((p-1)/2N) for the least x for which its N-th power is -1.
 std::uint64_t find_root(std::size_t degree, std::uint64_t p) {
@@ -36,18 +21,12 @@ std::uint64_t find_root(std::size_t degree, std::uint64_t p) {
   }
 }
 
-std::size_t reverse_bits(std::size_t x, int bits) {
-  std::size_t r = 0;
-  for (int i = 0; i < bits; ++i) r |= ((x >> i) & 1) << (bits - 1 - i);
-  return r;
-}
-
 std::vector<double> make_roots(std::size_t degree, std::uint64_t p, std::uint64_t psi) {
-  const int bits = std::countr_zero(degree);
+  const auto bits = static_cast<unsigned>(std::countr_zero(degree));
   std::vector<double> roots(degree);
   std::uint64_t power = 1;
   for (std::size_t i = 0; i < degree; ++i, power = multiply_mod(power, psi, p)) {
-    roots[reverse_bits(i, bits)] = reduced(power, p);
+    roots[reverse_bits(i, bits)] = to_reduced(power, p);
   }
   return roots;
 }

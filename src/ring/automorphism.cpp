@@ -4,17 +4,14 @@
 #include <bit>
 
 #include "base/check.h"
+#include "kernels/integers.h"
 #include "kernels/kernels.h"
 
 namespace obscura::ring {
 
 namespace {
 
-std::size_t reverse_bits(std::size_t x, unsigned bits) {
-  std::size_t r = 0;
-  for (unsigned b = 0; b < bits; ++b) r |= ((x >> b) & 1) << (bits - 1 - b);
-  return r;
-}
+using kernels::reverse_bits;
 
 /// Bit-reversed index and position: the blocks of 64 are transposed, which undoes itself.
 std::size_t transpose_block(std::size_t x) { return (x & ~std::size_t{63}) | (x & 7) << 3 | (x >> 3 & 7); }

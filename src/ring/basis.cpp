@@ -8,18 +8,6 @@
 
 namespace obscura::ring {
 
-std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * b % p);
-}
-
-std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p) {
-  std::uint64_t result = 1 % p;
-  for (a %= p; e > 0; e >>= 1, a = multiply_mod(a, a, p)) {
-    if (e & 1) result = multiply_mod(result, a, p);
-  }
-  return result;
-}
-
 std::uint64_t inverse_mod(std::uint64_t a, std::uint64_t p) { return power_mod(a, p - 2, p); }
 
 double integer_residue(double x, std::uint64_t p) {

@@ -6,10 +6,15 @@
 #include <span>
 #include <vector>
 
+#include "kernels/integers.h"
 #include "kernels/kernels.h"
 #include "ring/poly.h"
 
 namespace obscura::ring {
+
+using kernels::multiply_mod;
+using kernels::power_mod;
+using kernels::to_reduced;
 
 class Basis {
  public:
@@ -42,15 +47,9 @@ class Basis {
   std::vector<kernels::NttTable> tables_;
 };
 
-/// x in [0, p) as the residue of least magnitude.
-inline double to_reduced(std::uint64_t x, std::uint64_t p) {
-  return static_cast<double>(static_cast<std::int64_t>(x) - (x > p / 2 ? static_cast<std::int64_t>(p) : 0));
-}
 /// round(x) mod p, reduced, for any finite x: above 2^53 its exact binary value.
 double integer_residue(double x, std::uint64_t p);
-/// a^e mod p; p < 2^63.
-std::uint64_t power_mod(std::uint64_t a, std::uint64_t e, std::uint64_t p);
-std::uint64_t multiply_mod(std::uint64_t a, std::uint64_t b, std::uint64_t p);
+/// a^-1 mod the prime p.
 std::uint64_t inverse_mod(std::uint64_t a, std::uint64_t p);
 
 }  // namespace obscura::ring
