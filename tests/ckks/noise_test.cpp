@@ -33,8 +33,8 @@ class Errors {
     // As many beyond six deviations as the model's tail says, and six deviations of that count.
     const double expected = count * tail_of_error(6);
     EXPECT_LE(beyond_six_, expected + 6 * std::sqrt(expected)) << what;
-    // So far out that all of the slots together have a chance of one in a thousand.
-    EXPECT_GT(count * tail_of_error(largest_), 1e-3) << what << ": " << largest_ << " deviations";
+    // So far out that all of the slots together have a chance of one in a million.
+    EXPECT_GT(count * tail_of_error(largest_), 1e-6) << what << ": " << largest_ << " deviations";
   }
 
  private:
