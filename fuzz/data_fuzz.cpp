@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes are an image file or one sentence: PNG in two shapes, idx images and labels, by the first byte.
+// Any bytes are an image file or one sentence, by the first byte: PNG in two shapes, idx images and labels, a PNG of
+// one image a row, a list of labels, records of CIFAR-10's binary layout.
 #include <unistd.h>
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "data/cifar.h"
 #include "data/idx.h"
 #include "data/png.h"
 
@@ -47,20 +49,52 @@ void read_idx(base::ByteView bytes) {
   std::filesystem::remove(scratch_file());
 }
 
+/// Few columns and rows, so that small inputs get through.
+void read_rows(base::ByteView bytes) {
+  const auto rows = data::decode_rows(bytes, "input", 4, 9);
+  if (!read_or_sentence(rows)) return;
+  OBSCURA_CHECK(rows->count >= 1 && rows->count <= 9, "{} rows", rows->count);
+  OBSCURA_CHECK(rows->rgb.size() == rows->count * 12, "{} bytes", rows->rgb.size());
+}
+
+void read_labels(base::ByteView bytes) {
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto labels = data::parse_label_list(text, "input");
+  if (!read_or_sentence(labels)) return;
+  const std::string again = fmt::format("[{}]", fmt::join(*labels, ","));
+  OBSCURA_CHECK(*data::parse_label_list(again, "written") == *labels, "labels changed on their way");
+}
+
+void read_records(base::ByteView bytes) {
+  OBSCURA_CHECK(base::write_file(scratch_file(), bytes, {.overwrite = true, .secret = false}).ok(), "no scratch file");
+  const auto images = data::read_cifar_binary(scratch_file());
+  if (read_or_sentence(images)) OBSCURA_CHECK(images->count() == images->labels.size(), "{} images", images->count());
+  std::filesystem::remove(scratch_file());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const base::ByteView rest(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 3) {
+  switch (data[0] % 6) {
     case 0:
       read_png(rest, 1, 28);
       break;
     case 1:
       read_png(rest, 3, 8);
       break;
-    default:
+    case 2:
       read_idx(rest);
+      break;
+    case 3:
+      read_rows(rest);
+      break;
+    case 4:
+      read_labels(rest);
+      break;
+    default:
+      read_records(rest);
       break;
   }
   return 0;

@@ -111,6 +111,10 @@ void write_images(const Seeds& seeds) {
   base::Writer labels;
   for (const int b : {0, 0, 8, 1, 0, 0, 0, 4, 7, 2, 1, 0}) labels.u8(static_cast<std::uint8_t>(b));
   seeds.write("data", "idx-labels", 2, labels.bytes());
+  pixels.resize(3 * 2 * 4);
+  seeds.write("data", "rows-png", 3, data::encode_png(pixels, 3, 2, 4));
+  seeds.write("data", "label-list", 4, base::as_bytes("[3,8, 0,255]\n"));
+  seeds.write("data", "cifar-records", 5, base::Bytes(2 * 3073));
 }
 
 }  // namespace

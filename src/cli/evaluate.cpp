@@ -216,9 +216,10 @@ Action define_evaluate(CLI::App& command, const Common&) {
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
-  command.add_option("--dataset", options->dataset, "mnist or fashion-mnist")->required();
-  command.add_option("--split", options->split, "train or test")
-      ->check(CLI::IsMember({"train", "test"}))
+  command.add_option("--dataset", options->dataset, fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")))
+      ->required();
+  command.add_option("--split", options->split, "train, test, or val where the data set has it")
+      ->check(CLI::IsMember(data::split_names()))
       ->capture_default_str();
   command.add_option("--limit", options->limit, "Images to take (default: all)");
   command.add_option("--first", options->first, "The first of them")->capture_default_str();

@@ -3,54 +3,121 @@
 
 #include <algorithm>
 
+#include "data/catalogue.h"
+#include "data/cifar.h"
 #include "data/idx.h"
+#include "data/records.h"
 
 namespace obscura::data {
 namespace {
 
-std::vector<std::string> class_names(const std::string& name) {
-  if (name == "fashion-mnist") {
-    return {"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
+namespace fs = std::filesystem;
+
+/// A file of labels must have one for each image.
+Result<void> check_counts(const fs::path& labels, std::size_t count, std::size_t images) {
+  if (count == images) return {};
+  return error(Code::bad_format, "{}: {} labels for {} images", labels.string(), count, images);
+}
+
+Result<Dataset> load_idx(const fs::path& images, const fs::path& labels, Range range) {
+  OBSCURA_TRY(Dataset out, read_idx_images(images, range));
+  OBSCURA_TRY(out.labels, read_idx_labels(labels, range));
+  OBSCURA_TRY_VOID(check_counts(labels, out.labels.size(), out.count()));
+  return out;
+}
+
+/// Pictures of kMaxImageRows images each, of which only those that the range touches are decoded.
+Result<Dataset> load_rows(const std::vector<fs::path>& pictures, const fs::path& list, Range range) {
+  OBSCURA_TRY(const std::vector<std::uint8_t> labels, read_label_list(list));
+  OBSCURA_TRY_VOID(check_counts(list, labels.size(), pictures.size() * kMaxImageRows));
+  OBSCURA_TRY_VOID(check_range(list.string(), labels.size(), range));
+  const std::size_t end = range.first + range.count;
+  Dataset out;
+  for (std::size_t at = range.first; at < end;) {
+    const std::size_t picture = at / kMaxImageRows;
+    const std::size_t count = std::min(end, (picture + 1) * kMaxImageRows) - at;
+    OBSCURA_TRY(Dataset part, read_image_rows(pictures[picture], {at % kMaxImageRows, count}));
+    if (at == range.first) {
+      out = std::move(part);
+      out.pixels.reserve(range.count * out.image_size());
+    } else {
+      out.pixels.insert(out.pixels.end(), part.pixels.begin(), part.pixels.end());
+    }
+    at += count;
   }
-  return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+  const auto first = labels.begin() + static_cast<std::ptrdiff_t>(range.first);
+  out.labels.assign(first, first + static_cast<std::ptrdiff_t>(range.count));
+  return out;
+}
+
+/// The files of one split; labels last where they stand apart.
+std::vector<fs::path> files_of(const Facts& facts, const std::string& split, const fs::path& folder) {
+  const auto idx_pair = [&](const std::string& stem) -> std::vector<fs::path> {
+    return {folder / (stem + "-images-idx3-ubyte"), folder / (stem + "-labels-idx1-ubyte")};
+  };
+  switch (facts.layout) {
+    case Layout::mnist:
+      return idx_pair(split == "test" ? "t10k" : split);
+    case Layout::medmnist:
+      return idx_pair(split);
+    case Layout::cifar_binary:
+      return {folder / (split + ".bin")};
+    case Layout::cifar_png:
+      break;
+  }
+  std::vector<fs::path> files;
+  if (split == "test") files.push_back(folder / "test_batch.png");
+  for (int batch = 1; split == "train" && batch <= 5; ++batch) {
+    files.push_back(folder / fmt::format("data_batch_{}.png", batch));
+  }
+  files.push_back(folder / (split + "_lables.json"));  // as the package spells it
+  return files;
+}
+
+Result<void> check_present(const Facts& facts, const std::vector<fs::path>& files, const fs::path& folder) {
+  for (const fs::path& path : files) {
+    std::error_code failed;
+    if (fs::exists(path, failed)) continue;
+    if (facts.where.empty()) {
+      return error(Code::io, "{}: absent; `obscura data fetch {} --dir {}` brings the data set", path.string(),
+                   facts.name, folder.string());
+    }
+    return error(Code::io,
+                 "{}: absent; data set {} is not fetched: get it from {} and place its files in {}, as "
+                 "docs/DATA.md says",
+                 path.string(), facts.name, facts.where, (folder / facts.name).string());
+  }
+  return {};
+}
+
+Result<Dataset> read_files(const Facts& facts, std::vector<fs::path> files, Range range) {
+  if (facts.layout == Layout::cifar_binary) return read_cifar_binary(files.front(), range);
+  if (facts.layout != Layout::cifar_png) return load_idx(files[0], files[1], range);
+  const fs::path labels = files.back();
+  files.pop_back();
+  return load_rows(files, labels, range);
 }
 
 }  // namespace
 
-const std::vector<std::string>& dataset_names() {
-  static const std::vector<std::string> names = {"mnist", "fashion-mnist"};
-  return names;
-}
-
-Result<Dataset> load(const std::string& name, const std::string& split, const std::filesystem::path& folder,
-                     Range range) {
-  const auto& names = dataset_names();
-  if (std::find(names.begin(), names.end(), name) == names.end()) {
-    return error(Code::unsupported, "data set '{}' is not known; there are {}", name, fmt::join(names, ", "));
+Result<Dataset> load(const std::string& name, const std::string& split, const fs::path& folder, Range range) {
+  const Facts* facts = find_facts(name);
+  if (facts == nullptr) {
+    return error(Code::unsupported, "data set '{}' is not known; there are {}", name, fmt::join(dataset_names(), ", "));
   }
-  if (split != "train" && split != "test") {
-    return error(Code::unsupported, "data set {} has no split '{}'; there are train, test", name, split);
+  if (std::find(facts->splits.begin(), facts->splits.end(), split) == facts->splits.end()) {
+    return error(Code::unsupported, "data set {} has no split '{}'; there are {}", name, split,
+                 fmt::join(facts->splits, ", "));
   }
-  const std::string stem = split == "train" ? "train" : "t10k";
-  const std::filesystem::path images = folder / name / (stem + "-images-idx3-ubyte");
-  const std::filesystem::path labels = folder / name / (stem + "-labels-idx1-ubyte");
-  for (const auto& path : {images, labels}) {
-    std::error_code failed;
-    if (std::filesystem::exists(path, failed)) continue;
-    return error(Code::io, "{}: absent; `obscura data fetch {} --dir {}` brings the data set", path.string(), name,
-                 folder.string());
-  }
-  OBSCURA_TRY(Dataset out, read_idx_images(images, range));
-  OBSCURA_TRY(out.labels, read_idx_labels(labels, range));
-  if (out.labels.size() != out.count()) {
-    return error(Code::bad_format, "{}: {} labels for {} images", labels.string(), out.labels.size(), out.count());
-  }
+  const std::vector<fs::path> files = files_of(*facts, split, folder / name);
+  OBSCURA_TRY_VOID(check_present(*facts, files, folder));
+  OBSCURA_TRY(Dataset out, read_files(*facts, files, range));
   out.name = name;
   out.split = split;
-  out.class_names = class_names(name);
+  out.class_names = facts->classes;
   const auto worst = std::max_element(out.labels.begin(), out.labels.end());
   if (*worst >= out.class_names.size()) {
-    return error(Code::bad_format, "{}: label {} of image {}; labels are 0 to {}", labels.string(), *worst,
+    return error(Code::bad_format, "{}: label {} of image {}; labels are 0 to {}", files.back().string(), *worst,
                  range.first + static_cast<std::size_t>(worst - out.labels.begin()), out.class_names.size() - 1);
   }
   return out;

@@ -25,7 +25,7 @@ struct Range {
 /// Images of one size, one after the other, each channels x height x width bytes (planar, row-major), 0 = black.
 struct Dataset {
   std::string name;   ///< "mnist"; the path where read from a file
-  std::string split;  ///< "train" or "test"; empty where read from a file
+  std::string split;  ///< "train", "val" or "test"; empty where read from a file
   std::size_t channels = 1;
   std::size_t height = 0;
   std::size_t width = 0;
@@ -37,12 +37,16 @@ struct Dataset {
   std::size_t count() const { return image_size() == 0 ? 0 : pixels.size() / image_size(); }
 };
 
-/// Names that load() and fetch() know.
+/// Names that load() knows; docs/DATA.md says what they are.
 const std::vector<std::string>& dataset_names();
+/// Those of them that fetch() brings. The others a user places himself.
+const std::vector<std::string>& fetchable_names();
+/// "train", "val", "test"; not every data set has the second.
+const std::vector<std::string>& split_names();
 
-/// Images `range` of the split "train" or "test" of a data set below `folder` (folder/mnist/train-images-idx3-ubyte).
-/// errors: unknown name or split; data absent (the sentence has the command that fetches it); a damaged file; a
-/// range beyond the split; a label without a class.
+/// Images `range` of a split of a data set, from folder/<name>/.
+/// errors: unknown name; a split that it has not; data absent (the sentence has the command that fetches it, or where
+/// to get and place it); a damaged file; a range beyond the split; a label without a class.
 Result<Dataset> load(const std::string& name, const std::string& split, const std::filesystem::path& folder,
                      Range range = {});
 

