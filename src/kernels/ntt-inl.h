@@ -33,32 +33,47 @@ HWY_INLINE void inverse_butterfly(V& a, V& b, V w, const Mod& m) {
   b = m.multiply(t, w);
 }
 
-/// Three levels on eight vectors; w[0], w[1..2], w[3..6] are the levels' roots.
-HWY_INLINE void forward8(V* HWY_RESTRICT x, const V* HWY_RESTRICT w, const Mod& m) {
-  for (std::size_t k = 0; k < 4; ++k) forward_butterfly(x[k], x[k + 4], w[0], m);
-  for (std::size_t k = 0; k < 2; ++k) forward_butterfly(x[k], x[k + 2], w[1], m);
-  for (std::size_t k = 4; k < 6; ++k) forward_butterfly(x[k], x[k + 2], w[2], m);
-  for (std::size_t k = 0; k < 4; ++k) forward_butterfly(x[2 * k], x[2 * k + 1], w[3 + k], m);
+/// Groups of eight vectors that are worked on side by side, level by level: a butterfly waits some 20 cycles for its
+/// own result, and the other group's fill them. AVX2 has registers for one group; there the two halves of a block are
+/// two.
+inline constexpr std::size_t kPassGroups = kLanes == 8 ? 2 : 1;
+inline constexpr std::size_t kTailBlocks = kLanes == 8 ? 2 : 1;
+inline constexpr std::size_t kTailGroups = kTailBlocks * kParts;
+
+/// Three levels on groups of eight vectors; w[0], w[1..2], w[3..6] are the levels' roots.
+template <std::size_t kGroups>
+HWY_INLINE void forward8(V (&x)[kGroups][8], const V (&w)[kGroups][7], const Mod& m) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 4; ++k) forward_butterfly(x[g][k], x[g][k + 4], w[g][0], m);
+  }
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 2; ++k) forward_butterfly(x[g][k], x[g][k + 2], w[g][1], m);
+    for (std::size_t k = 4; k < 6; ++k) forward_butterfly(x[g][k], x[g][k + 2], w[g][2], m);
+  }
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 4; ++k) forward_butterfly(x[g][2 * k], x[g][2 * k + 1], w[g][3 + k], m);
+  }
 }
 
 /// The inverse levels. In: |x| <= 1.25 p for primes to 48 bits, 0.86 p above; out: the same. A sum doubles the bound
 /// a level, and operands stay below 2^52 (16 p at 48 bits, 4 p at 50): so the sums of sums are reduced, after the
 /// second level too where `kWide`.
-template <bool kWide>
-HWY_INLINE void inverse8(V* HWY_RESTRICT x, const V* HWY_RESTRICT w, const Mod& m) {
-  for (std::size_t k = 0; k < 4; ++k) inverse_butterfly(x[2 * k], x[2 * k + 1], w[3 + k], m);
-  for (std::size_t k = 0; k < 2; ++k) inverse_butterfly(x[k], x[k + 2], w[1], m);
-  for (std::size_t k = 4; k < 6; ++k) inverse_butterfly(x[k], x[k + 2], w[2], m);
-  if (kWide) {
-    x[0] = m.reduce(x[0]);
-    x[4] = m.reduce(x[4]);
+template <bool kWide, std::size_t kGroups>
+HWY_INLINE void inverse8(V (&x)[kGroups][8], const V (&w)[kGroups][7], const Mod& m) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 4; ++k) inverse_butterfly(x[g][2 * k], x[g][2 * k + 1], w[g][3 + k], m);
   }
-  for (std::size_t k = 0; k < 4; ++k) inverse_butterfly(x[k], x[k + 4], w[0], m);
-  x[0] = m.reduce(x[0]);
-  x[1] = m.reduce(x[1]);
-  if (kWide) {
-    x[2] = m.reduce(x[2]);
-    x[3] = m.reduce(x[3]);
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 2; ++k) inverse_butterfly(x[g][k], x[g][k + 2], w[g][1], m);
+    for (std::size_t k = 4; k < 6; ++k) inverse_butterfly(x[g][k], x[g][k + 2], w[g][2], m);
+    if (kWide) {
+      x[g][0] = m.reduce(x[g][0]);
+      x[g][4] = m.reduce(x[g][4]);
+    }
+  }
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 4; ++k) inverse_butterfly(x[g][k], x[g][k + 4], w[g][0], m);
+    for (std::size_t k = 0; k < (kWide ? 4 : 2); ++k) x[g][k] = m.reduce(x[g][k]);
   }
 }
 
@@ -75,7 +90,8 @@ HWY_INLINE void transpose_blocks4(V a, V b, V c, V d, V* HWY_RESTRICT x) {
   x[6] = V{_mm512_shuffle_f64x2(odd0, odd1, 0xDD)};
 }
 
-HWY_INLINE void transpose(V (&x)[kParts][8]) {
+/// A block of 64 as kParts groups.
+HWY_INLINE void transpose(V (*x)[8]) {
   V low[4], high[4];
   for (std::size_t k = 0; k < 4; ++k) {
     low[k] = hn::InterleaveLower(kTag, x[0][2 * k], x[0][2 * k + 1]);
@@ -96,7 +112,8 @@ HWY_INLINE void transpose4(V* HWY_RESTRICT x) {
   x[3] = hn::ConcatUpperUpper(kTag, d, b);
 }
 
-HWY_INLINE void transpose(V (&x)[kParts][8]) {
+/// A block of 64 as kParts groups.
+HWY_INLINE void transpose(V (*x)[8]) {
   for (std::size_t part = 0; part < 2; ++part) {
     transpose4(x[part]);
     transpose4(x[part] + 4);
@@ -109,9 +126,27 @@ HWY_INLINE void transpose(V (&x)[kParts][8]) {
 }
 #endif
 
-HWY_INLINE void load_block(const double* x, V (&block)[kParts][8]) {
-  for (std::size_t part = 0; part < kParts; ++part) {
-    for (std::size_t row = 0; row < 8; ++row) block[part][row] = load(x + 8 * row + kLanes * part);
+/// The blocks of a tail as groups, block by block.
+HWY_INLINE void load_blocks(const double* x, V (&v)[kTailGroups][8]) {
+  for (std::size_t g = 0; g < kTailGroups; ++g) {
+    for (std::size_t row = 0; row < 8; ++row) v[g][row] = load(x + 64 * (g / kParts) + 8 * row + kLanes * (g % kParts));
+  }
+}
+
+HWY_INLINE void store_blocks(const V (&v)[kTailGroups][8], double* x) {
+  for (std::size_t g = 0; g < kTailGroups; ++g) {
+    for (std::size_t row = 0; row < 8; ++row) store(v[g][row], x + 64 * (g / kParts) + 8 * row + kLanes * (g % kParts));
+  }
+}
+
+HWY_INLINE void transpose_all(V (&v)[kTailGroups][8]) {
+  for (std::size_t b = 0; b < kTailBlocks; ++b) transpose(v + b * kParts);
+}
+
+template <std::size_t kGroups>
+HWY_INLINE void reduce_all(V (&v)[kGroups][8], const Mod& m) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t k = 0; k < 8; ++k) v[g][k] = m.reduce(v[g][k]);
   }
 }
 
@@ -122,47 +157,51 @@ HWY_INLINE void load_roots(const double* roots, std::size_t m, std::size_t i, V*
   for (std::size_t k = 0; k < 4; ++k) w[3 + k] = set(roots[4 * (m + i) + k]);
 }
 
-/// The last six levels on one block of 64; block = its index in the whole polynomial.
+/// The same roots for each group.
+HWY_INLINE void load_pass_roots(const double* roots, std::size_t m, std::size_t i, V (&w)[kPassGroups][7]) {
+  for (std::size_t g = 0; g < kPassGroups; ++g) load_roots(roots, m, i, w[g]);
+}
+
+/// The roots of the last six levels: first those in all lanes, then those of the transposed blocks.
+HWY_INLINE void load_block_roots(const double* roots, std::size_t m, std::size_t block, V (&w)[kTailGroups][7]) {
+  for (std::size_t g = 0; g < kTailGroups; ++g) load_roots(roots, m, block + g / kParts, w[g]);
+}
+
+HWY_INLINE void load_tail_roots(const Octet* tail, std::size_t block, V (&w)[kTailGroups][7]) {
+  for (std::size_t g = 0; g < kTailGroups; ++g) {
+    const Octet* octets = tail + 7 * (block + g / kParts);
+    for (std::size_t k = 0; k < 7; ++k) w[g][k] = load(octets[k].lane + kLanes * (g % kParts));
+  }
+}
+
+/// The last six levels on kTailBlocks blocks of 64; block = the first's index in the whole polynomial.
 template <bool kReduceFirst, bool kReduceSecond>
 HWY_INLINE void forward_tail(double* x, const NttTable& table, std::size_t block, const Mod& m) {
-  V v[kParts][8];
-  load_block(x, v);
-  V w[7];
-  load_roots(table.roots.data(), table.degree / 64, block, w);
-  for (std::size_t part = 0; part < kParts; ++part) {
-    if (kReduceFirst) {
-      for (std::size_t k = 0; k < 8; ++k) v[part][k] = m.reduce(v[part][k]);
-    }
-    forward8(v[part], w, m);
-  }
-  transpose(v);
-  const Octet* tail = table.tail.data() + 7 * block;
-  for (std::size_t part = 0; part < kParts; ++part) {
-    for (std::size_t k = 0; k < 7; ++k) w[k] = load(tail[k].lane + kLanes * part);
-    if (kReduceSecond) {
-      for (std::size_t k = 0; k < 8; ++k) v[part][k] = m.reduce(v[part][k]);
-    }
-    forward8(v[part], w, m);
-    for (std::size_t k = 0; k < 8; ++k) store(m.reduce(v[part][k]), x + 8 * k + kLanes * part);
-  }
+  V v[kTailGroups][8];
+  V w[kTailGroups][7];
+  load_blocks(x, v);
+  load_block_roots(table.roots.data(), table.degree / 64, block, w);
+  if (kReduceFirst) reduce_all(v, m);
+  forward8(v, w, m);
+  transpose_all(v);
+  load_tail_roots(table.tail.data(), block, w);
+  if (kReduceSecond) reduce_all(v, m);
+  forward8(v, w, m);
+  reduce_all(v, m);
+  store_blocks(v, x);
 }
 
 template <bool kWide>
 HWY_INLINE void inverse_tail(double* x, const NttTable& table, std::size_t block, const Mod& m) {
-  V v[kParts][8];
-  load_block(x, v);
-  V w[7];
-  const Octet* tail = table.inverse_tail.data() + 7 * block;
-  for (std::size_t part = 0; part < kParts; ++part) {
-    for (std::size_t k = 0; k < 7; ++k) w[k] = load(tail[k].lane + kLanes * part);
-    inverse8<kWide>(v[part], w, m);
-  }
-  transpose(v);
-  load_roots(table.inverse_roots.data(), table.degree / 64, block, w);
-  for (std::size_t part = 0; part < kParts; ++part) {
-    inverse8<kWide>(v[part], w, m);
-    for (std::size_t k = 0; k < 8; ++k) store(v[part][k], x + 8 * k + kLanes * part);
-  }
+  V v[kTailGroups][8];
+  V w[kTailGroups][7];
+  load_blocks(x, v);
+  load_tail_roots(table.inverse_tail.data(), block, w);
+  inverse8<kWide>(v, w, m);
+  transpose_all(v);
+  load_block_roots(table.inverse_roots.data(), table.degree / 64, block, w);
+  inverse8<kWide>(v, w, m);
+  store_blocks(v, x);
 }
 
 /// One level on the block of 2 * half elements at x.
@@ -196,33 +235,43 @@ HWY_INLINE void forward_pass4(double* x, std::size_t quarter, const double* root
   }
 }
 
-/// Three levels on the block of 8 * eighth elements at x: block i of a level of `blocks`.
+HWY_INLINE void load_groups(const double* x, std::size_t eighth, V (&v)[kPassGroups][8]) {
+  for (std::size_t g = 0; g < kPassGroups; ++g) {
+    for (std::size_t k = 0; k < 8; ++k) v[g][k] = load(x + g * kLanes + k * eighth);
+  }
+}
+
+HWY_INLINE void store_groups(const V (&v)[kPassGroups][8], double* x, std::size_t eighth) {
+  for (std::size_t g = 0; g < kPassGroups; ++g) {
+    for (std::size_t k = 0; k < 8; ++k) store(v[g][k], x + g * kLanes + k * eighth);
+  }
+}
+
+/// Three levels on the block of 8 * eighth elements at x, eighth >= 64: block i of a level of `blocks`.
 template <bool kReduce>
 HWY_INLINE void forward_pass8(double* x, std::size_t eighth, const double* roots, std::size_t blocks, std::size_t i,
                               const Mod& m) {
-  V w[7];
-  load_roots(roots, blocks, i, w);
-  for (std::size_t j = 0; j < eighth; j += kLanes) {
-    V v[8];
-    for (std::size_t k = 0; k < 8; ++k) v[k] = load(x + j + k * eighth);
-    if (kReduce) {
-      for (std::size_t k = 0; k < 8; ++k) v[k] = m.reduce(v[k]);
-    }
+  V w[kPassGroups][7];
+  load_pass_roots(roots, blocks, i, w);
+  for (std::size_t j = 0; j < eighth; j += kPassGroups * kLanes) {
+    V v[kPassGroups][8];
+    load_groups(x + j, eighth, v);
+    if (kReduce) reduce_all(v, m);
     forward8(v, w, m);
-    for (std::size_t k = 0; k < 8; ++k) store(v[k], x + j + k * eighth);
+    store_groups(v, x + j, eighth);
   }
 }
 
 template <bool kWide>
 HWY_INLINE void inverse_pass8(double* x, std::size_t eighth, const double* roots, std::size_t blocks, std::size_t i,
                               const Mod& m) {
-  V w[7];
-  load_roots(roots, blocks, i, w);
-  for (std::size_t j = 0; j < eighth; j += kLanes) {
-    V v[8];
-    for (std::size_t k = 0; k < 8; ++k) v[k] = load(x + j + k * eighth);
+  V w[kPassGroups][7];
+  load_pass_roots(roots, blocks, i, w);
+  for (std::size_t j = 0; j < eighth; j += kPassGroups * kLanes) {
+    V v[kPassGroups][8];
+    load_groups(x + j, eighth, v);
     inverse8<kWide>(v, w, m);
-    for (std::size_t k = 0; k < 8; ++k) store(v[k], x + j + k * eighth);
+    store_groups(v, x + j, eighth);
   }
 }
 
@@ -241,7 +290,7 @@ HWY_INLINE void forward_cached(double* x, const NttTable& table, std::size_t len
     }
   }
   const int reductions = (table.reduce_first[level] ? 1 : 0) + (table.reduce_first[level + 3] ? 2 : 0);
-  for (std::size_t part = 0; part < count; ++part) {
+  for (std::size_t part = 0; part < count; part += kTailBlocks) {
     double* block = x + 64 * part;
     switch (reductions) {
       case 0:
@@ -289,7 +338,9 @@ template <bool kWide>
 HWY_INLINE void inverse_cached(double* x, const NttTable& table, std::size_t length, std::size_t blocks, std::size_t i,
                                const Mod& m) {
   const std::size_t tails = length / 64;
-  for (std::size_t part = 0; part < tails; ++part) inverse_tail<kWide>(x + 64 * part, table, i * tails + part, m);
+  for (std::size_t part = 0; part < tails; part += kTailBlocks) {
+    inverse_tail<kWide>(x + 64 * part, table, i * tails + part, m);
+  }
   for (std::size_t size = 512; size <= length; size *= 8) {
     const std::size_t count = length / size;
     if (blocks * count == 1) return;
