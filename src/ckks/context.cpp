@@ -26,7 +26,11 @@ std::shared_ptr<const Context> Context::make(const Params& params) {
 }
 
 Context::Context(const Params& params)
-    : params_(params), basis_(params.degree(), all_primes(params.literal())), encoder_(basis_), drop_conversions_(2) {
+    : params_(params),
+      basis_(params.degree(), all_primes(params.literal())),
+      encoder_(basis_),
+      automorphisms_(basis_.degree()),
+      drop_conversions_(2) {
   const std::size_t chain = chain_limbs();
   for (std::size_t i = 0; i < chain; ++i) {
     const std::uint64_t q = basis_.prime(i);

@@ -6,6 +6,7 @@
 
 #include "ckks/encoder.h"
 #include "ckks/params.h"
+#include "ring/automorphism.h"
 #include "ring/basis.h"
 #include "ring/convert.h"
 
@@ -18,6 +19,7 @@ class Context {
   const Params& params() const { return params_; }
   const ring::Basis& basis() const { return basis_; }
   const Encoder& encoder() const { return encoder_; }
+  const ring::Automorphisms& automorphisms() const { return automorphisms_; }
   std::size_t degree() const { return params_.degree(); }
   std::size_t chain_limbs() const { return params_.chain_limbs(); }
   std::size_t special_limbs() const { return params_.special_limbs(); }
@@ -44,6 +46,7 @@ class Context {
   Params params_;
   ring::Basis basis_;
   Encoder encoder_;
+  ring::Automorphisms automorphisms_;
   std::vector<double> special_products_;
   std::vector<std::vector<ring::Conversion>> digit_conversions_;              ///< [limbs - 1][digit]
   std::vector<std::vector<std::vector<ring::Conversion>>> drop_conversions_;  ///< [with_special][limbs - 1][rescale]

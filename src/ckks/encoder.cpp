@@ -2,10 +2,12 @@
 #include "ckks/encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <numbers>
 
+#include "base/parallel.h"
 #include "kernels/integers.h"
 
 namespace obscura::ckks {
@@ -27,38 +29,71 @@ Encoder::Encoder(const ring::Basis& basis) : basis_(&basis) {
   }
 }
 
-void Encoder::forward(std::span<std::complex<double>> values) const {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i < reversed_[i]) std::swap(values[i], values[reversed_[i]]);
-  }
-  for (std::size_t half = 1; half < values.size(); half *= 2) {
-    for (std::size_t i = 0; i < values.size(); i += 2 * half) {
-      for (std::size_t j = 0; j < half; ++j) {
-        // Spelt out: operator* of complex checks for NaN.
-        const std::complex<double> w = roots_[half + j], b = values[i + j + half], a = values[i + j];
-        const std::complex<double> t{b.real() * w.real() - b.imag() * w.imag(),
-                                     b.real() * w.imag() + b.imag() * w.real()};
-        values[i + j] = a + t;
-        values[i + j + half] = a - t;
-      }
-    }
+namespace {
+
+/// Pieces that a transform is cut into for the threads: all levels below size / kPieces run within one.
+constexpr std::size_t kPieces = 8;
+
+/// Complex numbers without the check for NaN that operator* makes.
+std::complex<double> times(std::complex<double> b, std::complex<double> w) {
+  return {b.real() * w.real() - b.imag() * w.imag(), b.real() * w.imag() + b.imag() * w.real()};
+}
+
+/// Butterflies [first, last) of the pairs (j, j + half) of one block.
+void forward_range(std::complex<double>* block, const std::complex<double>* roots, std::size_t half, std::size_t first,
+                   std::size_t last) {
+  for (std::size_t j = first; j < last; ++j) {
+    const std::complex<double> a = block[j], t = times(block[j + half], roots[half + j]);
+    block[j] = a + t;
+    block[j + half] = a - t;
   }
 }
 
-void Encoder::inverse(std::span<std::complex<double>> values) const {
-  for (std::size_t half = values.size() / 2; half >= 1; half /= 2) {
-    for (std::size_t i = 0; i < values.size(); i += 2 * half) {
-      for (std::size_t j = 0; j < half; ++j) {
-        const std::complex<double> w = roots_[half + j], a = values[i + j], b = values[i + j + half];
-        const std::complex<double> d = a - b;
-        values[i + j] = a + b;
-        values[i + j + half] = {d.real() * w.real() + d.imag() * w.imag(), d.imag() * w.real() - d.real() * w.imag()};
-      }
+void inverse_range(std::complex<double>* block, const std::complex<double>* roots, std::size_t half, std::size_t first,
+                   std::size_t last) {
+  for (std::size_t j = first; j < last; ++j) {
+    const std::complex<double> a = block[j], b = block[j + half];
+    block[j] = a + b;
+    block[j + half] = times(a - b, std::conj(roots[half + j]));
+  }
+}
+
+/// One level of the whole, on all cores.
+template <class Range>
+void whole_level(std::span<std::complex<double>> values, std::size_t half, Range range) {
+  const std::size_t piece = values.size() / 2 / kPieces;
+  base::parallel_for(kPieces, [&](std::size_t k) {
+    const std::size_t first = k * piece, block = first / half * half;
+    range(values.data() + 2 * block, half, first - block, first - block + piece);
+  });
+}
+
+}  // namespace
+
+void Encoder::forward(std::span<std::complex<double>> values) const {
+  const auto range = [this](std::complex<double>* block, std::size_t half, std::size_t first, std::size_t last) {
+    forward_range(block, roots_.data(), half, first, last);
+  };
+  const std::size_t piece = values.size() / kPieces;
+  base::parallel_for(kPieces, [&](std::size_t k) {
+    for (std::size_t half = 1; half < piece; half *= 2) {
+      for (std::size_t i = k * piece; i < (k + 1) * piece; i += 2 * half) range(values.data() + i, half, 0, half);
     }
-  }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i < reversed_[i]) std::swap(values[i], values[reversed_[i]]);
-  }
+  });
+  for (std::size_t half = piece; half < values.size(); half *= 2) whole_level(values, half, range);
+}
+
+void Encoder::inverse(std::span<std::complex<double>> values) const {
+  const auto range = [this](std::complex<double>* block, std::size_t half, std::size_t first, std::size_t last) {
+    inverse_range(block, roots_.data(), half, first, last);
+  };
+  const std::size_t piece = values.size() / kPieces;
+  for (std::size_t half = values.size() / 2; half >= piece; half /= 2) whole_level(values, half, range);
+  base::parallel_for(kPieces, [&](std::size_t k) {
+    for (std::size_t half = piece / 2; half >= 1; half /= 2) {
+      for (std::size_t i = k * piece; i < (k + 1) * piece; i += 2 * half) range(values.data() + i, half, 0, half);
+    }
+  });
 }
 
 ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::size_t limbs) const {
@@ -74,15 +109,21 @@ ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::
   inverse(values);
   const double factor = scale / static_cast<double>(half);
   std::vector<double> coefficients(degree);
-  double largest = 0;
-  for (std::size_t j = 0; j < half; ++j) {
-    coefficients[j] = std::nearbyint(values[j].real() * factor);
-    coefficients[j + half] = std::nearbyint(values[j].imag() * factor);
-    largest = std::max({largest, std::fabs(coefficients[j]), std::fabs(coefficients[j + half])});
-  }
+  std::array<double, kPieces> piece_largest{};
+  base::parallel_for(kPieces, [&](std::size_t k) {
+    double seen = 0;
+    for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
+      const std::complex<double> value = values[reversed_[j]];
+      coefficients[j] = std::nearbyint(value.real() * factor);
+      coefficients[j + half] = std::nearbyint(value.imag() * factor);
+      seen = std::max({seen, std::fabs(coefficients[j]), std::fabs(coefficients[j + half])});
+    }
+    piece_largest[k] = seen;
+  });
+  const double largest = *std::max_element(piece_largest.begin(), piece_largest.end());
   OBSCURA_CHECK(largest < 0x1p62, "encode: a coefficient of 2^{:.1f}, below 2^62 is allowed", std::log2(largest));
   ring::NttPoly poly(degree, limbs);
-  for (std::size_t i = 0; i < limbs; ++i) {
+  base::parallel_for(limbs, [&](std::size_t i) {
     double* out = poly.limb(i);
     const auto p = static_cast<std::int64_t>(basis_->prime(i));
     if (largest < 0x1p51) {
@@ -95,7 +136,7 @@ ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::
       }
     }
     basis_->forward(out, i);
-  }
+  });
   return poly;
 }
 
@@ -144,11 +185,15 @@ class Composer {
 std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) const {
   const ring::CoeffPoly coefficients = basis_->to_coeff(poly);
   const std::size_t half = basis_->degree() / 2;
-  Composer composer(*basis_, poly.limbs());
+  const Composer shared(*basis_, poly.limbs());
   std::vector<std::complex<double>> values(half);
-  for (std::size_t j = 0; j < half; ++j) {
-    values[j] = {composer.compose(coefficients, j) / scale, composer.compose(coefficients, j + half) / scale};
-  }
+  base::parallel_for(kPieces, [&](std::size_t k) {
+    Composer composer = shared;
+    for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
+      values[reversed_[j]] = {composer.compose(coefficients, j) / scale,
+                              composer.compose(coefficients, j + half) / scale};
+    }
+  });
   forward(values);
   std::vector<double> slots(half);
   for (std::size_t j = 0; j < half; ++j) slots[j] = values[j].real();

@@ -29,6 +29,7 @@ class Encoder {
   std::vector<double> decode(const ring::NttPoly& poly, double scale) const;
 
  private:
+  /// In: bit-reversed coefficients; out: slots. inverse is the mirror, times N/2.
   void forward(std::span<std::complex<double>> values) const;
   void inverse(std::span<std::complex<double>> values) const;
   const ring::Basis* basis_;

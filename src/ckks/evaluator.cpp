@@ -31,13 +31,13 @@ Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertex
   out.scale = a.scale * b.scale;
   for (int part = 0; part < 3; ++part) out.parts.emplace_back(n, limbs);
   const auto& kernels = kernels::active();
-  for (std::size_t i = 0; i < limbs; ++i) {
+  base::parallel_for(limbs, [&](std::size_t i) {
     const auto& m = context.basis().modulus(i);
     const double *a0 = a.parts[0].limb(i), *a1 = a.parts[1].limb(i), *b0 = b.parts[0].limb(i), *b1 = b.parts[1].limb(i);
     kernels.multiply(out.parts[0].limb(i), a0, b0, n, m);
     kernels.multiply_pair(out.parts[1].limb(i), a0, b1, a1, b0, n, m);
     kernels.multiply(out.parts[2].limb(i), a1, b1, n, m);
-  }
+  });
   return out;
 }
 
@@ -46,27 +46,29 @@ Ciphertext rescale(const Context& context, const Ciphertext& x, std::size_t coun
   const std::size_t limbs = x.limbs();
   const ring::Conversion& drop = context.drop_conversion(limbs, count, false);
   const auto& kernels = kernels::active();
+  const std::size_t parts = x.parts.size();
   Ciphertext out;
   out.scale = x.scale / prime_product(context, limbs - count, limbs);
-  ring::CoeffPoly dropped(n, count + 1);  // the y_i, then their overflow
-  ring::NttPoly converted(n, 1);
-  std::vector<const double*> y;
-  for (std::size_t k = 0; k <= count; ++k) y.push_back(dropped.limb(k));
-  for (const ring::NttPoly& part : x.parts) {
-    for (std::size_t k = 0; k < count; ++k) {
-      const std::size_t i = drop.sources()[k];
-      std::copy_n(part.limb(i), n, dropped.limb(k));
-      kernels.ntt_inverse(dropped.limb(k), context.basis().table(i), drop.factor(k));
-    }
-    drop.overflow(y.data(), dropped.limb(count));
-    ring::NttPoly& result = out.parts.emplace_back(n, limbs - count);
-    for (std::size_t i = 0; i < limbs - count; ++i) {
-      drop.convert(y.data(), true, i, converted.limb(0));
-      context.basis().forward(converted.limb(0), i);
-      kernels.subtract_multiply(result.limb(i), part.limb(i), converted.limb(0), drop.inverse(i), n,
-                                context.basis().modulus(i));
-    }
+  std::vector<ring::CoeffPoly> dropped;  // of each part the y_i, then their overflow
+  std::vector<std::vector<const double*>> y(parts);
+  for (std::size_t part = 0; part < parts; ++part) {
+    ring::CoeffPoly& rows = dropped.emplace_back(n, count + 1);
+    for (std::size_t k = 0; k <= count; ++k) y[part].push_back(rows.limb(k));
+    out.parts.emplace_back(n, limbs - count);
   }
+  base::parallel_for(parts * count, [&](std::size_t task) {
+    const std::size_t part = task / count, k = task % count, i = drop.sources()[k];
+    std::copy_n(x.parts[part].limb(i), n, dropped[part].limb(k));
+    kernels.ntt_inverse(dropped[part].limb(k), context.basis().table(i), drop.factor(k));
+  });
+  base::parallel_for(parts, [&](std::size_t part) { drop.overflow(y[part].data(), dropped[part].limb(count)); });
+  base::parallel_for(parts * (limbs - count), [&](std::size_t task) {
+    const std::size_t part = task % parts, i = task / parts;
+    double* to = out.parts[part].limb(i);
+    drop.convert(y[part].data(), true, i, to);
+    context.basis().forward(to, i);
+    kernels.subtract_multiply(to, x.parts[part].limb(i), to, drop.inverse(i), n, context.basis().modulus(i));
+  });
   return out;
 }
 
@@ -83,28 +85,27 @@ Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, d
   const auto& kernels = kernels::active();
   Ciphertext out;
   out.scale = scale;
-  for (std::size_t part = 0; part < parts; ++part) {
-    ring::NttPoly& result = out.parts.emplace_back(n, limbs);
-    for (std::size_t i = 0; i < limbs; ++i) {
-      const auto& m = context.basis().modulus(i);
-      double* to = result.limb(i);
-      if (part < terms[0].x->parts.size()) {
-        const double added = part == 0 ? ring::integer_residue(constant * scale, m.value) : 0.0;
-        if (added == 0) {
-          std::copy_n(terms[0].x->parts[part].limb(i), n, to);
-        } else {
-          kernels.multiply_scalar(to, terms[0].x->parts[part].limb(i), 1.0, added, n, m);
-        }
+  for (std::size_t part = 0; part < parts; ++part) out.parts.emplace_back(n, limbs);
+  base::parallel_for(parts * limbs, [&](std::size_t task) {
+    const std::size_t part = task % parts, i = task / parts;
+    const auto& m = context.basis().modulus(i);
+    double* to = out.parts[part].limb(i);
+    if (part < terms[0].x->parts.size()) {
+      const double added = part == 0 ? ring::integer_residue(constant * scale, m.value) : 0.0;
+      if (added == 0) {
+        std::copy_n(terms[0].x->parts[part].limb(i), n, to);
       } else {
-        std::fill_n(to, n, 0.0);
+        kernels.multiply_scalar(to, terms[0].x->parts[part].limb(i), 1.0, added, n, m);
       }
-      for (const CombineTerm& term : terms.subspan(1)) {
-        if (part >= term.x->parts.size()) continue;
-        const double factor = ring::integer_residue(std::nearbyint(term.factor * scale / term.x->scale), m.value);
-        kernels.multiply_scalar_add(to, term.x->parts[part].limb(i), factor, n, m);
-      }
+    } else {
+      std::fill_n(to, n, 0.0);
     }
-  }
+    for (const CombineTerm& term : terms.subspan(1)) {
+      if (part >= term.x->parts.size()) continue;
+      const double factor = ring::integer_residue(std::nearbyint(term.factor * scale / term.x->scale), m.value);
+      kernels.multiply_scalar_add(to, term.x->parts[part].limb(i), factor, n, m);
+    }
+  });
   return out;
 }
 
@@ -139,7 +140,7 @@ Ciphertext apply_galois(const Context& context, const EvalKeys& keys, const Ciph
   const auto key = keys.galois.find(element);
   OBSCURA_CHECK(key != keys.galois.end(), "rotate: the Galois key of X -> X^{} is absent", element);
   const auto switched = switch_many(context, key->second, {{&digits, {&x.parts[0], nullptr}}}, 0);
-  const std::vector<std::uint32_t> permutation = ring::automorphism(context.degree(), element);
+  const std::vector<std::uint32_t> permutation = context.automorphisms().permutation(element);
   Ciphertext out;
   out.scale = x.scale;
   for (const ring::NttPoly& part : switched.front()) out.parts.push_back(ring::permute(part, permutation));
@@ -170,25 +171,14 @@ Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphert
   return apply_galois(context, keys, x, Decomposition(context, x.parts[1]), conjugation_element(context.degree()));
 }
 
-void expand_uniform(const Context& context, SwitchKey& key) {
-  const std::size_t limbs = context.basis().size();
-  key.uniform.clear();
-  for (std::size_t d = 0; d < key.body.size(); ++d) key.uniform.emplace_back(context.degree(), limbs);
-  base::parallel_for(key.body.size() * limbs, [&](std::size_t task) {
-    const std::size_t d = task / limbs, i = task % limbs;
-    ring::sample_uniform(key.seed, switch_key_domain(d, i), context.basis().prime(i), key.uniform[d].residues(i));
-  });
-}
-
 Ciphertext expand(const Context& context, SeededCiphertext x) {
   Ciphertext out;
   out.scale = x.scale;
   const std::size_t limbs = x.body.limbs();
   out.parts.push_back(std::move(x.body));
   ring::NttPoly& uniform = out.parts.emplace_back(context.degree(), limbs);
-  for (std::size_t i = 0; i < uniform.limbs(); ++i) {
-    ring::sample_uniform(x.seed, i, context.basis().prime(i), uniform.residues(i));
-  }
+  base::parallel_for(
+      limbs, [&](std::size_t i) { ring::sample_uniform(x.seed, i, context.basis().prime(i), uniform.residues(i)); });
   return out;
 }
 

@@ -91,10 +91,6 @@ std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, do
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::vector<Ciphertext>&& x);
 
-/// The uniform halves of a key from its seed.
-/// cost    digits * (L + K) limbs of keystream; all cores
-void expand_uniform(const Context& context, SwitchKey& key);
-
 /// Both parts of a seeded ciphertext; its body is moved, not copied.
 Ciphertext expand(const Context& context, SeededCiphertext x);
 

@@ -12,13 +12,16 @@ Decomposition::Decomposition(const Context& context, const ring::NttPoly& poly)
       poly_(&poly),
       digits_(context.digits(poly.limbs())),
       coefficients_(context.degree(), poly.limbs()) {
-  base::parallel_for(digits_, [&](std::size_t d) {
+  std::vector<double> factors(poly.limbs());
+  for (std::size_t d = 0; d < digits_; ++d) {
     const ring::Conversion& conversion = context.digit_conversion(d, poly.limbs());
     for (std::size_t k = 0; k < conversion.sources().size(); ++k) {
-      const std::size_t i = conversion.sources()[k];
-      std::copy_n(poly.limb(i), context.degree(), coefficients_.limb(i));
-      kernels::active().ntt_inverse(coefficients_.limb(i), context.basis().table(i), conversion.factor(k));
+      factors[conversion.sources()[k]] = conversion.factor(k);
     }
+  }
+  base::parallel_for(poly.limbs(), [&](std::size_t i) {
+    std::copy_n(poly.limb(i), context.degree(), coefficients_.limb(i));
+    kernels::active().ntt_inverse(coefficients_.limb(i), context.basis().table(i), factors[i]);
   });
 }
 
@@ -88,16 +91,25 @@ class Switching {
 
   std::vector<std::vector<ring::NttPoly>> run() {
     const std::size_t count = drop_.sources().size();
-    base::parallel_for(count, [&](std::size_t k) { drop_prime(k); });
     std::vector<std::vector<ring::NttPoly>> out(terms_.size());
+    for (auto& parts : out) {
+      for (int part = 0; part < 2; ++part) parts.emplace_back(n_, kept_);
+    }
+    base::parallel_for(count + kept_, [&](std::size_t task) {
+      if (task < count) {
+        drop_prime(task);
+      } else {
+        sum_prime(task - count, out);
+      }
+    });
     base::parallel_for(2 * terms_.size(), [&](std::size_t i) {
       Dropped& state = dropped_[i / 2];
       drop_.overflow(state.rows[i % 2].data(), state.parts[i % 2].limb(count));
     });
-    for (auto& parts : out) {
-      for (int part = 0; part < 2; ++part) parts.emplace_back(n_, kept_);
-    }
-    base::parallel_for(kept_, [&](std::size_t t) { keep_prime(t, out); });
+    base::parallel_for(2 * terms_.size() * kept_, [&](std::size_t task) {
+      const std::size_t t = task / (2 * terms_.size()), i = task / 2 % terms_.size(), part = task % 2;
+      divide(t, dropped_[i].rows[part], out[i][part].limb(t));
+    });
     return out;
   }
 
@@ -117,29 +129,33 @@ class Switching {
     }
   }
 
-  /// Both sums at a prime that stays, divided while they are in the cache.
-  void keep_prime(std::size_t t, std::vector<std::vector<ring::NttPoly>>& out) {
+  /// Both sums at a prime that stays.
+  void sum_prime(std::size_t t, std::vector<std::vector<ring::NttPoly>>& out) {
     ring::NttPoly scratch(n_, key_.body.size());
-    ring::NttPoly converted(n_, 1);
     std::vector<const double*> rows;
     for (std::size_t i = 0; i < terms_.size(); ++i) {
       terms_[i].digits->rows(t, scratch, rows);
       for (int part = 0; part < 2; ++part) {
-        double* to = out[i][static_cast<std::size_t>(part)].limb(t);
-        accumulate(terms_[i], part, t, rows, to);
-        drop_.convert(dropped_[i].rows[part].data(), true, t, converted.limb(0));
-        context_.basis().forward(converted.limb(0), t);
-        kernels_.subtract_multiply(to, to, converted.limb(0), drop_.inverse(t), n_, context_.basis().modulus(t));
+        accumulate(terms_[i], part, t, rows, out[i][static_cast<std::size_t>(part)].limb(t));
       }
     }
+  }
+
+  /// sum <- (sum - dropped) / product of the dropped primes, at a prime that stays.
+  void divide(std::size_t t, const std::vector<const double*>& dropped, double* sum) const {
+    ring::NttPoly converted(n_, 1);
+    drop_.convert(dropped.data(), true, t, converted.limb(0));
+    context_.basis().forward(converted.limb(0), t);
+    kernels_.subtract_multiply(sum, sum, converted.limb(0), drop_.inverse(t), n_, context_.basis().modulus(t));
   }
 
   /// out = <digits, key> + P * add mod basis prime t.
   void accumulate(const SwitchTerm& term, int part, std::size_t t, const std::vector<const double*>& rows,
                   double* out) const {
-    const std::vector<ring::NttPoly>& polys = part == 0 ? key_.body : key_.uniform;
     std::vector<const double*> key_rows;
-    for (std::size_t d = 0; d < rows.size(); ++d) key_rows.push_back(polys[d].limb(t));
+    for (std::size_t d = 0; d < rows.size(); ++d) {
+      key_rows.push_back(part == 0 ? key_.body[d].limb(t) : key_.uniform.limb(d, t));
+    }
     const auto& m = context_.basis().modulus(t);
     kernels_.inner_product(out, rows.data(), key_rows.data(), rows.size(), n_, m);
     if (t >= context_.chain_limbs() || term.add[part] == nullptr) return;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "ckks/uniform.h"
 #include "ring/poly.h"
 
 namespace obscura::ckks {
@@ -27,13 +28,10 @@ struct SeededCiphertext {
 /// Key switching from one secret to another: for digit d, body[d] + expand(seed, d) s = P * g_d * s' + e, over
 /// chain and special primes.
 struct SwitchKey {
-  std::vector<ring::NttPoly> body;     ///< one per digit, over all chain limbs then all special limbs
-  std::vector<ring::NttPoly> uniform;  ///< expanded from the seed
+  std::vector<ring::NttPoly> body;  ///< one per digit, over all chain limbs then all special limbs
+  UniformHalf uniform;              ///< expanded from the seed as it is used
   base::Seed seed{};
 };
-
-/// The stream that limb i of digit d's uniform half is drawn from.
-inline std::uint64_t switch_key_domain(std::size_t digit, std::size_t limb) { return digit << 16 | limb; }
 
 /// body + uniform s = e, over the chain: an encryption of zero.
 struct PublicKey {

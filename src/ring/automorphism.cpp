@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/automorphism.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "kernels/integers.h"
 #include "kernels/kernels.h"
 
@@ -18,25 +20,35 @@ std::size_t transpose_block(std::size_t x) { return (x & ~std::size_t{63}) | (x 
 
 }  // namespace
 
-std::vector<std::uint32_t> automorphism(std::size_t degree, std::uint64_t element) {
-  OBSCURA_CHECK(element % 2 == 1, "automorphism X -> X^{}, odd powers are allowed", element);
+Automorphisms::Automorphisms(std::size_t degree) : exponents_(degree), positions_(degree) {
   const auto bits = static_cast<unsigned>(std::countr_zero(degree));
-  std::vector<std::uint32_t> index(degree);
   for (std::size_t position = 0; position < degree; ++position) {
-    // The value at psi^e, e = 2 reverse + 1, becomes the one that stood at psi^(e element).
-    const std::uint64_t exponent = 2 * reverse_bits(transpose_block(position), bits) + 1;
-    const std::uint64_t source = exponent * element % (2 * degree);
-    index[position] = static_cast<std::uint32_t>(transpose_block(reverse_bits((source - 1) / 2, bits)));
+    const std::uint64_t half = reverse_bits(transpose_block(position), bits);
+    exponents_[position] = static_cast<std::uint32_t>(2 * half + 1);
+    positions_[half] = static_cast<std::uint32_t>(position);
   }
+}
+
+std::vector<std::uint32_t> Automorphisms::permutation(std::uint64_t element) const {
+  OBSCURA_CHECK(element % 2 == 1, "automorphism X -> X^{}, odd powers are allowed", element);
+  const std::size_t degree = exponents_.size();
+  constexpr std::size_t kBlock = 4096;
+  std::vector<std::uint32_t> index(degree);
+  base::parallel_for((degree + kBlock - 1) / kBlock, [&](std::size_t block) {
+    for (std::size_t j = block * kBlock; j < std::min(degree, (block + 1) * kBlock); ++j) {
+      // The value at psi^e becomes the one that stood at psi^(e element).
+      index[j] = positions_[(exponents_[j] * element & (2 * degree - 1)) / 2];
+    }
+  });
   return index;
 }
 
 NttPoly permute(const NttPoly& poly, const std::vector<std::uint32_t>& index) {
   OBSCURA_CHECK(index.size() == poly.degree(), "permutation of {} values for {}", index.size(), poly.degree());
   NttPoly out(poly.degree(), poly.limbs());
-  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+  base::parallel_for(poly.limbs(), [&](std::size_t i) {
     kernels::active().permute(out.limb(i), poly.limb(i), index.data(), poly.degree());
-  }
+  });
   return out;
 }
 

@@ -9,9 +9,19 @@
 
 namespace obscura::ring {
 
-/// index[j] = where the value that X -> X^element moves to position j stands, in the order of kernels/kernels.h.
-/// element is odd.
-std::vector<std::uint32_t> automorphism(std::size_t degree, std::uint64_t element);
+/// The permutations of one degree, in the order of kernels/kernels.h.
+class Automorphisms {
+ public:
+  explicit Automorphisms(std::size_t degree);
+
+  /// index[j] = where the value that X -> X^element moves to position j stands; element is odd.
+  /// cost    two look-ups a value; all cores
+  std::vector<std::uint32_t> permutation(std::uint64_t element) const;
+
+ private:
+  std::vector<std::uint32_t> exponents_;  ///< position j holds the value at psi^exponents_[j]
+  std::vector<std::uint32_t> positions_;  ///< the value at psi^(2 e + 1) stands at positions_[e]
+};
 
 /// All limbs permuted.
 NttPoly permute(const NttPoly& poly, const std::vector<std::uint32_t>& index);

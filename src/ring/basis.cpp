@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/parallel.h"
 
 namespace obscura::ring {
 
@@ -35,19 +36,19 @@ void Basis::inverse(double* limb, std::size_t i) const { kernels::active().ntt_i
 
 NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
   NttPoly out(degree_, poly.limbs());
-  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+  base::parallel_for(poly.limbs(), [&](std::size_t i) {
     std::copy_n(poly.limb(i), degree_, out.limb(i));
     forward(out.limb(i), i);
-  }
+  });
   return out;
 }
 
 CoeffPoly Basis::to_coeff(const NttPoly& poly) const {
   CoeffPoly out(degree_, poly.limbs());
-  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+  base::parallel_for(poly.limbs(), [&](std::size_t i) {
     std::copy_n(poly.limb(i), degree_, out.limb(i));
     inverse(out.limb(i), i);
-  }
+  });
   return out;
 }
 

@@ -4,9 +4,27 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "ring/sample.h"
 
 namespace obscura::secret {
+
+namespace {
+
+/// Fills `out` in blocks on all cores, each block from a stream of its own.
+template <class Sample>
+void sample_blocks(std::span<double> out, Sample sample) {
+  constexpr std::size_t kBlock = 4096;
+  base::Seed seed = base::random_seed();
+  base::parallel_for((out.size() + kBlock - 1) / kBlock, [&](std::size_t block) {
+    base::Stream stream(seed, block);
+    const std::size_t first = block * kBlock;
+    sample(stream, out.subspan(first, std::min(kBlock, out.size() - first)));
+  });
+  base::zeroize(seed.data(), seed.size());
+}
+
+}  // namespace
 
 ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& secret, std::span<const double> slots,
                                double scale, std::size_t limbs) {
@@ -19,10 +37,9 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
   out.scale = scale;
   out.body = context.encoder().encode(slots, scale, limbs);
   std::vector<double> small(n);
-  base::Stream stream(base::random_seed(), 0);
-  ring::sample_noise(stream, small);
-  ring::NttPoly scratch(n, 2);
-  for (std::size_t i = 0; i < limbs; ++i) {
+  sample_blocks(small, ring::sample_noise);
+  base::parallel_for(limbs, [&](std::size_t i) {
+    ring::NttPoly scratch(n, 2);
     const auto& m = context.basis().modulus(i);
     std::copy(small.begin(), small.end(), scratch.limb(0));
     context.basis().forward(scratch.limb(0), i);
@@ -30,9 +47,9 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
     ring::sample_uniform(out.seed, i, m.value, scratch.residues(1));
     kernels.multiply(scratch.limb(1), scratch.limb(1), secret.poly().limb(i), n, m);
     kernels.subtract(out.body.limb(i), out.body.limb(i), scratch.limb(1), n, m);
-  }
+    scratch.zeroize();
+  });
   base::zeroize(small.data(), n * sizeof(double));
-  scratch.zeroize();
   return out;
 }
 
@@ -43,16 +60,15 @@ ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::Public
   const std::size_t n = context.degree();
   const auto& kernels = kernels::active();
   std::vector<double> small(3 * n);  // v, e0, e1
-  base::Stream stream(base::random_seed(), 0);
-  ring::sample_ternary(stream, std::span(small).first(n));
-  ring::sample_noise(stream, std::span(small).subspan(n));
+  sample_blocks(std::span(small).first(n), ring::sample_ternary);
+  sample_blocks(std::span(small).subspan(n), ring::sample_noise);
   ckks::Ciphertext out;
   out.scale = scale;
   out.parts.push_back(context.encoder().encode(slots, scale, limbs));
   out.parts.emplace_back(n, limbs);
   out.parts[1].set_zero();
-  ring::NttPoly scratch(n, 2);
-  for (std::size_t i = 0; i < limbs; ++i) {
+  base::parallel_for(limbs, [&](std::size_t i) {
+    ring::NttPoly scratch(n, 2);
     const auto& m = context.basis().modulus(i);
     for (std::size_t part = 0; part < 2; ++part) {
       double* to = out.parts[part].limb(i);
@@ -65,9 +81,9 @@ ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::Public
       kernels.multiply(scratch.limb(0), scratch.limb(0), half.limb(i), n, m);
       kernels.add(to, to, scratch.limb(0), n, m);
     }
-  }
+    scratch.zeroize();
+  });
   base::zeroize(small.data(), small.size() * sizeof(double));
-  scratch.zeroize();
   return out;
 }
 
@@ -76,13 +92,13 @@ std::vector<double> decrypt(const ckks::Context& context, const SecretKey& secre
   const std::size_t n = context.degree();
   const auto& kernels = kernels::active();
   ring::NttPoly message = x.parts.back();
-  for (std::size_t i = 0; i < message.limbs(); ++i) {
+  base::parallel_for(message.limbs(), [&](std::size_t i) {
     const auto& m = context.basis().modulus(i);
     for (std::size_t part = x.parts.size() - 1; part-- > 0;) {  // Horner in s
       kernels.multiply(message.limb(i), message.limb(i), secret.poly().limb(i), n, m);
       kernels.add(message.limb(i), message.limb(i), x.parts[part].limb(i), n, m);
     }
-  }
+  });
   return context.encoder().decode(message, x.scale);
 }
 

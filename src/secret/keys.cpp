@@ -2,7 +2,6 @@
 #include "secret/keys.h"
 
 #include "base/parallel.h"
-#include "ckks/evaluator.h"
 #include "ring/automorphism.h"
 #include "ring/sample.h"
 
@@ -54,7 +53,7 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
   ckks::SwitchKey key;
   key.seed = base::random_seed();
   for (std::size_t d = 0; d < context.digits(chain); ++d) key.body.emplace_back(n, limbs);
-  ckks::expand_uniform(context, key);
+  key.uniform = ckks::UniformHalf(context.basis(), key.seed, key.body.size());
   base::parallel_for(key.body.size(), [&](std::size_t d) {
     std::vector<double> small(n);
     base::Stream stream(base::random_seed(), 0);
@@ -64,7 +63,7 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
     for (std::size_t i = 0; i < limbs; ++i) {
       const auto& m = context.basis().modulus(i);
       double* body = key.body[d].limb(i);
-      kernels.multiply(body, key.uniform[d].limb(i), to.limb(i), n, m);
+      kernels.multiply(body, key.uniform.limb(d, i), to.limb(i), n, m);
       kernels.subtract(body, noise.limb(i), body, n, m);
       if (i < context.digit_begin(d) || i >= context.digit_end(d, chain)) continue;
       kernels.multiply_scalar_add(body, from.limb(i), context.special_product(i), n, m);
@@ -91,7 +90,7 @@ ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& s
   // The inverse of an odd number modulo the power of two 2N: its power N/2 - 1 (the group's exponent is N/2).
   const std::uint64_t order = 2 * context.degree();
   const std::uint64_t inverse = ring::power_mod(element, context.degree() / 2 - 1, order);
-  ring::NttPoly target = ring::permute(secret.poly(), ring::automorphism(context.degree(), inverse));
+  ring::NttPoly target = ring::permute(secret.poly(), context.automorphisms().permutation(inverse));
   ckks::SwitchKey key = make_switch_key(context, secret.poly(), target);
   target.zeroize();
   return key;

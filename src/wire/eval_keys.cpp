@@ -4,8 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "base/parallel.h"
-#include "ring/sample.h"
 #include "wire/binding.h"
 #include "wire/residues.h"
 
@@ -17,19 +15,6 @@ namespace {
 constexpr std::size_t kPrefixBytes = kBindingBytes + 16;
 
 std::size_t key_digits(const ckks::Context& context) { return context.digits(context.chain_limbs()); }
-
-/// The uniform half of a key, which its seed stands for.
-std::vector<ring::NttPoly> expand_uniform(const ckks::Context& context, const base::Seed& seed, std::size_t digits) {
-  const std::size_t limbs = context.basis().size();
-  std::vector<ring::NttPoly> uniform(digits);
-  base::parallel_for(digits, [&](std::size_t d) {
-    uniform[d] = ring::NttPoly(context.degree(), limbs);
-    for (std::size_t i = 0; i < limbs; ++i) {
-      ring::sample_uniform(seed, ckks::switch_key_domain(d, i), context.basis().prime(i), uniform[d].residues(i));
-    }
-  });
-  return uniform;
-}
 
 EvalKeysInfo read_prefix(base::Reader& r) {
   EvalKeysInfo info;
@@ -105,7 +90,7 @@ Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::K
       if (!body) return error(Code::bad_format, "{}: digit {}: {}", name, d, body.error().message);
       key.body.push_back(std::move(body).value());
     }
-    key.uniform = expand_uniform(context, key.seed, info.digits);
+    key.uniform = ckks::UniformHalf(context.basis(), key.seed, info.digits);
     named.keys.relinearization.push_back(std::move(key));
   }
   return named;

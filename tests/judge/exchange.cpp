@@ -29,11 +29,20 @@ std::vector<std::size_t> seal_indices(const ckks::Context& context) {
   return out;
 }
 
+ring::NttPoly uniform_of(const ckks::Context& context, const ckks::SwitchKey& key, std::size_t digit) {
+  ring::NttPoly out(context.degree(), context.basis().size());
+  for (std::size_t i = 0; i < out.limbs(); ++i) std::copy_n(key.uniform.limb(digit, i), out.degree(), out.limb(i));
+  return out;
+}
+
 ckks::SwitchKey permute_key(const ckks::Context& context, const ckks::SwitchKey& key, std::uint64_t element) {
-  const auto index = ring::automorphism(context.degree(), element);
+  const auto index = context.automorphisms().permutation(element);
   ckks::SwitchKey out;
   for (const ring::NttPoly& poly : key.body) out.body.push_back(ring::permute(poly, index));
-  for (const ring::NttPoly& poly : key.uniform) out.uniform.push_back(ring::permute(poly, index));
+  std::vector<ring::NttPoly> uniform;
+  for (std::size_t d = 0; d < key.uniform.digits(); ++d)
+    uniform.push_back(ring::permute(uniform_of(context, key, d), index));
+  out.uniform = ckks::UniformHalf(std::move(uniform));
   return out;
 }
 
@@ -90,7 +99,7 @@ void Outbox::switch_key(const std::string& name, const ckks::SwitchKey& key) {
   std::vector<ring::NttPoly> parts;
   for (std::size_t d = 0; d < key.body.size(); ++d) {
     parts.push_back(key.body[d]);
-    parts.push_back(key.uniform[d]);
+    parts.push_back(uniform_of(*context_, key, d));
   }
   polynomials(name, parts, 1);
 }
@@ -154,10 +163,12 @@ ckks::SwitchKey Inbox::switch_key(const std::string& name) const {
   const ckks::Ciphertext& parts = ciphertext(name);
   OBSCURA_CHECK(parts.limbs() == context_->basis().size(), "{}: {} limbs", name, parts.limbs());
   ckks::SwitchKey out;
+  std::vector<ring::NttPoly> uniform;
   for (std::size_t part = 0; part + 1 < parts.parts.size(); part += 2) {
     out.body.push_back(parts.parts[part]);
-    out.uniform.push_back(parts.parts[part + 1]);
+    uniform.push_back(parts.parts[part + 1]);
   }
+  out.uniform = ckks::UniformHalf(std::move(uniform));
   return out;
 }
 

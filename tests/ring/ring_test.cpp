@@ -89,7 +89,7 @@ TEST(Automorphism, PermutesNttValuesAsItMapsPolynomials) {
       const std::size_t to = j * element % (2 * kDegree);  // X^N = -1
       y.limb(0)[to % kDegree] = to < kDegree ? x.limb(0)[j] : -x.limb(0)[j];
     }
-    const CoeffPoly got = basis.to_coeff(permute(basis.to_ntt(x), automorphism(kDegree, element)));
+    const CoeffPoly got = basis.to_coeff(permute(basis.to_ntt(x), Automorphisms(kDegree).permutation(element)));
     for (std::size_t j = 0; j < kDegree; ++j) ASSERT_EQ(got.limb(0)[j], y.limb(0)[j]) << element << " at " << j;
   }
 }

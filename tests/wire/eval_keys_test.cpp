@@ -23,12 +23,11 @@ class EvalKeysFrame : public ::testing::Test {
     const auto& basis = context_->basis();
     for (std::size_t d = 0; d < context_->digits(context_->chain_limbs()); ++d) {
       key.body.emplace_back(basis.degree(), basis.size());
-      key.uniform.emplace_back(basis.degree(), basis.size());
       for (std::size_t i = 0; i < basis.size(); ++i) {
         ring::sample_uniform(base::random_seed(), 0, basis.prime(i), key.body[d].residues(i));
-        ring::sample_uniform(key.seed, ckks::switch_key_domain(d, i), basis.prime(i), key.uniform[d].residues(i));
       }
     }
+    key.uniform = ckks::UniformHalf(basis, key.seed, key.body.size());
     keys_.relinearization.push_back(std::move(key));
     binding_.plan.fill(3);
     binding_.key.fill(9);
@@ -65,8 +64,8 @@ TEST_F(EvalKeysFrame, KeysComeBackWithTheirUniformHalves) {
       basis.export_limb(before.body[d].residues(i), i, a);
       basis.export_limb(after.body[d].residues(i), i, b);
       EXPECT_EQ(a, b) << d << " " << i;
-      basis.export_limb(before.uniform[d].residues(i), i, a);
-      basis.export_limb(after.uniform[d].residues(i), i, b);
+      basis.export_limb({before.uniform.limb(d, i), basis.degree()}, i, a);
+      basis.export_limb({after.uniform.limb(d, i), basis.degree()}, i, b);
       EXPECT_EQ(a, b) << d << " " << i;
     }
   }
