@@ -12,7 +12,24 @@ namespace {
 
 /// Polynomials are followed up to this degree, so that factors may cancel; activations end at 4.
 constexpr std::size_t kMaxDegree = 8;
+constexpr const char* kTwoAtoms =
+    "its operands come from before and after an activation; both must come from the same one";
 constexpr const char* kSupported = "supported are polynomials of degree 2 and 4";
+
+/// What to do about an operator that has no exact form under encryption here.
+const char* way_out(nn::Op op) {
+  switch (op) {
+    case nn::Op::max_pool:
+      return "a maximum is not a polynomial; train the network with average pooling (obscura train), or see what "
+             "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+    case nn::Op::lrn:
+      return "a normalization over channels divides, which is not a polynomial; train the network with batch "
+             "normalization, or see what polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+    default:
+      return "it is not a polynomial; train the network with a polynomial activation (obscura train), or see what "
+             "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+  }
+}
 
 /// Walks the nodes in order and holds a symbol for each value.
 class Fuser {
@@ -69,7 +86,11 @@ class Fuser {
       case nn::Op::average_pool:
       case nn::Op::global_average_pool:
       case nn::Op::gemm:
+      case nn::Op::slice:
+      case nn::Op::pad:
         return linear(node);
+      case nn::Op::concat:
+        return concat(node);
       case nn::Op::batch_normalization:
         return normalize(node);
       case nn::Op::flatten:
@@ -81,8 +102,9 @@ class Fuser {
         return multiply_node(node);
       case nn::Op::pow:
         return power(node);
+      default:
+        return unsupported("{}", way_out(node.op));
     }
-    return unsupported("this operator is unknown to the compiler");
   }
 
   Result<Symbol> symbol(nn::ValueId id) const {
@@ -99,6 +121,19 @@ class Fuser {
     OBSCURA_TRY(const auto affine, as_affine(x));
     OBSCURA_TRY(LinearMap map, linear_map(graph_, node));
     return fresh(append(*affine, std::move(map), out_.notes), node.output);
+  }
+
+  /// Each operand goes to its rows; the sum of all is the concatenation.
+  Result<Symbol> concat(const nn::Node& node) {
+    std::shared_ptr<const Affine> out;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      OBSCURA_TRY(const Symbol x, symbol(node.inputs[i]));
+      OBSCURA_TRY(const auto affine, as_affine(x));
+      const auto part = append(*affine, concat_part(graph_, node, i), out_.notes);
+      if (out && out->atom != part->atom) return unsupported("{}", kTwoAtoms);
+      out = out ? compile::add(*out, *part) : part;
+    }
+    return fresh(out, node.output);
   }
 
   Result<Symbol> normalize(const nn::Node& node) {
@@ -178,7 +213,7 @@ class Fuser {
     OBSCURA_TRY(const auto left, as_affine(a));
     OBSCURA_TRY(const auto right, as_affine(b));
     if (left->atom != right->atom) {
-      return unsupported("its operands come from before and after an activation; both must come from the same one");
+      return unsupported("{}", kTwoAtoms);
     }
     return fresh(compile::add(*left, *right), node.output);
   }

@@ -146,7 +146,53 @@ Result<LinearMap> dense(const nn::Graph& graph, const nn::Node& node) {
   return map;
 }
 
+/// Row r is 1 at source[r], or empty where that is nothing.
+LinearMap selection(std::uint32_t cols, const std::vector<std::optional<std::uint32_t>>& source) {
+  LinearMap map;
+  map.matrix.cols = cols;
+  for (const auto& from : source) {
+    if (from) map.matrix.push(*from, 1);
+    map.matrix.end_row();
+  }
+  map.bias.assign(source.size(), 0);
+  return map;
+}
+
+/// Slice and Pad: output coordinate o of an axis is input coordinate start + o * step, where there is one.
+LinearMap window(const nn::Graph& graph, const nn::Node& node) {
+  const Geometry g = geometry(graph, node);
+  const nn::Attributes& a = node.attributes;
+  std::vector<std::optional<std::uint32_t>> source;
+  std::array<std::int64_t, 3> at{};
+  const auto inside = [&](std::size_t axis, std::int64_t o) {
+    at[axis] = node.op == nn::Op::slice ? a.starts[axis] + o * a.steps[axis] : o - a.pads_before[axis];
+    return at[axis] >= 0 && at[axis] < g.in[axis];
+  };
+  for (std::int64_t c = 0; c < g.out[0]; ++c) {
+    for (std::int64_t y = 0; y < g.out[1]; ++y) {
+      for (std::int64_t x = 0; x < g.out[2]; ++x) {
+        const bool all = inside(0, c) & inside(1, y) & inside(2, x);
+        source.push_back(all ? std::optional(g.index(at[0], at[1], at[2])) : std::nullopt);
+      }
+    }
+  }
+  return selection(static_cast<std::uint32_t>(nn::element_count(g.in)), source);
+}
+
 }  // namespace
+
+LinearMap concat_part(const nn::Graph& graph, const nn::Node& node, std::size_t i) {
+  const auto size = [&](nn::ValueId id) {
+    return static_cast<std::uint32_t>(nn::element_count(graph.values[id].shape));
+  };
+  std::uint32_t first = 0;
+  for (std::size_t k = 0; k < i; ++k) first += size(node.inputs[k]);
+  std::vector<std::optional<std::uint32_t>> source(size(node.output));
+  for (std::uint32_t e = 0; e < size(node.inputs[i]); ++e) source[first + e] = e;
+  LinearMap map = selection(size(node.inputs[i]), source);
+  map.origin = node.name;
+  return map;
+}
 
 std::string describe(const nn::Node& node) { return fmt::format("node '{}' ({})", node.name, nn::to_string(node.op)); }
 
@@ -161,6 +207,9 @@ Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node) {
         return global_average_pool(graph, node);
       case nn::Op::gemm:
         return dense(graph, node);
+      case nn::Op::slice:
+      case nn::Op::pad:
+        return window(graph, node);
       default:
         break;
     }

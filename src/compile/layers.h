@@ -6,9 +6,12 @@
 
 namespace obscura::compile {
 
-/// The matrix of a Conv, AveragePool, GlobalAveragePool or Gemm node.
+/// The matrix of a Conv, AveragePool, GlobalAveragePool, Gemm, Slice or Pad node.
 /// errors: unsupported where a weight is not a constant.
 Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node);
+
+/// The matrix that puts the i-th input of a Concat node to its place in the output; all other rows are empty.
+LinearMap concat_part(const nn::Graph& graph, const nn::Node& node, std::size_t i);
 
 /// BatchNormalization: y = factor[c] x + shift[c], spread over the elements.
 struct Normalization {

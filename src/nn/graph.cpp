@@ -18,9 +18,12 @@ std::string to_string(const Shape& shape) {
 }
 
 const char* to_string(Op op) {
+  // clang-format off
   constexpr std::array<const char*, kOpCount> kNames = {
       "Conv", "BatchNormalization", "AveragePool", "GlobalAveragePool", "Gemm", "Flatten", "Identity", "Add", "Mul",
-      "Pow"};
+      "Pow", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Silu", "Gelu", "Mish", "MaxPool", "Concat", "Slice",
+      "Pad", "LRN"};
+  // clang-format on
   return kNames.at(static_cast<std::size_t>(op));
 }
 

@@ -39,21 +39,42 @@ enum class Op {
   add,       ///< of two values, or of a value and a constant; broadcast as in ONNX
   mul,
   pow,  ///< of a value and a constant scalar exponent
+  relu,
+  leaky_relu,  ///< x where x > 0, else alpha x
+  sigmoid,
+  tanh,
+  softplus,  ///< log(1 + exp x)
+  silu,      ///< x sigmoid(x), also written as Mul(x, Sigmoid(x))
+  gelu,      ///< x (1 + erf(x / sqrt 2)) / 2, also written with Erf
+  mish,      ///< x tanh(softplus(x)), also written as Mul(x, Tanh(Softplus(x)))
+  max_pool,  ///< kernel, strides, dilations, pads; the padding never wins
+  concat,    ///< of at least two values, along the channels (the first axis of the shape)
+  slice,     ///< of {C, H, W}: starts, steps and sizes
+  pad,       ///< of {C, H, W}: zeros, pads_before and pads_after each axis
+  lrn,       ///< x / (bias + alpha / size * sum of squares over `size` channels around)^beta
 };
-inline constexpr int kOpCount = 10;
+inline constexpr int kOpCount = 23;
 const char* to_string(Op op);
 
+/// What a node needs beside its inputs; an operator reads those that name it, or all of a kind that it has.
 struct Attributes {
-  std::array<std::int64_t, 2> kernel{1, 1};
-  std::array<std::int64_t, 2> strides{1, 1};
-  std::array<std::int64_t, 2> dilations{1, 1};
-  std::array<std::int64_t, 4> pads{0, 0, 0, 0};  ///< top, left, bottom, right
-  std::int64_t groups = 1;
-  bool count_include_pad = false;  ///< average_pool: divide by the whole window at the border
-  bool transpose_b = false;        ///< gemm
-  float alpha = 1;                 ///< gemm
-  float beta = 1;                  ///< gemm
-  float epsilon = 1e-5F;           ///< batch_normalization
+  std::array<std::int64_t, 2> kernel{1, 1};          ///< conv, average_pool, max_pool: height, width
+  std::array<std::int64_t, 2> strides{1, 1};         ///< of the same
+  std::array<std::int64_t, 2> dilations{1, 1};       ///< of the same; 1 for average_pool
+  std::array<std::int64_t, 4> pads{0, 0, 0, 0};      ///< of the same: top, left, bottom, right
+  std::int64_t groups = 1;                           ///< conv
+  bool count_include_pad = false;                    ///< average_pool: divide by the whole window at the border
+  bool transpose_b = false;                          ///< gemm
+  float alpha = 1;                                   ///< gemm; leaky_relu: slope below 0; lrn
+  float beta = 1;                                    ///< gemm; lrn
+  float epsilon = 1e-5F;                             ///< batch_normalization
+  std::array<std::int64_t, 3> starts{0, 0, 0};       ///< slice: first element of each axis of {C, H, W}
+  std::array<std::int64_t, 3> steps{1, 1, 1};        ///< slice: distance of the elements that are kept, at least 1
+  std::array<std::int64_t, 3> sizes{0, 0, 0};        ///< slice: how many are kept, the shape of the output
+  std::array<std::int64_t, 3> pads_before{0, 0, 0};  ///< pad: zeros before each axis of {C, H, W}
+  std::array<std::int64_t, 3> pads_after{0, 0, 0};   ///< pad: zeros after each axis
+  std::int64_t size = 1;  ///< lrn: channels in a sum, (size - 1) / 2 before and size / 2 after, as far as there are
+  float bias = 1;         ///< lrn
 };
 
 using ValueId = std::uint32_t;

@@ -3,6 +3,7 @@
 #include "nn/infer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "nn/broadcast.h"
 
@@ -104,20 +105,35 @@ Result<Shape> infer_batch_normalization(const Graph& graph, const Node& node) {
   return x;
 }
 
-Result<Shape> infer_average_pool(const Graph& graph, const Node& node) {
+/// The output of a pool. A window that lies in the padding whole is refused: it would be a maximum or an average of
+/// nothing.
+Result<Shape> infer_pool(const Graph& graph, const Node& node) {
   OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
   OBSCURA_TRY_VOID(check_window(node));
   const Attributes& a = node.attributes;
+  Shape out = x;
   for (std::size_t axis = 0; axis < 2; ++axis) {
-    // A window that lies in the padding whole would be an average of nothing.
-    if (std::max(a.pads[axis], a.pads[axis + 2]) >= a.kernel[axis] || a.dilations[axis] != 1) {
-      return fail(node, "pads {} and {} around a kernel of {}, dilation {}; allowed: pads below the kernel, dilation 1",
-                  a.pads[axis], a.pads[axis + 2], a.kernel[axis], a.dilations[axis]);
+    OBSCURA_TRY(out[axis + 1], window_positions(node, axis, x[axis + 1]));
+    for (std::int64_t position = 0; position < out[axis + 1]; ++position) {
+      const std::int64_t start = position * a.strides[axis] - a.pads[axis];
+      const std::int64_t step = a.dilations[axis];
+      const std::int64_t first = start < 0 ? (-start + step - 1) / step : 0;  // first of the kernel that is inside
+      if (first < a.kernel[axis] && start + first * step < x[axis + 1]) continue;
+      return fail(node,
+                  "pads {} and {} around {} {} leave a window of {} (dilation {}) without one element of the image; "
+                  "allowed: pads below the kernel",
+                  a.pads[axis], a.pads[axis + 2], axis == 0 ? "height" : "width", x[axis + 1], a.kernel[axis], step);
     }
   }
-  OBSCURA_TRY(const std::int64_t height, window_positions(node, 0, x[1]));
-  OBSCURA_TRY(const std::int64_t width, window_positions(node, 1, x[2]));
-  return Shape{x[0], height, width};
+  return out;
+}
+
+Result<Shape> infer_average_pool(const Graph& graph, const Node& node) {
+  const auto& dilations = node.attributes.dilations;
+  if (dilations != std::array<std::int64_t, 2>{1, 1}) {
+    return fail(node, "dilation {}x{}; allowed for an average: dilation 1x1", dilations[0], dilations[1]);
+  }
+  return infer_pool(graph, node);
 }
 
 Result<Shape> infer_global_average_pool(const Graph& graph, const Node& node) {
@@ -170,6 +186,66 @@ Result<Shape> infer_pow(const Graph& graph, const Node& node) {
   return infer_identity(graph, node);
 }
 
+Result<Shape> infer_leaky_relu(const Graph& graph, const Node& node) {
+  if (!std::isfinite(node.attributes.alpha)) return fail(node, "alpha {}; allowed: finite", node.attributes.alpha);
+  return infer_identity(graph, node);
+}
+
+Result<Shape> infer_concat(const Graph& graph, const Node& node) {
+  const Value& first = input(graph, node, 0);
+  Shape out = first.shape;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Value& x = input(graph, node, i);
+    if (x.constant) return fail(node, "its input '{}' is a constant; allowed: values computed from the image", x.name);
+    const bool fits = !x.shape.empty() && x.shape.size() == out.size() &&
+                      std::equal(x.shape.begin() + 1, x.shape.end(), out.begin() + 1);
+    if (!fits) {
+      return fail(node, "its inputs '{}' of shape {} and '{}' of shape {} differ beside the channels", first.name,
+                  to_string(first.shape), x.name, to_string(x.shape));
+    }
+    if (i > 0) out[0] += x.shape[0];
+  }
+  return out;
+}
+
+Result<Shape> infer_slice(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
+  const Attributes& a = node.attributes;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const bool inside = a.starts[axis] >= 0 && a.steps[axis] >= 1 && a.sizes[axis] >= 1 && a.starts[axis] < x[axis] &&
+                        a.sizes[axis] <= (x[axis] - a.starts[axis] - 1) / a.steps[axis] + 1;
+    if (!inside) {
+      return fail(node,
+                  "{} elements from {} in steps of {} of axis {}, which has {}; allowed: at least one, all inside",
+                  a.sizes[axis], a.starts[axis], a.steps[axis], axis, x[axis]);
+    }
+  }
+  return Shape(a.sizes.begin(), a.sizes.end());
+}
+
+Result<Shape> infer_pad(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(Shape x, image_operand(graph, node, 3));
+  const Attributes& a = node.attributes;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    for (const std::int64_t pad : {a.pads_before[axis], a.pads_after[axis]}) {
+      if (pad < 0 || pad > kMaxSize) return fail(node, "a pad of {}; allowed: 0 to {}", pad, kMaxSize);
+      x[axis] += pad;
+    }
+  }
+  return x;
+}
+
+Result<Shape> infer_lrn(const Graph& graph, const Node& node) {
+  const Attributes& a = node.attributes;
+  const bool ok = a.size >= 1 && a.size <= kMaxSize && std::isfinite(a.alpha) && a.alpha >= 0 &&
+                  std::isfinite(a.bias) && a.bias > 0 && std::isfinite(a.beta);
+  if (!ok) {
+    return fail(node, "size {}, alpha {}, beta {}, bias {}; allowed: size from 1 to {}, alpha from 0, bias above 0",
+                a.size, a.alpha, a.beta, a.bias, kMaxSize);
+  }
+  return image_operand(graph, node, 3);
+}
+
 struct Rule {
   std::size_t min_inputs;
   std::size_t max_inputs;
@@ -187,6 +263,19 @@ constexpr std::array<Rule, kOpCount> kRules = {{
     {2, 2, infer_elementwise},
     {2, 2, infer_elementwise},
     {2, 2, infer_pow},
+    {1, 1, infer_identity},  // relu
+    {1, 1, infer_leaky_relu},
+    {1, 1, infer_identity},  // sigmoid
+    {1, 1, infer_identity},  // tanh
+    {1, 1, infer_identity},  // softplus
+    {1, 1, infer_identity},  // silu
+    {1, 1, infer_identity},  // gelu
+    {1, 1, infer_identity},  // mish
+    {1, 1, infer_pool},      // max_pool
+    {2, kMaxConcat, infer_concat},
+    {1, 1, infer_slice},
+    {1, 1, infer_pad},
+    {1, 1, infer_lrn},
 }};
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST(OnnxRefusal, AttributesThatChangeTheMeaningAreNamedWithTheAllowedValue) {
 
   OnnxFile dilated({1, 4, 4});
   dilated.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).ints("dilations", {1, 2});
-  expect_refused(dilated, Code::bad_format, {"node 'p'", "dilation 2"});
+  expect_refused(dilated, Code::bad_format, {"node 'p'", "dilation 1x2"});
 
   OnnxFile training({1, 1, 1});
   for (const char* name : {"a", "b", "c", "d"}) training.constant(name, {1}, {1});
