@@ -65,7 +65,7 @@ Ciphertext rescale(const Context& context, const Ciphertext& x, std::size_t coun
   base::parallel_for(parts * (limbs - count), [&](std::size_t task) {
     const std::size_t part = task % parts, i = task / parts;
     double* to = out.parts[part].limb(i);
-    drop.convert(y[part].data(), true, i, to);
+    drop.convert(y[part].data(), true, std::span(&i, 1), &to);
     context.basis().forward(to, i);
     kernels.subtract_multiply(to, x.parts[part].limb(i), to, drop.inverse(i), n, context.basis().modulus(i));
   });

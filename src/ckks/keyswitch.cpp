@@ -25,23 +25,35 @@ Decomposition::Decomposition(const Context& context, const ring::NttPoly& poly)
   });
 }
 
-void Decomposition::rows(std::size_t t, ring::NttPoly& scratch, std::vector<const double*>& out) const {
-  out.clear();
+std::vector<std::vector<const double*>> Decomposition::rows(std::span<const std::size_t> targets,
+                                                            ring::NttPoly& scratch) const {
+  std::vector<std::vector<const double*>> out(targets.size());
   std::vector<const double*> sources;
+  std::vector<std::size_t> converted;
+  std::vector<double*> to;
   for (std::size_t d = 0; d < digits_; ++d) {
     const std::size_t first = context_->digit_begin(d), last = context_->digit_end(d, limbs());
-    if (t >= first && t < last) {
-      out.push_back(poly_->limb(t));
-    } else if (!raised_.empty()) {
-      out.push_back(raised_[t].limb(d));
-    } else {
-      sources.clear();
-      for (std::size_t i = first; i < last; ++i) sources.push_back(coefficients_.limb(i));
-      context_->digit_conversion(d, limbs()).convert(sources.data(), false, t, scratch.limb(d));
-      context_->basis().forward(scratch.limb(d), t);
-      out.push_back(scratch.limb(d));
+    converted.clear();
+    to.clear();
+    for (std::size_t k = 0; k < targets.size(); ++k) {
+      const std::size_t t = targets[k];
+      if (t >= first && t < last) {
+        out[k].push_back(poly_->limb(t));
+      } else if (!raised_.empty()) {
+        out[k].push_back(raised_[t].limb(d));
+      } else {
+        converted.push_back(t);
+        to.push_back(scratch.limb(k * digits_ + d));
+        out[k].push_back(to.back());
+      }
     }
+    if (converted.empty()) continue;
+    sources.clear();
+    for (std::size_t i = first; i < last; ++i) sources.push_back(coefficients_.limb(i));
+    context_->digit_conversion(d, limbs()).convert(sources.data(), false, converted, to.data());
+    for (std::size_t k = 0; k < converted.size(); ++k) context_->basis().forward(to[k], converted[k]);
   }
+  return out;
 }
 
 void Decomposition::raise_all() {
@@ -49,11 +61,12 @@ void Decomposition::raise_all() {
   base::parallel_for(raised.size(), [&](std::size_t t) {
     if (t >= limbs() && t < context_->chain_limbs()) return;
     raised[t] = ring::NttPoly(context_->degree(), digits_);
-    std::vector<const double*> out;
-    rows(t, raised[t], out);
+    rows(std::span(&t, 1), raised[t]);
   });
   raised_ = std::move(raised);
 }
+
+std::size_t primes_together(std::size_t degree) { return std::clamp<std::size_t>(degree >> 14, 1, 4); }
 
 namespace {
 
@@ -95,12 +108,9 @@ class Switching {
     for (auto& parts : out) {
       for (int part = 0; part < 2; ++part) parts.emplace_back(n_, kept_);
     }
-    base::parallel_for(count + kept_, [&](std::size_t task) {
-      if (task < count) {
-        drop_prime(task);
-      } else {
-        sum_prime(task - count, out);
-      }
+    const std::size_t together = primes_together(n_);
+    base::parallel_for((count + kept_ + together - 1) / together, [&](std::size_t task) {
+      sum_primes(task * together, std::min(count + kept_, (task + 1) * together), out);
     });
     base::parallel_for(2 * terms_.size(), [&](std::size_t i) {
       Dropped& state = dropped_[i / 2];
@@ -114,29 +124,21 @@ class Switching {
   }
 
  private:
-  /// Both sums at a prime that goes: to coefficients.
-  void drop_prime(std::size_t k) {
-    const std::size_t t = drop_.sources()[k];
-    ring::NttPoly scratch(n_, key_.body.size());
-    std::vector<const double*> rows;
+  /// Both sums at the primes [first, last), counted from those that the division drops, which go to coefficients.
+  void sum_primes(std::size_t first, std::size_t last, std::vector<std::vector<ring::NttPoly>>& out) {
+    const std::size_t count = drop_.sources().size();
+    std::vector<std::size_t> primes;
+    for (std::size_t k = first; k < last; ++k) primes.push_back(k < count ? drop_.sources()[k] : k - count);
+    ring::NttPoly scratch(n_, primes.size() * key_.body.size());
     for (std::size_t i = 0; i < terms_.size(); ++i) {
-      terms_[i].digits->rows(t, scratch, rows);
-      for (int part = 0; part < 2; ++part) {
-        double* sum = dropped_[i].parts[part].limb(k);
-        accumulate(terms_[i], part, t, rows, sum);
-        kernels_.ntt_inverse(sum, context_.basis().table(t), drop_.factor(k));
-      }
-    }
-  }
-
-  /// Both sums at a prime that stays.
-  void sum_prime(std::size_t t, std::vector<std::vector<ring::NttPoly>>& out) {
-    ring::NttPoly scratch(n_, key_.body.size());
-    std::vector<const double*> rows;
-    for (std::size_t i = 0; i < terms_.size(); ++i) {
-      terms_[i].digits->rows(t, scratch, rows);
-      for (int part = 0; part < 2; ++part) {
-        accumulate(terms_[i], part, t, rows, out[i][static_cast<std::size_t>(part)].limb(t));
+      const auto rows = terms_[i].digits->rows(primes, scratch);
+      for (std::size_t k = first; k < last; ++k) {
+        for (int part = 0; part < 2; ++part) {
+          const std::size_t t = primes[k - first];
+          double* sum = k < count ? dropped_[i].parts[part].limb(k) : out[i][static_cast<std::size_t>(part)].limb(t);
+          accumulate(terms_[i], part, t, rows[k - first], sum);
+          if (k < count) kernels_.ntt_inverse(sum, context_.basis().table(t), drop_.factor(k));
+        }
       }
     }
   }
@@ -144,7 +146,8 @@ class Switching {
   /// sum <- (sum - dropped) / product of the dropped primes, at a prime that stays.
   void divide(std::size_t t, const std::vector<const double*>& dropped, double* sum) const {
     ring::NttPoly converted(n_, 1);
-    drop_.convert(dropped.data(), true, t, converted.limb(0));
+    double* to = converted.limb(0);
+    drop_.convert(dropped.data(), true, std::span(&t, 1), &to);
     context_.basis().forward(converted.limb(0), t);
     kernels_.subtract_multiply(sum, sum, converted.limb(0), drop_.inverse(t), n_, context_.basis().modulus(t));
   }

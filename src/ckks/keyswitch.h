@@ -3,6 +3,7 @@
 /// the digits are raised to all primes, multiplied with a key, and the sum is divided by P and by what a rescale drops.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "ckks/context.h"
@@ -19,9 +20,10 @@ class Decomposition {
   std::size_t limbs() const { return poly_->limbs(); }
   std::size_t digits() const { return digits_; }
 
-  /// Pointers to all digits modulo basis prime t, NTT form: written to `scratch` (digits limbs), or the polynomial's
-  /// own limb where a digit holds t; stored rows where raise_all ran. cost    digits - 1 or digits conversions and NTTs
-  void rows(std::size_t t, ring::NttPoly& scratch, std::vector<const double*>& out) const;
+  /// Pointers to all digits modulo each of the basis primes `targets`, NTT form, [target][digit]: written to `scratch`
+  /// (targets * digits limbs), or the polynomial's own limb where a digit holds the prime; stored rows where raise_all
+  /// ran. cost    for a target digits - 1 or digits conversions and NTTs
+  std::vector<std::vector<const double*>> rows(std::span<const std::size_t> targets, ring::NttPoly& scratch) const;
   /// Keeps the raised digits, for several keys (hoisting: Halevi, Shoup: ePrint 2018/244, section 5).
   /// cost    digits * (limbs + special) limbs of memory
   void raise_all();
@@ -33,6 +35,9 @@ class Decomposition {
   ring::CoeffPoly coefficients_;
   std::vector<ring::NttPoly> raised_;  ///< [basis prime], digits limbs each; empty where not raised
 };
+
+/// Consecutive primes whose conversions share one reading of their sources: more where limbs outgrow the cache.
+std::size_t primes_together(std::size_t degree);
 
 /// One polynomial to switch, with what is added to the result: parts 0 and 1 of a ciphertext, or none.
 struct SwitchTerm {

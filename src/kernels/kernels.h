@@ -96,9 +96,10 @@ struct Kernels {
   /// out = sum_t a[t] * b[t], 1 <= terms <= kMaxTerms: exact accumulation, one reduction.
   void (*inner_product)(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
                         const Modulus& m);
-  /// out = sum_t a[t] * w[t] with scalars: base conversion. |a[t]| < 2^49 (residues of other primes), w reduced.
-  void (*weighted_sum)(double* out, const double* const* a, const double* w, std::size_t terms, std::size_t n,
-                       const Modulus& m);
+  /// out = sum_t a[t] * w[t] with scalars: base conversion, by exact accumulation. |a[t]| <= bound <= 0.6 * 2^50
+  /// (residues of other primes), w reduced, 1 <= terms <= kMaxTerms.
+  void (*weighted_sum)(double* out, const double* const* a, double bound, const double* w, std::size_t terms,
+                       std::size_t n, const Modulus& m);
   /// out = round(sum_t a[t] * f[t]), the multiple of the source modulus that a base conversion has too many.
   void (*rounded_sum)(double* out, const double* const* a, const double* f, std::size_t terms, std::size_t n);
 

@@ -67,46 +67,74 @@ void reduce(double* out, const double* a, std::size_t n, const Modulus& modulus)
 }
 
 /// Exact sums: high holds multiples of 2^(bits-1), since it starts at 1.5 * 2^(52 + bits - 1), and low the exact
-/// remainders. With T = 2^(51 - bits) terms of |a b| <= 0.36 * 2^(2 bits), |sum| <= 2^(50 + bits) keeps high in its
-/// binade, |low| <= T 2^(bits - 2) <= 2^49, and the quotient stays below 2^51.
+/// remainders. A chunk of terms is as long as |sum| <= 2^(50 + bits) keeps high in its binade; then |low| <= 2^(bits +
+/// 2) and the quotient stays below 2^51.
+struct Accumulator {
+  V high, low;
+  explicit HWY_INLINE Accumulator(V start) : high(start), low(hn::Zero(kTag)) {}
+  HWY_INLINE void add(V a, V b) {
+    const V sum = hn::MulAdd(a, b, high);
+    low = hn::Add(low, hn::MulSub(a, b, hn::Sub(sum, high)));
+    high = sum;
+  }
+  /// total + what was added, reduced
+  HWY_INLINE V finish(V total, V start, const Mod& m) const {
+    return m.reduce(hn::Add(total, hn::Add(m.reduce(hn::Sub(high, start)), low)));
+  }
+};
+
+HWY_INLINE V accumulator_start(const Modulus& m) {
+  return set(kRound * static_cast<double>(std::uint64_t{1} << (m.bits - 1)));
+}
+
+/// Terms a chunk for |a| <= bound and reduced factors, |b| <= 0.6 * 2^bits.
+HWY_INLINE std::size_t chunk_terms(double bound) {
+  const double terms = 0x1p50 / (0.6 * bound);
+  return terms < static_cast<double>(kMaxTerms) ? static_cast<std::size_t>(terms) : kMaxTerms;
+}
+
 void inner_product(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
                    const Modulus& modulus) {
   const Mod m(modulus);
-  const std::size_t chunk = modulus.bits >= 48 ? std::size_t{1} << (51 - modulus.bits) : 8;
-  const V start = set(kRound * static_cast<double>(std::uint64_t{1} << (modulus.bits - 1)));
+  const std::size_t chunk = chunk_terms(0.6 * modulus.p);
+  const V start = accumulator_start(modulus);
   for (std::size_t j = 0; j < n; j += 2 * kLanes) {
     V total0 = hn::Zero(kTag), total1 = hn::Zero(kTag);
     for (std::size_t first = 0; first < terms; first += chunk) {
       const std::size_t last = first + chunk < terms ? first + chunk : terms;
-      V high0 = start, high1 = start, low0 = hn::Zero(kTag), low1 = hn::Zero(kTag);
+      Accumulator sum0(start), sum1(start);
       for (std::size_t t = first; t < last; ++t) {
-        const V a0 = load(a[t] + j), b0 = load(b[t] + j);
-        const V a1 = load(a[t] + j + kLanes), b1 = load(b[t] + j + kLanes);
-        const V sum0 = hn::MulAdd(a0, b0, high0), sum1 = hn::MulAdd(a1, b1, high1);
-        low0 = hn::Add(low0, hn::MulSub(a0, b0, hn::Sub(sum0, high0)));
-        low1 = hn::Add(low1, hn::MulSub(a1, b1, hn::Sub(sum1, high1)));
-        high0 = sum0, high1 = sum1;
+        sum0.add(load(a[t] + j), load(b[t] + j));
+        sum1.add(load(a[t] + j + kLanes), load(b[t] + j + kLanes));
       }
-      total0 = m.reduce(hn::Add(total0, hn::Add(m.reduce(hn::Sub(high0, start)), low0)));
-      total1 = m.reduce(hn::Add(total1, hn::Add(m.reduce(hn::Sub(high1, start)), low1)));
+      total0 = sum0.finish(total0, start, m);
+      total1 = sum1.finish(total1, start, m);
     }
     store(total0, out + j);
     store(total1, out + j + kLanes);
   }
 }
 
-void weighted_sum(double* out, const double* const* a, const double* w, std::size_t terms, std::size_t n,
+void weighted_sum(double* out, const double* const* a, double bound, const double* w, std::size_t terms, std::size_t n,
                   const Modulus& modulus) {
   const Mod m(modulus);
+  const std::size_t chunk = chunk_terms(bound);
+  const V start = accumulator_start(modulus);
   for (std::size_t j = 0; j < n; j += 2 * kLanes) {
-    V sum0 = hn::Zero(kTag), sum1 = hn::Zero(kTag);
-    for (std::size_t t = 0; t < terms; ++t) {
-      const V factor = set(w[t]);
-      sum0 = hn::Add(sum0, m.multiply(load(a[t] + j), factor));
-      sum1 = hn::Add(sum1, m.multiply(load(a[t] + j + kLanes), factor));
+    V total0 = hn::Zero(kTag), total1 = hn::Zero(kTag);
+    for (std::size_t first = 0; first < terms; first += chunk) {
+      const std::size_t last = first + chunk < terms ? first + chunk : terms;
+      Accumulator sum0(start), sum1(start);
+      for (std::size_t t = first; t < last; ++t) {
+        const V factor = set(w[t]);
+        sum0.add(load(a[t] + j), factor);
+        sum1.add(load(a[t] + j + kLanes), factor);
+      }
+      total0 = sum0.finish(total0, start, m);
+      total1 = sum1.finish(total1, start, m);
     }
-    store(m.reduce(sum0), out + j);
-    store(m.reduce(sum1), out + j + kLanes);
+    store(total0, out + j);
+    store(total1, out + j + kLanes);
   }
 }
 

@@ -112,8 +112,8 @@ void inner_product(double* out, const double* const* a, const double* const* b, 
   }
 }
 
-void weighted_sum(double* out, const double* const* a, const double* w, std::size_t terms, std::size_t n,
-                  const Modulus& m) {
+void weighted_sum(double* out, const double* const* a, double /*bound*/, const double* w, std::size_t terms,
+                  std::size_t n, const Modulus& m) {
   for (std::size_t j = 0; j < n; ++j) {
     Wide sum = 0;
     for (std::size_t t = 0; t < terms; ++t) sum += product(a[t][j], w[t]);

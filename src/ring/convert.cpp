@@ -2,6 +2,7 @@
 #include "ring/convert.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 
@@ -33,6 +34,7 @@ Conversion::Conversion(const Basis& basis, std::vector<std::size_t> sources)
     const std::uint64_t q = basis.prime(sources_[i]);
     factors_.push_back(to_reduced(inverse_mod(product_mod(basis, sources_, i, q), q), q));
     fractions_.push_back(1.0 / static_cast<double>(q));
+    bound_ = std::max(bound_, 0.6 * static_cast<double>(q));
   }
   for (std::size_t t = 0; t < basis.size(); ++t) {
     if (std::find(sources_.begin(), sources_.end(), t) != sources_.end()) continue;
@@ -49,10 +51,21 @@ void Conversion::overflow(const double* const* y, double* out) const {
   kernels::active().rounded_sum(out, y, fractions_.data(), sources_.size(), basis_->degree());
 }
 
-void Conversion::convert(const double* const* y, bool with_overflow, std::size_t t, double* out) const {
-  OBSCURA_CHECK(!weights_[t].empty(), "base conversion to its own source {}", t);
+void Conversion::convert(const double* const* y, bool with_overflow, std::span<const std::size_t> targets,
+                         double* const* out) const {
+  constexpr std::size_t kTile = 512;
   const std::size_t terms = sources_.size() + (with_overflow ? 1 : 0);
-  kernels::active().weighted_sum(out, y, weights_[t].data(), terms, basis_->degree(), basis_->modulus(t));
+  for (const std::size_t t : targets) OBSCURA_CHECK(!weights_[t].empty(), "base conversion to its own source {}", t);
+  std::array<const double*, kernels::kMaxTerms> tile{};
+  const std::size_t step = targets.size() == 1 ? basis_->degree() : kTile;
+  for (std::size_t first = 0; first < basis_->degree(); first += step) {
+    for (std::size_t i = 0; i < terms; ++i) tile[i] = y[i] + first;
+    for (std::size_t k = 0; k < targets.size(); ++k) {
+      const std::size_t t = targets[k];
+      kernels::active().weighted_sum(out[k] + first, tile.data(), bound_, weights_[t].data(), terms, step,
+                                     basis_->modulus(t));
+    }
+  }
 }
 
 }  // namespace obscura::ring

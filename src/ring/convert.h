@@ -29,14 +29,17 @@ class Conversion {
 
   /// out = v, from the y_i.
   void overflow(const double* const* y, double* out) const;
-  /// out = sum_i y_i D/q_i mod p_t; terms after the sources (if y has one more) are v.
-  void convert(const double* const* y, bool with_overflow, std::size_t t, double* out) const;
+  /// out[k] = sum_i y_i D/q_i mod p of basis prime targets[k]; the term after the sources (with_overflow) is v. Tile by
+  /// tile for all targets: the y_i are read from memory once.
+  void convert(const double* const* y, bool with_overflow, std::span<const std::size_t> targets,
+               double* const* out) const;
 
  private:
   const Basis* basis_;
   std::vector<std::size_t> sources_;
   std::vector<double> factors_;
   std::vector<double> fractions_;             ///< 1 / q_i
+  double bound_ = 0;                          ///< of |y_i|
   std::vector<double> inverses_, products_;   ///< by basis index; 0 for the sources
   std::vector<std::vector<double>> weights_;  ///< [target]: D/q_i mod p, then -D mod p
 };

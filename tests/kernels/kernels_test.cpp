@@ -117,13 +117,19 @@ TEST_P(Pointwise, InnerProductsOfAnyLengthAreExact) {
   }
 }
 
-TEST_P(Pointwise, WeightedSumsTakeResiduesOfLargerPrimes) {
-  for (const std::size_t terms : {std::size_t{1}, std::size_t{3}, kMaxTerms}) {
+TEST_P(Pointwise, WeightedSumsTakeResiduesOfSmallerAndLargerPrimes) {
+  for (const auto& [terms, bound] : {std::pair{std::size_t{1}, 0.6 * 0x1p50},
+                                     {std::size_t{3}, 0.6 * 0x1p50},
+                                     {std::size_t{7}, 0.6 * 0x1p48},
+                                     {kMaxTerms, 0.6 * 0x1p48},
+                                     {kMaxTerms, 0.6 * 0x1p49},
+                                     {kMaxTerms, 0.6 * 0x1p50},
+                                     {kMaxTerms, 0x1p30}}) {
     for (const Pattern pattern : kPatterns) {
       std::vector<Residues> a;
       std::vector<const double*> rows;
       std::vector<double> weights(terms, std::floor(modulus_.p / 2));
-      for (unsigned t = 0; t < terms; ++t) a.push_back(make_residues(kSize, 0x1p49 - 1, pattern, 10 + t));
+      for (unsigned t = 0; t < terms; ++t) a.push_back(make_residues(kSize, std::floor(bound), pattern, 10 + t));
       for (const Residues& row : a) rows.push_back(row.data());
       Residues want(kSize);
       for (std::size_t i = 0; i < kSize; ++i) {
@@ -133,7 +139,7 @@ TEST_P(Pointwise, WeightedSumsTakeResiduesOfLargerPrimes) {
       }
       for (const Kernels* kernels : available()) {
         Residues got(kSize);
-        kernels->weighted_sum(got.data(), rows.data(), weights.data(), terms, kSize, modulus_);
+        kernels->weighted_sum(got.data(), rows.data(), bound, weights.data(), terms, kSize, modulus_);
         expect_congruent(got, want, modulus_, kernels->name);
       }
     }

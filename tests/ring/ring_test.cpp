@@ -114,7 +114,7 @@ TEST_P(Conversions, WithOverflowTheRepresentativeOfLeastMagnitudeComesOut) {
     if (value > modulus / 2) value -= modulus;
     if (value < -(modulus / 2)) value += modulus;
   }
-  CoeffPoly y(kDegree, sources + 1), out(kDegree, 1);
+  CoeffPoly y(kDegree, sources + 1), out(kDegree, 2);
   std::vector<const double*> rows;
   for (std::size_t i = 0; i < sources; ++i) {
     const auto q = static_cast<std::int64_t>(basis.prime(i));
@@ -128,11 +128,13 @@ TEST_P(Conversions, WithOverflowTheRepresentativeOfLeastMagnitudeComesOut) {
   }
   for (std::size_t i = 0; i <= sources; ++i) rows.push_back(y.limb(i));
   conversion.overflow(rows.data(), y.limb(sources));
-  for (std::size_t t = sources; t < sources + 2; ++t) {
-    const auto p = static_cast<std::int64_t>(basis.prime(t));
-    conversion.convert(rows.data(), true, t, out.limb(0));
+  const std::array<std::size_t, 2> targets{sources, sources + 1};
+  const std::array<double*, 2> results{out.limb(0), out.limb(1)};
+  conversion.convert(rows.data(), true, targets, results.data());
+  for (std::size_t k = 0; k < 2; ++k) {
+    const auto p = static_cast<std::int64_t>(basis.prime(targets[k]));
     for (std::size_t j = 0; j < kDegree; ++j) {
-      EXPECT_EQ((static_cast<std::int64_t>(x[j] % p) - static_cast<std::int64_t>(out.limb(0)[j])) % p, 0) << j;
+      EXPECT_EQ((static_cast<std::int64_t>(x[j] % p) - static_cast<std::int64_t>(out.limb(k)[j])) % p, 0) << j;
     }
   }
 }
