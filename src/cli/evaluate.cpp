@@ -193,7 +193,8 @@ Result<Answer> perform(const Options& options) {
       normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
   OBSCURA_TRY(const Inference inference, infer(options, subject, pixels, images));
   if (subject.graph) {
-    const Inference reference = on_plan(options) ? infer_float(*subject.graph, pixels, images.count()) : inference;
+    if (!on_plan(options)) return summarise(options, subject, images, inference, inference);
+    OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
     return summarise(options, subject, images, inference, reference);
   }
   OBSCURA_TRY(const Inference reference, infer_clear(subject.plan->plan, pixels, images.count(), {}));

@@ -6,7 +6,7 @@
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "client/client.h"
-#include "nn/reference.h"
+#include "eval/network.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
 
@@ -44,10 +44,15 @@ Result<void> infer_batch(const client::Client& client, const server::Session& se
 
 }  // namespace
 
-Inference infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count) {
+Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count) {
   Inference result;
   const Stopwatch watch;
-  result.logits = nn::run_reference(graph, images, count);
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
+  ProgressBar bar("float network");
+  eval::Options options;
+  options.progress = bar.callback();
+  OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, options));
+  result.logits = std::move(outcome.logits);
   result.seconds.run = watch.seconds();
   result.batches = 1;
   return result;

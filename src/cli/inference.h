@@ -23,8 +23,9 @@ struct Inference {
   } seconds;
 };
 
-/// The network on floats (nn::run_reference), normalised images of C*H*W floats each.
-Inference infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count);
+/// The network on floats (eval::Network), normalised images of C*H*W floats each. Progress bar on a terminal.
+/// errors: those of eval::Network.
+Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count);
 
 /// The plan on the clear twin, without noise unless a seed is given. errors: those of run::run_clear.
 Result<Inference> infer_clear(const plan::Plan& plan, std::span<const float> images, std::size_t count,
