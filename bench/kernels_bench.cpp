@@ -58,9 +58,48 @@ void inner_product(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(x.n * terms) * state.iterations());
 }
 
+void weighted_sum(benchmark::State& state) {
+  const auto terms = static_cast<std::size_t>(state.range(1));
+  Limbs x(state.range(0), 48, terms + 1);
+  const std::vector<double> weights(terms, 12345678901.0);
+  std::vector<const double*> a;
+  for (std::size_t t = 0; t < terms; ++t) a.push_back(x[t]);
+  for (auto _ : state) {
+    active().weighted_sum(x[terms], a.data(), 0.6 * 0x1p48, weights.data(), terms, x.n, x.table.modulus);
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(x.n * terms) * state.iterations());
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+/// The floor under ntt_forward with AVX-512: the instructions of its butterflies (four that multiply, four that add,
+/// for eight butterflies) on registers that do not wait for each other; no loads, no reductions, no transposes.
+__attribute__((target("avx512f"))) void butterfly_floor(benchmark::State& state) {
+  if (available().front()->name != std::string_view("avx512")) {
+    state.SkipWithError("no AVX-512 here");
+    return;
+  }
+  const std::int64_t log2_degree = state.range(0);
+  const std::int64_t groups = (std::int64_t{1} << log2_degree) * log2_degree / 2 / 8;
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < groups; i += 4) {
+      asm volatile(
+          ".irp r, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
+          "vfmadd213pd %%zmm31, %%zmm31, %%zmm\\r\n\t"
+          "vaddpd %%zmm31, %%zmm30, %%zmm29\n\t"
+          ".endr" ::
+              : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                "xmm12", "xmm13", "xmm14", "xmm15", "xmm29");
+    }
+  }
+  report_per_bit(state, 48);
+}
+BENCHMARK(butterfly_floor)->ArgName("log2N")->Arg(13)->Arg(14)->Arg(15);
+#endif
+
 BENCHMARK(ntt_forward)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
 BENCHMARK(ntt_inverse)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
 BENCHMARK(multiply)->ArgName("log2N")->Arg(13)->Arg(14);
+BENCHMARK(weighted_sum)->ArgNames({"log2N", "terms"})->ArgsProduct({{14}, {2, 4, 7}});
 BENCHMARK(inner_product)->ArgNames({"log2N", "terms"})->ArgsProduct({{14}, {2, 3, 5}});
 
 }  // namespace
