@@ -52,9 +52,13 @@ class Schedule {
 
 int depth_of(int degree) { return log2_ceil(degree + 1); }
 
-int multiplications_of(int degree, bool odd) {
-  OBSCURA_CHECK(degree >= 1 && degree <= kMaxDegree && (!odd || degree % 2 == 1), "multiplications_of: degree {}",
+int multiplications_of(int degree, Parity parity) {
+  const bool odd = parity == Parity::odd;
+  OBSCURA_CHECK(degree >= 0 && degree <= kMaxDegree, "multiplications_of: degree {}", degree);
+  if (degree <= 1) return 0;
+  OBSCURA_CHECK(parity == Parity::none || odd == (degree % 2 == 1), "multiplications_of: degree {} of the other parity",
                 degree);
+  if (parity == Parity::even) return 1 + multiplications_of(degree / 2, Parity::none);
   int best = kImpossible;
   for (int babies = 1; babies <= degree; babies += odd ? 2 : 1) {
     int steps = 0;  // the baby steps that are no powers of two

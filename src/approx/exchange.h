@@ -19,6 +19,7 @@ struct Problem {
   std::function<Real(const Real&)> argument;  ///< s: [low, high] -> [-1, 1], monotone
   Real low, high;
   std::vector<Real> breaks;  ///< where f has kinks, inside (low, high)
+  std::vector<Real> knots;   ///< where samples are wanted besides
   int terms = 1;
 };
 
@@ -141,6 +142,7 @@ class Exchange {
     knots.push_back(problem_.low);
     knots.push_back(problem_.high);
     knots.insert(knots.end(), problem_.breaks.begin(), problem_.breaks.end());
+    knots.insert(knots.end(), problem_.knots.begin(), problem_.knots.end());
     std::sort(knots.begin(), knots.end());
     knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
     std::vector<Point> samples;

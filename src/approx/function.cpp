@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "approx/function.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -66,6 +67,23 @@ double value(const Function& function, double x) {
 std::vector<double> kinks(const Function& function, double low, double high) {
   if (function.kind == Kind::relu && low < 0 && high > 0) return {0.0};
   return {};
+}
+
+std::vector<double> scale_points(const Function& function, double low, double high) {
+  // What 4^k scales: the argument of the exponential; of a power, how far x is from where the base is 0.
+  const bool power = function.kind == Function::Kind::power && function.scale != 0;
+  const double centre = power ? -function.bias / function.scale : 0;
+  double unit = 1;
+  if (function.kind == Function::Kind::swish && function.beta != 0) unit = 1 / std::abs(function.beta);
+  if (power) unit = std::abs(centre) > 0 ? std::abs(centre) : 1;
+  std::vector<double> points = {centre};
+  for (int k = -4; k <= 10; ++k) {
+    points.push_back(centre - std::ldexp(unit, 2 * k));
+    points.push_back(centre + std::ldexp(unit, 2 * k));
+  }
+  std::erase_if(points, [&](double x) { return !(x > low && x < high); });
+  std::sort(points.begin(), points.end());
+  return points;
 }
 
 Result<void> check_domain(const Function& function, double low, double high) {

@@ -40,6 +40,10 @@ double value(const Function& function, double x);
 /// Points of (low, high) where f has a kink: 0 for relu.
 std::vector<double> kinks(const Function& function, double low, double high);
 
+/// Points of (low, high) between which f is smooth on their own scale, in order: its kinks, and 0, +-4^k about the
+/// point 0 where all of these functions turn. What samples f must not miss the turn on a wide range.
+std::vector<double> scale_points(const Function& function, double low, double high);
+
 /// errors  wrong_params: low >= high, not finite or beyond 2^20; parameters that are not finite; a power whose base is
 ///         not positive on all of [low, high].
 Result<void> check_domain(const Function& function, double low, double high);

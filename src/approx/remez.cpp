@@ -91,6 +91,7 @@ Problem<Real> general_problem(const Function& function, int degree, double low, 
   problem.factor = [](const Real&) { return Real(1); };
   problem.target = [function](const Real& x) -> Real { return value(function, x); };
   for (const double kink : kinks(function, low, high)) problem.breaks.emplace_back(kink);
+  for (const double point : scale_points(function, low, high)) problem.knots.emplace_back(point);
   return problem;
 }
 

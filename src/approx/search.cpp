@@ -219,7 +219,7 @@ Error none_within(const SearchOptions& options, const char* what, double alpha) 
 SignSearch::SignSearch(int max_degree) : impl_(std::make_unique<Impl>()) {
   OBSCURA_CHECK(max_degree >= 3 && max_degree <= kMaxStageDegree, "SignSearch: degrees up to {}", max_degree);
   for (int degree = 3; degree <= max_degree; degree += 2) {
-    impl_->degrees.push_back({degree, depth_of(degree), multiplications_of(degree, true), 0});
+    impl_->degrees.push_back({degree, depth_of(degree), multiplications_of(degree, Parity::odd), 0});
   }
   std::vector<std::optional<StageTable>> made(impl_->degrees.size());
   base::parallel_for(made.size(), [&](std::size_t i) {

@@ -77,7 +77,7 @@ Composite to_composite(const SignChoice& choice, double epsilon, const std::vect
   for (std::size_t i = 0; i < stages.size(); ++i) {
     out.stages.push_back(stages[i].polynomial);
     out.certificate.depth += depth_of(choice.degrees[i]);
-    out.certificate.multiplications += multiplications_of(choice.degrees[i], true);
+    out.certificate.multiplications += multiplications_of(choice.degrees[i], Parity::odd);
   }
   return out;
 }
