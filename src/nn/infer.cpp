@@ -106,24 +106,25 @@ Result<Shape> infer_batch_normalization(const Graph& graph, const Node& node) {
 }
 
 /// The output of a pool. A window that lies in the padding whole is refused: it would be a maximum or an average of
-/// nothing.
+/// nothing. A window that reaches into the image has a tap there, unless its taps are further apart than the image is
+/// large.
 Result<Shape> infer_pool(const Graph& graph, const Node& node) {
   OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
   OBSCURA_TRY_VOID(check_window(node));
   const Attributes& a = node.attributes;
   Shape out = x;
   for (std::size_t axis = 0; axis < 2; ++axis) {
-    OBSCURA_TRY(out[axis + 1], window_positions(node, axis, x[axis + 1]));
-    for (std::int64_t position = 0; position < out[axis + 1]; ++position) {
-      const std::int64_t start = position * a.strides[axis] - a.pads[axis];
-      const std::int64_t step = a.dilations[axis];
-      const std::int64_t first = start < 0 ? (-start + step - 1) / step : 0;  // first of the kernel that is inside
-      if (first < a.kernel[axis] && start + first * step < x[axis + 1]) continue;
-      return fail(node,
-                  "pads {} and {} around {} {} leave a window of {} (dilation {}) without one element of the image; "
-                  "allowed: pads below the kernel",
-                  a.pads[axis], a.pads[axis + 2], axis == 0 ? "height" : "width", x[axis + 1], a.kernel[axis], step);
-    }
+    const std::int64_t size = x[axis + 1];
+    OBSCURA_TRY(out[axis + 1], window_positions(node, axis, size));
+    const std::int64_t first_end = (a.kernel[axis] - 1) * a.dilations[axis] - a.pads[axis];
+    const std::int64_t last_start = (out[axis + 1] - 1) * a.strides[axis] - a.pads[axis];
+    const bool spread = a.kernel[axis] > 1 && a.dilations[axis] > size;
+    if (first_end >= 0 && last_start < size && !spread) continue;
+    return fail(node,
+                "pads {} and {} around {} {} leave a window of {} (dilation {}) without one element of the image; "
+                "allowed: pads below the kernel, dilations up to the size",
+                a.pads[axis], a.pads[axis + 2], axis == 0 ? "height" : "width", size, a.kernel[axis],
+                a.dilations[axis]);
   }
   return out;
 }

@@ -42,7 +42,7 @@ Result<std::vector<To>> copy_numbers(const onnx::TensorProto& tensor, const std:
     if (raw) {
       std::memcpy(&value, tensor.raw_data().data() + i * sizeof(From), sizeof(From));
     } else {
-      value = list.Get(static_cast<int>(i));
+      value = static_cast<From>(list.Get(static_cast<int>(i)));
     }
     out[i] = static_cast<To>(value);
   }
@@ -52,12 +52,18 @@ Result<std::vector<To>> copy_numbers(const onnx::TensorProto& tensor, const std:
 template <class To>
 Result<std::vector<To>> read_numbers(const onnx::TensorProto& tensor, const std::string& name, std::size_t count) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
-    return error(Code::unsupported, "constant '{}' keeps its numbers in another file; allowed: all in one ONNX file",
+    return error(Code::unsupported,
+                 "constant '{}' keeps its numbers in another file; allowed: all in one ONNX file (in Python: "
+                 "onnx.save(onnx.load(path), new_path))",
                  name);
   }
   switch (tensor.data_type()) {
     case onnx::TensorProto::INT64:
       return copy_numbers<To, std::int64_t>(tensor, name, count, tensor.int64_data());
+    case onnx::TensorProto::BOOL:
+      if constexpr (!std::is_floating_point_v<To>)
+        return copy_numbers<To, std::uint8_t>(tensor, name, count, tensor.int32_data());
+      break;
     case onnx::TensorProto::INT32:
       return copy_numbers<To, std::int32_t>(tensor, name, count, tensor.int32_data());
     case onnx::TensorProto::FLOAT:
@@ -75,7 +81,7 @@ Result<std::vector<To>> read_numbers(const onnx::TensorProto& tensor, const std:
                                ? onnx::TensorProto::DataType_Name(tensor.data_type())
                                : std::to_string(tensor.data_type());
   return error(Code::unsupported, "constant '{}' is of type {}; allowed: {}", name, type,
-               std::is_floating_point_v<To> ? "FLOAT, DOUBLE, INT32, INT64" : "INT32, INT64");
+               std::is_floating_point_v<To> ? "FLOAT, DOUBLE, INT32, INT64" : "INT32, INT64, BOOL");
 }
 
 }  // namespace
@@ -92,14 +98,30 @@ Result<Tensor> read_floats(const onnx::TensorProto& tensor, const std::string& n
   return Tensor{std::move(shape), std::move(data)};
 }
 
-Result<std::vector<std::int64_t>> read_integers(const onnx::TensorProto& tensor, const std::string& name,
-                                                std::size_t limit) {
-  OBSCURA_TRY(const Shape shape, read_dims(tensor, name));
-  const auto count = static_cast<std::size_t>(element_count(shape));
-  if (count > limit) {
-    return error(Code::bad_format, "constant '{}' has {} elements; allowed here: {}", name, count, limit);
+Result<Constant> read_constant(const onnx::TensorProto& tensor, const std::string& name) {
+  Constant out;
+  const auto type = tensor.data_type();
+  out.is_integer =
+      type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32 || type == onnx::TensorProto::BOOL;
+  if (!out.is_integer) {
+    OBSCURA_TRY(Tensor floats, read_floats(tensor, name));
+    out.shape = std::move(floats.shape);
+    out.reals = std::move(floats.data);
+    return out;
   }
-  return read_numbers<std::int64_t>(tensor, name, count);
+  // A list of no integers is a list: no sizes to change, no axes.
+  const bool empty = tensor.dims_size() == 1 && tensor.dims(0) == 0;
+  if (empty) {
+    out.shape = {0};
+  } else {
+    OBSCURA_TRY(out.shape, read_dims(tensor, name));
+  }
+  const auto count = static_cast<std::size_t>(element_count(out.shape));
+  if (count > kMaxIntegers) {
+    return error(Code::unsupported, "constant '{}' has {} integers; allowed: {}", name, count, kMaxIntegers);
+  }
+  OBSCURA_TRY(out.integers, read_numbers<std::int64_t>(tensor, name, count));
+  return out;
 }
 
 bool is_readable_name(const std::string& name) {

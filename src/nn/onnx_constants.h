@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// ONNX tensors to numbers; internal to nn.
+/// ONNX tensors to numbers, and numbers that nodes of the file compute from them; internal to nn.
 #pragma once
 
 #include <onnx/onnx_pb.h>
@@ -16,9 +16,26 @@ namespace obscura::nn {
 ///         unsupported: another type, numbers kept in another file.
 Result<Tensor> read_floats(const onnx::TensorProto& tensor, const std::string& name);
 
-/// The numbers of an int64 or int32 tensor of at most `limit` elements (shapes and axes).
-Result<std::vector<std::int64_t>> read_integers(const onnx::TensorProto& tensor, const std::string& name,
-                                                std::size_t limit);
+/// Numbers that are known when the file is read. Shape arithmetic of exporters goes through them: integers, which may
+/// stand for a size, or floats (weights). Sizes may be 0, and a scalar has none.
+struct Constant {
+  Shape shape;
+  bool is_integer = false;
+  std::vector<float> reals;            ///< row-major, where not is_integer
+  std::vector<std::int64_t> integers;  ///< row-major, where is_integer; booleans are 0 and 1
+
+  std::size_t count() const { return is_integer ? integers.size() : reals.size(); }
+};
+
+/// Integer constants are shapes, axes and indices: this many elements are allowed.
+inline constexpr std::size_t kMaxIntegers = 1 << 16;
+
+/// Stands for the number of images among the integers that a Shape node gives, where the file leaves it free. Only
+/// Reshape accepts it, as its first size. A file that spells this very number means the same by it, which is harmless.
+inline constexpr std::int64_t kFreeBatch = -0x6f6273637572614e;
+
+/// A tensor of float, double, int32, int64 or bool; integers up to kMaxIntegers. errors: as read_floats.
+Result<Constant> read_constant(const onnx::TensorProto& tensor, const std::string& name);
 
 /// Valid UTF-8 without control characters, short enough to be printed in one sentence.
 bool is_readable_name(const std::string& name);

@@ -44,17 +44,49 @@ Result<void> NodeImport::check_form(int min_inputs, int max_inputs, std::span<co
   return {};
 }
 
-Result<ValueId> NodeImport::input(int i) {
-  if (!has_input(i)) return fail(Code::bad_format, "input {} is absent", i);
-  const std::string& name = node_.input(i);
+bool NodeImport::has_constant_inputs_only() const {
+  bool any = false;
+  for (int i = 0; i < node_.input_size(); ++i) {
+    if (!has_input(i)) continue;
+    if (!is_constant(i)) return false;
+    any = true;
+  }
+  return any;
+}
+
+bool NodeImport::gives_the_output_only() const {
+  return output_name() == state_.output_name && state_.readers.at(output_name()) == 1;
+}
+
+bool NodeImport::is_only_reader_of_the_image(ValueId x) const {
+  return x == state_.graph.input && state_.readers.at(value(x).name) == 1;
+}
+
+Result<ValueId> NodeImport::input(int i, const std::string& name) {
+  if (name.empty()) return fail(Code::bad_format, "input {} is absent", i);
   if (const auto known = state_.values.find(name); known != state_.values.end()) return known->second;
   const auto constant = state_.constants.find(name);
   if (constant == state_.constants.end()) {
-    return fail(Code::bad_format, "it reads '{}', which is neither a constant nor computed before it", name);
+    return fail(Code::bad_format,
+                "it reads '{}', which is neither a constant (initializer) of the file nor computed before it", name);
   }
-  auto tensor = read_floats(*constant->second, name);
-  if (!tensor.ok()) return fail(tensor.error().code, "{}", tensor.error().message);
-  OBSCURA_TRY(const ValueId id, add_constant(name, std::move(tensor).value()));
+  Tensor tensor;
+  if (const auto& folded = constant->second.folded) {
+    tensor = {folded->shape, folded->reals};
+    for (const std::int64_t v : folded->integers) {
+      if (v == kFreeBatch) return fail(Code::unsupported, "'{}' depends on the number of images, which is free", name);
+      tensor.data.push_back(static_cast<float>(v));
+    }
+    if (!shape_is_allowed(tensor.shape)) {
+      return fail(Code::unsupported, "'{}' has shape {}; allowed: sizes from 1 to {}", name, to_string(tensor.shape),
+                  kMaxSize);
+    }
+  } else {
+    auto read = read_floats(*constant->second.tensor, name);
+    if (!read.ok()) return fail(read.error().code, "{}", read.error().message);
+    tensor = std::move(read).value();
+  }
+  OBSCURA_TRY(const ValueId id, add_constant(name, std::move(tensor)));
   state_.values.emplace(name, id);
   return id;
 }
@@ -70,12 +102,56 @@ Result<std::vector<ValueId>> NodeImport::inputs() {
   return ids;
 }
 
-Result<const onnx::TensorProto*> NodeImport::constant(int i) {
+Result<Constant> NodeImport::constant(int i) {
   if (!is_constant(i)) {
     return fail(Code::unsupported, "input {} '{}' is not a constant of the file; allowed: a constant", i,
                 i < node_.input_size() ? node_.input(i) : "");
   }
-  return state_.constants.at(node_.input(i));
+  const std::string& name = node_.input(i);
+  const KnownConstant& known = state_.constants.at(name);
+  if (known.folded) {
+    OBSCURA_TRY_VOID(charge(name, known.folded->count()));
+    return *known.folded;
+  }
+  auto read = read_constant(*known.tensor, name);
+  if (!read.ok()) return fail(read.error().code, "{}", read.error().message);
+  OBSCURA_TRY_VOID(charge(name, read->count()));
+  return read;
+}
+
+Result<std::vector<std::int64_t>> NodeImport::integer_list(int i) {
+  OBSCURA_TRY(Constant list, constant(i));
+  constexpr std::size_t kMaxList = 1024;
+  if (!list.is_integer || list.shape.size() > 1 || list.integers.size() > kMaxList) {
+    return fail(Code::bad_format, "input {} '{}' has {} {} of shape {}; allowed: a list of up to {} integers", i,
+                node_.input(i), list.count(), list.is_integer ? "integers" : "floats", to_string(list.shape), kMaxList);
+  }
+  return std::move(list.integers);
+}
+
+Result<std::optional<std::vector<std::int64_t>>> NodeImport::axes(int i) {
+  using Axes = std::optional<std::vector<std::int64_t>>;
+  if (const auto* a = attribute("axes")) {
+    if (a->type() != onnx::AttributeProto::INTS) {
+      return fail(Code::bad_format, "attribute axes is of kind {}; allowed: INTS", kind_name(a->type()));
+    }
+    return Axes(std::vector<std::int64_t>(a->ints().begin(), a->ints().end()));
+  }
+  if (!has_input(i)) return Axes();
+  OBSCURA_TRY(auto list, integer_list(i));
+  return Axes(std::move(list));
+}
+
+Result<Shape> NodeImport::file_shape(int i) {
+  if (is_constant(i)) {
+    const KnownConstant& known = state_.constants.at(node_.input(i));
+    if (known.folded) return known.folded->shape;
+    return Shape(known.tensor->dims().begin(), known.tensor->dims().end());
+  }
+  OBSCURA_TRY(const ValueId x, input(i));
+  Shape shape = {state_.batch.value_or(kFreeBatch)};
+  shape.insert(shape.end(), value(x).shape.begin(), value(x).shape.end());
+  return shape;
 }
 
 const onnx::AttributeProto* NodeImport::attribute(const char* name) const {
@@ -136,18 +212,30 @@ Result<ValueId> NodeImport::derive_constant(ValueId source, const char* suffix, 
   return add_constant(claim_name(state_.value_names, value(source).name + suffix), std::move(tensor));
 }
 
-// One constant of the file may enter many times, through Identity or derived from. The sum is bounded, or a small file
-// could ask for any amount of memory.
+// One constant of the file may be read many times. The sum is bounded, or a small file could ask for any amount of
+// memory and time.
+Result<void> NodeImport::charge(const std::string& name, std::size_t elements) {
+  state_.constant_elements += static_cast<std::int64_t>(elements);
+  if (state_.constant_elements <= kMaxElements) return {};
+  return fail(Code::bad_format, "with '{}' the constants in use have {} elements; allowed: {}", name,
+              state_.constant_elements, kMaxElements);
+}
+
 Result<ValueId> NodeImport::add_constant(std::string name, Tensor tensor) {
-  state_.constant_elements += static_cast<std::int64_t>(tensor.data.size());
-  if (state_.constant_elements > kMaxElements) {
-    return fail(Code::bad_format, "with '{}' the constants in use have {} elements; allowed: {}", name,
-                state_.constant_elements, kMaxElements);
-  }
+  OBSCURA_TRY_VOID(charge(name, tensor.data.size()));
   const auto id = static_cast<ValueId>(state_.graph.values.size());
   Shape shape = tensor.shape;
   state_.graph.values.push_back({std::move(name), std::move(shape), std::move(tensor)});
   return id;
+}
+
+Result<void> NodeImport::define_constant(Constant constant) {
+  for (const float v : constant.reals) {
+    if (!std::isfinite(v)) return fail(Code::bad_format, "it computes {} from constants; allowed: finite floats", v);
+  }
+  OBSCURA_TRY_VOID(charge(output_name(), constant.count()));
+  state_.constants[output_name()] = {nullptr, std::make_shared<const Constant>(std::move(constant))};
+  return {};
 }
 
 Result<void> NodeImport::emit(Op op, std::vector<ValueId> inputs, Attributes attributes) {

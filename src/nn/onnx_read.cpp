@@ -8,6 +8,7 @@
 #include "nn/onnx.h"
 #include "nn/onnx_constants.h"
 #include "nn/onnx_import.h"
+#include "nn/onnx_spellings.h"
 
 namespace obscura::nn {
 namespace {
@@ -16,12 +17,17 @@ constexpr int kMaxNodes = 100'000;
 constexpr std::int64_t kMinOpset = 10;
 constexpr std::int64_t kMaxOpset = 21;
 
-Result<void> check_model(const onnx::ModelProto& model) {
-  if (!model.has_graph()) return error(Code::bad_format, "it holds no ONNX graph; allowed: an ONNX model");
+std::int64_t operator_set(const onnx::ModelProto& model) {
   std::int64_t opset = 0;
   for (const auto& import : model.opset_import()) {
     if (import.domain().empty() || import.domain() == "ai.onnx") opset = import.version();
   }
+  return opset;
+}
+
+Result<void> check_model(const onnx::ModelProto& model) {
+  if (!model.has_graph()) return error(Code::bad_format, "it holds no ONNX graph; allowed: an ONNX model");
+  const std::int64_t opset = operator_set(model);
   if (opset < kMinOpset || opset > kMaxOpset) {
     return error(Code::unsupported, "it uses operator set {}; allowed: {} to {}", opset, kMinOpset, kMaxOpset);
   }
@@ -60,50 +66,81 @@ Result<void> check_names(const onnx::GraphProto& graph) {
 
 Result<void> collect_constants(ImportState& state, const onnx::GraphProto& graph) {
   for (const auto& tensor : graph.initializer()) {
-    if (tensor.name().empty() || !state.constants.emplace(tensor.name(), &tensor).second) {
+    if (tensor.name().empty() || !state.constants.emplace(tensor.name(), KnownConstant{&tensor, nullptr}).second) {
       return error(Code::bad_format, "constant '{}' is defined twice or has no name", tensor.name());
     }
   }
   for (const auto& node : graph.node()) {
     for (const auto& name : node.output()) state.value_names.insert(name);
+    for (const auto& name : node.input()) ++state.readers[name];
+  }
+  for (const auto& output : graph.output()) {
+    ++state.readers[output.name()];
+    state.output_name = output.name();
   }
   for (const auto& tensor : graph.initializer()) state.value_names.insert(tensor.name());
   for (const auto& input : graph.input()) state.value_names.insert(input.name());
   return {};
 }
 
-// The one input that is not an initializer: {N, C, H, W}, N symbolic or fixed.
+// "Nx3xheightx32", as the file has it.
+std::string shown_dims(const onnx::TensorShapeProto& shape) {
+  std::string shown;
+  for (const auto& dim : shape.dim()) {
+    if (!shown.empty()) shown += 'x';
+    const bool named = dim.has_dim_param() && !dim.dim_param().empty() && is_readable_name(dim.dim_param());
+    shown += dim.has_dim_value() ? std::to_string(dim.dim_value()) : named ? dim.dim_param() : "?";
+    if (shown.size() > 80) return shown + "...";
+  }
+  return shown.empty() ? "scalar" : shown;
+}
+
+// {N, C, H, W}, N free or fixed.
+Result<Shape> image_shape_of(const onnx::ValueInfoProto& image) {
+  const auto& dims = image.type().tensor_type().shape();
+  const std::string shown = shown_dims(dims);
+  constexpr std::array<const char*, 4> kAxes = {"number of images", "channels", "height", "width"};
+  Shape shape;
+  for (int i = 0; i < dims.dim_size() && dims.dim_size() == 4; ++i) {
+    shape.push_back(dims.dim(i).dim_value());
+    if (i == 0 || (dims.dim(i).has_dim_value() && shape.back() > 0)) continue;
+    return error(
+        Code::unsupported,
+        "input '{}' has shape {}, whose axis {} ({}) is free; allowed: N free and all others fixed numbers, to "
+        "be fixed when exporting",
+        image.name(), shown, i, kAxes[static_cast<std::size_t>(i)]);
+  }
+  const bool image_like = shape.size() == 4 && shape_is_allowed({shape.begin() + 1, shape.end()});
+  if (!image_like || (dims.dim(0).has_dim_value() && shape[0] < 1)) {
+    return error(Code::unsupported,
+                 "input '{}' has shape {}; allowed: {{N, channels, height, width}}, with N free or at least 1 and the "
+                 "others from 1 to {}, {} elements",
+                 image.name(), shown, kMaxSize, kMaxElements);
+  }
+  return shape;
+}
+
+// The one input that is not an initializer.
 Result<void> import_input(ImportState& state, const onnx::GraphProto& graph) {
   const onnx::ValueInfoProto* image = nullptr;
+  std::string names;
   int count = 0;
   for (const auto& input : graph.input()) {
     if (state.constants.contains(input.name())) continue;
-    image = &input;
+    if (image == nullptr) image = &input;
     ++count;
+    if (names.size() < 80) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", input.name());
   }
-  if (count != 1) return error(Code::unsupported, "it has {} inputs that are not constants; allowed: 1 image", count);
-  const auto& type = image->type().tensor_type();
-  if (image->name().empty() || type.elem_type() != onnx::TensorProto::FLOAT) {
+  if (count != 1) {
+    return error(Code::unsupported,
+                 "it has {} inputs that are not constants{}{}; allowed: 1 image (weights are initializers of the file)",
+                 count, count > 0 ? ": " : "", names);
+  }
+  if (image->name().empty() || image->type().tensor_type().elem_type() != onnx::TensorProto::FLOAT) {
     return error(Code::unsupported, "input '{}' is not a tensor of floats; allowed: FLOAT", image->name());
   }
-  const auto& dims = type.shape().dim();
-  Shape shape;
-  std::string shown;
-  for (const auto& dim : dims) {
-    shape.push_back(dim.has_dim_value() ? dim.dim_value() : 0);
-    if (shown.size() < 80) {
-      shown += fmt::format("{}{}", shown.empty() ? "" : "x", dim.has_dim_value() ? dim.dim_value() : 0);
-    }
-  }
-  const bool image_like = shape.size() == 4 && shape_is_allowed({shape.begin() + 1, shape.end()});
-  if (!image_like || (dims[0].has_dim_value() && shape[0] < 1)) {
-    return error(
-        Code::unsupported,
-        "input '{}' has shape {} (0: free); allowed: {{N, channels, height, width}}, with N free and the others fixed "
-        "numbers from 1 to {}, {} elements",
-        image->name(), shown.empty() ? "scalar" : shown, kMaxSize, kMaxElements);
-  }
-  if (dims[0].has_dim_value()) state.batch = shape[0];
+  OBSCURA_TRY(const Shape shape, image_shape_of(*image));
+  if (image->type().tensor_type().shape().dim(0).has_dim_value()) state.batch = shape[0];
   state.graph.input = 0;
   state.graph.values.push_back({image->name(), {shape.begin() + 1, shape.end()}, std::nullopt});
   state.values.emplace(image->name(), 0);
@@ -111,13 +148,21 @@ Result<void> import_input(ImportState& state, const onnx::GraphProto& graph) {
 }
 
 Result<void> import_nodes(ImportState& state, const onnx::GraphProto& graph) {
+  const Spellings spellings = find_spellings(graph);
   for (int i = 0; i < graph.node_size(); ++i) {
+    if (spellings.inner.contains(i)) continue;
     const onnx::NodeProto& node = graph.node(i);
     std::string wanted = node.name().empty() ? fmt::format("{}_{}", node.op_type(), i) : node.name();
     NodeImport import(state, node, claim_name(state.node_names, std::move(wanted)));
     if (!node.domain().empty() && node.domain() != "ai.onnx") {
       return error(Code::unsupported, "node '{}': operator {} of domain '{}' is not supported; supported: {}",
                    import.name(), node.op_type(), node.domain(), supported_operators());
+    }
+    if (const auto gelu = spellings.gelu_input.find(i); gelu != spellings.gelu_input.end()) {
+      OBSCURA_TRY_VOID(import.check_form(2, 2, {}));
+      OBSCURA_TRY(const ValueId x, import.input(0, gelu->second));
+      OBSCURA_TRY_VOID(import.emit(Op::gelu, {x}));
+      continue;
     }
     OBSCURA_TRY_VOID(import_node(import));
   }
@@ -133,39 +178,20 @@ Result<void> import_output(ImportState& state, const onnx::GraphProto& graph) {
   if (found == state.values.end() || state.graph.values[found->second].constant || found->second == state.graph.input) {
     return error(Code::bad_format, "output '{}' is not computed by any node", name);
   }
-  const Shape& shape = state.graph.values[found->second].shape;
-  if (shape.size() != 1) {
+  Graph& out = state.graph;
+  out.output = found->second;
+  const Shape shape = out.values[out.output].shape;
+  if (shape.size() == 1) return {};
+  if (shape.size() != 3 || shape[1] != 1 || shape[2] != 1) {
     return error(Code::unsupported, "output '{}' has shape {} per image; allowed: one row of logits", name,
                  to_string(shape));
   }
-  state.graph.output = found->second;
-  return {};
-}
-
-// Leaves out what the output does not depend on, so that nobody after this has to think of it.
-void prune(Graph& graph) {
-  std::vector<bool> needed(graph.values.size(), false);
-  needed[graph.output] = true;
-  needed[graph.input] = true;
-  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
-    if (!needed[node->output]) continue;
-    for (const ValueId id : node->inputs) needed[id] = true;
-  }
-  std::erase_if(graph.nodes, [&](const Node& node) { return !needed[node.output]; });
-  std::vector<ValueId> place(graph.values.size(), 0);
-  std::vector<Value> kept;
-  for (std::size_t i = 0; i < graph.values.size(); ++i) {
-    if (!needed[i]) continue;
-    place[i] = static_cast<ValueId>(kept.size());
-    kept.push_back(std::move(graph.values[i]));
-  }
-  graph.values = std::move(kept);
-  graph.input = place[graph.input];
-  graph.output = place[graph.output];
-  for (Node& node : graph.nodes) {
-    for (ValueId& id : node.inputs) id = place[id];
-    node.output = place[node.output];
-  }
+  // One number a channel is a row of logits, too.
+  const auto row = static_cast<ValueId>(out.values.size());
+  out.values.push_back({claim_name(state.value_names, name + "/row"), {}, std::nullopt});
+  out.nodes.push_back({Op::flatten, claim_name(state.node_names, name + "/flatten"), {out.output}, row, {}});
+  out.output = row;
+  return infer_shape(out, out.nodes.back());
 }
 
 Result<Graph> import_model(const onnx::ModelProto& model) {
@@ -174,11 +200,13 @@ Result<Graph> import_model(const onnx::ModelProto& model) {
   OBSCURA_TRY_VOID(check_names(graph));
   ImportState state;
   state.graph.name = graph.name();
+  state.opset = operator_set(model);
   OBSCURA_TRY_VOID(collect_constants(state, graph));
   OBSCURA_TRY_VOID(import_input(state, graph));
   OBSCURA_TRY_VOID(import_nodes(state, graph));
   OBSCURA_TRY_VOID(import_output(state, graph));
-  prune(state.graph);
+  leave_out_unused(state.graph);
+  merge_activations(state.graph);
   return std::move(state.graph);
 }
 

@@ -31,14 +31,14 @@ TEST(OnnxRefusal, AnUnknownOperatorIsNamedWithItsNodeAndTheSupportedOnes) {
 }
 
 TEST(OnnxRefusal, CommonOperatorsComeWithAWayOut) {
-  for (const char* op : {"Relu", "Sigmoid", "MaxPool"}) {
+  for (const char* op : {"Clip", "HardSwish", "Elu"}) {
     OnnxFile file({1, 1, 1});
     file.node(op, "", {"image"}, "logits");
-    expect_refused(file, Code::unsupported, {std::string("node '") + op + "_0'", "obscura train"});
+    expect_refused(file, Code::unsupported, {std::string("node '") + op + "_0'", "train the network with one of"});
   }
-  OnnxFile file({1, 1, 1});
-  file.node("Softmax", "", {"image"}, "logits");
-  expect_refused(file, Code::unsupported, {"does not change the label"});
+  OnnxFile erf({1, 1, 1});
+  erf.node("Erf", "e", {"image"}, "logits");
+  expect_refused(erf, Code::unsupported, {"node 'e'", "part of a GELU"});
 }
 
 TEST(OnnxRefusal, AnOperatorOfAnotherDomainIsNotTheOneOfTheSameName) {
@@ -48,13 +48,9 @@ TEST(OnnxRefusal, AnOperatorOfAnotherDomainIsNotTheOneOfTheSameName) {
 }
 
 TEST(OnnxRefusal, AttributesThatChangeTheMeaningAreNamedWithTheAllowedValue) {
-  const auto pool = [](const char* name, std::int64_t value) {
-    OnnxFile file({1, 4, 4});
-    file.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).integer(name, value);
-    return file;
-  };
-  expect_refused(pool("ceil_mode", 1), Code::unsupported, {"node 'p'", "ceil_mode is 1", "allowed: 0"});
-  expect_refused(pool("something_new", 0), Code::unsupported, {"node 'p'", "something_new", "ceil_mode"});
+  OnnxFile fresh({1, 4, 4});
+  fresh.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).integer("something_new", 0);
+  expect_refused(fresh, Code::unsupported, {"node 'p'", "something_new", "ceil_mode"});
 
   OnnxFile dilated({1, 4, 4});
   dilated.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).ints("dilations", {1, 2});
@@ -184,11 +180,11 @@ TEST(OnnxRefusal, ReshapesThatMixImagesOrKeepAGrid) {
 TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
   OnnxFile row({2});
   row.node("Identity", "", {"image"}, "logits");
-  expect_refused(row, Code::unsupported, {"'image'", "0x2", "channels, height, width"});
+  expect_refused(row, Code::unsupported, {"'image'", "Nx2", "channels, height, width"});
 
   OnnxFile free_height({1, 0, 2});
   free_height.node("Flatten", "", {"image"}, "logits");
-  expect_refused(free_height, Code::unsupported, {"'image'", "0x1x0x2"});
+  expect_refused(free_height, Code::unsupported, {"'image'", "Nx1x0x2", "axis 2 (height) is free"});
 
   OnnxFile huge({1 << 20, 1 << 20, 1});
   huge.node("Flatten", "", {"image"}, "logits");
