@@ -196,16 +196,25 @@ void draw_points(Canvas& canvas, const Series& series, const Box& box, const Sca
   }
 }
 
+/// Least distance of two different numbers; 0 where there are no two.
+double least_distance(std::vector<double> numbers) {
+  std::erase_if(numbers, [](double number) { return !std::isfinite(number); });
+  std::sort(numbers.begin(), numbers.end());
+  double least = 0;
+  for (std::size_t i = 1; i < numbers.size(); ++i) {
+    const double distance = numbers[i] - numbers[i - 1];
+    if (distance > 0 && (least == 0 || distance < least)) least = distance;
+  }
+  return least;
+}
+
 void draw_bars(Canvas& canvas, const Series& series, const Box& box, const Scale& x, const Scale& y, Colour colour) {
-  std::vector<double> sorted;
+  std::vector<double> positions;
   for (const double value : series.x) {
-    if (x.shows(value)) sorted.push_back(x.at(value));
+    if (x.shows(value)) positions.push_back(x.at(value));
   }
-  std::sort(sorted.begin(), sorted.end());
-  double least = (box.right - box.left) / 4;
-  for (std::size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i] > sorted[i - 1]) least = std::min(least, sorted[i] - sorted[i - 1]);
-  }
+  const double distance = least_distance(std::move(positions));
+  const double least = distance > 0 ? distance : (box.right - box.left) / 4;
   const double half = std::max(0.5, 0.42 * least);
   const double foot = y.logarithmic ? box.bottom : std::clamp(y.at(0), box.top, box.bottom);
   for (std::size_t i = 0; i < series.x.size(); ++i) {
@@ -249,7 +258,12 @@ void draw_panel(Canvas& canvas, const Panel& panel, double top) {
   for (const Series& series : panel.series) {
     all_x.insert(all_x.end(), series.x.begin(), series.x.end());
     all_y.insert(all_y.end(), series.y.begin(), series.y.end());
-    bars = bars || series.style == Series::Style::bars;
+    if (series.style != Series::Style::bars || series.x.empty()) continue;
+    bars = true;
+    if (panel.axes.log_x) continue;
+    const double half = least_distance(series.x) / 2;  // so that the outer bars are whole
+    all_x.push_back(*std::min_element(series.x.begin(), series.x.end()) - half);
+    all_x.push_back(*std::max_element(series.x.begin(), series.x.end()) + half);
   }
   if (bars && !panel.axes.log_y) all_y.push_back(0);
   Scale x = make_scale(panel.axes.log_x, panel.axes.x_range, all_x, 0.02);
