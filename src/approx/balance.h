@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Two scalar searches that the sign's construction and its search share.
+/// What the sign's construction and its search share: the error inside of epsilon, and the epsilon where errors
+/// balance.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +37,15 @@ double inner_error(const Function& p, double epsilon, double accuracy = 1e-6) {
     cells.push({middle, cell.right, sample(middle)});
   }
   return cells.top().bound();
+}
+
+/// A lower bound of inner_error over epsilon, for compositions of two and more stages where it equals half the sign's
+/// error 2^-bits after epsilon. Measured: it is within 1.5 % a function of the bits alone, 0.110 at 5 bits, 0.072 at
+/// 10, 0.060 at 14. It bounds what a sequence of degrees can give before its polynomials are looked at; a test holds
+/// compositions to it.
+inline double least_inner_share(double bits) {
+  const double b = std::clamp(bits, 5.0, 20.0);
+  return 1 / (1.025 * (2.884 + 1.3593 * b - 0.02633 * b * b));
 }
 
 /// The x in [left, right] where the rising function f is 0, to `accuracy`, by the Illinois method; the end nearest to

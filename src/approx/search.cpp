@@ -17,11 +17,6 @@
 namespace obscura::approx {
 namespace {
 
-/// The ReLU's error inside of epsilon, as a share of epsilon, is at least this where it equals half the sign's error
-/// 2^-bits after it. Measured: over all compositions of two and more stages it is within 3 % a function of the bits
-/// alone, 0.110 at 5 bits, 0.072 at 10, 0.058 at 14; a test holds compositions to it. It bounds what a sequence can
-/// give before its polynomials are looked at.
-double least_inner_share(double bits) { return 1 / (1.02 * (4.4 + 0.96 * std::max(bits, 5.0))); }
 /// Bits that an estimate may differ by from the result.
 constexpr double kDoubt = 0.003;
 
