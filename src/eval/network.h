@@ -29,11 +29,11 @@ struct Excess {
 };
 
 struct Options {
-  std::size_t batch = 64;               ///< images at a time
+  std::size_t batch = 64;               ///< at most so many images at a time
   std::map<std::size_t, double> noise;  ///< by node: standard deviation of Gaussian noise added to its output
-  std::uint64_t noise_seed = 0;
-  /// Called with the arguments of each activation node (relu ... mish, max_pool, lrn), in order, block by block, from
-  /// one thread at a time.
+  std::uint64_t noise_seed = 0;         ///< the same seed: the same noise of each node, image and element
+  /// Called with the arguments of each activation node (relu ... mish, max_pool, lrn), substituted or not, block by
+  /// block, from one thread. Those of one node come image after image; inside an image in the network's own order.
   std::function<void(std::size_t node, std::span<const float> arguments)> observe;
   /// Called after each block with the images done and their number.
   base::Progress progress;
@@ -49,9 +49,8 @@ struct Outcome {
 /// Threads: run uses all cores (base::ThreadLimit holds), each with images of its own; any number of runs at a time.
 class Network {
  public:
-  /// errors  unsupported: an activation of the wrong form for its node or without stages, a node that has none or is
-  /// not
-  ///         in the graph; a convolution that oneDNN refuses.
+  /// errors  unsupported: an activation of the wrong form for its node or without stages; a node that has none or is
+  ///         not in the graph; a convolution that oneDNN refuses.
   static Result<Network> make(const nn::Graph& graph, const Substitution& substitution);
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
