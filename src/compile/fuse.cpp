@@ -24,7 +24,8 @@ const char* way_out(nn::Op op) {
              "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
     case nn::Op::lrn:
       return "a normalization over channels divides, which is not a polynomial; train the network with batch "
-             "normalization, or see what polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+             "normalization (obscura train), or see what polynomials in its place do to the accuracy (obscura evaluate "
+             "--backend poly)";
     default:
       return "it is not a polynomial; train the network with a polynomial activation (obscura train), or see what "
              "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";

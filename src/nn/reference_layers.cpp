@@ -7,6 +7,7 @@
 
 namespace obscura::nn {
 
+// One position of the output after the other, all channels of it: what they read, the window, stays in the cache.
 void conv(const Call& call, Map& out) {
   const Attributes& a = call.node.attributes;
   const std::int64_t height = call.shape()[1];
@@ -15,28 +16,25 @@ void conv(const Call& call, Map& out) {
   const Shape& to = call.result();
   const std::vector<double>& weight = call.constant(1);
   const Map& x = call.x();
-  std::size_t at = 0;
-  for (std::int64_t co = 0; co < to[0]; ++co) {
-    const std::int64_t first_channel = co / (to[0] / a.groups) * channels;
-    const double bias = call.node.inputs.size() > 2 ? call.constant(2)[static_cast<std::size_t>(co)] : 0;
-    for (std::int64_t oh = 0; oh < to[1]; ++oh) {
-      const std::int64_t top = oh * a.strides[0] - a.pads[0];
-      const Span rows = inside(a, 0, top, height);
-      for (std::int64_t ow = 0; ow < to[2]; ++ow) {
-        const std::int64_t left = ow * a.strides[1] - a.pads[1];
-        const Span columns = inside(a, 1, left, width);
-        Lanes sum = all(bias);
-        for (std::int64_t ci = 0; ci < channels; ++ci) {
-          for (std::int64_t kh = rows.first; kh < rows.last; ++kh) {
-            const double* w = weight.data() + ((co * channels + ci) * a.kernel[0] + kh) * a.kernel[1];
-            const Lanes* row = x.data() + ((first_channel + ci) * height + top + kh * a.dilations[0]) * width;
-            for (std::int64_t kw = columns.first; kw < columns.last; ++kw) {
-              multiply_add(sum, w[kw], row[left + kw * a.dilations[1]]);
-            }
+  const std::int64_t plane = to[1] * to[2];
+  for (std::int64_t position = 0; position < plane; ++position) {
+    const std::int64_t top = position / to[2] * a.strides[0] - a.pads[0];
+    const std::int64_t left = position % to[2] * a.strides[1] - a.pads[1];
+    const Span rows = inside(a, 0, top, height);
+    const Span columns = inside(a, 1, left, width);
+    for (std::int64_t co = 0; co < to[0]; ++co) {
+      const std::int64_t first_channel = co / (to[0] / a.groups) * channels;
+      Lanes sum = all(call.node.inputs.size() > 2 ? call.constant(2)[static_cast<std::size_t>(co)] : 0);
+      for (std::int64_t ci = 0; ci < channels; ++ci) {
+        for (std::int64_t kh = rows.first; kh < rows.last; ++kh) {
+          const double* w = weight.data() + ((co * channels + ci) * a.kernel[0] + kh) * a.kernel[1];
+          const Lanes* row = x.data() + ((first_channel + ci) * height + top + kh * a.dilations[0]) * width;
+          for (std::int64_t kw = columns.first; kw < columns.last; ++kw) {
+            multiply_add(sum, w[kw], row[left + kw * a.dilations[1]]);
           }
         }
-        out[at++] = sum;
       }
+      out[static_cast<std::size_t>(co * plane + position)] = sum;
     }
   }
 }

@@ -169,6 +169,43 @@ TEST(Fuse, EveryLinearOperatorBecomesItsMatrix) {
   EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
 }
 
+TEST(Fuse, ConcatSliceAndPadAreLinear) {
+  Net net({3, 4, 4});
+  const ValueId left = net.conv(0, 3, 2, 3, {.pads = {1, 1, 1, 1}});
+  const ValueId joined = net.node(Op::concat, {left, 0, net.conv(0, 3, 1, 1)});
+  const ValueId activated = net.square(net.batch_norm(joined, 6));
+  // The shortcut of option A: every second pixel, and channels of zeros on either side.
+  const ValueId half = net.node(Op::slice, {activated}, {.steps = {1, 2, 2}, .sizes = {6, 2, 2}});
+  const ValueId wide = net.node(Op::pad, {half}, {.pads_before = {1, 0, 0}, .pads_after = {2, 0, 0}});
+  const ValueId main = net.conv(activated, 6, 9, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
+  const ValueId sum = net.node(Op::concat, {net.sum(main, wide), half});
+  net.dense(net.square(sum), 60, 4);
+  const FusedNetwork network = fused(net);
+  EXPECT_EQ(network.activations.size(), 2U);
+  auto monic = make_monic(network);
+  ASSERT_TRUE(monic.ok()) << monic.error().message;
+  EXPECT_LT(monic_difference(net.graph(), *monic), kFloat);
+}
+
+TEST(Fuse, RefusesAConcatAcrossAnActivation) {
+  Net net({1, 2, 2});
+  const ValueId square = net.square(net.conv(0, 1, 1, 1));
+  net.dense(net.node(Op::concat, {square, 0}), 8, 2);
+  EXPECT_THAT(refusal(net), AllOf(HasSubstr("Concat"), HasSubstr("before and after an activation")));
+}
+
+TEST(Fuse, RefusesWhatIsNoPolynomialByNameAndWithTheWayOut) {
+  for (const Op op : {Op::relu, Op::leaky_relu, Op::sigmoid, Op::tanh, Op::softplus, Op::silu, Op::gelu, Op::mish,
+                      Op::max_pool, Op::lrn}) {
+    Net net({1, 2, 2});
+    const ValueId x = net.node(op, {net.conv(0, 1, 1, 1)});
+    net.dense(x, 4, 2);
+    EXPECT_THAT(refusal(net),
+                AllOf(HasSubstr("node 'n1' (" + std::string(nn::to_string(op)) + ")"), HasSubstr("polynomial"),
+                      HasSubstr("obscura train"), HasSubstr("obscura evaluate --backend poly")));
+  }
+}
+
 TEST(Fuse, ResidualSumOfOneActivationIsOneMap) {
   Net net({2, 4, 4});
   Attributes same;

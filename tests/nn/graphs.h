@@ -2,6 +2,8 @@
 /// Small networks for the tests of nn.
 #pragma once
 
+#include <fmt/ranges.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -51,10 +53,10 @@ inline std::string describe(const Graph& graph) {
                      " -> " + graph.values[graph.output].name + "\n";
   for (const Node& node : graph.nodes) {
     const Attributes& a = node.attributes;
-    text += fmt::format("{} {} k{}x{} s{}x{} d{}x{} p{},{},{},{} g{} {} {} {} {} {}:", node.name, to_string(node.op),
-                        a.kernel[0], a.kernel[1], a.strides[0], a.strides[1], a.dilations[0], a.dilations[1], a.pads[0],
-                        a.pads[1], a.pads[2], a.pads[3], a.groups, a.count_include_pad, a.transpose_b, a.alpha, a.beta,
-                        a.epsilon);
+    text += fmt::format("{} {} k{} s{} d{} p{} g{} {} {} {} {} {}", node.name, to_string(node.op), a.kernel, a.strides,
+                        a.dilations, a.pads, a.groups, a.count_include_pad, a.transpose_b, a.alpha, a.beta, a.epsilon);
+    text += fmt::format(" from{} by{} of{} pad{}{} size{} {}:", a.starts, a.steps, a.sizes, a.pads_before, a.pads_after,
+                        a.size, a.bias);
     for (const ValueId id : node.inputs) {
       const Value& value = graph.values[id];
       text += " " + value.name + "(" + to_string(value.shape) + ")";

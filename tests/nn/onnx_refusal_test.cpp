@@ -164,7 +164,7 @@ TEST(OnnxRefusal, TypesAndPlacesOfWeightsThatAreNotRead) {
   OnnxFile outside({1, 1, 1});
   outside.constant("w", {1}, {1}).set_data_location(onnx::TensorProto::EXTERNAL);
   outside.node("Mul", "m", {"image", "w"}, "logits");
-  expect_refused(outside, Code::unsupported, {"'w'", "another file"});
+  expect_refused(outside, Code::unsupported, {"'w'", "another file", "onnx.save"});
 }
 
 TEST(OnnxRefusal, ReshapesThatMixImagesOrKeepAGrid) {
@@ -206,6 +206,161 @@ TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
 
   OnnxFile nothing({1, 2, 2});
   expect_refused(nothing, Code::bad_format, {"output 'logits'", "not computed"});
+}
+
+TEST(OnnxRefusal, AWeightThatTheFileNeitherHoldsNorComputes) {
+  OnnxFile file({1, 1, 1});
+  file.node("Conv", "c1", {"image", "lost"}, "logits");
+  expect_refused(file, Code::bad_format, {"node 'c1'", "'lost'", "initializer"});
+  OnnxFile declared({1, 1, 1});
+  declared.graph().add_input()->set_name("lost");
+  declared.node("Conv", "c1", {"image", "lost"}, "logits");
+  expect_refused(declared, Code::unsupported, {"2 inputs", "'image', 'lost'", "initializers"});
+}
+
+TEST(OnnxRefusal, ASoftmaxInsideTheNetworkOrOverOtherAxes) {
+  OnnxFile inside({1, 1, 2});
+  inside.node("Flatten", "", {"image"}, "f");
+  inside.node("Softmax", "attention", {"f"}, "s");
+  inside.node("Mul", "", {"s", "f"}, "logits");
+  expect_refused(inside, Code::unsupported, {"node 'attention' (Softmax)", "other nodes read", "last node"});
+  OnnxFile twice({1, 1, 2});
+  twice.node("Flatten", "", {"image"}, "f");
+  twice.node("Softmax", "", {"f"}, "logits");
+  twice.node("Mul", "", {"logits", "f"}, "unused");
+  expect_refused(twice, Code::unsupported, {"other nodes read"});
+  OnnxFile rows({1, 2, 2});
+  rows.node("Softmax", "s", {"image"}, "logits").integer("axis", 3);
+  expect_refused(rows, Code::unsupported, {"axis 3", "1x2x2"});
+}
+
+TEST(OnnxRefusal, PadsThatAreNotZerosAroundAnImage) {
+  const auto pad = [](const std::vector<std::int64_t>& pads, const char* mode, float value) {
+    OnnxFile file({1, 2, 2});
+    file.integers("pads", pads);
+    file.constant("value", {}, {value});
+    file.node("Pad", "p", {"image", "pads", "value"}, "y").text("mode", mode);
+    file.node("Flatten", "", {"y"}, "logits");
+    return file;
+  };
+  expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "reflect", 0), Code::unsupported, {"node 'p'", "mode is reflect"});
+  expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "constant", 1), Code::unsupported, {"node 'p'", "pads with 1"});
+  expect_refused(pad({1, 0, 0, 0, 0, 0, 0, 0}, "constant", 0), Code::unsupported, {"images themselves by 1"});
+  expect_refused(pad({0, 0, -1, 0, 0, 0, 0, 0}, "constant", 0), Code::bad_format, {"a pad of -1"});
+  expect_refused(pad({0, 0, 1, 1}, "constant", 0), Code::bad_format, {"4 pads", "allowed: 8"});
+}
+
+TEST(OnnxRefusal, SlicesOfImagesBackwardsOrOfNothing) {
+  const auto slice = [](std::int64_t start, std::int64_t end, std::int64_t axis, std::int64_t step) {
+    OnnxFile file({1, 2, 4});
+    for (const auto& [name, number] : {std::pair{"start", start}, {"end", end}, {"axis", axis}, {"step", step}}) {
+      file.integers(name, {number});
+    }
+    file.node("Slice", "s", {"image", "start", "end", "axis", "step"}, "y");
+    file.node("Flatten", "", {"y"}, "logits");
+    return file;
+  };
+  expect_refused(slice(0, 1, 0, 1), Code::unsupported, {"node 's'", "some of the images"});
+  expect_refused(slice(-1, -9, 3, -1), Code::unsupported, {"node 's'", "steps of -1", "forwards"});
+  expect_refused(slice(3, 2, 3, 1), Code::unsupported, {"takes 0 elements"});
+  expect_refused(slice(0, 2, 3, 0), Code::bad_format, {"steps of 0"});
+  expect_refused(slice(0, 2, 4, 1), Code::bad_format, {"axis 4", "allowed: -4 to 3"});
+}
+
+TEST(OnnxRefusal, ElementsThatWouldChangeTheirOrder) {
+  OnnxFile shuffle({2, 2, 2});
+  shuffle.node("Transpose", "t", {"image"}, "y").ints("perm", {0, 2, 1, 3});
+  shuffle.node("Flatten", "", {"y"}, "logits");
+  expect_refused(shuffle, Code::unsupported, {"node 't'", "2x2x2", "0, 2, 1, 3", "channels first"});
+  OnnxFile read_twice({2, 2, 2});
+  read_twice.node("Transpose", "t", {"image"}, "y").ints("perm", {0, 3, 1, 2});
+  read_twice.node("Add", "", {"y", "image"}, "z");
+  read_twice.node("Flatten", "", {"z"}, "logits");
+  expect_refused(read_twice, Code::unsupported, {"node 't'"});
+  OnnxFile axis({2, 1, 2});
+  axis.node("Concat", "c", {"image", "image"}, "y").integer("axis", 2);
+  axis.node("Flatten", "", {"y"}, "logits");
+  expect_refused(axis, Code::unsupported, {"node 'c'", "axis is 2", "allowed: 1"});
+  OnnxFile squeeze({2, 1, 2});
+  squeeze.node("Squeeze", "q", {"image"}, "y").ints("axes", {2});
+  squeeze.node("Flatten", "", {"y"}, "logits");
+  expect_refused(squeeze, Code::unsupported, {"node 'q'", "2x1x2", "2x2"});
+}
+
+TEST(OnnxRefusal, ArithmeticOfConstantsThatHasNoResult) {
+  const auto binary = [](const char* op, std::int64_t a, std::int64_t b) {
+    OnnxFile file({1, 1, 1});
+    file.integers("a", {a});
+    file.integers("b", {b});
+    file.node(op, "o", {"a", "b"}, "c");
+    file.node("Mul", "", {"image", "c"}, "y");
+    file.node("Flatten", "", {"y"}, "logits");
+    return file;
+  };
+  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
+  expect_refused(binary("Div", 1, 0), Code::unsupported, {"node 'o'", "1 and 0"});
+  expect_refused(binary("Div", kLeast, -1), Code::unsupported, {"node 'o'", "64 bits"});
+  expect_refused(binary("Mul", kLeast, 2), Code::unsupported, {"node 'o'", "64 bits"});
+  OnnxFile root({1, 1, 1});
+  root.constant("a", {}, {-1});
+  root.node("Sqrt", "o", {"a"}, "c");
+  root.node("Mul", "", {"image", "c"}, "logits");
+  expect_refused(root, Code::bad_format, {"node 'o'", "nan", "finite"});
+  OnnxFile index({1, 1, 1});
+  index.constant("a", {2}, {1, 2});
+  index.integers("i", {2});
+  index.node("Gather", "o", {"a", "i"}, "c");
+  index.node("Mul", "", {"image", "c"}, "logits");
+  expect_refused(index, Code::bad_format, {"node 'o'", "index 2", "allowed: -2 to 1"});
+}
+
+TEST(OnnxRefusal, ArithmeticWithTheNumberOfImages) {
+  OnnxFile file({1, 1, 1});
+  file.node("Shape", "", {"image"}, "shape");
+  file.node("Mul", "twice", {"shape", "shape"}, "c");
+  file.node("Reshape", "", {"image", "c"}, "logits");
+  expect_refused(file, Code::unsupported, {"node 'twice'", "number of images"});
+  OnnxFile baked({1, 2, 2});
+  baked.integers("shape", {1, -1});
+  baked.node("Reshape", "r", {"image", "shape"}, "logits");
+  expect_refused(baked, Code::unsupported, {"node 'r'", "(1, -1)", "number of images left free"});
+}
+
+TEST(OnnxRefusal, OperatorsThatAreForConstantsOnly) {
+  OnnxFile file({2, 1, 1});
+  file.integers("i", {0});
+  file.node("Gather", "g", {"image", "i"}, "y").integer("axis", 1);
+  file.node("Flatten", "", {"y"}, "logits");
+  expect_refused(file, Code::unsupported, {"node 'g' (Gather)", "values of the image", "constants only"});
+}
+
+TEST(OnnxRefusal, ASmallFileCanNotAskForALargeConstant) {
+  OnnxFile filled({1, 1, 1});
+  filled.integers("shape", {1 << 20, 128});
+  filled.node("ConstantOfShape", "big", {"shape"}, "c");
+  filled.node("Mul", "", {"image", "c"}, "logits");
+  expect_refused(filled, Code::unsupported, {"node 'big'", "134217728", "allowed: 1048576"});
+  OnnxFile outer({1, 1, 1});
+  outer.constant("row", {4096}, Floats(4096, 1));
+  outer.constant("column", {4096, 1}, Floats(4096, 1));
+  outer.node("Mul", "outer", {"row", "column"}, "c");
+  outer.node("Mul", "", {"image", "c"}, "logits");
+  expect_refused(outer, Code::bad_format, {"node 'outer'", "4096x1"});
+}
+
+TEST(OnnxRefusal, PoolsWithoutAMeaning) {
+  OnnxFile both({1, 1, 4});
+  both.node("AveragePool", "p", {"image"}, "y")
+      .ints("kernel_shape", {1, 3})
+      .ints("strides", {1, 2})
+      .integer("ceil_mode", 1)
+      .integer("count_include_pad", 1);
+  both.node("Flatten", "", {"y"}, "logits");
+  expect_refused(both, Code::unsupported, {"node 'p'", "ceil_mode 1 with count_include_pad 1"});
+  OnnxFile empty({1, 2, 2});
+  empty.node("MaxPool", "p", {"image"}, "y").ints("kernel_shape", {2, 2}).ints("pads", {2, 0, 0, 0});
+  empty.node("Flatten", "", {"y"}, "logits");
+  expect_refused(empty, Code::bad_format, {"node 'p'", "without one element"});
 }
 
 TEST(OnnxRefusal, NamesThatAreReadBeforeOrWrittenTwice) {

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "nn/reference.h"
 #include "tests/nn/graphs.h"
 #include "tests/nn/onnx_file.h"
@@ -14,23 +17,6 @@ namespace {
 
 using Floats = std::vector<float>;
 using testing::ElementsAre;
-
-Graph read(const OnnxFile& file) {
-  auto graph = read_onnx(file.bytes(), "test.onnx");
-  EXPECT_TRUE(graph.ok()) << graph.error().message;
-  return graph.ok() ? std::move(graph).value() : Graph();
-}
-
-Floats run(const OnnxFile& file, const Floats& image) {
-  const Graph graph = read(file);
-  return graph.nodes.empty() ? Floats() : run_reference(graph, image, 1);
-}
-
-std::vector<Op> ops(const Graph& graph) {
-  std::vector<Op> list;
-  for (const Node& node : graph.nodes) list.push_back(node.op);
-  return list;
-}
 
 TEST(ReadOnnx, KeepsNamesShapesAndAttributesOfAConvolution) {
   OnnxFile file({2, 5, 6});
@@ -155,37 +141,6 @@ TEST(ReadOnnx, SubtractionAndDivisionBecomeAddAndMul) {
   EXPECT_THAT(run(file, {1, 5}), ElementsAre(1, -1));
 }
 
-TEST(ReadOnnx, ConstantsComeFromNodesInitializersAndThroughIdentity) {
-  OnnxFile file({1, 1, 2});
-  file.constant("ten", {}, {10});
-  file.node("Identity", "", {"ten"}, "same");
-  file.node("Constant", "", {}, "three").real("value_float", 3);
-  auto& list = file.node("Constant", "", {}, "list").add("value_floats", onnx::AttributeProto::FLOATS);
-  list.add_floats(1);
-  list.add_floats(2);
-  auto& tensor = *file.node("Constant", "", {}, "tensor").add("value", onnx::AttributeProto::TENSOR).mutable_t();
-  tensor.set_data_type(onnx::TensorProto::DOUBLE);
-  tensor.add_dims(1);
-  tensor.add_double_data(0.5);
-  file.node("Mul", "", {"image", "same"}, "a");
-  file.node("Pow", "", {"a", "three"}, "b");
-  file.node("Add", "", {"b", "list"}, "c");
-  file.node("Mul", "", {"c", "tensor"}, "d");
-  file.node("Flatten", "", {"d"}, "logits");
-  EXPECT_THAT(run(file, {1, 2}), ElementsAre(500.5F, 4001));
-}
-
-TEST(ReadOnnx, InitializersMayBeListedAsInputsAndSpeltAsFloats) {
-  OnnxFile file({1, 1, 1});
-  auto& tensor = file.constant("c", {1}, {});
-  tensor.clear_raw_data();
-  tensor.add_float_data(7);
-  file.graph().add_input()->set_name("c");
-  file.node("Add", "", {"image", "c"}, "y");
-  file.node("Flatten", "", {"y"}, "logits");
-  EXPECT_THAT(run(file, {1}), ElementsAre(8));
-}
-
 TEST(ReadOnnx, DropoutIsAnIdentity) {
   OnnxFile file({1, 1, 2});
   file.constant("ratio", {}, {0.5F});
@@ -214,55 +169,205 @@ TEST(ReadOnnx, NodesThatShareANameGetDifferentOnes) {
   EXPECT_NE(graph.nodes[0].name, graph.nodes[1].name);
 }
 
-/// Every operator and every attribute away from its default.
-Graph everything() {
-  Builder b({2, 6, 6});
-  const ValueId conv =
-      b.node(Op::conv, {0, b.constant({4, 1, 3, 2}, Floats(24, 0.5F)), b.constant({4}, {1, 2, 3, 4})},
-             {.kernel = {3, 2}, .strides = {1, 2}, .dilations = {2, 1}, .pads = {1, 0, 2, 1}, .groups = 2});
-  const ValueId c = b.constant({4}, {1, 2, 3, 4});
-  const ValueId norm = b.node(Op::batch_normalization, {conv, c, c, c, c}, {.epsilon = 0.125F});
-  const ValueId pool = b.node(Op::average_pool, {norm},
-                              {.kernel = {2, 2}, .strides = {1, 2}, .pads = {0, 1, 1, 0}, .count_include_pad = true});
-  const ValueId power = b.node(Op::pow, {pool, b.constant({}, {2})});
-  const ValueId product = b.node(Op::mul, {power, b.constant({1, 4, 1, 1}, {0.25F, 0.5F, 0.75F, 1})});
-  const ValueId mean = b.node(Op::global_average_pool, {b.node(Op::add, {product, pool})});
-  const ValueId flat = b.node(Op::identity, {b.node(Op::flatten, {mean})});
-  b.node(Op::gemm, {flat, b.constant({3, 4}, Floats(12, 0.1F)), b.constant({3}, {1, 2, 3})},
-         {.transpose_b = true, .alpha = 0.5F, .beta = 2});
-  EXPECT_TRUE(infer_shapes(b.graph()).ok());
-  return b.graph();
+TEST(ReadOnnx, SinglePiecesOfActivationsAndPooling) {
+  OnnxFile file({1, 2, 2});
+  file.node("Relu", "", {"image"}, "a");
+  file.node("LeakyRelu", "", {"a"}, "b");
+  file.node("Sigmoid", "", {"b"}, "c");
+  file.node("Tanh", "", {"c"}, "d");
+  file.node("Softplus", "", {"d"}, "e");
+  file.node("Gelu", "", {"e"}, "f");
+  file.node("Mish", "", {"f"}, "g");
+  file.node("LRN", "", {"g"}, "h").integer("size", 3);
+  file.node("GlobalMaxPool", "", {"h"}, "i");
+  file.node("Flatten", "", {"i"}, "logits");
+  const Graph graph = read(file);
+  EXPECT_THAT(ops(graph), ElementsAre(Op::relu, Op::leaky_relu, Op::sigmoid, Op::tanh, Op::softplus, Op::gelu, Op::mish,
+                                      Op::lrn, Op::max_pool, Op::flatten));
+  EXPECT_EQ(graph.nodes[1].attributes.alpha, 0.01F);
+  EXPECT_EQ(graph.nodes[7].attributes.alpha, 1e-4F);
+  EXPECT_EQ(graph.nodes[7].attributes.beta, 0.75F);
+  EXPECT_THAT(graph.nodes[8].attributes.kernel, ElementsAre(2, 2));
 }
 
-TEST(WriteOnnx, IsReadBackAsTheSameNetwork) {
-  const Graph graph = everything();
-  const auto again = read_onnx(write_onnx(graph), "again");
-  ASSERT_TRUE(again.ok()) << again.error().message;
-  EXPECT_EQ(describe(*again), describe(graph));
-  Floats image(72);
-  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 7) - 3;
-  EXPECT_EQ(run_reference(*again, image, 1), run_reference(graph, image, 1));
+TEST(ReadOnnx, PRelusOfOneSlopeAreLeaky) {
+  OnnxFile file({2, 1, 1});
+  file.constant("slope", {2, 1, 1}, {0.5F, 0.5F});
+  file.node("PRelu", "", {"image", "slope"}, "y");
+  file.node("Flatten", "", {"y"}, "logits");
+  EXPECT_THAT(run(file, {-2, 2}), ElementsAre(-1, 2));
 }
 
-TEST(WriteOnnx, SaysWhatARuntimeNeedsToKnow) {
-  onnx::ModelProto model;
-  const base::Bytes bytes = write_onnx(everything());
-  ASSERT_TRUE(model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-  EXPECT_EQ(model.ir_version(), 7);
-  ASSERT_EQ(model.opset_import_size(), 1);
-  EXPECT_EQ(model.opset_import(0).version(), 13);
-  ASSERT_EQ(model.graph().input_size(), 1);
-  const auto& shape = model.graph().input(0).type().tensor_type().shape();
-  ASSERT_EQ(shape.dim_size(), 4);
-  EXPECT_EQ(shape.dim(0).dim_param(), "N");
-  EXPECT_EQ(shape.dim(1).dim_value(), 2);
-  EXPECT_FALSE(model.graph().name().empty());
+TEST(ReadOnnx, CeilModePoolsReachOverTheEnd) {
+  const auto pooled = [](const char* op, std::int64_t ceiling, std::int64_t width, const Floats& image) {
+    OnnxFile file({1, 1, width});
+    file.node(op, "", {"image"}, "y")
+        .ints("kernel_shape", {1, 3})
+        .ints("strides", {1, 2})
+        .ints("pads", {0, 1, 0, 1})
+        .integer("ceil_mode", ceiling);
+    file.node("Flatten", "", {"y"}, "logits");
+    return run(file, image);
+  };
+  const Floats four = {1, 2, 3, 8};  // between one zero on either side: windows - 1 2 | 2 3 8 | 8 - and no more
+  EXPECT_THAT(pooled("MaxPool", 0, 4, four), ElementsAre(2, 8));
+  EXPECT_THAT(pooled("MaxPool", 1, 4, four), ElementsAre(2, 8, 8));
+  EXPECT_THAT(pooled("AveragePool", 1, 4, four), ElementsAre(1.5F, 13.0F / 3, 8)) << "only what is there counts";
+  // A window that would start in the padding after does not count: of one pixel and a stride of 2, only the first.
+  EXPECT_THAT(pooled("MaxPool", 1, 1, {5}), ElementsAre(5));
 }
 
-TEST(WriteOnnx, RefusesTwoValuesOfOneName) {
-  Graph graph = everything();
-  graph.values[1].name = graph.values[2].name;
-  EXPECT_THROW(write_onnx(graph), ContractError);
+TEST(ReadOnnx, AMeanOverHeightAndWidthIsAGlobalAveragePool) {
+  for (const bool as_input : {false, true}) {
+    for (const std::int64_t keep : {0, 1}) {
+      OnnxFile file({2, 1, 2});
+      file.integers("axes", {-1, 2});
+      auto node =
+          file.node("ReduceMean", "",
+                    as_input ? std::vector<std::string>{"image", "axes"} : std::vector<std::string>{"image"}, "y");
+      node.integer("keepdims", keep);
+      if (!as_input) node.ints("axes", {2, 3});
+      file.node("Identity", "", {"y"}, "logits");
+      EXPECT_THAT(run(file, {1, 3, 10, 20}), ElementsAre(2, 15));
+    }
+  }
+}
+
+TEST(ReadOnnx, SlicesCountFromEitherEndAndPastIt) {
+  OnnxFile file({4, 1, 4});
+  file.integers("starts", {0, 1, -3});
+  file.integers("ends", {std::numeric_limits<std::int64_t>::max(), -1, 100});
+  file.integers("axes", {0, 1, -1});
+  file.integers("steps", {1, 1, 2});
+  file.node("Slice", "", {"image", "starts", "ends", "axes", "steps"}, "y");
+  file.node("Flatten", "", {"y"}, "logits");
+  Floats image(16);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i);
+  EXPECT_THAT(run(file, image), ElementsAre(5, 7, 9, 11));
+}
+
+TEST(ReadOnnx, PadsComeAsAnInputOrAsAnAttribute) {
+  for (const bool attribute : {false, true}) {
+    OnnxFile file({1, 1, 1});
+    const std::vector<std::int64_t> pads = {0, 1, 0, 0, 0, 0, 0, 2};
+    file.integers("pads", pads);
+    auto node = file.node(
+        "Pad", "", attribute ? std::vector<std::string>{"image"} : std::vector<std::string>{"image", "pads", ""}, "y");
+    node.text("mode", "constant");
+    if (attribute) node.ints("pads", pads).real("value", 0);
+    file.node("Flatten", "", {"y"}, "logits");
+    EXPECT_THAT(run(file, {7}), ElementsAre(0, 0, 0, 7, 0, 0));
+  }
+}
+
+TEST(ReadOnnx, PadsOfGivenAxes) {
+  OnnxFile file({1, 1, 1});
+  file.integers("pads", {2, 1, 0, 0});
+  file.constant("zero", {}, {0});
+  file.integers("axes", {3, -3});
+  file.node("Pad", "", {"image", "pads", "zero", "axes"}, "y");
+  file.node("Flatten", "", {"y"}, "logits");
+  EXPECT_THAT(run(file, {7}), ElementsAre(0, 0, 0, 0, 0, 7));
+}
+
+TEST(ReadOnnx, ProductsWithASigmoidOrTanhAreOneActivation) {
+  OnnxFile file({1, 1, 2});
+  file.node("Sigmoid", "", {"image"}, "s");
+  file.node("Mul", "silu", {"s", "image"}, "a");
+  file.node("Softplus", "", {"a"}, "p");
+  file.node("Tanh", "", {"p"}, "t");
+  file.node("Mul", "mish", {"a", "t"}, "b");
+  file.node("Sigmoid", "", {"b"}, "kept");
+  file.node("Mul", "", {"b", "kept"}, "c");
+  file.node("Add", "", {"c", "kept"}, "d");
+  file.node("Flatten", "", {"d"}, "logits");
+  const Graph graph = read(file);
+  EXPECT_THAT(ops(graph), ElementsAre(Op::silu, Op::mish, Op::sigmoid, Op::mul, Op::add, Op::flatten));
+  EXPECT_EQ(graph.nodes[0].name, "silu");
+  EXPECT_EQ(graph.nodes[1].name, "mish");
+}
+
+TEST(ReadOnnx, AGeluIsRecognisedWhateverTheOrderOfItsFactors) {
+  struct Spelling {
+    const char* argument;  ///< the operator that scales x
+    float scale;
+    std::vector<std::string> products;  ///< "left right" of each Mul; the last one is the GELU
+  };
+  const std::vector<Spelling> spellings = {{"Div", std::sqrt(2.0F), {"image e1", "m0 half"}},
+                                           {"Mul", std::sqrt(0.5F), {"half image", "e1 m0"}},
+                                           {"Div", 1.41421356F, {"e1 half", "m0 image"}}};
+  for (const Spelling& spelling : spellings) {
+    OnnxFile file({1, 1, 2});
+    file.constant("scale", {}, {spelling.scale});
+    file.constant("half", {1}, {0.5F});
+    file.node("Constant", "", {}, "one")
+        .add("value", onnx::AttributeProto::TENSOR)
+        .mutable_t()
+        ->set_data_type(onnx::TensorProto::FLOAT);
+    file.graph().mutable_node(0)->mutable_attribute(0)->mutable_t()->add_float_data(1);
+    file.node(spelling.argument, "", {"image", "scale"}, "d");
+    file.node("Erf", "", {"d"}, "e");
+    file.node("Add", "", {"e", "one"}, "e1");
+    for (std::size_t i = 0; i < spelling.products.size(); ++i) {
+      const std::string& both = spelling.products[i];
+      const std::size_t space = both.find(' ');
+      file.node("Mul", ("product" + std::to_string(i)).c_str(), {both.substr(0, space), both.substr(space + 1)},
+                ("m" + std::to_string(i)).c_str());
+    }
+    file.node("Flatten", "", {"m1"}, "logits");
+    const Graph graph = read(file);
+    EXPECT_THAT(ops(graph), ElementsAre(Op::gelu, Op::flatten)) << spelling.products[0];
+    EXPECT_EQ(graph.nodes[0].name, "product1");
+    EXPECT_EQ(graph.nodes[0].inputs[0], graph.input);
+  }
+}
+
+TEST(ReadOnnx, ASoftmaxAtTheEndIsLeftOut) {
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    OnnxFile file({1, 1, 2});
+    file.node("Flatten", "", {"image"}, "f");
+    file.node(op, "", {"f"}, "logits").integer("axis", 1);
+    EXPECT_THAT(run(file, {5, 7}), ElementsAre(5, 7));
+  }
+}
+
+TEST(ReadOnnx, OneNumberAChannelIsARowOfLogits) {
+  OnnxFile file({2, 1, 2});
+  file.node("GlobalAveragePool", "", {"image"}, "pool");
+  file.node("Softmax", "", {"pool"}, "logits").integer("axis", 1);
+  EXPECT_THAT(ops(read(file)), ElementsAre(Op::global_average_pool, Op::flatten));
+  EXPECT_THAT(run(file, {1, 3, 10, 20}), ElementsAre(2, 15));
+}
+
+// As TensorFlow's exporters write it: images enter channels last, and the network is a transpose away.
+TEST(ReadOnnx, ATransposeOfTheImageToChannelsFirstIsHowItEnters) {
+  OnnxFile file({1, 2, 3});  // height 1, width 2, 3 channels
+  file.node("Transpose", "", {"image"}, "x").ints("perm", {0, 3, 1, 2});
+  file.node("GlobalAveragePool", "", {"x"}, "p");
+  file.node("Transpose", "", {"p"}, "last").ints("perm", {0, 2, 3, 1});
+  file.integers("shape", {-1, 3});
+  file.node("Reshape", "", {"last", "shape"}, "logits");
+  const Graph graph = read(file);
+  EXPECT_EQ(graph.values[graph.input].shape, (Shape{3, 1, 2}));
+  EXPECT_THAT(run_reference(graph, Floats{1, 3, 10, 20, 100, 300}, 1), ElementsAre(2, 15, 200));
+}
+
+TEST(ReadOnnx, AxesOfOneElementAreDropped) {
+  OnnxFile file({2, 1, 2});
+  file.node("GlobalAveragePool", "", {"image"}, "p");
+  file.integers("axes", {-1, 2});
+  file.node("Squeeze", "", {"p", "axes"}, "logits");
+  EXPECT_THAT(ops(read(file)), ElementsAre(Op::global_average_pool, Op::flatten));
+}
+
+TEST(ReadOnnx, SumsOfManyValuesAndNegatives) {
+  OnnxFile file({1, 1, 2});
+  file.node("Neg", "", {"image"}, "n");
+  file.node("Mul", "", {"image", "image"}, "s");
+  file.node("Sum", "", {"s", "n", "s"}, "y");
+  file.node("Cast", "", {"y"}, "z").integer("to", onnx::TensorProto::FLOAT);
+  file.node("Flatten", "", {"z"}, "logits");
+  EXPECT_THAT(run(file, {1, 3}), ElementsAre(1, 15));
 }
 
 }  // namespace

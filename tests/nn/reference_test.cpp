@@ -174,6 +174,92 @@ TEST(Reference, PowRaisesToAConstantExponent) {
   EXPECT_THAT(run(b, {2, -3, 0.5F}), ElementsAre(8, -27, 0.125F));
 }
 
+/// f of each number, where the graph is one node.
+Floats apply(Op op, const Floats& numbers, Attributes attributes = {}) {
+  Builder b({1, 1, static_cast<std::int64_t>(numbers.size())});
+  b.node(op, {0}, attributes);
+  return run(b, numbers);
+}
+
+TEST(Reference, ReluAndItsLeakyFormTurnAtZero) {
+  EXPECT_THAT(apply(Op::relu, {-2, -0.5F, 0, 3}), ElementsAre(0, 0, 0, 3));
+  EXPECT_THAT(apply(Op::leaky_relu, {-2, 0, 3}, {.alpha = 0.25F}), ElementsAre(-0.5F, 0, 3));
+}
+
+TEST(Reference, SmoothActivationsHaveTheirTabulatedValues) {
+  using testing::FloatEq;
+  // From tables of e: e = 2.718281828, erf(1) = 0.8427007929, tanh(1) = 0.7615941560, log 2 = 0.6931471806.
+  EXPECT_THAT(apply(Op::sigmoid, {0, 1, -1}), ElementsAre(0.5F, FloatEq(0.731058579F), FloatEq(0.268941421F)));
+  EXPECT_THAT(apply(Op::tanh, {0, 1, -1}), ElementsAre(0, FloatEq(0.761594156F), FloatEq(-0.761594156F)));
+  EXPECT_THAT(apply(Op::softplus, {0, 1, -1}),
+              ElementsAre(FloatEq(0.693147181F), FloatEq(1.313261688F), FloatEq(0.313261688F)));
+  EXPECT_THAT(apply(Op::silu, {0, 1, -1}), ElementsAre(0, FloatEq(0.731058579F), FloatEq(-0.268941421F)));
+  EXPECT_THAT(apply(Op::gelu, {0, 1.41421356F}), ElementsAre(0, FloatEq(1.41421356F * 0.92135039647F)));
+  // softplus(0) = log 2, tanh(log 2) = (2 - 1/2) / (2 + 1/2) = 0.6; softplus(log(e - 1)) = 1
+  EXPECT_THAT(apply(Op::mish, {0, 0.541324855F}), ElementsAre(0, FloatEq(0.541324855F * 0.761594156F)));
+}
+
+TEST(Reference, SmoothActivationsDoNotOverflow) {
+  const Floats far = {-1e4F, 1e4F};
+  EXPECT_THAT(apply(Op::sigmoid, far), ElementsAre(0, 1));
+  EXPECT_THAT(apply(Op::softplus, far), ElementsAre(0, 1e4F));
+  EXPECT_THAT(apply(Op::silu, far), ElementsAre(0, 1e4F));
+  EXPECT_THAT(apply(Op::gelu, far), ElementsAre(0, 1e4F));
+  EXPECT_THAT(apply(Op::mish, far), ElementsAre(0, 1e4F));
+}
+
+TEST(Reference, MaxPoolTakesTheLargestInsideAndNeverThePadding) {
+  Builder b({1, 2, 3});
+  b.node(Op::max_pool, {0}, {.kernel = {2, 2}, .strides = {1, 2}, .pads = {1, 0, 0, 1}});
+  EXPECT_THAT(run(b, {-1, -2, -3, -4, -5, -6}), ElementsAre(-1, -3, -1, -3));
+  EXPECT_EQ(output_shape(b), (Shape{1, 2, 2}));
+}
+
+TEST(Reference, MaxPoolDilates) {
+  Builder b({1, 1, 5});
+  b.node(Op::max_pool, {0}, {.kernel = {1, 3}, .dilations = {1, 2}, .pads = {0, 1, 0, 1}});
+  // over - 1 9 2 8 3 -: taps 9 8 | 1 2 3 | 9 8
+  EXPECT_THAT(run(b, {1, 9, 2, 8, 3}), ElementsAre(9, 3, 9));
+}
+
+TEST(Reference, ConcatPutsTheChannelsOneAfterTheOther) {
+  Builder b({1, 1, 2});
+  const ValueId square = b.node(Op::mul, {0, 0});
+  const ValueId wide = b.node(Op::concat, {0, square, 0});
+  EXPECT_THAT(run(b, {2, 3}), ElementsAre(2, 3, 4, 9, 2, 3));
+  EXPECT_EQ(output_shape(b), (Shape{3, 1, 2}));
+  const ValueId flat = b.node(Op::flatten, {wide});
+  b.node(Op::concat, {flat, flat});
+  EXPECT_THAT(run(b, {2, 3}), ElementsAre(2, 3, 4, 9, 2, 3, 2, 3, 4, 9, 2, 3));
+}
+
+TEST(Reference, SliceTakesEveryStepthElementOfEachAxis) {
+  Builder b({3, 2, 4});
+  b.node(Op::slice, {0}, {.starts = {0, 1, 1}, .steps = {2, 1, 2}, .sizes = {2, 1, 2}});
+  // channel 0 is 1..8 in rows of 4, channel 2 is 17..24
+  EXPECT_THAT(run(b, counting(24)), ElementsAre(6, 8, 22, 24));
+  EXPECT_EQ(output_shape(b), (Shape{2, 1, 2}));
+}
+
+TEST(Reference, PadPutsZerosAroundEachAxis) {
+  Builder b({1, 1, 2});
+  b.node(Op::pad, {0}, {.pads_before = {1, 0, 0}, .pads_after = {0, 1, 2}});
+  EXPECT_THAT(run(b, {5, 7}), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 5, 7, 0, 0, 0, 0, 0, 0));
+  EXPECT_EQ(output_shape(b), (Shape{2, 2, 4}));
+}
+
+TEST(Reference, LocalResponseNormalizationSumsOverTheChannelsAround) {
+  Builder b({4, 1, 1});
+  b.node(Op::lrn, {0}, {.alpha = 6, .beta = 1, .size = 2, .bias = 1});
+  // of 2 channels: none before, one after; x / (1 + 3 (x^2 + next^2))
+  EXPECT_THAT(run(b, {1, 0, 2, 1}), ElementsAre(1.0F / 4, 0, 2.0F / 16, 1.0F / 4));
+  Builder wide({3, 1, 1});
+  wide.node(Op::lrn, {0}, {.alpha = 3, .beta = 0.5F, .size = 3, .bias = 2});
+  // x / sqrt(2 + sum of squares of the three around)
+  EXPECT_THAT(run(wide, {1, 1, -5}),
+              ElementsAre(0.5F, testing::FloatEq(1 / std::sqrt(29.0F)), testing::FloatEq(-5 / std::sqrt(28.0F))));
+}
+
 TEST(Reference, SumsInDoublePrecision) {
   Builder b({1, 1, 3});
   b.node(Op::conv, {0, b.constant({1, 1, 1, 3}, {1, 1, 1})}, {.kernel = {1, 3}});
@@ -200,6 +286,39 @@ TEST(Reference, ImagesOfTheWrongSizeAreABrokenContract) {
   ASSERT_TRUE(infer_shapes(b.graph()).ok());
   EXPECT_THROW(run_reference(b.graph(), counting(3), 1), ContractError);
   EXPECT_THROW(run_reference(b.graph(), counting(4), 1), ContractError);
+}
+
+/// The sentence that refuses one node of an image {2, 4, 4}.
+std::string refusal(Op op, const Attributes& attributes) {
+  Builder b({2, 4, 4});
+  b.node(op, {0}, attributes);
+  const auto inferred = infer_shapes(b.graph());
+  EXPECT_FALSE(inferred.ok()) << to_string(op);
+  return inferred.ok() ? "" : inferred.error().message;
+}
+
+TEST(InferShapes, RefusesWhatLeavesTheImage) {
+  using testing::HasSubstr;
+  EXPECT_THAT(refusal(Op::slice, {.starts = {0, 0, 3}, .sizes = {2, 4, 2}}), HasSubstr("axis 2, which has 4"));
+  EXPECT_THAT(refusal(Op::slice, {.steps = {1, 3, 1}, .sizes = {2, 3, 4}}), HasSubstr("axis 1, which has 4"));
+  EXPECT_THAT(refusal(Op::slice, {.starts = {-1, 0, 0}, .sizes = {1, 4, 4}}), HasSubstr("1 elements from -1"));
+  EXPECT_THAT(refusal(Op::slice, {.sizes = {0, 4, 4}}), HasSubstr("0 elements"));
+  EXPECT_THAT(refusal(Op::pad, {.pads_after = {0, -1, 0}}), HasSubstr("a pad of -1"));
+  EXPECT_THAT(refusal(Op::lrn, {.size = 0}), HasSubstr("size 0"));
+  EXPECT_THAT(refusal(Op::lrn, {.bias = 0}), HasSubstr("bias 0"));
+  EXPECT_THAT(refusal(Op::max_pool, {.kernel = {2, 2}, .pads = {2, 0, 0, 0}}), HasSubstr("without one element"));
+  EXPECT_THAT(refusal(Op::max_pool, {.kernel = {2, 2}, .pads = {0, 0, 0, 2}}), HasSubstr("without one element"));
+  EXPECT_THAT(refusal(Op::max_pool, {.kernel = {2, 1}, .dilations = {5, 1}, .pads = {4, 0, 4, 0}}),
+              HasSubstr("without one element"));
+}
+
+TEST(InferShapes, RefusesAConcatOfOtherSizesAndNamesBoth) {
+  Builder b({2, 4, 4});
+  const ValueId smaller = b.node(Op::max_pool, {0}, {.kernel = {2, 2}, .strides = {2, 2}});
+  b.node(Op::concat, {0, smaller});
+  const auto inferred = infer_shapes(b.graph());
+  ASSERT_FALSE(inferred.ok());
+  EXPECT_THAT(inferred.error().message, testing::AllOf(testing::HasSubstr("2x4x4"), testing::HasSubstr("2x2x2")));
 }
 
 TEST(InferShapes, NamesTheNodeAndBothShapes) {
