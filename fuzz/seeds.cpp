@@ -5,6 +5,7 @@
 
 #include "../tests/flow/tiny_graph.h"
 #include "../tests/flow/tiny_plan.h"
+#include "../tests/nn/seed_networks.h"
 #include "base/files.h"
 #include "ckks/context.h"
 #include "data/png.h"
@@ -126,5 +127,8 @@ int main(int argc, char** argv) {
   write_ciphertexts(seeds);
   write_images(seeds);
   seeds.write("onnx", "tiny-square", nn::write_onnx(testing::square_graph()));
+  seeds.write("onnx", "every-operator", nn::write_onnx(nn::every_operator()));
+  seeds.write("onnx", "computed-pads", nn::computed_pads().bytes());
+  seeds.write("onnx", "computed-sizes", nn::computed_sizes().bytes());
   return 0;
 }

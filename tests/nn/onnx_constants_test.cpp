@@ -5,8 +5,8 @@
 
 #include <limits>
 
-#include "nn/reference.h"
-#include "tests/nn/onnx_file.h"
+#include "tests/nn/read_and_run.h"
+#include "tests/nn/seed_networks.h"
 
 namespace obscura::nn {
 namespace {
@@ -45,49 +45,11 @@ TEST(ReadOnnx, InitializersMayBeListedAsInputsAndSpeltAsFloats) {
   EXPECT_THAT(run(file, {1}), ElementsAre(8));
 }
 
-// As torch exports x[:, :, ::2, ::2] padded by C/4 channels on either side.
-TEST(ReadOnnx, PadsMayBeComputedInTheFile) {
-  OnnxFile file({1, 1, 1});
-  file.integers("given", {0, 0, 0, 0, 1, 1});
-  file.integers("rest", {2});
-  auto& zero =
-      *file.node("ConstantOfShape", "", {"rest"}, "zeros").add("value", onnx::AttributeProto::TENSOR).mutable_t();
-  zero.set_data_type(onnx::TensorProto::INT64);
-  zero.add_dims(1);
-  zero.add_int64_data(0);
-  file.node("Concat", "", {"given", "zeros"}, "all").integer("axis", 0);
-  file.integers("pairs", {-1, 2});
-  file.node("Reshape", "", {"all", "pairs"}, "table");
-  file.integers("minus", {-1});
-  file.integers("least", {std::numeric_limits<std::int64_t>::min() + 1});
-  file.integers("first", {0});
-  file.node("Slice", "", {"table", "minus", "least", "first", "minus"}, "reversed");
-  file.node("Transpose", "", {"reversed"}, "columns").ints("perm", {1, 0});
-  file.node("Reshape", "", {"columns", "minus"}, "list");
-  file.node("Cast", "", {"list"}, "pads").integer("to", onnx::TensorProto::INT64);
-  file.node("Pad", "", {"image", "pads", ""}, "y");
-  file.node("Flatten", "", {"y"}, "logits");
-  EXPECT_THAT(run(file, {7}), ElementsAre(0, 7, 0));
-}
+TEST(ReadOnnx, PadsMayBeComputedInTheFile) { EXPECT_THAT(run(computed_pads(), {7}), ElementsAre(0, 7, 0)); }
 
-// As torch exports x.view(x.size(0), -1) and x.view(x.size(0), x.size(1) * 2).
 TEST(ReadOnnx, AReshapeMayTakeTheNumberOfImagesFromShape) {
-  OnnxFile file({2, 1, 2});
-  file.node("Shape", "", {"image"}, "shape");
-  auto& zero = *file.node("Constant", "", {}, "zero").add("value", onnx::AttributeProto::TENSOR).mutable_t();
-  zero.set_data_type(onnx::TensorProto::INT64);
-  zero.add_int64_data(0);
-  file.node("Gather", "", {"shape", "zero"}, "n").integer("axis", 0);
-  file.integers("front", {0});
-  file.node("Unsqueeze", "", {"n", "front"}, "images");
-  file.integers("one", {1});
-  file.integers("two", {2});
-  file.node("Slice", "", {"shape", "one", "two"}, "channels");
-  file.node("Mul", "", {"channels", "two"}, "features");
-  file.node("Concat", "", {"images", "features"}, "to").integer("axis", 0);
-  file.node("Reshape", "", {"image", "to"}, "logits");
-  EXPECT_THAT(ops(read(file)), ElementsAre(Op::flatten));
-  EXPECT_THAT(run(file, {4, 3, 2, 1}), ElementsAre(4, 3, 2, 1));
+  EXPECT_THAT(ops(read(computed_sizes())), ElementsAre(Op::flatten));
+  EXPECT_THAT(run(computed_sizes(), {4, 3, 2, 1}), ElementsAre(4, 3, 2, 1));
 }
 
 TEST(ReadOnnx, WeightsMayBeComputedFromConstants) {

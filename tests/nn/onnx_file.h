@@ -3,7 +3,6 @@
 /// mistake.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
 
 #include <cstring>
@@ -11,9 +10,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "nn/onnx.h"
-#include "nn/reference.h"
-#include "tests/nn/graphs.h"
 
 namespace obscura::nn {
 
@@ -102,22 +98,5 @@ class OnnxFile {
 
   onnx::ModelProto model;
 };
-
-inline Graph read(const OnnxFile& file) {
-  auto graph = read_onnx(file.bytes(), "test.onnx");
-  EXPECT_TRUE(graph.ok()) << graph.error().message;
-  return graph.ok() ? std::move(graph).value() : Graph();
-}
-
-inline std::vector<float> run(const OnnxFile& file, const std::vector<float>& image) {
-  const Graph graph = read(file);
-  return graph.nodes.empty() ? std::vector<float>() : run_reference(graph, image, 1);
-}
-
-inline std::vector<Op> ops(const Graph& graph) {
-  std::vector<Op> list;
-  for (const Node& node : graph.nodes) list.push_back(node.op);
-  return list;
-}
 
 }  // namespace obscura::nn

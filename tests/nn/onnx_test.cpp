@@ -10,7 +10,7 @@
 
 #include "nn/reference.h"
 #include "tests/nn/graphs.h"
-#include "tests/nn/onnx_file.h"
+#include "tests/nn/read_and_run.h"
 
 namespace obscura::nn {
 namespace {
