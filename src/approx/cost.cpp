@@ -19,13 +19,16 @@ int log2_ceil(int n) { return static_cast<int>(std::bit_width(static_cast<unsign
 class Schedule {
  public:
   Schedule(int degree, int babies, int giants, bool odd)
-      : babies_(babies), giants_(giants), odd_(odd), known_(static_cast<std::size_t>(degree + 1) * (kLevels + 1), -1) {}
+      : babies_(babies),
+        giants_(giants),
+        odd_(odd),
+        known_((static_cast<std::size_t>(degree) + 1) * (kLevels + 1), -1) {}
 
   /// Products for what lies above the baby steps, of any polynomial of this degree within `levels`.
   int combine(int degree, int levels) {
     if (degree == 0) return 0;
     if (levels < 1) return kImpossible;
-    int& known = known_[static_cast<std::size_t>(degree * (kLevels + 1) + levels)];
+    int& known = known_[static_cast<std::size_t>(degree) * (kLevels + 1) + static_cast<std::size_t>(levels)];
     if (known >= 0) return known;
     int best = kImpossible;
     if (degree <= babies_ && log2_ceil(degree) + 1 <= levels) best = 0;
@@ -41,7 +44,7 @@ class Schedule {
   }
 
  private:
-  static constexpr int kLevels = 8;
+  static constexpr std::size_t kLevels = 8;
   int babies_;
   int giants_;
   bool odd_;

@@ -58,6 +58,7 @@ double largest_error(const Function& function, const Polynomial& polynomial) {
   points.push_back(high);
   const auto error = [&](double x) { return std::abs(evaluate(polynomial, x) - value(function, x)); };
   std::vector<double> errors;
+  errors.reserve(points.size());
   for (const double x : points) errors.push_back(error(x));
   const double largest = *std::max_element(errors.begin(), errors.end());
   double refined = largest;

@@ -75,6 +75,7 @@ Json degrees_json(const std::vector<Polynomial>& stages) {
 
 std::string degrees_text(const std::vector<Polynomial>& stages) {
   std::vector<int> degrees;
+  degrees.reserve(stages.size());
   for (const Polynomial& stage : stages) degrees.push_back(stage.degree());
   return fmt::format("{}", fmt::join(degrees, ", "));
 }
