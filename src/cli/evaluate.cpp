@@ -6,6 +6,7 @@
 
 #include "ckks/params.h"
 #include "cli/inference.h"
+#include "cli/polynomials.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "compile/compile.h"
@@ -16,6 +17,7 @@ namespace obscura::cli {
 namespace {
 
 constexpr std::size_t kDefaultBatch = 8192;
+constexpr int kDefaultAlpha = 13;
 
 struct Options {
   std::string network;
@@ -32,6 +34,10 @@ struct Options {
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
   Normalization normalization;
+  std::optional<int> alpha;
+  std::optional<double> depth;
+  std::optional<double> products;
+  PolynomialOptions polynomials;
 };
 
 /// What is evaluated: a network, a plan, or both.
@@ -184,8 +190,39 @@ Answer summarise(const Options& options, const Subject& subject, const data::Dat
   return answer;
 }
 
+/// The polynomials that the options ask for: one alpha for all, or a budget for the network.
+Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomials) {
+  if (options.depth) return polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth});
+  if (options.products) return polynomials.layerwise({calibrate::Budget::Of::products, *options.products});
+  return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
+}
+
+/// The network as an ONNX file on polynomials, beside itself on floats.
+Result<Answer> perform_poly(const Options& options, const data::Dataset& images) {
+  OBSCURA_TRY(const Subject subject, from_network(options, images));
+  const std::vector<float> pixels =
+      normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
+  const TrainingData training{options.network, options.dataset, data_folder(options.data), options.normalization};
+  PolynomialOptions how = options.polynomials;
+  how.calibration_images = options.calibration_images;
+  how.noise_seed = options.noise_seed.value_or(how.noise_seed);
+  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(*subject.graph, training, how));
+  OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
+  OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
+  OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
+  Answer answer = summarise(options, subject, images, result.inference, reference);
+  answer.json["polynomials"] = describe(*subject.graph, choice, result);
+  answer.text += fmt::format(
+      "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
+      "image)\n  outside            {} of {} arguments left their interval",
+      plural(choice.chosen.size(), "activation"), choice.depth(), choice.products(), choice.logit_error,
+      result.outside(), result.arguments());
+  return answer;
+}
+
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const data::Dataset images, load_images(options));
+  if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
   OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
   OBSCURA_TRY_VOID(check_plan_images(subject, options, images));
@@ -207,10 +244,11 @@ Action define_evaluate(CLI::App& command, const Common&) {
   teach(command,
         "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
         "precision,\n"
-        "time and memory. Backends: float (the network as it is), poly (the same with every activation a polynomial, "
-        "not\n"
-        "rounded: today all are), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts,\n"
-        "with fresh keys, all in this process). An ONNX file is compiled first, calibrated on training images.\n"
+        "time and memory. Backends: float (the network as it is), poly (floats with each activation and max-pooling\n"
+        "replaced by minimax polynomials: one --alpha for all, or the best degrees for each layer within --depth or\n"
+        "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
+        "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
+        "training images.\n"
         "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
         "names it.",
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
@@ -231,9 +269,19 @@ Action define_evaluate(CLI::App& command, const Common&) {
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
   command.add_option("--calibration-images", options->calibration_images,
-                     "Training images that give the ranges (default: 256)");
+                     "Training images that give the ranges (default: 256; backend poly: 10000)");
+  command.add_option("--alpha", options->alpha, "Backend poly: precision of all polynomials (default: 13)");
+  command.add_option("--depth", options->depth, "Backend poly: levels that all activations may take together")
+      ->excludes("--alpha");
+  command
+      .add_option("--products", options->products,
+                  "Backend poly: products of ciphertexts that all activations of one image may take together")
+      ->excludes("--alpha")
+      ->excludes("--depth");
+  add_polynomial_options(command, options->polynomials);
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
-  command.add_option("--noise-seed", options->noise_seed, "Backend clear: add noise of the predicted size");
+  command.add_option("--noise-seed", options->noise_seed,
+                     "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
   add_normalization(command, options->normalization);
   return [options] { return perform(*options); };

@@ -43,6 +43,8 @@ Action define_encrypt(CLI::App& command, const Common& common);
 Action define_run(CLI::App& command, const Common& common);
 Action define_decrypt(CLI::App& command, const Common& common);
 Action define_approx(CLI::App& command, const Common& common);
+Action define_calibrate(CLI::App& command, const Common& common);
+Action define_sweep(CLI::App& command, const Common& common);
 Action define_evaluate(CLI::App& command, const Common& common);
 Action define_version(CLI::App& command, const Common& common);
 

@@ -16,9 +16,9 @@
 namespace obscura::eval {
 
 /// For each node (its index in Graph::nodes) that has an entry, what is computed in place of its function: relu,
-/// leaky_relu and max_pool take the relu form (max_pool: of the differences of two inputs, in a tree across the columns
-/// and then over the rows of its window, see make_max_pool in step.h); sigmoid, tanh, softplus, silu, gelu and mish
-/// take the direct form; lrn takes the direct form of s -> (bias + alpha / size * s)^-beta.
+/// leaky_relu and max_pool take a ReLU in either form (max_pool: of the differences of two inputs, in a tree across the
+/// columns and then over the rows of its window, see make_max_pool in step.h); sigmoid, tanh, softplus, silu, gelu and
+/// mish take the direct form; lrn takes the direct form of s -> (bias + alpha / size * s)^-beta.
 using Substitution = std::map<std::size_t, approx::Activation>;
 
 /// What the arguments of a node's activation were over a run: of a max_pool, the differences; of an lrn, the sums.

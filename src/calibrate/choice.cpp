@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibrate/choice.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "approx/fit.h"
+
+namespace obscura::calibrate {
+
+eval::Substitution Choice::substitution() const {
+  eval::Substitution out;
+  for (const Chosen& one : chosen) out.emplace(one.node, one.activation);
+  return out;
+}
+
+int Choice::depth() const {
+  int sum = 0;
+  for (const Chosen& one : chosen) sum += one.depth;
+  return sum;
+}
+
+double Choice::products() const {
+  double sum = 0;
+  for (const Chosen& one : chosen) sum += one.products;
+  return sum;
+}
+
+namespace {
+
+bool takes_relu_form(nn::Op op) { return op == nn::Op::relu || op == nn::Op::leaky_relu || op == nn::Op::max_pool; }
+
+approx::Function function_of(const nn::Node& node) {
+  using Kind = approx::Function::Kind;
+  switch (node.op) {
+    case nn::Op::sigmoid:
+      return {Kind::sigmoid};
+    case nn::Op::tanh:
+      return {Kind::tanh};
+    case nn::Op::softplus:
+      return {Kind::softplus};
+    case nn::Op::silu:
+      return {Kind::swish};
+    case nn::Op::gelu:
+      return {Kind::gelu};
+    case nn::Op::mish:
+      return {Kind::mish};
+    case nn::Op::lrn:
+      return {Kind::power, node.attributes.beta, node.attributes.bias,
+              node.attributes.alpha / static_cast<double>(node.attributes.size)};
+    default:
+      return {Kind::relu};
+  }
+}
+
+int levels_for(std::int64_t count) {
+  int levels = 0;
+  while ((std::int64_t{1} << levels) < count) ++levels;
+  return levels;
+}
+
+/// Where the polynomial of a range must hold. Sums of squares are never negative.
+std::pair<double, double> domain(const Range& range, double margin) {
+  const double reach = margin * range.largest();
+  return {range.op == nn::Op::lrn ? 0 : range.low - reach, range.high + reach};
+}
+
+double bound_of(const Range& range, double margin) { return range.largest() * (1 + margin); }
+
+/// The calibrated arguments on the whole domain, with a small weight everywhere, which keeps a polynomial that fits
+/// them from leaving the function where they are rare.
+approx::Histogram spread(const Range& range, double low, double high) {
+  constexpr double kEverywhere = 1e-3;   ///< share of the weight
+  constexpr std::uint64_t kUnit = 1000;  ///< so that small weights are whole numbers
+  const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(range.inputs.counts.size());
+  approx::Histogram out{low, high, std::vector<std::uint64_t>(kBins)};
+  std::uint64_t total = 0;
+  for (std::size_t bin = 0; bin < range.inputs.counts.size(); ++bin) {
+    const double middle = range.inputs.low + width * (static_cast<double>(bin) + 0.5);
+    const auto at = static_cast<std::size_t>((middle - low) / (high - low) * static_cast<double>(kBins));
+    out.counts[std::min(at, kBins - 1)] += kUnit * range.inputs.counts[bin];
+    total += kUnit * range.inputs.counts[bin];
+  }
+  const auto everywhere = static_cast<std::uint64_t>(kEverywhere * static_cast<double>(total) / kBins);
+  for (std::uint64_t& count : out.counts) count += everywhere + 1;
+  return out;
+}
+
+/// The mean of the squared error over the calibrated arguments, four samples a part of the histogram.
+double mean_square(const nn::Node& node, const Range& range, const approx::Activation& activation) {
+  constexpr std::size_t kSamples = 4;
+  const approx::Function function = function_of(node);
+  const std::size_t bins = range.inputs.counts.size();
+  const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(bins);
+  double sum = 0, total = 0;
+  for (std::size_t bin = 0; bin < bins; ++bin) {
+    if (range.inputs.counts[bin] == 0) continue;
+    double squares = 0;
+    for (std::size_t k = 0; k < kSamples; ++k) {
+      const double x =
+          range.inputs.low + width * (static_cast<double>(bin) + (static_cast<double>(k) + 0.5) / kSamples);
+      const double difference = evaluate(activation, x) - approx::value(function, x);
+      // The output of an lrn is the input times this; its mean square is the sum's share of one channel.
+      const double weight = node.op == nn::Op::lrn ? x / static_cast<double>(node.attributes.size) : 1;
+      squares += weight * difference * difference;
+    }
+    const auto count = static_cast<double>(range.inputs.counts[bin]);
+    sum += count * squares / kSamples;
+    total += count;
+  }
+  const double mean = sum / total;
+  if (node.op == nn::Op::leaky_relu) return mean * (1 - node.attributes.alpha) * (1 - node.attributes.alpha);
+  if (node.op != nn::Op::max_pool) return mean;
+  return mean * (levels_for(node.attributes.kernel[0]) + levels_for(node.attributes.kernel[1]));
+}
+
+Chosen make_chosen(const nn::Graph& graph, const Range& range, approx::Activation activation) {
+  const nn::Node& node = graph.nodes[range.node];
+  const auto values = static_cast<double>(nn::element_count(graph.values[node.output].shape));
+  const auto& certificate = activation.certificate;
+  Chosen out;
+  out.node = range.node;
+  for (const approx::Polynomial& stage : activation.composite.stages) out.degrees.push_back(stage.degree());
+  out.depth = certificate.depth;
+  out.products = values * certificate.multiplications;
+  if (node.op == nn::Op::max_pool) {
+    const auto [rows, columns] = node.attributes.kernel;
+    out.depth *= levels_for(rows) + levels_for(columns);
+    out.products *= static_cast<double>(rows * columns - 1);
+  } else if (node.op == nn::Op::lrn) {
+    out.depth += 2;  // the squares before and the product after
+    out.products += 2 * values;
+  }
+  out.mean_square = mean_square(node, range, activation);
+  out.activation = std::move(activation);
+  return out;
+}
+
+/// An activation on [-1, 1] stretched to [-bound, bound]: y(x) = bound y(x / bound).
+approx::Activation stretched(approx::Activation unit, double bound) {
+  unit.bound = bound;
+  unit.certificate.low = -bound;
+  unit.certificate.high = bound;
+  unit.certificate.max_error *= bound;
+  return unit;
+}
+
+Result<void> check_margin(double margin) {
+  if (margin >= 0 && margin <= 10) return {};
+  return error(Code::wrong_params, "margin {}: from 0 to 10 is allowed (a share of the largest argument)", margin);
+}
+
+Error at_node(const Range& range, const Error& error) {
+  return {error.code, fmt::format("node {} ({}): {}", range.name, nn::to_string(range.op), error.message)};
+}
+
+double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
+  return sensitivities.empty() ? 0 : sensitivities[i];
+}
+
+}  // namespace
+
+Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
+                            const std::vector<double>& sensitivities, int alpha, double margin) {
+  OBSCURA_TRY_VOID(check_margin(margin));
+  OBSCURA_TRY(const approx::Activation unit, approx::relu(alpha, 1));
+  Choice out;
+  double squares = 0;
+  for (std::size_t i = 0; i < calibration.ranges.size(); ++i) {
+    const Range& range = calibration.ranges[i];
+    approx::Activation activation;
+    if (takes_relu_form(range.op)) {
+      activation = stretched(unit, bound_of(range, margin));
+    } else {
+      const auto [low, high] = domain(range, margin);
+      const double error = std::ldexp(range.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
+      auto fitted =
+          approx::approximate_within(function_of(graph.nodes[range.node]), approx::Method::minimax, error, low, high);
+      if (!fitted) return at_node(range, fitted.error());
+      activation = std::move(fitted).value();
+    }
+    out.chosen.push_back(make_chosen(graph, range, std::move(activation)));
+    squares += sensitivity_of(sensitivities, i) * out.chosen.back().mean_square;
+  }
+  out.logit_error = std::sqrt(squares);
+  return out;
+}
+
+Result<LayerwiseChooser> LayerwiseChooser::make(const nn::Graph& graph, const Calibration& calibration,
+                                                const std::vector<double>& sensitivities, double margin) {
+  OBSCURA_TRY_VOID(check_margin(margin));
+  OBSCURA_CHECK(sensitivities.size() == calibration.ranges.size(), "{} sensitivities of {} activations",
+                sensitivities.size(), calibration.ranges.size());
+  constexpr int kMaxDepth = 14;
+  approx::SearchOptions search;
+  search.max_depth = kMaxDepth;
+  OBSCURA_TRY(const std::vector<approx::SignCandidate> front, approx::SignSearch().front(search));
+  std::vector<std::optional<Result<approx::Activation>>> units(front.size());
+  base::parallel_for(front.size(), [&](std::size_t k) { units[k] = approx::relu(front[k].choice, 1); });
+  for (const auto& unit : units) {
+    if (!*unit) return unit->error();
+  }
+  LayerwiseChooser out;
+  out.layers_.resize(calibration.ranges.size());
+  std::vector<std::optional<Error>> failures(calibration.ranges.size());
+  base::parallel_for(calibration.ranges.size(), [&](std::size_t i) {
+    const Range& range = calibration.ranges[i];
+    const auto offer = [&](approx::Activation activation) {
+      Option option{make_chosen(graph, range, std::move(activation)), 0};
+      option.error = sensitivities[i] * option.chosen.mean_square;
+      out.layers_[i].push_back(std::move(option));
+    };
+    if (takes_relu_form(range.op)) {
+      for (const auto& unit : units) offer(stretched(unit->value(), bound_of(range, margin)));
+    }
+    const auto [low, high] = domain(range, margin);
+    const approx::Histogram inputs = spread(range, low, high);
+    for (const int degree : {3, 7, 15, 31, 63}) {
+      auto fitted = approx::approximate(function_of(graph.nodes[range.node]), inputs, degree, low, high);
+      if (!fitted) {
+        failures[i] = at_node(range, fitted.error());
+        return;
+      }
+      offer(std::move(fitted).value());
+    }
+  });
+  for (const auto& failure : failures) {
+    if (failure) return *failure;
+  }
+  return out;
+}
+
+namespace {
+
+constexpr std::size_t kSteps = 16000;  ///< of a budget of products
+
+}  // namespace
+
+double LayerwiseChooser::Option::cost(Budget::Of of) const {
+  return of == Budget::Of::depth ? chosen.depth : chosen.products;
+}
+
+LayerwiseChooser::Table LayerwiseChooser::tabulate(Budget::Of of, double limit) const {
+  Table table;
+  table.unit = of == Budget::Of::depth ? 1 : limit / static_cast<double>(kSteps);
+  const std::size_t size = of == Budget::Of::depth ? static_cast<std::size_t>(limit) + 1 : kSteps + 1;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  table.least.assign(size, 0);
+  for (const auto& options : layers_) {
+    std::vector<double> least(size, kInfinity);
+    std::vector<std::uint16_t> pick(size, 0);
+    for (std::size_t k = 0; k < options.size(); ++k) {
+      const double steps = std::ceil(options[k].cost(of) / table.unit);
+      if (steps >= static_cast<double>(size)) continue;
+      const auto weight = static_cast<std::size_t>(steps);
+      for (std::size_t w = weight; w < size; ++w) {
+        const double error = table.least[w - weight] + options[k].error;
+        if (error < least[w]) least[w] = error, pick[w] = static_cast<std::uint16_t>(k);
+      }
+    }
+    table.least = std::move(least);
+    table.picks.push_back(std::move(pick));
+  }
+  return table;
+}
+
+Choice LayerwiseChooser::trace(const Table& table, Budget::Of of, std::size_t steps) const {
+  Choice out;
+  out.logit_error = std::sqrt(table.least[steps]);
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    const Option& option = layers_[i][table.picks[i][steps]];
+    out.chosen.push_back(option.chosen);
+    steps -= static_cast<std::size_t>(std::ceil(option.cost(of) / table.unit));
+  }
+  std::reverse(out.chosen.begin(), out.chosen.end());
+  return out;
+}
+
+double LayerwiseChooser::extreme(Budget::Of of, bool largest) const {
+  double sum = 0;
+  for (const auto& options : layers_) {
+    const auto less = [of](const Option& a, const Option& b) { return a.cost(of) < b.cost(of); };
+    const auto [low, high] = std::minmax_element(options.begin(), options.end(), less);
+    sum += (largest ? high : low)->cost(of);
+  }
+  return sum;
+}
+
+Result<Choice> LayerwiseChooser::choose(const Budget& budget) const {
+  const double least = extreme(budget.of, false);
+  if (!(budget.limit >= least)) {
+    return error(Code::infeasible, "a budget of {} {}: at least {} are needed", budget.limit,
+                 budget.of == Budget::Of::depth ? "levels" : "products", least);
+  }
+  const Table table = tabulate(budget.of, std::min(budget.limit, extreme(budget.of, true)));
+  if (!std::isfinite(table.least.back())) {
+    return error(Code::infeasible, "a budget of {} products is too near to the least of {}", budget.limit, least);
+  }
+  return trace(table, budget.of, table.least.size() - 1);
+}
+
+Result<Choice> LayerwiseChooser::choose_within(double logit_error, Budget::Of of) const {
+  const Table table = tabulate(of, extreme(of, true));
+  for (std::size_t steps = 0; steps < table.least.size(); ++steps) {
+    if (table.least[steps] <= logit_error * logit_error) return trace(table, of, steps);
+  }
+  return error(Code::infeasible, "a logit error of {:.3g}: the candidates reach {:.3g}", logit_error,
+               std::sqrt(table.least.back()));
+}
+
+}  // namespace obscura::calibrate

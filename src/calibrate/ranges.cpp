@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibrate/ranges.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "eval/network.h"
+
+namespace obscura::calibrate {
+
+double Range::largest() const { return std::max(std::abs(low), std::abs(high)); }
+
+bool is_activation(nn::Op op) {
+  switch (op) {
+    case nn::Op::relu:
+    case nn::Op::leaky_relu:
+    case nn::Op::sigmoid:
+    case nn::Op::tanh:
+    case nn::Op::softplus:
+    case nn::Op::silu:
+    case nn::Op::gelu:
+    case nn::Op::mish:
+    case nn::Op::max_pool:
+    case nn::Op::lrn:
+      return true;
+    default:
+      return false;
+  }
+}
+
+namespace {
+
+/// One of several runs of the same length, for a bar that shows them all.
+base::Progress part_of(const base::Progress& progress, std::size_t run, std::size_t runs) {
+  if (!progress) return {};
+  return [&progress, run, runs](std::size_t done, std::size_t total) {
+    return progress(run * total + done, runs * total);
+  };
+}
+
+void widen(Range& range, std::span<const float> arguments) {
+  auto low = static_cast<float>(range.low), high = static_cast<float>(range.high);
+  for (const float x : arguments) {
+    // Written so that NaN gets in and stays.
+    low = x >= low ? low : x;
+    high = x <= high ? high : x;
+  }
+  range.low = low;
+  range.high = high;
+}
+
+void count_into(approx::Histogram& histogram, std::span<const float> arguments) {
+  const double scale = static_cast<double>(kBins) / (histogram.high - histogram.low);
+  for (const float x : arguments) {
+    const double at = (static_cast<double>(x) - histogram.low) * scale;
+    ++histogram.counts[std::min(static_cast<std::size_t>(at), kBins - 1)];
+  }
+}
+
+Result<void> check_range(const Range& range) {
+  if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
+    return error(Code::unsupported, "node {} ({}): its arguments are not all finite on the calibration images",
+                 range.name, nn::to_string(range.op));
+  }
+  if (range.low < range.high) return {};
+  return error(Code::unsupported,
+               "node {} ({}): all its arguments on the calibration images are {}; a range needs two values", range.name,
+               nn::to_string(range.op), range.low);
+}
+
+}  // namespace
+
+Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,
+                                   const base::Progress& progress) {
+  if (count == 0) return error(Code::wrong_params, "calibration on 0 images: at least one is needed");
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
+  Calibration calibration;
+  calibration.images = count;
+  std::map<std::size_t, std::size_t> place;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!is_activation(graph.nodes[i].op)) continue;
+    place[i] = calibration.ranges.size();
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    calibration.ranges.push_back({i, graph.nodes[i].name, graph.nodes[i].op, kInfinity, -kInfinity, {}});
+  }
+  if (calibration.ranges.empty()) return calibration;
+  eval::Options options;
+  options.progress = part_of(progress, 0, 2);
+  options.observe = [&](std::size_t node, std::span<const float> arguments) {
+    widen(calibration.ranges[place.at(node)], arguments);
+  };
+  OBSCURA_TRY_VOID(network.run(images, count, options));
+  for (Range& range : calibration.ranges) {
+    OBSCURA_TRY_VOID(check_range(range));
+    range.inputs = {range.low, range.high, std::vector<std::uint64_t>(kBins)};
+  }
+  options.progress = part_of(progress, 1, 2);
+  options.observe = [&](std::size_t node, std::span<const float> arguments) {
+    count_into(calibration.ranges[place.at(node)].inputs, arguments);
+  };
+  OBSCURA_TRY_VOID(network.run(images, count, options));
+  return calibration;
+}
+
+Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const Calibration& calibration,
+                                                  std::span<const float> images, std::size_t count,
+                                                  const base::Progress& progress, double probe) {
+  if (count == 0) return error(Code::wrong_params, "sensitivities on 0 images: at least one is needed");
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
+  const std::size_t runs = calibration.ranges.size() + 1;
+  eval::Options options;
+  options.progress = part_of(progress, 0, runs);
+  OBSCURA_TRY(const eval::Outcome exact, network.run(images, count, options));
+  std::vector<double> sensitivities;
+  for (const Range& range : calibration.ranges) {
+    const double deviation = probe * range.largest();
+    options.noise = {{range.node, deviation}};
+    options.progress = part_of(progress, sensitivities.size() + 1, runs);
+    OBSCURA_TRY(const eval::Outcome noisy, network.run(images, count, options));
+    double sum = 0;
+    for (std::size_t i = 0; i < exact.logits.size(); ++i) {
+      const double change = static_cast<double>(noisy.logits[i]) - static_cast<double>(exact.logits[i]);
+      sum += change * change;
+    }
+    sensitivities.push_back(sum / static_cast<double>(count) / (deviation * deviation));
+  }
+  return sensitivities;
+}
+
+}  // namespace obscura::calibrate

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What the activations of a network see on training images: extremes and histograms.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "approx/fit.h"
+#include "base/check.h"
+#include "base/parallel.h"
+#include "nn/graph.h"
+
+namespace obscura::calibrate {
+
+/// The arguments of one activation over all calibration images: of a max_pool the differences of two inputs, of an lrn
+/// the sums of squares (see eval::Substitution).
+struct Range {
+  std::size_t node = 0;  ///< index in Graph::nodes
+  std::string name;      ///< of the node
+  nn::Op op = nn::Op::relu;
+  double low = 0;  ///< smallest and largest seen
+  double high = 0;
+  approx::Histogram inputs;  ///< kBins equal parts of [low, high]
+
+  /// Largest |argument|.
+  double largest() const;
+};
+
+inline constexpr std::size_t kBins = 4096;
+
+/// The ranges of all activations, in the order of the graph's nodes.
+struct Calibration {
+  std::size_t images = 0;
+  std::vector<Range> ranges;
+};
+
+/// Whether a node computes what only an approximation can on ciphertexts.
+bool is_activation(nn::Op op);
+
+/// Runs the network on floats twice: for the extremes, then for the histograms between them.
+/// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those
+///         of eval::Network; cancelled.
+Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,
+                                   const base::Progress& progress = {});
+
+/// The mean over the images of the summed squared change of the logits for a unit of mean square error in the output
+/// of each activation: noise is added to one after the other. `probe` is its standard deviation, as a share of the
+/// largest argument.
+/// errors  as measure_ranges; a calibration of another graph.
+Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const Calibration& calibration,
+                                                  std::span<const float> images, std::size_t count,
+                                                  const base::Progress& progress = {}, double probe = 1e-3);
+
+}  // namespace obscura::calibrate

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/files.h"
+#include "calibrate/ranges_file.h"
+#include "cli/polynomials.h"
+#include "cli/progress.h"
+#include "cli/verb.h"
+#include "nn/onnx.h"
+
+namespace obscura::cli {
+namespace {
+
+struct Options {
+  std::string network;
+  std::string dataset;
+  std::string data;
+  std::string output;
+  std::size_t images = kRangeImages;
+  Normalization normalization;
+};
+
+/// The |argument| that a share of all arguments stays below, to a part of the histogram.
+double quantile(const approx::Histogram& histogram, double share) {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : histogram.counts) total += count;
+  std::vector<std::pair<double, std::uint64_t>> parts;
+  const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
+  for (std::size_t k = 0; k < histogram.counts.size(); ++k) {
+    const double left = histogram.low + width * static_cast<double>(k);
+    parts.emplace_back(std::max(std::abs(left), std::abs(left + width)), histogram.counts[k]);
+  }
+  std::sort(parts.begin(), parts.end());
+  double seen = 0;
+  for (const auto& [reach, count] : parts) {
+    seen += static_cast<double>(count);
+    if (seen >= share * static_cast<double>(total)) return reach;
+  }
+  return parts.back().first;
+}
+
+Answer summarise(const Options& options, const nn::Graph& graph, const calibrate::Calibration& calibration,
+                 double seconds) {
+  Answer answer;
+  answer.json = {{"network", graph.name},
+                 {"ranges", options.output},
+                 {"dataset", options.dataset},
+                 {"images", calibration.images},
+                 {"seconds", seconds}};
+  auto& list = answer.json["activations"] = nlohmann::ordered_json::array();
+  answer.text = fmt::format("{}: {} of {} training images of {}\n  {:<28} {:<10} {:>10} {:>10} {:>12}\n",
+                            options.output, plural(calibration.ranges.size(), "activation"), calibration.images,
+                            options.dataset, "node", "operator", "least", "largest", "99.9 % below");
+  for (const calibrate::Range& range : calibration.ranges) {
+    const double most = quantile(range.inputs, 0.999);
+    list.push_back({{"node", range.name},
+                    {"operator", nn::to_string(range.op)},
+                    {"low", range.low},
+                    {"high", range.high},
+                    {"quantile_999", most}});
+    answer.text += fmt::format("  {:<28} {:<10} {:>10.4g} {:>10.4g} {:>12.4g}\n", range.name, nn::to_string(range.op),
+                               range.low, range.high, most);
+  }
+  answer.text.pop_back();
+  return answer;
+}
+
+Result<Answer> perform(const Options& options) {
+  const Stopwatch watch;
+  OBSCURA_TRY_VOID(refuse_existing(options.output));
+  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY_VOID(check_normalization(options.normalization, graph.values[graph.input].shape.front()));
+  OBSCURA_TRY(const std::vector<float> images,
+              calibration_images(graph, options.network, options.dataset, data_folder(options.data), options.images,
+                                 options.normalization));
+  ProgressBar bar("ranges");
+  OBSCURA_TRY(const calibrate::Calibration calibration,
+              calibrate::measure_ranges(graph, images, options.images, bar.callback()));
+  OBSCURA_TRY_VOID(base::write_file(options.output, calibrate::write_ranges(calibration, graph.name), {}));
+  return summarise(options, graph, calibration, watch.seconds());
+}
+
+}  // namespace
+
+Action define_calibrate(CLI::App& command, const Common&) {
+  teach(command,
+        "Runs training images through a network on floats and records, for each activation that is no polynomial, the\n"
+        "extremes and the histogram of its arguments. Polynomials hold on an interval only: these files say on which.\n"
+        "`obscura evaluate --backend poly --ranges FILE` and `obscura sweep` use them.",
+        "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 -o "
+        "resnet20.ranges.json",
+        "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
+  auto options = std::make_shared<Options>();
+  command.add_option("NETWORK", options->network, "ONNX file")->required();
+  command.add_option("--dataset", options->dataset, "Data set whose training images are used")->required();
+  command.add_option("-o,--output", options->output, "The file of ranges to write")->required();
+  command.add_option("--images", options->images, "How many of them")->capture_default_str();
+  command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  add_normalization(command, options->normalization);
+  return [options] { return perform(*options); };
+}
+
+}  // namespace obscura::cli

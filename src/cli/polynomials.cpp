@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/polynomials.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "calibrate/ranges_file.h"
+#include "ckks/noise.h"
+#include "cli/progress.h"
+
+namespace obscura::cli {
+
+void add_polynomial_options(CLI::App& command, PolynomialOptions& options) {
+  command.add_option("--ranges", options.ranges,
+                     "Backend poly: ranges of the activations, a file of `obscura calibrate` (default: measure them)");
+  command
+      .add_option("--margin", options.margin,
+                  "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
+      ->capture_default_str();
+  command.add_option("--noise", options.noise,
+                     "Backend poly: noise on each activation's output: `model` (what ciphertexts of scale 2^46 at N = "
+                     "2^16 have), or bits: a standard deviation of bound * 2^-BITS");
+}
+
+namespace {
+
+Result<std::vector<float>> training_images(const nn::Graph& graph, const TrainingData& data, std::size_t count) {
+  OBSCURA_TRY(const data::Dataset all, data::load(data.dataset, "train", data.folder));
+  return calibration_images(graph, data.network, data.dataset, data.folder, std::min(count, all.count()),
+                            data.normalization);
+}
+
+}  // namespace
+
+Result<Polynomials> Polynomials::prepare(const nn::Graph& graph, const TrainingData& data,
+                                         const PolynomialOptions& options) {
+  Polynomials out;
+  out.graph_ = &graph;
+  out.margin_ = options.margin;
+  const std::size_t wanted = options.calibration_images.value_or(kRangeImages);
+  OBSCURA_TRY(const std::vector<float> images,
+              training_images(graph, data, options.ranges.empty() ? wanted : kSensitivityImages));
+  const std::size_t image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
+  const std::size_t count = images.size() / image_size;
+  if (options.ranges.empty()) {
+    ProgressBar bar("ranges");
+    OBSCURA_TRY(out.calibration_, calibrate::measure_ranges(graph, images, count, bar.callback()));
+  } else {
+    OBSCURA_TRY(out.calibration_, calibrate::read_ranges_file(options.ranges, graph));
+  }
+  if (out.calibration_.ranges.empty()) {
+    return error(Code::unsupported, "{}: all its activations are polynomials already; --backend float runs it as it is",
+                 data.network);
+  }
+  ProgressBar bar("sensitivities");
+  const std::size_t few = std::min(count, kSensitivityImages);
+  OBSCURA_TRY(out.sensitivities_,
+              calibrate::measure_sensitivities(graph, out.calibration_, std::span(images).first(few * image_size), few,
+                                               bar.callback()));
+  return out;
+}
+
+Result<calibrate::Choice> Polynomials::alike(int alpha) const {
+  return calibrate::choose_alike(*graph_, calibration_, sensitivities_, alpha, margin_);
+}
+
+Result<void> Polynomials::make_chooser() {
+  if (chooser_) return {};
+  OBSCURA_TRY(chooser_, calibrate::LayerwiseChooser::make(*graph_, calibration_, sensitivities_, margin_));
+  return {};
+}
+
+Result<calibrate::Choice> Polynomials::layerwise(const calibrate::Budget& budget) {
+  OBSCURA_TRY_VOID(make_chooser());
+  return chooser_->choose(budget);
+}
+
+Result<calibrate::Choice> Polynomials::layerwise_within(double logit_error, calibrate::Budget::Of of) {
+  OBSCURA_TRY_VOID(make_chooser());
+  return chooser_->choose_within(logit_error, of);
+}
+
+std::uint64_t PolynomialInference::outside() const {
+  std::uint64_t sum = 0;
+  for (const auto& [node, one] : excess) sum += one.outside;
+  return sum;
+}
+
+std::uint64_t PolynomialInference::arguments() const {
+  std::uint64_t sum = 0;
+  for (const auto& [node, one] : excess) sum += one.count;
+  return sum;
+}
+
+namespace {
+
+/// The deviation that one level leaves in a slot at scale 2^46 and N = 2^16: the rounding of its rescale.
+Result<double> deviation_of_level() {
+  constexpr int kLog2Degree = 16, kScaleBits = 46;
+  ckks::ParamsLiteral literal;
+  literal.log2_degree = kLog2Degree;
+  OBSCURA_TRY(literal.chain, ckks::make_primes(kLog2Degree, kScaleBits, 3, {}));
+  literal.special = {literal.chain.back()};
+  literal.chain.pop_back();
+  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(literal));
+  return std::ldexp(ckks::noise_of_rounding(params, 2), -kScaleBits);
+}
+
+/// Standard deviation of the noise on each activation's output, by node.
+Result<std::map<std::size_t, double>> noise_of(const calibrate::Choice& choice, const PolynomialOptions& options) {
+  std::map<std::size_t, double> out;
+  if (options.noise.empty()) return out;
+  double bits = 0;
+  const bool model = options.noise == "model";
+  const char* end = options.noise.data() + options.noise.size();
+  if (!model) {
+    const auto parsed = std::from_chars(options.noise.data(), end, bits);
+    if (parsed.ec != std::errc() || parsed.ptr != end || !(bits >= 1 && bits <= 60)) {
+      return error(Code::wrong_params, "--noise {}: `model`, or bits from 1 to 60, are allowed", options.noise);
+    }
+  }
+  OBSCURA_TRY(const double level, deviation_of_level());
+  for (const calibrate::Chosen& one : choice.chosen) {
+    const auto& certificate = one.activation.certificate;
+    const double bound = std::max(std::abs(certificate.low), std::abs(certificate.high));
+    out[one.node] = bound * (model ? level * std::sqrt(static_cast<double>(one.depth)) : std::exp2(-bits));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<PolynomialInference> infer_poly(const nn::Graph& graph, const calibrate::Choice& choice,
+                                       std::span<const float> images, std::size_t count,
+                                       const PolynomialOptions& options) {
+  PolynomialInference result;
+  const Stopwatch watch;
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, choice.substitution()));
+  ProgressBar bar("polynomials");
+  eval::Options how;
+  OBSCURA_TRY(how.noise, noise_of(choice, options));
+  how.noise_seed = options.noise_seed;
+  how.progress = bar.callback();
+  OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, how));
+  result.inference.logits = std::move(outcome.logits);
+  result.inference.seconds.run = watch.seconds();
+  result.inference.batches = 1;
+  result.excess = std::move(outcome.excess);
+  return result;
+}
+
+nlohmann::ordered_json describe(const nn::Graph& graph, const calibrate::Choice& choice,
+                                const PolynomialInference& result) {
+  nlohmann::ordered_json json = {{"depth", choice.depth()},
+                                 {"products", choice.products()},
+                                 {"predicted_logit_error_rms", choice.logit_error},
+                                 {"arguments", result.arguments()},
+                                 {"outside", result.outside()}};
+  auto& list = json["activations"] = nlohmann::ordered_json::array();
+  for (const calibrate::Chosen& one : choice.chosen) {
+    const auto& certificate = one.activation.certificate;
+    const eval::Excess& excess = result.excess.at(one.node);
+    list.push_back({{"node", graph.nodes[one.node].name},
+                    {"operator", nn::to_string(graph.nodes[one.node].op)},
+                    {"low", certificate.low},
+                    {"high", certificate.high},
+                    {"degrees", one.degrees},
+                    {"depth", one.depth},
+                    {"max_error", certificate.max_error},
+                    {"largest", excess.largest},
+                    {"outside", excess.outside}});
+  }
+  return json;
+}
+
+}  // namespace obscura::cli
