@@ -48,10 +48,7 @@ Result<Polynomials> Polynomials::prepare(const nn::Graph& graph, const TrainingD
   } else {
     OBSCURA_TRY(out.calibration_, calibrate::read_ranges_file(options.ranges, graph));
   }
-  if (out.calibration_.ranges.empty()) {
-    return error(Code::unsupported, "{}: all its activations are polynomials already; --backend float runs it as it is",
-                 data.network);
-  }
+  if (out.calibration_.ranges.empty()) return out;
   ProgressBar bar("sensitivities");
   const std::size_t few = std::min(count, kSensitivityImages);
   OBSCURA_TRY(out.sensitivities_,

@@ -39,8 +39,9 @@ inline constexpr std::size_t kSensitivityImages = 128;  ///< that sensitivities 
 /// Ranges and sensitivities of one network, and choices from them.
 class Polynomials {
  public:
-  /// errors: those of reading the ranges and the training images, of calibrate::measure_ranges; a network whose
-  /// activations are polynomials already. `graph` must outlive this.
+  /// Of a network whose activations are polynomials already the calibration is empty, and so is every choice.
+  /// errors: those of reading the ranges and the training images, of calibrate::measure_ranges. `graph` must outlive
+  /// this.
   static Result<Polynomials> prepare(const nn::Graph& graph, const TrainingData& data,
                                      const PolynomialOptions& options);
   const calibrate::Calibration& calibration() const { return calibration_; }

@@ -95,6 +95,10 @@ Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const Exam exam, prepare(options));
   const TrainingData training{options.network, options.dataset, data_folder(options.data), options.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
+  if (polynomials.calibration().ranges.empty()) {
+    return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
+                 options.network);
+  }
   auto rows = nlohmann::ordered_json::array();
   for (int alpha = options.from; alpha <= options.to; ++alpha) {
     OBSCURA_TRY(const calibrate::Choice alike, polynomials.alike(alpha));
