@@ -171,7 +171,7 @@ LinearMap window(const nn::Graph& graph, const nn::Node& node) {
   for (std::int64_t c = 0; c < g.out[0]; ++c) {
     for (std::int64_t y = 0; y < g.out[1]; ++y) {
       for (std::int64_t x = 0; x < g.out[2]; ++x) {
-        const bool all = inside(0, c) & inside(1, y) & inside(2, x);
+        const bool all = inside(0, c) && inside(1, y) && inside(2, x);
         source.push_back(all ? std::optional(g.index(at[0], at[1], at[2])) : std::nullopt);
       }
     }

@@ -80,8 +80,11 @@ Result<std::vector<To>> read_numbers(const onnx::TensorProto& tensor, const std:
   const std::string type = onnx::TensorProto::DataType_IsValid(tensor.data_type())
                                ? onnx::TensorProto::DataType_Name(tensor.data_type())
                                : std::to_string(tensor.data_type());
-  return error(Code::unsupported, "constant '{}' is of type {}; allowed: {}", name, type,
-               std::is_floating_point_v<To> ? "FLOAT, DOUBLE, INT32, INT64" : "INT32, INT64, BOOL");
+  const bool short_float =
+      tensor.data_type() == onnx::TensorProto::FLOAT16 || tensor.data_type() == onnx::TensorProto::BFLOAT16;
+  return error(Code::unsupported, "constant '{}' is of type {}; allowed: {}{}", name, type,
+               std::is_floating_point_v<To> ? "FLOAT, DOUBLE, INT32, INT64" : "INT32, INT64, BOOL",
+               short_float ? " (export the network with weights of 32 bits)" : "");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operators that are read, each one entry of kOperators: its name, how many inputs and which attributes it may
+// The operators that are read, each one entry of a table: its name, how many inputs and which attributes it may
 // have, and what it does with values and with constants. A new operator is an entry and a function, plus a shape rule
 // (infer.cpp) and a kernel (reference_*.cpp) where no existing Op expresses it.
 #include "nn/onnx_operators.h"
@@ -25,9 +25,8 @@ struct Operator {
 constexpr int kMany = static_cast<int>(kMaxConcat);
 
 // clang-format off
-const std::vector<Operator>& operators() {
-  static const std::vector<Operator> kOperators = {
-      // layers
+std::vector<Operator> layers() {
+  return {
       {"Conv", 2, 3, {"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"}, import_conv},
       {"BatchNormalization", 5, 5, {"epsilon", "momentum", "training_mode"}, import_batch_normalization},
       {"AveragePool", 1, 1, {"auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"},
@@ -40,7 +39,11 @@ const std::vector<Operator>& operators() {
       {"Gemm", 2, 3, {"alpha", "beta", "transA", "transB"}, import_gemm},
       {"MatMul", 2, 2, {}, import_gemm},
       {"LRN", 1, 1, {"alpha", "beta", "bias", "size"}, import_lrn},
-      // activations
+  };
+}
+
+std::vector<Operator> activations() {
+  return {
       {"Relu", 1, 1, {}, import_function<Op::relu>},
       {"LeakyRelu", 1, 1, {"alpha"}, import_leaky_relu},
       {"PRelu", 2, 2, {}, import_prelu},
@@ -51,7 +54,11 @@ const std::vector<Operator>& operators() {
       {"Mish", 1, 1, {}, import_function<Op::mish>},
       {"Softmax", 1, 1, {"axis"}, import_softmax},
       {"LogSoftmax", 1, 1, {"axis"}, import_softmax},
-      // arithmetic
+  };
+}
+
+std::vector<Operator> arithmetic() {
+  return {
       {"Add", 2, 2, {}, import_add, fold_binary},
       {"Sub", 2, 2, {}, import_sub, fold_binary},
       {"Mul", 2, 2, {}, import_mul, fold_binary},
@@ -70,7 +77,11 @@ const std::vector<Operator>& operators() {
       {"Max", 2, 2, {}, nullptr, fold_binary},
       {"Min", 2, 2, {}, nullptr, fold_binary},
       {"Where", 3, 3, {}, nullptr, fold_where},
-      // shapes
+  };
+}
+
+std::vector<Operator> shapes() {
+  return {
       {"Flatten", 1, 1, {"axis"}, import_flatten},
       {"Reshape", 2, 2, {"allowzero"}, import_reshape, fold_reshape},
       {"Squeeze", 1, 2, {"axes"}, import_squeeze, fold_squeeze},
@@ -88,9 +99,18 @@ const std::vector<Operator>& operators() {
       {"Gather", 2, 2, {"axis"}, nullptr, fold_gather},
       {"Shape", 1, 1, {"end", "start"}, import_shape, import_shape},
   };
+}
+
+// clang-format on
+
+const std::vector<Operator>& operators() {
+  static const std::vector<Operator> kOperators = [] {
+    std::vector<Operator> all = layers();
+    for (const auto& group : {activations(), arithmetic(), shapes()}) all.insert(all.end(), group.begin(), group.end());
+    return all;
+  }();
   return kOperators;
 }
-// clang-format on
 
 // What to do about an operator that people meet often.
 const char* hint(const std::string& name) {
