@@ -14,9 +14,8 @@ namespace obscura::approx {
 namespace {
 
 constexpr double kLargestMargin = 0.01;
-constexpr double kNarrowest = 0x1p-40;  ///< half the width of the interval of a later stage
-constexpr double kQuickNoise = 1e-7;    ///< smaller errors of fits in double precision are not trusted
-constexpr double kLeastShare = 0.02;    ///< the inner error of the ReLU is a larger share of epsilon than this
+constexpr double kQuickNoise = 1e-7;  ///< smaller errors of fits in double precision are not trusted
+constexpr double kLeastShare = 0.02;  ///< the inner error of the ReLU is a larger share of epsilon than this
 constexpr double kSmallestEpsilon = 0x1p-30;
 
 Result<void> check(const SignChoice& choice) {
@@ -54,6 +53,10 @@ double rounding_of(const Polynomial& polynomial) {
   return sum * static_cast<double>(polynomial.coefficients.size()) * 0x1p-52;
 }
 
+/// Half the width, about 1, of the narrowest interval that a stage of this degree is made for: there its error is some
+/// 2^-80. Narrower ones would gain nothing that doubles can hold, and need more than 60 digits.
+double narrowest(int degree) { return std::exp2(1 - 160.0 / (degree + 1)); }
+
 /// Stages on ever narrower intervals; `fit` finds one. Ends early where an error falls below `least`.
 template <class Fit>
 std::vector<Minimax> compose(const SignChoice& choice, double epsilon, double least, const Fit& fit) {
@@ -61,10 +64,13 @@ std::vector<Minimax> compose(const SignChoice& choice, double epsilon, double le
   double low = epsilon;
   double high = 1;
   for (const int degree : choice.degrees) {
+    const double least_off = narrowest(degree);
+    low = std::min(low, 1 - least_off);
+    if (!stages.empty()) high = std::max(high, 1 + least_off);
     stages.push_back(fit(degree, low, high));
     if (stages.back().error < least) break;
     stages.back().error += rounding_of(stages.back().polynomial);
-    const double off = std::max(stages.back().error + choice.margin, kNarrowest);
+    const double off = stages.back().error + choice.margin;
     low = std::max(1 - off, (1 - stages.back().error) / 2);  // a margin beyond what the stage leaves would reach 0
     high = 1 + off;
   }

@@ -94,6 +94,25 @@ TEST(Sign, LeavesTheMarginThatIsAskedFor) {
   EXPECT_GT(wide.certificate.max_error, tight.certificate.max_error);
 }
 
+TEST(Sign, KeepsItsCertificateWhereErrorsAreBelowDoubles) {
+  // Intervals as narrow as these stages could have would need hundreds of digits.
+  const std::vector<SignChoice> choices = {{{63}, 0.99},
+                                           {{7, 61, 25}, 0.05, 0},
+                                           {{15, 41, 51}, 0.34},
+                                           {{3, 57, 13, 13, 13, 3, 15, 45, 11, 15, 45, 3}, 0.4, 0},
+                                           {{35, 13, 7, 15, 7, 7, 15, 51}}};
+  for (const SignChoice& choice : choices) {
+    const Result<Activation> y = relu(choice, 1);
+    ASSERT_TRUE(y.ok()) << y.error().message;
+    const double seen = largest_difference([&](double x) { return by_cosines(*y, x); },
+                                           [](double x) { return std::max(x, 0.0); }, grid(-1, 1, 2000));
+    EXPECT_LE(seen, y->certificate.max_error) << testing::PrintToString(choice.degrees);
+    const Certificate& sign = y->composite.certificate;
+    EXPECT_NEAR(by_cosines(y->composite, sign.low), 1, sign.max_error);
+    EXPECT_NEAR(by_cosines(y->composite, 1), 1, sign.max_error);
+  }
+}
+
 TEST(Sign, OfAlphaComparesToAlphaBits) {
   for (const int alpha : {4, 9}) {
     const Result<Composite> p = sign(alpha);
