@@ -54,6 +54,22 @@ TEST(Compile, PlanComputesTheNetworkWithinItsPredictedError) {
   EXPECT_GT(error, 0);
 }
 
+TEST(Compile, AShortcutOfSlicesAndZerosAndAConcatAreOneLinearLayer) {
+  Net net({2, 6, 6});
+  const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId half = net.node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {3, 3, 3}});
+  const ValueId wide = net.node(Op::pad, {half}, {.pads_before = {1, 0, 0}, .pads_after = {2, 0, 0}});
+  const ValueId main = net.conv(x, 3, 6, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
+  net.dense(net.square(net.node(Op::concat, {net.sum(main, wide), wide})), 108, 4);
+  const nn::Graph& graph = net.finished();
+  const std::vector<float> images = random_images(graph, 50);
+  Options options;
+  options.calibration = images;
+  const plan::Plan plan = compiled(graph, options);
+  EXPECT_TRUE(plan::verify(plan).ok());
+  EXPECT_LE(rounding_error(graph, plan, images, 50), plan.output.error_std);
+}
+
 TEST(Compile, ProbesGiveAPlanToo) {
   Net net = small_network();
   const plan::Plan plan = compiled(net.finished(), {});

@@ -53,7 +53,12 @@ TEST(PublishedNetwork, ResNetWithOptionAShortcutsReachesItsPublishedAccuracyOnBl
   set.channels = 3;
   set.height = set.width = 32;
   for (std::size_t i = 0; i < file->size(); ++i) {
-    (i % kRecord == 0 ? set.labels : set.pixels).push_back(static_cast<std::uint8_t>((*file)[i]));
+    const auto byte = static_cast<std::uint8_t>((*file)[i]);
+    if (i % kRecord == 0) {
+      set.labels.push_back(byte);
+    } else {
+      set.pixels.push_back(byte);
+    }
   }
   const auto graph = read_onnx_file(path);
   ASSERT_TRUE(graph.ok()) << graph.error().message;
