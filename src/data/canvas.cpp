@@ -119,6 +119,7 @@ void Canvas::fill(const Box& box, Colour colour, double opacity) {
   const double right = std::min(box.right, clip_.right);
   const double top = std::max(box.top, clip_.top);
   const double bottom = std::min(box.bottom, clip_.bottom);
+  if (!(left < right && top < bottom)) return;  // outside, where coordinates may be any
   for (int y = static_cast<int>(std::floor(top)); y < bottom; ++y) {
     const double tall = std::min<double>(bottom, y + 1) - std::max<double>(top, y);
     for (int x = static_cast<int>(std::floor(left)); x < right; ++x) {
@@ -135,6 +136,7 @@ void Canvas::line(double x0, double y0, double x1, double y1, double thickness, 
   const double right = std::min(std::max(x0, x1) + reach, clip_.right + reach);
   const double top = std::max(std::min(y0, y1) - reach, clip_.top - reach);
   const double bottom = std::min(std::max(y0, y1) + reach, clip_.bottom + reach);
+  if (!(left < right && top < bottom)) return;
   const double dx = x1 - x0;
   const double dy = y1 - y0;
   const double square = dx * dx + dy * dy;

@@ -161,7 +161,7 @@ void draw_line(Canvas& canvas, const Series& series, const Scale& x, const Scale
     const bool shown =
         x.shows(series.x[i - 1]) && x.shows(series.x[i]) && y.shows(series.y[i - 1]) && y.shows(series.y[i]);
     if (!shown) continue;
-    const double x0 = x.at(series.x[i - 1]), x1 = x.at(series.x[i]);
+    const double x0 = std::clamp(x.at(series.x[i - 1]), -kFar, kFar), x1 = std::clamp(x.at(series.x[i]), -kFar, kFar);
     const double y0 = std::clamp(y.at(series.y[i - 1]), -kFar, kFar), y1 = std::clamp(y.at(series.y[i]), -kFar, kFar);
     if (series.style != Series::Style::dashed) {
       canvas.line(x0, y0, x1, y1, 2.4, colour);

@@ -135,6 +135,20 @@ TEST(Plot, DrawsWithoutNumbersAndWithOneAndWithStrangeLetters) {
   draw({panel_of({"\x80\xff \x01", {1e-9}, {1e9}, Series::Style::points, {"label"}})});
 }
 
+TEST(Plot, DrawsNothingOfWhatLiesFarOutsideOfItsRanges) {
+  for (const Series::Style style :
+       {Series::Style::line, Series::Style::dashed, Series::Style::points, Series::Style::bars}) {
+    Panel panel = panel_of({"", {1e300, 2e300, -1e300}, {1e300, 2e300, 3e300}, style, {}});
+    panel.axes.x_range = panel.axes.y_range = std::pair(0.0, 1.0);
+    panel.series.push_back({"", {5e300}, {1}, Series::Style::points, {}});
+    if (style == Series::Style::points || style == Series::Style::bars) {
+      EXPECT_EQ(draw({panel}).count(kBlue), 0U);
+    } else {
+      draw({panel});
+    }
+  }
+}
+
 TEST(Plot, RefusesWhatDoesNotFitTogether) {
   const auto plot = [](Panel panel) { draw_plot(std::vector<Panel>{std::move(panel)}); };
   EXPECT_THROW(draw_plot({}), ContractError);
