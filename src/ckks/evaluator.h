@@ -86,10 +86,10 @@ class PreparedMap {
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
                               std::span<const double> bias, std::span<const Ciphertext> x);
 
-/// The same, freeing the inputs limb by limb as the outputs appear: it never holds much more than the larger of the
-/// two, and works in memory that is warm.
-std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
-                              std::span<const double> bias, std::vector<Ciphertext>&& x);
+/// The outputs of some blocks of the map, into their places in y; x and y are whole, but only the inputs of these
+/// blocks must be there.
+void apply(const Context& context, const PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
+           std::span<const double> bias, std::span<const Ciphertext> x, std::span<Ciphertext> y);
 
 /// Both parts of a seeded ciphertext; its body is moved, not copied.
 Ciphertext expand(const Context& context, SeededCiphertext x);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// apply: the integer matrix product over all residues. The work is cut into tiles of coefficients of one limb of one
-/// part; a tile of all inputs is packed side by side once, then every block reads it from the second-level cache.
+/// part; a tile of the inputs is packed side by side once, then every block reads it from the second-level cache.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
+#include <numeric>
 
 #include "base/parallel.h"
 #include "ckks/evaluator.h"
@@ -44,106 +44,119 @@ struct alignas(64) Line {
   double x[8];
 };
 
-/// Work on one limb of one part.
-struct Slice {
-  std::size_t limb = 0;
-  std::size_t part = 0;
-};
-
+/// Some blocks of a map on ciphertexts.
 class Application {
  public:
-  Application(const Context& context, const PreparedMap& map, std::span<const double> bias, double scale,
-              std::span<const Ciphertext> x, std::span<Ciphertext> y)
-      : context_(context), map_(map), x_(x), y_(y) {
-    // Bias residues by limb; part 0 only.
-    biases_.resize(x[0].limbs());
+  Application(const Context& context, const PreparedMap& map, std::span<const std::uint32_t> blocks,
+              std::span<const double> bias, std::span<const Ciphertext> x, std::span<Ciphertext> y)
+      : context_(context), map_(map), blocks_(blocks), y_(y) {
+    find_inputs(x);
+    const Ciphertext& first = y[map.map().blocks[blocks[0]].outputs[0]];
+    biases_.resize(first.limbs());
     for (std::size_t i = 0; i < biases_.size(); ++i) {
-      for (const double b : bias)
-        biases_[i].push_back(ring::integer_residue(std::nearbyint(b * scale), context.basis().prime(i)));
+      for (const std::uint32_t b : blocks) {
+        for (const auto o : map.map().blocks[b].outputs) {
+          biases_[i].push_back(ring::integer_residue(std::nearbyint(bias[o] * first.scale), context.basis().prime(i)));
+        }
+      }
     }
   }
 
-  void run_tile(Slice slice, std::size_t offset) const {
-    std::vector<Line> packed(kTile / 8 * x_.size());
-    for (std::size_t c = 0; c < x_.size(); ++c) {
-      std::memcpy(packed[c * kTile / 8].x, x_[c].parts[slice.part].limb(slice.limb) + offset, kTile * sizeof(double));
+  /// All outputs of the blocks, for one tile of coefficients of one limb of one part.
+  void run_tile(std::size_t part, std::size_t limb, std::size_t offset) const {
+    std::vector<Line> packed(kTile / 8 * inputs_.size());
+    for (std::size_t c = 0; c < inputs_.size(); ++c) {
+      std::memcpy(packed[c * kTile / 8].x, inputs_[c]->parts[part].limb(limb) + offset, kTile * sizeof(double));
     }
     const auto& kernels = kernels::active();
-    const auto& m = context_.basis().modulus(slice.limb);
+    const auto& m = context_.basis().modulus(limb);
     std::vector<const double*> inputs;
     std::vector<double*> outputs;
-    std::vector<double> bias;
-    for (const IntegerBlock& block : map_.map().blocks) {
-      inputs.clear(), outputs.clear(), bias.clear();
-      for (const auto i : block.inputs) inputs.push_back(packed[i * kTile / 8].x);
-      for (const auto o : block.outputs) outputs.push_back(y_[o].parts[slice.part].limb(slice.limb) + offset);
-      if (slice.part == 0) {
-        for (const auto o : block.outputs) bias.push_back(biases_[slice.limb][o]);
-      }
+    std::size_t done = 0;
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const IntegerBlock& block = map_.map().blocks[blocks_[b]];
+      inputs.clear(), outputs.clear();
+      for (const std::uint32_t place : places_[b]) inputs.push_back(packed[place * kTile / 8].x);
+      for (const auto o : block.outputs) outputs.push_back(y_[o].parts[part].limb(limb) + offset);
       kernels::MatrixProduct job;
       job.weights = map_.weights(block.matrix).data();
       job.rows = block.outputs.size();
       job.cols = block.inputs.size();
       job.x = inputs.data();
       job.y = outputs.data();
-      job.bias = slice.part == 0 ? bias.data() : nullptr;
+      job.bias = part == 0 ? biases_[limb].data() + done : nullptr;
       kernels.matrix_product(job, m);
+      done += block.outputs.size();
     }
   }
 
  private:
+  /// The inputs of all blocks, each once, and where each block finds its own among them.
+  void find_inputs(std::span<const Ciphertext> x) {
+    std::vector<std::uint32_t> all;
+    for (const std::uint32_t b : blocks_) {
+      const auto& inputs = map_.map().blocks[b].inputs;
+      all.insert(all.end(), inputs.begin(), inputs.end());
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    const Ciphertext& first = x[all.front()];
+    for (const std::uint32_t i : all) {
+      OBSCURA_CHECK(x[i].limbs() == first.limbs() && x[i].parts.size() == first.parts.size() &&
+                        x[i].scale == first.scale && first.limbs() > 0,
+                    "apply: inputs differ in limbs, parts or scale, or are absent");
+      inputs_.push_back(&x[i]);
+    }
+    for (const std::uint32_t b : blocks_) {
+      std::vector<std::uint32_t>& places = places_.emplace_back();
+      for (const std::uint32_t i : map_.map().blocks[b].inputs) {
+        places.push_back(static_cast<std::uint32_t>(std::lower_bound(all.begin(), all.end(), i) - all.begin()));
+      }
+    }
+  }
+
   const Context& context_;
   const PreparedMap& map_;
-  std::span<const Ciphertext> x_;
+  std::span<const std::uint32_t> blocks_;
   std::span<Ciphertext> y_;
-  std::vector<std::vector<double>> biases_;
+  std::vector<const Ciphertext*> inputs_;
+  std::vector<std::vector<std::uint32_t>> places_;  ///< by block of blocks_
+  std::vector<std::vector<double>> biases_;         ///< by limb: residues, outputs in the order of the blocks; part 0
 };
-
-/// One limb of one part after the other, each by all cores; outputs appear limb by limb, and `done` may free inputs.
-std::vector<Ciphertext> apply_slices(const Context& context, const PreparedMap& map, double weight_scale,
-                                     std::span<const double> bias, std::span<const Ciphertext> x,
-                                     const std::function<void(Slice)>& done) {
-  OBSCURA_CHECK(x.size() == map.map().inputs && !x.empty(), "apply: {} inputs, {} are needed", x.size(),
-                map.map().inputs);
-  OBSCURA_CHECK(bias.size() == map.map().outputs, "apply: {} biases, {} are needed", bias.size(), map.map().outputs);
-  const std::size_t limbs = x[0].limbs();
-  const std::size_t parts = x[0].parts.size();
-  for (const Ciphertext& ciphertext : x) {
-    OBSCURA_CHECK(ciphertext.limbs() == limbs && ciphertext.parts.size() == parts && ciphertext.scale == x[0].scale,
-                  "apply: inputs differ in limbs, parts or scale");
-  }
-  std::vector<Ciphertext> y(map.map().outputs);
-  for (Ciphertext& out : y) {
-    out.scale = x[0].scale * weight_scale;
-    for (std::size_t part = 0; part < parts; ++part) {
-      out.parts.push_back(ring::NttPoly::absent(context.degree(), limbs));
-    }
-  }
-  const Application application(context, map, bias, y[0].scale, x, y);
-  for (Slice slice; slice.limb < limbs; ++slice.limb) {
-    for (slice.part = 0; slice.part < parts; ++slice.part) {
-      for (Ciphertext& out : y) out.parts[slice.part].take(slice.limb);
-      base::parallel_for(context.degree() / kTile,
-                         [&](std::size_t tile) { application.run_tile(slice, tile * kTile); });
-      done(slice);
-    }
-  }
-  return y;
-}
 
 }  // namespace
 
-std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
-                              std::span<const double> bias, std::span<const Ciphertext> x) {
-  return apply_slices(context, map, weight_scale, bias, x, [](Slice) {});
+void apply(const Context& context, const PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
+           std::span<const double> bias, std::span<const Ciphertext> x, std::span<Ciphertext> y) {
+  const IntegerMap& integers = map.map();
+  OBSCURA_CHECK(x.size() == integers.inputs && y.size() == integers.outputs && bias.size() == integers.outputs,
+                "apply: {} inputs, {} outputs and {} biases for a map of {} to {}", x.size(), y.size(), bias.size(),
+                integers.inputs, integers.outputs);
+  if (blocks.empty()) return;
+  const Ciphertext& like = x[integers.blocks[blocks[0]].inputs.at(0)];
+  const std::size_t limbs = like.limbs(), parts = like.parts.size();
+  for (const std::uint32_t b : blocks) {
+    for (const auto o : integers.blocks[b].outputs) {
+      y[o].scale = like.scale * weight_scale;
+      y[o].parts.clear();
+      for (std::size_t part = 0; part < parts; ++part) y[o].parts.emplace_back(context.degree(), limbs);
+    }
+  }
+  const Application application(context, map, blocks, bias, x, y);
+  const std::size_t tiles = context.degree() / kTile;
+  base::parallel_for(limbs * parts * tiles, [&](std::size_t task) {
+    const std::size_t slice = task / tiles;
+    application.run_tile(slice % parts, slice / parts, task % tiles * kTile);
+  });
 }
 
 std::vector<Ciphertext> apply(const Context& context, const PreparedMap& map, double weight_scale,
-                              std::span<const double> bias, std::vector<Ciphertext>&& x) {
-  std::vector<Ciphertext> inputs = std::move(x);
-  return apply_slices(context, map, weight_scale, bias, inputs, [&](Slice slice) {
-    for (Ciphertext& in : inputs) in.parts[slice.part].give(slice.limb);
-  });
+                              std::span<const double> bias, std::span<const Ciphertext> x) {
+  std::vector<std::uint32_t> blocks(map.map().blocks.size());
+  std::iota(blocks.begin(), blocks.end(), 0U);
+  std::vector<Ciphertext> y(map.map().outputs);
+  apply(context, map, blocks, weight_scale, bias, x, y);
+  return y;
 }
 
 }  // namespace obscura::ckks

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "plan/schedule.h"
+
 namespace obscura::compile {
 namespace {
 
@@ -82,7 +84,7 @@ void explain(const Setting& setting, const Selection& selection, bool calibrated
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
       best.logit_error, setting.max_error, statistics.logit_deviation, statistics.images,
       calibrated ? "calibration" : "synthetic"));
-  const std::uint64_t ciphertexts = plan::peak_ciphertext_bytes(plan);
+  const std::uint64_t ciphertexts = plan::make_schedule(plan).peak_bytes;
   out.push_back(fmt::format("Memory: {:.0f} MB of ciphertexts at the peak, {:.0f} MB of keys, {:.1f} MB of weights.",
                             megabytes(ciphertexts), megabytes(key_bytes(plan)), megabytes(weight_bytes(plan))));
   plan.predicted_bytes = ciphertexts + key_bytes(plan) + weight_bytes(plan);

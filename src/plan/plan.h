@@ -148,9 +148,4 @@ Offer make_offer(const Plan& plan, const std::array<std::uint8_t, 32>& digest);
 /// the reasons and estimates. Weights appear as counts, bit widths and a digest. Deterministic: made for diffs.
 std::string to_text(const Plan& plan);
 
-/// Peak bytes of ciphertexts alive at once under the executor's schedule (run/execute.h): inputs that are not read
-/// again give way to outputs, limb by limb in a linear step and element by element in a run of elementwise steps, which
-/// also holds a few elements in flight.
-std::uint64_t peak_ciphertext_bytes(const Plan& plan);
-
 }  // namespace obscura::plan

@@ -26,20 +26,21 @@ struct Term {
   double coefficient = 1;
 };
 
-/// One Value is one element of a tensor, with one image in each slot. `linear` may also have an overload that takes a
-/// vector of values over, and frees them while it works. All operations are const and may run concurrently; what each
-/// does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
+/// One Value is one element of a tensor, with one image in each slot. `linear` computes the outputs of some blocks of a
+/// map; xs and ys are whole tensors in which other elements may be absent. All operations are const and may run
+/// concurrently; what each does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
 template <class B>
 concept Backend = std::default_initializable<typename B::Value> && std::movable<typename B::Value> &&
     requires(const B& backend, const typename B::Value& x, std::span<const typename B::Value> xs,
-             std::span<const Term<typename B::Value>> terms, std::span<const double> bias, const ckks::PreparedMap& map,
+             std::span<typename B::Value> ys, std::span<const Term<typename B::Value>> terms,
+             std::span<const double> bias, const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks,
              std::uint32_t limbs, double number) {
   { backend.shape(x) } -> std::same_as<Shape>;
   { backend.multiply(x, x) } -> std::same_as<typename B::Value>;
   { backend.relinearize(x, limbs) } -> std::same_as<typename B::Value>;
   { backend.rescale(x, limbs) } -> std::same_as<typename B::Value>;
   { backend.combine(terms, number) } -> std::same_as<typename B::Value>;
-  { backend.linear(map, number, bias, xs) } -> std::same_as<std::vector<typename B::Value>>;
+  { backend.linear(map, blocks, number, bias, xs, ys) } -> std::same_as<void>;
 };
 
 }  // namespace obscura::run

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/ckks_backend.h"
 
-#include <utility>
-
 #include "ckks/evaluator.h"
 
 namespace obscura::run {
@@ -29,14 +27,9 @@ CkksBackend::Value CkksBackend::combine(std::span<const Term<Value>> terms, doub
   return ckks::combine(*context_, list, constant);
 }
 
-std::vector<CkksBackend::Value> CkksBackend::linear(const ckks::PreparedMap& map, double weight_scale,
-                                                    std::span<const double> bias, std::span<const Value> x) const {
-  return ckks::apply(*context_, map, weight_scale, bias, x);
-}
-
-std::vector<CkksBackend::Value> CkksBackend::linear(const ckks::PreparedMap& map, double weight_scale,
-                                                    std::span<const double> bias, std::vector<Value>&& x) const {
-  return ckks::apply(*context_, map, weight_scale, bias, std::move(x));
+void CkksBackend::linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
+                         std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const {
+  ckks::apply(*context_, map, blocks, weight_scale, bias, x, y);
 }
 
 }  // namespace obscura::run

@@ -22,10 +22,8 @@ class CkksBackend {
   Value relinearize(const Value& x, std::uint32_t rescale) const;
   Value rescale(const Value& x, std::uint32_t limbs) const;
   Value combine(std::span<const Term<Value>> terms, double constant) const;
-  std::vector<Value> linear(const ckks::PreparedMap& map, double weight_scale, std::span<const double> bias,
-                            std::span<const Value> x) const;
-  std::vector<Value> linear(const ckks::PreparedMap& map, double weight_scale, std::span<const double> bias,
-                            std::vector<Value>&& x) const;
+  void linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
+              std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const;
 
  private:
   const ckks::Context* context_;

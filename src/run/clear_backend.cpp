@@ -112,28 +112,30 @@ ClearBackend::Value ClearBackend::combine(std::span<const Term<Value>> terms, do
   return y;
 }
 
-std::vector<ClearBackend::Value> ClearBackend::linear(const ckks::PreparedMap& prepared, double weight_scale,
-                                                      std::span<const double> bias, std::span<const Value> x) const {
+void ClearBackend::linear(const ckks::PreparedMap& prepared, std::span<const std::uint32_t> blocks, double weight_scale,
+                          std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const {
   const ckks::IntegerMap& map = prepared.map();
-  OBSCURA_CHECK(x.size() == map.inputs && bias.size() == map.outputs && map.inputs > 0,
-                "linear: {} inputs and {} biases for a map of {} to {}", x.size(), bias.size(), map.inputs,
-                map.outputs);
-  const std::size_t slots = x[0].slots.size();
-  std::uint64_t stream = kLinear;
-  for (const Value& in : x) stream = mix(stream, in.stream);
-  std::vector<Value> y(map.outputs);
-  for (std::size_t o = 0; o < y.size(); ++o) {
-    y[o] = {std::vector<double>(slots), x[0].shape, mix(stream, o)};
-    y[o].shape.scale *= weight_scale;
+  OBSCURA_CHECK(x.size() == map.inputs && y.size() == map.outputs && bias.size() == map.outputs,
+                "linear: {} inputs, {} outputs and {} biases for a map of {} to {}", x.size(), y.size(), bias.size(),
+                map.inputs, map.outputs);
+  if (blocks.empty()) return;
+  const Value& like = x[map.blocks[blocks[0]].inputs.at(0)];
+  const std::size_t slots = like.slots.size();
+  for (const std::uint32_t b : blocks) {
+    std::uint64_t stream = kLinear;
+    for (const std::uint32_t i : map.blocks[b].inputs) stream = mix(stream, x[i].stream);
+    for (const std::uint32_t o : map.blocks[b].outputs) {
+      y[o] = {std::vector<double>(slots), like.shape, mix(stream, o)};
+      y[o].shape.scale *= weight_scale;
+    }
   }
   const std::size_t chunks = (slots + kSlotsAtOnce - 1) / kSlotsAtOnce;
-  base::parallel_for(chunks * map.blocks.size(), [&](std::size_t task) {
-    const ckks::IntegerBlock& block = map.blocks[task % map.blocks.size()];
-    const std::size_t first = task / map.blocks.size() * kSlotsAtOnce;
+  base::parallel_for(chunks * blocks.size(), [&](std::size_t task) {
+    const ckks::IntegerBlock& block = map.blocks[blocks[task % blocks.size()]];
+    const std::size_t first = task / blocks.size() * kSlotsAtOnce;
     apply_block(map.matrices[block.matrix], block, weight_scale, bias, x, first, std::min(kSlotsAtOnce, slots - first),
                 y);
   });
-  return y;
 }
 
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,

@@ -5,7 +5,8 @@
 
 namespace obscura::run {
 
-EncodedModel::EncodedModel(plan::Plan plan) : plan_(std::move(plan)), maps_(plan_.steps.size()) {
+EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule)
+    : plan_(std::move(plan)), schedule_(std::move(schedule)), maps_(plan_.steps.size()) {
   for (std::size_t i = 0; i < maps_.size(); ++i) {
     if (const auto* linear = std::get_if<plan::Linear>(&plan_.steps[i].operation)) maps_[i].emplace(linear->map);
   }

@@ -1,7 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/execute.h"
 
+#include <cmath>
+
 namespace obscura::run {
+
+namespace {
+
+// A plan may state each scale 1e-9 off what follows from the one before (plan::verify); over 1000 steps this adds up.
+constexpr double kScaleTolerance = 1e-6;
+
+}  // namespace
+
+void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual) {
+  const plan::ValueInfo expected = plan.value(id);
+  const bool same_scale = std::abs(actual.scale - expected.scale) <= kScaleTolerance * expected.scale;
+  OBSCURA_CHECK(actual.limbs == expected.limbs && actual.parts == expected.parts && same_scale,
+                "{}: {} limbs, {} parts, scale 2^{:.9f}; the plan expects {} limbs, {} parts, scale 2^{:.9f}",
+                id == 0 ? "input" : fmt::format("step {} ({})", id - 1, plan.steps[id - 1].origin), actual.limbs,
+                actual.parts, std::log2(actual.scale), expected.limbs, expected.parts, std::log2(expected.scale));
+}
 
 const char* operation_name(const plan::Operation& operation) {
   static constexpr const char* kNames[plan::kOperationCount] = {"Linear", "Multiply", "Relinearize", "Rescale",

@@ -8,7 +8,6 @@
 #include "base/parallel.h"
 #include "run/backend.h"
 #include "run/encode.h"
-#include "run/schedule.h"
 
 namespace obscura::run {
 
@@ -27,10 +26,14 @@ struct Trace {
 /// "Linear", "Multiply", "Relinearize", "Rescale", "Combine"
 const char* operation_name(const plan::Operation& operation);
 
-/// Outputs of the plan's last value for the inputs of its value 0, one Value per element. Linear steps take whole
-/// tensors; runs of other steps go element by element, and every value is freed at its last use, so that memory stays
-/// at plan::peak_ciphertext_bytes.
-/// `progress` counts predicted work (Schedule::work).
+/// errors  ContractError naming the step, where a value differs from what the plan predicts for it: limbs, parts, or
+///         the scale by more than a relative 1e-6.
+void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual);
+
+/// Outputs of the plan's last value for the inputs of its value 0, one Value per element. Work goes in
+/// the order of the model's schedule, and every element is freed at its last use, so that memory stays at
+/// plan::Schedule::peak_bytes.
+/// `progress` counts predicted work (plan::Schedule::work).
 /// errors   cancelled, where progress says so. ContractError, naming the step: inputs or a step's result
 ///          that are not what the plan predicts.
 /// threads  all cores

@@ -2,6 +2,7 @@
 /// The template behind run/execute.h.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -33,10 +34,11 @@ class Execution {
       : model_(model),
         plan_(model.plan()),
         backend_(backend),
-        schedule_(make_schedule(plan_)),
+        schedule_(model.schedule()),
         counter_(progress, schedule_.total_work),
         trace_(trace),
-        values_(plan_.steps.size() + 1) {}
+        values_(plan_.steps.size() + 1),
+        left_(schedule_.readers) {}
 
   Result<std::vector<Value>> run(std::vector<Value> inputs) {
     const auto start = Clock::now();
@@ -44,12 +46,17 @@ class Execution {
                   plan_.input.elements());
     for (const Value& x : inputs) check_shape(plan_, 0, backend_.shape(x));
     values_[0] = std::move(inputs);
+    for (std::size_t i = 0; i < values_[0].size(); ++i) {
+      if (left_[0][i] == 0) values_[0][i] = Value{};
+    }
+    for (std::size_t id = 1; id < values_.size(); ++id) values_[id].resize(left_[id].size());
     if (trace_ != nullptr) start_trace();
-    for (const Stage& stage : schedule_.stages) {
+    for (const plan::Task& task : schedule_.tasks) {
+      const plan::Stage& stage = schedule_.stages[task.stage];
       if (stage.elementwise) {
-        run_elementwise(stage);
+        run_elementwise(stage, task.units);
       } else {
-        run_linear(stage.first);
+        run_linear(stage.first, task.units);
       }
       if (counter_.cancelled())
         return error(Code::cancelled, "stopped in step {} of {}", stage.end, values_.size() - 1);
@@ -66,57 +73,66 @@ class Execution {
     for (const auto& step : plan_.steps) trace_->steps.push_back({step.origin, operation_name(step.operation), 0});
   }
 
-  void run_linear(std::size_t s) {
+  void run_linear(std::size_t s, std::span<const std::uint32_t> blocks) {
     const auto start = Clock::now();
     const auto& linear = std::get<plan::Linear>(plan_.steps[s].operation);
-    std::vector<Value>& x = values_[linear.input];
-    if (schedule_.last_use[linear.input] == s) {
-      // A backend that takes the inputs over may free them as it goes.
-      values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, std::move(x));
-      x = std::vector<Value>();
-    } else {
-      values_[s + 1] = backend_.linear(model_.map(s), linear.weight_scale, linear.bias, std::span<const Value>(x));
+    const auto id = static_cast<plan::ValueId>(s + 1);
+    backend_.linear(model_.map(s), blocks, linear.weight_scale, linear.bias,
+                    std::span<const Value>(values_[linear.input]), std::span<Value>(values_[id]));
+    const plan::ValueInfo& out = plan_.steps[s].output;
+    std::uint64_t products = 0;
+    for (const std::uint32_t b : blocks) {
+      const ckks::IntegerBlock& block = linear.map.blocks[b];
+      for (const std::uint32_t o : block.outputs) check_shape(plan_, id, backend_.shape(values_[id][o]));
+      for (const std::uint32_t i : block.inputs) release(linear.input, i);
+      products += std::uint64_t{block.inputs.size()} * block.outputs.size();
     }
-    for (const Value& y : values_[s + 1]) check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
     if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
-    counter_.add(schedule_.work[s]);
+    counter_.add(products * out.limbs * out.parts);
   }
 
-  void run_elementwise(const Stage& stage) {
+  void run_elementwise(const plan::Stage& stage, std::span<const std::uint32_t> elements) {
     const auto start = Clock::now();
-    const std::size_t elements = plan_.steps[stage.first].output.elements;
-    for (std::size_t s = stage.first; s < stage.end; ++s) {
-      if (schedule_.last_use[s + 1] >= stage.end) values_[s + 1].resize(elements);
-    }
     std::vector<std::atomic<std::uint64_t>> nanoseconds(stage.end - stage.first);
-    base::parallel_for(elements, [&](std::size_t i) {
-      if (!counter_.cancelled()) run_element(stage, i, nanoseconds);
+    base::parallel_for(elements.size(), [&](std::size_t k) {
+      if (!counter_.cancelled()) run_element(stage, elements[k], nanoseconds);
     });
-    for (std::size_t id = 0; id <= stage.first; ++id) {
-      if (schedule_.last_use[id] < stage.end) values_[id] = std::vector<Value>();
-    }
     if (trace_ != nullptr) share_time(stage, nanoseconds, seconds_since(start));
   }
 
-  /// All steps of a run for one element. Values that later stages read move to values_ at the end.
-  void run_element(const Stage& stage, std::size_t i, std::vector<std::atomic<std::uint64_t>>& nanoseconds) {
+  /// Counts that one unit has read an element; the last one frees it. Elements of different indices may be released at
+  /// the same time.
+  void release(plan::ValueId id, std::size_t i) {
+    if (--left_[id][i] == 0) values_[id][i] = Value{};
+  }
+
+  /// All steps of a run for one element. Values that other stages read move to values_ at the end.
+  void run_element(const plan::Stage& stage, std::size_t i, std::vector<std::atomic<std::uint64_t>>& nanoseconds) {
     std::vector<Value> own(stage.end - stage.first);
     const auto at = [&](plan::ValueId id) -> Value& {
       return id > stage.first ? own[id - 1 - stage.first] : values_[id][i];
     };
+    std::vector<plan::ValueId> outer;
     for (std::size_t s = stage.first; s < stage.end; ++s) {
       const auto start = Clock::now();
       Value& y = own[s - stage.first];
       y = compute(plan_.steps[s].operation, i, at);
       check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
-      for (const plan::ValueId id : inputs_of(plan_.steps[s].operation)) {
-        if (schedule_.last_use[id] == s) at(id) = Value{};
+      for (const plan::ValueId id : plan::inputs_of(plan_.steps[s].operation)) {
+        if (id <= stage.first) {
+          outer.push_back(id);
+        } else if (schedule_.last_use[id] == s) {
+          at(id) = Value{};
+        }
       }
       nanoseconds[s - stage.first] += static_cast<std::uint64_t>(seconds_since(start) * 1e9);
       counter_.add(schedule_.work[s]);
     }
+    std::sort(outer.begin(), outer.end());
+    outer.erase(std::unique(outer.begin(), outer.end()), outer.end());
+    for (const plan::ValueId id : outer) release(id, i);
     for (std::size_t s = stage.first; s < stage.end; ++s) {
-      if (schedule_.last_use[s + 1] >= stage.end) values_[s + 1][i] = std::move(own[s - stage.first]);
+      if (!left_[s + 1].empty()) values_[s + 1][i] = std::move(own[s - stage.first]);
     }
   }
 
@@ -137,7 +153,7 @@ class Execution {
     return backend_.combine(terms, pick(sum.constants, i, 0));
   }
 
-  void share_time(const Stage& stage, const std::vector<std::atomic<std::uint64_t>>& nanoseconds, double wall) {
+  void share_time(const plan::Stage& stage, const std::vector<std::atomic<std::uint64_t>>& nanoseconds, double wall) {
     double sum = 0;
     for (const auto& n : nanoseconds) sum += static_cast<double>(n);
     if (sum == 0) return;
@@ -149,10 +165,11 @@ class Execution {
   const EncodedModel& model_;
   const plan::Plan& plan_;
   const B& backend_;
-  Schedule schedule_;
+  const plan::Schedule& schedule_;
   WorkCounter counter_;
   Trace* trace_;
-  std::vector<std::vector<Value>> values_;  ///< by value; empty before it exists and after its last use
+  std::vector<std::vector<Value>> values_;        ///< by value and element, where stages share it
+  std::vector<std::vector<std::uint32_t>> left_;  ///< units that have yet to read an element
 };
 
 }  // namespace internal

@@ -3,6 +3,7 @@
 
 #include "networks.h"
 #include "nn/onnx.h"
+#include "plan/schedule.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {
@@ -76,7 +77,7 @@ TEST(Compile, ProbesGiveAPlanToo) {
   EXPECT_TRUE(plan::verify(plan).ok());
   EXPECT_GT(plan.output.error_std, 0);
   EXPECT_GT(plan.predicted_seconds, 0);
-  EXPECT_GE(plan.predicted_bytes, plan::peak_ciphertext_bytes(plan));
+  EXPECT_GE(plan.predicted_bytes, plan::make_schedule(plan).peak_bytes);
   EXPECT_GE(plan.reasons.size(), 4u);
 }
 

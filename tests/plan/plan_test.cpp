@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plan/plan.h"
-
 #include <gmock/gmock.h>
 
+#include "plan/schedule.h"
 #include "sample_plan.h"
 
 namespace obscura::plan {
@@ -57,23 +56,7 @@ TEST(Plan, PeakHoldsTheLargerOfInputsAndOutputsOfAStretch) {
   // which gives way to value 4 (3 elements, 2 parts, 2 limbs), and two temporaries of 3 parts and 3 limbs for its 3
   // elements.
   const std::uint64_t elementwise = (3 * 2 * 3 + 2 * 3 * 3 * 3) * limb;
-  EXPECT_EQ(peak_ciphertext_bytes(plan), elementwise);
-}
-
-TEST(Plan, PeakCountsAValueThatIsReadLater) {
-  Plan plan = sample_plan();
-  std::vector<Step> wide;
-  Linear spread;
-  spread.map = {4, 1000, {}, {}};
-  wide.push_back({spread, {1000, 3, 2, 1, 1, 0}, ""});
-  Linear narrow = spread;
-  narrow.input = 1;
-  narrow.map = {1000, 1000, {}, {}};
-  wide.push_back({narrow, {1000, 3, 2, 1, 1, 0}, ""});
-  wide.push_back({Combine{{{2, {1}}, {1, {1}}}, {}}, {1000, 3, 2, 1, 1, 0}, ""});
-  plan.steps = wide;
-  const std::uint64_t value = 1000ULL * 2 * 3 * (8ULL << 13);
-  EXPECT_EQ(peak_ciphertext_bytes(plan), 2 * value) << "values 1 and 2, which is made while 1 is kept";
+  EXPECT_EQ(make_schedule(plan).peak_bytes, elementwise);
 }
 
 }  // namespace

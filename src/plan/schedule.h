@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The order in which the executor takes a plan's work, piece by piece, and the memory that this order needs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace obscura::plan {
+
+/// Steps [first, end): a linear step alone, or a maximal run of elementwise steps over the same number of elements. Its
+/// units are the blocks of the linear map, or the elements, each of which goes through all steps of the run at once.
+struct Stage {
+  std::size_t first = 0;
+  std::size_t end = 0;
+  bool elementwise = false;
+};
+
+/// Some units of one stage, which may be worked on at the same time.
+struct Task {
+  std::uint32_t stage = 0;
+  std::vector<std::uint32_t> units;
+};
+
+/// Tasks depth-first: a unit runs as soon as its inputs are there, the deepest stage first, and a stage's units come in
+/// the order in which the last stage asks for them. So a convolution network is computed tile by tile, and an element
+/// of a value lives from its unit to the last unit that reads it.
+struct Schedule {
+  std::vector<Stage> stages;
+  std::vector<Task> tasks;
+  /// By value: the step that reads it last; the number of steps for the output; its own step where nobody reads it.
+  std::vector<std::size_t> last_use;
+  /// By value and element: how many units of other stages read it, and one more for the plan's output. Empty for values
+  /// that live inside of a stage.
+  std::vector<std::vector<std::uint32_t>> readers;
+  /// By step: work of one element (of the whole map where linear), in multiply-adds over one limb of N residues.
+  /// Rough: made for progress bars.
+  std::vector<std::uint64_t> work;
+  std::uint64_t total_work = 0;
+  std::uint64_t peak_bytes = 0;  ///< of ciphertexts alive at once, some elements in flight included
+};
+
+/// Outputs that a task makes at most, where its units are no larger: enough for many threads to share.
+inline constexpr std::size_t kWave = 128;
+
+/// cost    some 10 ms for 10^5 units.
+/// errors  ContractError: a step that reads a value which is not there yet.
+Schedule make_schedule(const Plan& plan, std::size_t wave = kWave);
+
+/// The schedule with the largest tasks (up to kWave) whose peak is at most `bytes`.
+/// errors  infeasible: the smallest peak is larger, naming both.
+Result<Schedule> make_schedule_within(const Plan& plan, std::uint64_t bytes);
+
+/// The values that an operation reads, each once.
+std::vector<ValueId> inputs_of(const Operation& operation);
+
+}  // namespace obscura::plan
