@@ -13,7 +13,8 @@ namespace {
 /// Polynomials are followed up to this degree, so that factors may cancel; activations end at 4.
 constexpr std::size_t kMaxDegree = 8;
 constexpr const char* kTwoAtoms =
-    "its operands come from before and after an activation; both must come from the same one";
+    "its operands come from before and after an activation; both must come from the same one (a shortcut around an "
+    "activation is not compiled; obscura evaluate --backend float or poly runs it)";
 constexpr const char* kSupported = "supported are polynomials of degree 2 and 4";
 
 /// What to do about an operator that has no exact form under encryption here.
