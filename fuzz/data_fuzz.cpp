@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes are an image file or one sentence, by the first byte: PNG in two shapes, idx images and labels, a PNG of
-// one image a row, a list of labels, records of CIFAR-10's binary layout.
+// one image a row, a list of labels or of classes, records of CIFAR-10's binary layout.
 #include <unistd.h>
 
 #include <cstddef>
@@ -12,6 +12,7 @@
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/png.h"
+#include "data/sample.h"
 
 namespace {
 
@@ -57,8 +58,17 @@ void read_rows(base::ByteView bytes) {
   OBSCURA_CHECK(rows->rgb.size() == rows->count * 12, "{} bytes", rows->rgb.size());
 }
 
-void read_labels(base::ByteView bytes) {
+void read_classes(const std::string& text) {
+  const auto classes = data::parse_class_list(text, "input");
+  if (!read_or_sentence(classes)) return;
+  std::string again;
+  for (std::size_t i = 0; i < classes->size(); ++i) again += fmt::format("{} x {}\n", i, (*classes)[i]);
+  OBSCURA_CHECK(*data::parse_class_list(again, "written") == *classes, "classes changed on their way");
+}
+
+void read_lists(base::ByteView bytes) {
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  read_classes(text);
   const auto labels = data::parse_label_list(text, "input");
   if (!read_or_sentence(labels)) return;
   const std::string again = fmt::format("[{}]", fmt::join(*labels, ","));
@@ -91,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       read_rows(rest);
       break;
     case 4:
-      read_labels(rest);
+      read_lists(rest);
       break;
     default:
       read_records(rest);

@@ -115,6 +115,7 @@ void write_images(const Seeds& seeds) {
   pixels.resize(3 * 2 * 4);
   seeds.write("data", "rows-png", 3, data::encode_png(pixels, 3, 2, 4));
   seeds.write("data", "label-list", 4, base::as_bytes("[3,8, 0,255]\n"));
+  seeds.write("data", "class-list", 4, base::as_bytes("0 n01440764 tench\n1 n01443537 gold fish\n"));
   seeds.write("data", "cifar-records", 5, base::Bytes(2 * 3073));
 }
 

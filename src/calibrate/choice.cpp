@@ -149,8 +149,9 @@ approx::Activation stretched(approx::Activation unit, double bound) {
 }
 
 Result<void> check_margin(double margin) {
-  if (margin >= 0 && margin <= 10) return {};
-  return error(Code::wrong_params, "margin {}: from 0 to 10 is allowed (a share of the largest argument)", margin);
+  if (margin >= 0 && margin <= kMaxMargin) return {};
+  return error(Code::wrong_params, "margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
+               kMaxMargin);
 }
 
 Error at_node(const Range& range, const Error& error) {

@@ -14,6 +14,7 @@ namespace obscura::calibrate {
 /// How far beyond the calibrated extremes a polynomial holds, as a share of the largest |argument|: other images reach
 /// further than those that were seen, and errors of earlier polynomials push further still.
 inline constexpr double kDefaultMargin = 0.25;
+inline constexpr double kMaxMargin = 10;
 
 /// One activation's polynomial and what it costs.
 struct Chosen {
@@ -38,8 +39,8 @@ struct Choice {
 /// One alpha for all: each ReLU and each maximum within bound * 2^-alpha, others within largest() * 2^-alpha by the
 /// minimax polynomial of least degree. The bound is the largest |argument| seen times 1 + margin.
 /// `sensitivities` (may be empty) give the predicted error of the logits.
-/// errors  wrong_params: a margin that is negative or above 10; those of approx::relu and approx::approximate_within,
-///         naming the node.
+/// errors  wrong_params: a margin that is negative or above kMaxMargin; those of approx::relu and
+///         approx::approximate_within, naming the node.
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin = kDefaultMargin);
 

@@ -8,6 +8,7 @@
 #include "cli/polynomials.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
+#include "data/plot.h"
 #include "nn/onnx.h"
 
 namespace obscura::cli {
@@ -18,7 +19,8 @@ struct Options {
   std::string dataset;
   std::string data;
   std::string output;
-  std::size_t images = kRangeImages;
+  std::string plot;
+  std::optional<std::size_t> images;
   Normalization normalization;
 };
 
@@ -49,6 +51,7 @@ Answer summarise(const Options& options, const nn::Graph& graph, const calibrate
                  {"dataset", options.dataset},
                  {"images", calibration.images},
                  {"seconds", seconds}};
+  if (!options.plot.empty()) answer.json["plot"] = options.plot;
   auto& list = answer.json["activations"] = nlohmann::ordered_json::array();
   answer.text = fmt::format("{}: {} of {} training images of {}\n  {:<28} {:<10} {:>10} {:>10} {:>12}\n",
                             options.output, plural(calibration.ranges.size(), "activation"), calibration.images,
@@ -67,36 +70,88 @@ Answer summarise(const Options& options, const nn::Graph& graph, const calibrate
   return answer;
 }
 
+constexpr std::size_t kMaxPanels = 12;
+constexpr std::size_t kBars = 256;
+
+/// How often arguments fell into each of kBars parts of the range.
+data::Panel draw(const calibrate::Range& range) {
+  data::Panel panel;
+  panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name,
+                                 nn::to_string(range.op), range.low, range.high, quantile(range.inputs, 0.999));
+  panel.axes.x_label = "argument";
+  panel.axes.y_label = "count";
+  panel.axes.log_y = true;
+  data::Series bars;
+  bars.style = data::Series::Style::bars;
+  std::vector<std::uint64_t> counts(kBars);
+  const std::size_t bins = range.inputs.counts.size();
+  for (std::size_t bin = 0; bin < bins; ++bin) counts[bin * kBars / bins] += range.inputs.counts[bin];
+  for (std::size_t k = 0; k < kBars; ++k) {
+    bars.x.push_back(range.low + (range.high - range.low) * (static_cast<double>(k) + 0.5) / kBars);
+    bars.y.push_back(static_cast<double>(counts[k]));
+  }
+  // From below 1, so that a part with a single argument is seen.
+  panel.axes.y_range = std::pair(0.5, 2 * *std::max_element(bars.y.begin(), bars.y.end()));
+  panel.series.push_back(std::move(bars));
+  return panel;
+}
+
+/// At most kMaxPanels activations, spread over the network from its first to its last.
+base::Bytes draw(const calibrate::Calibration& calibration) {
+  const std::size_t all = calibration.ranges.size();
+  const std::size_t count = std::min(all, kMaxPanels);
+  std::vector<data::Panel> panels;
+  for (std::size_t i = 0; i < count; ++i) {
+    panels.push_back(draw(calibration.ranges[count == 1 ? 0 : i * (all - 1) / (count - 1)]));
+  }
+  return data::draw_plot(panels);
+}
+
 Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
+  if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
+  if (options.plot == options.output) {
+    return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
+  }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, graph.values[graph.input].shape.front()));
   OBSCURA_TRY(const std::vector<float> images,
               calibration_images(graph, options.network, options.dataset, data_folder(options.data), options.images,
-                                 options.normalization));
-  ProgressBar bar("ranges");
-  OBSCURA_TRY(const calibrate::Calibration calibration,
-              calibrate::measure_ranges(graph, images, options.images, bar.callback()));
+                                 options.normalization, kRangeImages));
+  const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
+  calibrate::Calibration calibration;
+  {
+    ProgressBar bar("ranges");
+    OBSCURA_TRY(calibration, calibrate::measure_ranges(graph, images, images.size() / image_size, bar.callback()));
+  }
+  if (calibration.ranges.empty()) {
+    return error(Code::unsupported, "{}: all its activations are polynomials already; there are no ranges to measure",
+                 options.network);
+  }
   OBSCURA_TRY_VOID(base::write_file(options.output, calibrate::write_ranges(calibration, graph.name), {}));
+  if (!options.plot.empty()) OBSCURA_TRY_VOID(base::write_file(options.plot, draw(calibration), {}));
   return summarise(options, graph, calibration, watch.seconds());
 }
 
 }  // namespace
 
 Action define_calibrate(CLI::App& command, const Common&) {
-  teach(command,
-        "Runs training images through a network on floats and records, for each activation that is no polynomial, the\n"
-        "extremes and the histogram of its arguments. Polynomials hold on an interval only: these files say on which.\n"
-        "`obscura evaluate --backend poly --ranges FILE` and `obscura sweep` use them.",
-        "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 -o "
-        "resnet20.ranges.json",
-        "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
+  teach(
+      command,
+      "Runs training images through a network on floats and records, for each activation that is no polynomial, the\n"
+      "extremes and the histogram of its arguments. Polynomials hold on an interval only: these files say on which.\n"
+      "`obscura evaluate --backend poly --ranges FILE` and `obscura sweep` use them. --plot shows the histograms of up "
+      "to\n12 activations, spread over the network.",
+      "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 -o "
+      "resnet20.ranges.json",
+      "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
   command.add_option("--dataset", options->dataset, "Data set whose training images are used")->required();
   command.add_option("-o,--output", options->output, "The file of ranges to write")->required();
-  command.add_option("--images", options->images, "How many of them")->capture_default_str();
+  command.add_option("--plot", options->plot, "Write a PNG with histograms of the arguments");
+  command.add_option("--images", options->images,
+                     fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->normalization);
   return [options] { return perform(*options); };

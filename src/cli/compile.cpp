@@ -29,10 +29,11 @@ Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model));
   OBSCURA_TRY_VOID(check_normalization(options.normalization, graph.values[graph.input].shape.front()));
+  OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
     OBSCURA_TRY(calibration, calibration_images(graph, options.model, options.calibrate, data_folder(options.data),
-                                                options.calibration_images, options.normalization));
+                                                options.calibration_images, options.normalization, kCalibrationImages));
   }
   compile::Options how;
   how.batch = options.batch;

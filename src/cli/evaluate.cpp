@@ -7,6 +7,7 @@
 #include "ckks/params.h"
 #include "cli/inference.h"
 #include "cli/polynomials.h"
+#include "cli/score.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "compile/compile.h"
@@ -56,8 +57,9 @@ Result<data::Dataset> load_images(const Options& options) {
 }
 
 Result<Subject> from_plan(const Options& options) {
-  if (!options.normalization.mean.empty() || !options.normalization.deviation.empty()) {
-    return error(Code::wrong_params, "--mean, --deviation: {} is a plan, which has its normalisation in it",
+  const Normalization& given = options.normalization;
+  if (!given.mean.empty() || !given.deviation.empty() || given.bgr) {
+    return error(Code::wrong_params, "--mean, --deviation, --bgr: {} is a plan, which has its normalisation in it",
                  options.network);
   }
   if (!on_plan(options)) {
@@ -66,7 +68,7 @@ Result<Subject> from_plan(const Options& options) {
   }
   Subject subject;
   OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
-  subject.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation};
+  subject.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
   if (!options.model.empty()) {
     OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
   }
@@ -80,9 +82,10 @@ Result<Subject> from_network(const Options& options, const data::Dataset& images
   OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images));
   OBSCURA_TRY_VOID(check_normalization(options.normalization, images.channels));
   if (!on_plan(options)) return subject;
+  OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
   OBSCURA_TRY(const std::vector<float> calibration,
               calibration_images(*subject.graph, options.network, options.dataset, data_folder(options.data),
-                                 options.calibration_images, options.normalization));
+                                 options.calibration_images, options.normalization, kCalibrationImages));
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
   how.mean = options.normalization.mean;
@@ -111,31 +114,6 @@ Result<Inference> infer(const Options& options, const Subject& subject, std::spa
   return infer_float(*subject.graph, pixels, images.count());
 }
 
-struct Difference {
-  double largest = 0;
-  double deviation = 0;
-};
-
-Difference compare(std::span<const float> actual, std::span<const float> expected) {
-  Difference out;
-  double sum = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const double difference = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
-    out.largest = std::max(out.largest, std::abs(difference));
-    sum += difference * difference;
-  }
-  out.deviation = std::sqrt(sum / static_cast<double>(std::max<std::size_t>(actual.size(), 1)));
-  return out;
-}
-
-/// Share of equal entries.
-template <class A, class B>
-std::size_t count_equal(const std::vector<A>& a, const std::vector<B>& b) {
-  std::size_t equal = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i] ? 1 : 0;
-  return equal;
-}
-
 void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["ring_degree"] = nullptr;
   json["log2_qp"] = nullptr;
@@ -149,44 +127,65 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["predicted_logit_error_std"] = plan.output.error_std;
 }
 
+std::string text_of(const Options& options, const Subject& subject, const Score& score, const LogitError& difference,
+                    const Inference& inference) {
+  const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
+  const char* reference = subject.graph ? "float network" : "clear twin";
+  const auto& seconds = inference.seconds;
+  std::string text =
+      fmt::format("{} of {} ({}), backend {}\n  correct            {} ({:.2f} %)\n", plural(score.images, "image"),
+                  options.dataset, options.split, options.backend, score.correct, percent(score.correct));
+  if (score.top) {
+    text += fmt::format("  top 5 correct      {} ({:.2f} %); holds the {}'s label {:.2f} %, the same five {:.2f} %\n",
+                        score.top->correct, percent(score.top->correct), reference, percent(score.top->holding),
+                        percent(score.top->agreeing));
+  }
+  text += fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), reference);
+  if (score.not_finite > 0) {
+    text += fmt::format("  not finite         {}: counted as wrong\n", plural(score.not_finite, "image"));
+  }
+  return text + fmt::format(
+                    "  logit error        {}\n"
+                    "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
+                    "decrypt {:.2f} s\n"
+                    "  peak memory        {:.2f} GB",
+                    to_text(difference, score.images), seconds.keygen, seconds.encrypt, seconds.run,
+                    1000 * seconds.run / static_cast<double>(score.images), seconds.decrypt,
+                    static_cast<double>(peak_memory_bytes()) / 1e9);
+}
+
+/// The predicted labels; null where there is none.
+nlohmann::ordered_json labels_of(const std::vector<Prediction>& predictions) {
+  auto labels = nlohmann::ordered_json::array();
+  for (const Prediction& one : predictions) {
+    labels.push_back(one.finite ? nlohmann::ordered_json(one.label()) : nlohmann::ordered_json());
+  }
+  return labels;
+}
+
 Answer summarise(const Options& options, const Subject& subject, const data::Dataset& images,
                  const Inference& inference, const Inference& reference) {
   const std::size_t count = images.count();
   const std::size_t classes = inference.logits.size() / count;
-  const auto labels = labels_of(inference.logits, classes);
-  const std::size_t correct = count_equal(labels, images.labels);
-  const std::size_t agreeing = count_equal(labels, labels_of(reference.logits, classes));
-  const Difference difference = compare(inference.logits, reference.logits);
-  const auto share = [&](std::size_t part) { return static_cast<double>(part) / static_cast<double>(count); };
+  const auto predictions = predict(inference.logits, classes);
+  const Score marks = score(predictions, predict(reference.logits, classes), images.labels, classes);
+  const LogitError difference = compare_logits(inference.logits, reference.logits, classes);
   const auto& seconds = inference.seconds;
   Answer answer;
-  answer.json = {
-      {"images", count},
-      {"correct", correct},
-      {"accuracy", share(correct)},
-      {"agreement", share(agreeing)},
-      {"max_logit_error", difference.largest},
-      {"seconds",
-       {{"keygen", seconds.keygen}, {"encrypt", seconds.encrypt}, {"run", seconds.run}, {"decrypt", seconds.decrypt}}},
-      {"milliseconds_per_image", 1000 * seconds.run / static_cast<double>(count)},
-      {"peak_memory_bytes", peak_memory_bytes()}};
+  answer.json["images"] = count;
+  add_score(answer.json, marks);
+  add_logit_error(answer.json, difference);
+  answer.json.update(
+      {{"seconds",
+        {{"keygen", seconds.keygen}, {"encrypt", seconds.encrypt}, {"run", seconds.run}, {"decrypt", seconds.decrypt}}},
+       {"milliseconds_per_image", 1000 * seconds.run / static_cast<double>(count)},
+       {"peak_memory_bytes", peak_memory_bytes()}});
   describe_plan(answer.json, subject);
-  answer.json["measured_logit_error_std"] = difference.deviation;
   answer.json["batches"] = inference.batches;
   answer.json["backend"] = options.backend;
   answer.json["reference"] = subject.graph ? "float" : "clear";
-  if (options.predictions) answer.json["labels"] = labels;
-  answer.text = fmt::format(
-      "{} images of {} ({}), backend {}\n"
-      "  correct            {} ({:.2f} %)\n"
-      "  agreement          {:.2f} % with the {}\n"
-      "  logit error        largest {:.3g}, standard deviation {:.3g}\n"
-      "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), decrypt {:.2f} s\n"
-      "  peak memory        {:.2f} GB",
-      count, options.dataset, options.split, options.backend, correct, 100 * share(correct), 100 * share(agreeing),
-      subject.graph ? "float network" : "clear twin", difference.largest, difference.deviation, seconds.keygen,
-      seconds.encrypt, seconds.run, 1000 * seconds.run / static_cast<double>(count), seconds.decrypt,
-      static_cast<double>(peak_memory_bytes()) / 1e9);
+  if (options.predictions) answer.json["labels"] = labels_of(predictions);
+  answer.text = text_of(options, subject, marks, difference, inference);
   return answer;
 }
 
@@ -199,6 +198,7 @@ Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomial
 
 /// The network as an ONNX file on polynomials, beside itself on floats.
 Result<Answer> perform_poly(const Options& options, const data::Dataset& images) {
+  OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
   OBSCURA_TRY(const Subject subject, from_network(options, images));
   const std::vector<float> pixels =
       normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
@@ -241,16 +241,18 @@ Result<Answer> perform(const Options& options) {
 }  // namespace
 
 Action define_evaluate(CLI::App& command, const Common&) {
-  teach(command,
-        "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
-        "precision,\n"
-        "time and memory. Backends: float (the network as it is), poly (floats with each activation and max-pooling\n"
-        "replaced by minimax polynomials: one --alpha for all, or the best degrees for each layer within --depth or\n"
-        "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
-        "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
-        "training images.\n"
-        "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
-        "names it.",
+  const std::string explanation =
+      "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
+      "precision,\n"
+      "time and memory. Backends: float (the network as it is), poly (floats with each activation and max-pooling\n"
+      "replaced by minimax polynomials: one --alpha for all, or the best degrees for each layer within --depth or\n"
+      "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
+      "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
+      "training images.\n"
+      "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
+      "names it.\n" +
+      explain_score();
+  teach(command, explanation.c_str(),
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<Options>();

@@ -22,24 +22,56 @@ void add_polynomial_options(CLI::App& command, PolynomialOptions& options) {
                      "2^16 have), or bits: a standard deviation of bound * 2^-BITS");
 }
 
+Result<void> check_alpha(int alpha) {
+  if (alpha >= approx::kMinAlpha && alpha <= approx::kMaxAlpha) return {};
+  return error(Code::wrong_params, "--alpha {}: from {} to {} is allowed", alpha, approx::kMinAlpha, approx::kMaxAlpha);
+}
+
 namespace {
 
-Result<std::vector<float>> training_images(const nn::Graph& graph, const TrainingData& data, std::size_t count) {
-  OBSCURA_TRY(const data::Dataset all, data::load(data.dataset, "train", data.folder));
-  return calibration_images(graph, data.network, data.dataset, data.folder, std::min(count, all.count()),
-                            data.normalization);
+/// With a file of ranges, only the sensitivities take training images.
+Result<std::vector<float>> training_images(const nn::Graph& graph, const TrainingData& data,
+                                           const PolynomialOptions& options) {
+  if (!options.ranges.empty() && options.calibration_images) {
+    return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", options.ranges);
+  }
+  return calibration_images(graph, data.network, data.dataset, data.folder, options.calibration_images,
+                            data.normalization, options.ranges.empty() ? kRangeImages : kSensitivityImages);
+}
+
+struct Noise {
+  bool model = false;
+  double bits = 0;
+};
+
+Result<Noise> parse_noise(const std::string& text) {
+  Noise out;
+  out.model = text == "model";
+  if (out.model) return out;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, out.bits);
+  if (parsed.ec == std::errc() && parsed.ptr == end && out.bits >= 1 && out.bits <= 60) return out;
+  return error(Code::wrong_params, "--noise {}: `model`, or bits from 1 to 60, are allowed", text);
+}
+
+Result<void> check_options(const PolynomialOptions& options) {
+  if (!(options.margin >= 0 && options.margin <= calibrate::kMaxMargin)) {
+    return error(Code::wrong_params, "--margin {}: from 0 to {} is allowed (a share of the largest argument)",
+                 options.margin, calibrate::kMaxMargin);
+  }
+  if (!options.noise.empty()) OBSCURA_TRY_VOID(parse_noise(options.noise));
+  return {};
 }
 
 }  // namespace
 
 Result<Polynomials> Polynomials::prepare(const nn::Graph& graph, const TrainingData& data,
                                          const PolynomialOptions& options) {
+  OBSCURA_TRY_VOID(check_options(options));
   Polynomials out;
   out.graph_ = &graph;
   out.margin_ = options.margin;
-  const std::size_t wanted = options.calibration_images.value_or(kRangeImages);
-  OBSCURA_TRY(const std::vector<float> images,
-              training_images(graph, data, options.ranges.empty() ? wanted : kSensitivityImages));
+  OBSCURA_TRY(const std::vector<float> images, training_images(graph, data, options));
   const std::size_t image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   const std::size_t count = images.size() / image_size;
   if (options.ranges.empty()) {
@@ -107,20 +139,12 @@ Result<double> deviation_of_level() {
 Result<std::map<std::size_t, double>> noise_of(const calibrate::Choice& choice, const PolynomialOptions& options) {
   std::map<std::size_t, double> out;
   if (options.noise.empty()) return out;
-  double bits = 0;
-  const bool model = options.noise == "model";
-  const char* end = options.noise.data() + options.noise.size();
-  if (!model) {
-    const auto parsed = std::from_chars(options.noise.data(), end, bits);
-    if (parsed.ec != std::errc() || parsed.ptr != end || !(bits >= 1 && bits <= 60)) {
-      return error(Code::wrong_params, "--noise {}: `model`, or bits from 1 to 60, are allowed", options.noise);
-    }
-  }
+  OBSCURA_TRY(const Noise noise, parse_noise(options.noise));
   OBSCURA_TRY(const double level, deviation_of_level());
   for (const calibrate::Chosen& one : choice.chosen) {
     const auto& certificate = one.activation.certificate;
     const double bound = std::max(std::abs(certificate.low), std::abs(certificate.high));
-    out[one.node] = bound * (model ? level * std::sqrt(static_cast<double>(one.depth)) : std::exp2(-bits));
+    out[one.node] = bound * (noise.model ? level * std::sqrt(static_cast<double>(one.depth)) : std::exp2(-noise.bits));
   }
   return out;
 }

@@ -25,6 +25,9 @@ struct PolynomialOptions {
 };
 void add_polynomial_options(CLI::App& command, PolynomialOptions& options);
 
+/// What can be told before anything is read. errors: an alpha that approx::relu refuses.
+Result<void> check_alpha(int alpha);
+
 /// Where a network's training images come from.
 struct TrainingData {
   std::string network;  ///< path, for messages
@@ -33,15 +36,15 @@ struct TrainingData {
   Normalization normalization;
 };
 
-inline constexpr std::size_t kRangeImages = 10000;       ///< that ranges are measured on unless said
+inline constexpr std::size_t kRangeImages = 10000;      ///< that ranges are measured on unless said
 inline constexpr std::size_t kSensitivityImages = 128;  ///< that sensitivities are measured on
 
 /// Ranges and sensitivities of one network, and choices from them.
 class Polynomials {
  public:
   /// Of a network whose activations are polynomials already the calibration is empty, and so is every choice.
-  /// errors: those of reading the ranges and the training images, of calibrate::measure_ranges. `graph` must outlive
-  /// this.
+  /// errors: a margin or a noise that is not allowed; those of reading the ranges and the training images, of
+  /// calibrate::measure_ranges. `graph` must outlive this.
   static Result<Polynomials> prepare(const nn::Graph& graph, const TrainingData& data,
                                      const PolynomialOptions& options);
   const calibrate::Calibration& calibration() const { return calibration_; }

@@ -47,6 +47,15 @@ void add_normalization(CLI::App& command, Normalization& normalization) {
                   "Mean that the network was trained with, of pixels in 0..1; one a channel")
       ->delimiter(',');
   command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise")->delimiter(',');
+  command.add_flag("--bgr", normalization.bgr,
+                   "The network takes blue, green, red, and --mean and --deviation are in that order (on floats only)");
+}
+
+void add_memory(CLI::App& command, std::uint64_t& bytes) {
+  command
+      .add_option("--memory", bytes,
+                  "Memory that ciphertexts, keys and weights may take, as 8GB (default: what the plan says)")
+      ->transform(CLI::AsSizeValue(true));
 }
 
 Result<void> check_normalization(const Normalization& normalization, std::size_t channels) {
@@ -63,18 +72,31 @@ Result<void> check_normalization(const Normalization& normalization, std::size_t
     }
     return {};
   };
+  if (normalization.bgr && channels != 3) {
+    return error(Code::wrong_params, "--bgr: the images have {} channels; only three have an order", channels);
+  }
   OBSCURA_TRY_VOID(check("--mean", normalization.mean, true));
   return check("--deviation", normalization.deviation, false);
+}
+
+Result<void> refuse_bgr(const Normalization& normalization) {
+  if (!normalization.bgr) return {};
+  return error(Code::unsupported,
+               "--bgr: a plan takes red, green, blue; swap the input channels of the network's first convolution, and "
+               "give --mean and --deviation in the order red, green, blue");
 }
 
 std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
                              const Normalization& normalization) {
   std::vector<float> out(pixels.size());
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    const std::size_t channel = i / area % channels;
+  for (std::size_t plane = 0; plane * area < out.size(); ++plane) {
+    const std::size_t channel = plane % channels;
+    const std::size_t source = normalization.bgr ? plane - channel + (channels - 1 - channel) : plane;
     const double mean = normalization.mean.empty() ? 0 : normalization.mean[channel];
     const double deviation = normalization.deviation.empty() ? 1 : normalization.deviation[channel];
-    out[i] = static_cast<float>((pixels[i] / 255.0 - mean) / deviation);
+    for (std::size_t i = 0; i < area; ++i) {
+      out[plane * area + i] = static_cast<float>((pixels[source * area + i] / 255.0 - mean) / deviation);
+    }
   }
   return out;
 }
@@ -108,11 +130,13 @@ Result<void> check_image_size(const nn::Graph& graph, const std::string& network
 
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
                                               const std::string& dataset, const std::filesystem::path& folder,
-                                              std::optional<std::size_t> count, const Normalization& normalization) {
+                                              std::optional<std::size_t> count, const Normalization& normalization,
+                                              std::size_t usual) {
   if (count == std::size_t{0}) return error(Code::wrong_params, "--calibration-images 0: at least one image is needed");
-  OBSCURA_TRY(data::Dataset images, data::load(dataset, "train", folder, {0, count.value_or(data::kAll)}));
-  if (!count) images.pixels.resize(std::min(images.count(), kCalibrationImages) * images.image_size());
+  OBSCURA_TRY(const data::Dataset images,
+              data::load(dataset, "train", folder, {0, count.value_or(usual), !count.has_value()}));
   OBSCURA_TRY_VOID(check_image_size(graph, network, images));
+  OBSCURA_TRY_VOID(check_normalization(normalization, images.channels));
   return normalise(images.pixels, images.channels, images.height * images.width, normalization);
 }
 

@@ -38,33 +38,42 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// (pixel / 255 - mean) / deviation, one number a channel; empty: mean 0, deviation 1.
+/// (pixel / 255 - mean) / deviation, one number a channel in the order that the network takes; empty: mean 0,
+/// deviation 1.
 struct Normalization {
   std::vector<double> mean;
   std::vector<double> deviation;
+  bool bgr = false;  ///< the network takes blue, green, red
 };
 void add_normalization(CLI::App& command, Normalization& normalization);
 
-/// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0.
+/// --memory, with units: 8GB, 500MB, bytes.
+void add_memory(CLI::App& command, std::uint64_t& bytes);
+
+/// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0; bgr of other than 3 channels.
 Result<void> check_normalization(const Normalization& normalization, std::size_t channels);
 
-/// Pixels of count x channels x area bytes as normalised floats, in the same order.
+/// Plans have no order of channels. errors: bgr.
+Result<void> refuse_bgr(const Normalization& normalization);
+
+/// Pixels of count x channels x area bytes (planes of red, green, blue) as normalised floats, image after image.
 std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
                              const Normalization& normalization);
 
-/// Which of `classes` logits is largest, for each row.
+/// Which of `classes` logits is largest, for each row. Logits that may be NaN: score.h.
 std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes);
 std::vector<double> softmax(std::span<const float> logits);
 
 /// errors: the network's input is not channels x height x width, naming both.
 Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images);
 
-/// The first `count` training images of a data set (unless said: kCalibrationImages, or all where there are fewer),
-/// normalised, for compile::Options::calibration.
-/// errors: the data set is absent; its images do not fit the network; count 0.
+/// The first `count` training images of a data set (unless said: `usual` of them, or all where there are fewer),
+/// normalised.
+/// errors: the data set is absent, or has fewer; its images or the normalisation do not fit the network; count 0.
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
                                               const std::string& dataset, const std::filesystem::path& folder,
-                                              std::optional<std::size_t> count, const Normalization& normalization);
+                                              std::optional<std::size_t> count, const Normalization& normalization,
+                                              std::size_t usual);
 inline constexpr std::size_t kCalibrationImages = 256;
 
 /// A file named on the command line as FILE or FILE:FIRST:COUNT.

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/files.h"
 #include "cli/polynomials.h"
+#include "cli/score.h"
 #include "cli/verb.h"
+#include "data/plot.h"
 #include "nn/onnx.h"
 
 namespace obscura::cli {
@@ -18,6 +23,7 @@ struct Options {
   int from = 7;
   int to = 14;
   bool layerwise = false;
+  std::string plot;
   Normalization normalization;
   PolynomialOptions polynomials;
 };
@@ -27,17 +33,14 @@ struct Exam {
   nn::Graph graph;
   data::Dataset images;
   std::vector<float> pixels;
-  std::vector<std::uint32_t> labels;
-  std::size_t correct = 0;
+  std::size_t classes = 0;
+  std::vector<float> logits;
+  std::vector<Prediction> predictions;
+  Score score;
 };
 
-std::size_t count_correct(const std::vector<std::uint32_t>& labels, const data::Dataset& images) {
-  std::size_t correct = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i) correct += labels[i] == images.labels[i] ? 1 : 0;
-  return correct;
-}
-
 Result<Exam> prepare(const Options& options) {
+  if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   Exam exam;
   OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network));
   OBSCURA_TRY(exam.images, data::load(options.dataset, options.split, data_folder(options.data),
@@ -46,52 +49,138 @@ Result<Exam> prepare(const Options& options) {
   OBSCURA_TRY_VOID(check_normalization(options.normalization, exam.images.channels));
   exam.pixels = normalise(exam.images.pixels, exam.images.channels, exam.images.height * exam.images.width,
                           options.normalization);
-  OBSCURA_TRY(const Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
-  exam.labels = labels_of(inference.logits, inference.logits.size() / exam.images.count());
-  exam.correct = count_correct(exam.labels, exam.images);
+  OBSCURA_TRY(Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
+  exam.logits = std::move(inference.logits);
+  exam.classes = exam.logits.size() / exam.images.count();
+  exam.predictions = predict(exam.logits, exam.classes);
+  exam.score = score(exam.predictions, exam.predictions, exam.images.labels, exam.classes);
   return exam;
 }
 
 /// One choice measured: a row of the table.
-Result<nlohmann::ordered_json> measure(const Options& options, const Exam& exam, const std::string& kind, int alpha,
-                                       const calibrate::Choice& choice) {
+struct Row {
+  bool layerwise = false;
+  int alpha = 0;
+  int depth = 0;
+  double products = 0;
+  Score score;
+  LogitError error;
+  std::uint64_t outside = 0;
+  nlohmann::ordered_json json;
+};
+
+Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, int alpha,
+                    const calibrate::Choice& choice) {
   OBSCURA_TRY(const PolynomialInference result,
               infer_poly(exam.graph, choice, exam.pixels, exam.images.count(), options.polynomials));
-  const auto labels = labels_of(result.inference.logits, result.inference.logits.size() / exam.images.count());
-  std::size_t agreeing = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i) agreeing += labels[i] == exam.labels[i] ? 1 : 0;
-  nlohmann::ordered_json row = {{"kind", kind},
-                                {"alpha", alpha},
-                                {"correct", count_correct(labels, exam.images)},
-                                {"agreement", static_cast<double>(agreeing) / static_cast<double>(labels.size())}};
-  row.update(describe(exam.graph, choice, result));
-  row["seconds"] = result.inference.seconds.run;
+  const std::vector<float>& logits = result.inference.logits;
+  Row row{layerwise, alpha, choice.depth(), choice.products(), {}, {}, result.outside(), {}};
+  row.score = score(predict(logits, exam.classes), exam.predictions, exam.images.labels, exam.classes);
+  row.error = compare_logits(logits, exam.logits, exam.classes);
+  row.json = {{"kind", layerwise ? "layerwise" : "alike"}, {"alpha", alpha}};
+  add_score(row.json, row.score);
+  add_logit_error(row.json, row.error);
+  row.json.update(describe(exam.graph, choice, result));
+  row.json["seconds"] = result.inference.seconds.run;
   return row;
 }
 
-std::string text_of(const Options& options, const Exam& exam, const nlohmann::ordered_json& rows) {
-  const auto count = static_cast<double>(exam.images.count());
-  std::string text =
-      fmt::format("{}: {} of {} ({}), float {:.2f} %\n  {:<10} {:>5} {:>9} {:>8} {:>10} {:>6} {:>11} {:>8}\n",
-                  options.network, plural(exam.images.count(), "image"), options.dataset, options.split,
-                  100 * static_cast<double>(exam.correct) / count, "choice", "alpha", "correct", "loss", "agreement",
-                  "depth", "products", "outside");
-  for (const auto& row : rows) {
-    const auto correct = row["correct"].get<double>();
-    text +=
-        fmt::format("  {:<10} {:>5} {:>7.2f} % {:>8.2f} {:>8.2f} % {:>6} {:>11.4g} {:>8}\n",
-                    row["kind"].get<std::string>(), row["alpha"].get<int>(), 100 * correct / count,
-                    100 * (static_cast<double>(exam.correct) - correct) / count, 100 * row["agreement"].get<double>(),
-                    row["depth"].get<int>(), row["products"].get<double>(), row["outside"].get<std::uint64_t>());
+/// Rows of all choices, alpha by alpha.
+Result<std::vector<Row>> measure_all(const Options& options, const Exam& exam, Polynomials& polynomials) {
+  std::vector<Row> rows;
+  for (int alpha = options.from; alpha <= options.to; ++alpha) {
+    OBSCURA_TRY(const calibrate::Choice alike, polynomials.alike(alpha));
+    OBSCURA_TRY(Row row, measure(options, exam, false, alpha, alike));
+    rows.push_back(std::move(row));
+    if (!options.layerwise) continue;
+    auto layerwise = polynomials.layerwise_within(alike.logit_error, calibrate::Budget::Of::depth);
+    // Finer than all candidates: only one for all has it.
+    if (!layerwise && layerwise.error().code == Code::infeasible) continue;
+    if (!layerwise) return layerwise.error();
+    OBSCURA_TRY(Row second, measure(options, exam, true, alpha, *layerwise));
+    rows.push_back(std::move(second));
   }
-  text.pop_back();
+  return rows;
+}
+
+std::string text_of(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
+  const Score& whole = exam.score;
+  const auto percent = [&](std::size_t part) { return 100 * whole.share(part); };
+  std::string text = fmt::format("{}: {} of {} ({}), float {:.2f} %", options.network, plural(whole.images, "image"),
+                                 options.dataset, options.split, percent(whole.correct));
+  if (whole.top) text += fmt::format(", top 5 {:.2f} %", percent(whole.top->correct));
+  text += fmt::format("\n  {:<10} {:>5} {:>9} {:>8} {:>10} {:>6} {:>11} {:>8}", "choice", "alpha", "correct", "loss",
+                      "agreement", "depth", "products", "outside");
+  if (whole.top) text += fmt::format(" {:>10} {:>10} {:>10}", "top 5", "holds", "same");
+  for (const Row& row : rows) {
+    text += fmt::format("\n  {:<10} {:>5} {:>7.2f} % {:>8.2f} {:>8.2f} % {:>6} {:>11.4g} {:>8}",
+                        row.layerwise ? "layerwise" : "alike", row.alpha, percent(row.score.correct),
+                        percent(whole.correct) - percent(row.score.correct), percent(row.score.agreeing), row.depth,
+                        row.products, row.outside);
+    if (row.score.top) {
+      text += fmt::format(" {:>8.2f} % {:>8.2f} % {:>8.2f} %", percent(row.score.top->correct),
+                          percent(row.score.top->holding), percent(row.score.top->agreeing));
+    }
+    if (row.score.not_finite > 0) {
+      text += fmt::format("  ({} without finite logits, counted as wrong)", plural(row.score.not_finite, "image"));
+    }
+  }
   return text;
 }
 
-Result<Answer> perform(const Options& options) {
+/// Accuracy over depth: all of it, and what is near to the float network's.
+base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
+  const auto percent = [&](std::size_t part) { return 100 * exam.score.share(part); };
+  data::Panel panel;
+  panel.axes.title = fmt::format("{}: {} of {} ({})", std::filesystem::path(options.network).filename().string(),
+                                 plural(exam.score.images, "image"), options.dataset, options.split);
+  panel.axes.x_label = "levels of all activations together";
+  panel.axes.y_label = "correct [%]";
+  data::Series alike, layerwise, whole;
+  alike.name = "one alpha for all";
+  alike.labels_below = true;  // it needs more levels: its curve lies to the right and below
+  layerwise.name = "degrees for each layer, same predicted error";
+  for (const Row& row : rows) {
+    data::Series& series = row.layerwise ? layerwise : alike;
+    series.style = data::Series::Style::marked;
+    series.x.push_back(row.depth);
+    series.y.push_back(percent(row.score.correct));
+    series.labels.push_back(std::to_string(row.alpha));
+  }
+  const auto [least, most] =
+      std::minmax_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.depth < b.depth; });
+  whole.name = "floats";
+  whole.style = data::Series::Style::dashed;
+  whole.x = {static_cast<double>(least->depth), static_cast<double>(most->depth)};
+  whole.y = std::vector<double>(2, percent(exam.score.correct));
+  panel.series = {alike, layerwise, whole};
+  if (!options.layerwise) panel.series.erase(panel.series.begin() + 1);
+  std::vector<data::Panel> panels{panel};
+  const double step = std::max(1.0, 400 * exam.score.share(1));  // a point, or four images
+  const double low = percent(exam.score.correct) - 2 * step;
+  const auto [worst, best] = std::minmax_element(
+      rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.score.correct < b.score.correct; });
+  if (percent(worst->score.correct) < low) {
+    panel.axes.title = "near to the float network";
+    const double high = percent(std::max(exam.score.correct, best->score.correct)) + step / 4;
+    panel.axes.y_range = std::pair(low, high);
+    panels.push_back(panel);
+  }
+  return data::draw_plot(panels);
+}
+
+Result<void> check(const Options& options) {
   if (options.from > options.to) {
     return error(Code::wrong_params, "--alpha {} {}: the first must not be above the second", options.from, options.to);
   }
+  OBSCURA_TRY_VOID(check_alpha(options.from));
+  OBSCURA_TRY_VOID(check_alpha(options.to));
+  if (options.plot.empty()) return {};
+  return refuse_existing(options.plot);
+}
+
+Result<Answer> perform(const Options& options) {
+  OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
   const TrainingData training{options.network, options.dataset, data_folder(options.data), options.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
@@ -99,43 +188,41 @@ Result<Answer> perform(const Options& options) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
                  options.network);
   }
-  auto rows = nlohmann::ordered_json::array();
-  for (int alpha = options.from; alpha <= options.to; ++alpha) {
-    OBSCURA_TRY(const calibrate::Choice alike, polynomials.alike(alpha));
-    OBSCURA_TRY(nlohmann::ordered_json row, measure(options, exam, "alike", alpha, alike));
-    rows.push_back(std::move(row));
-    if (!options.layerwise) continue;
-    auto layerwise = polynomials.layerwise_within(alike.logit_error, calibrate::Budget::Of::depth);
-    if (!layerwise) continue;  // finer than all candidates: only one for all has it
-    OBSCURA_TRY(nlohmann::ordered_json second, measure(options, exam, "layerwise", alpha, *layerwise));
-    rows.push_back(std::move(second));
-  }
+  OBSCURA_TRY(const std::vector<Row> rows, measure_all(options, exam, polynomials));
   Answer answer;
   answer.json = {{"network", options.network},
                  {"dataset", options.dataset},
                  {"split", options.split},
                  {"images", exam.images.count()},
-                 {"float_correct", exam.correct},
+                 {"float_correct", exam.score.correct},
+                 {"float_not_finite", exam.score.not_finite},
                  {"calibration_images", polynomials.calibration().images},
-                 {"margin", options.polynomials.margin},
-                 {"rows", rows}};
+                 {"margin", options.polynomials.margin}};
+  if (exam.score.top) answer.json["float_top5_correct"] = exam.score.top->correct;
+  auto& list = answer.json["rows"] = nlohmann::ordered_json::array();
+  for (const Row& row : rows) list.push_back(row.json);
   answer.text = text_of(options, exam, rows);
+  if (options.plot.empty()) return answer;
+  OBSCURA_TRY_VOID(base::write_file(options.plot, draw(options, exam, rows), {}));
+  answer.json["plot"] = options.plot;
   return answer;
 }
 
 }  // namespace
 
 Action define_sweep(CLI::App& command, const Common&) {
-  teach(command,
-        "Replaces each activation and max-pooling of a network by minimax polynomials of precision alpha, for each\n"
-        "alpha, and measures the accuracy on a data set beside the float network's. The polynomials are computed in\n"
-        "floats: nothing is encrypted. Intervals come from training images only (--ranges, or measured first).\n"
-        "With --layerwise, each alpha is followed by a choice of degrees for each layer that has the same predicted\n"
-        "error of the logits at the least total depth. `loss` is in points; `outside` counts arguments that left\n"
-        "their interval, where a polynomial promises nothing.",
+  const std::string explanation =
+      "Replaces each activation and max-pooling of a network by minimax polynomials of precision alpha, for each\n"
+      "alpha, and measures the accuracy on a data set beside the float network's. The polynomials are computed in\n"
+      "floats: nothing is encrypted. Intervals come from training images only (--ranges, or measured first).\n"
+      "With --layerwise, each alpha is followed by a choice of degrees for each layer that has the same predicted\n"
+      "error of the logits at the least total depth. `loss` is in points; `outside` counts arguments that left\n"
+      "their interval, where a polynomial promises nothing. " +
+      explain_score();
+  teach(command, explanation.c_str(),
         "obscura sweep resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 --alpha "
         "7 14 --layerwise",
-        "It writes no file.");
+        "It writes no file but the --plot: accuracy over the levels of all activations, which holds nothing secret.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
   command.add_option("--dataset", options->dataset, "Data set")->required();
@@ -148,6 +235,7 @@ Action define_sweep(CLI::App& command, const Common&) {
       "--alpha", [options](const std::pair<int, int>& range) { std::tie(options->from, options->to) = range; },
       "First and last precision (default: 7 14)");
   command.add_flag("--layerwise", options->layerwise, "Also choose degrees for each layer");
+  command.add_option("--plot", options->plot, "Write a PNG: accuracy over depth, points named by their alpha");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->polynomials.calibration_images,
                      "Training images that give the ranges (default: 10000)");

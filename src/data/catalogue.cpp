@@ -41,6 +41,7 @@ const std::vector<Facts>& catalogue() {
        three,
        {"red blood cell", "white blood cell", "platelets"},
        "the BCCD data set (github.com/Shenggan/BCCD_Dataset)"},
+      {"imagenet-sample", Layout::sample, two, {}, "photographs of your own or of ImageNet (image-net.org)"},
   };
   return sets;
 }

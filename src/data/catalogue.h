@@ -13,13 +13,14 @@ enum class Layout {
   medmnist,      ///< idx files whose names start with the split's
   cifar_png,     ///< PNG files of one image a row, labels as JSON
   cifar_binary,  ///< <split>.bin, records of one label and 3072 pixels
+  sample,        ///< planar images, labels of 16 bits and names of classes in three files; see sample.h
 };
 
 struct Facts {
   std::string name;
   Layout layout = Layout::mnist;
   std::vector<std::string> splits;
-  std::vector<std::string> classes;
+  std::vector<std::string> classes;  ///< empty: they stand in a file of the set
   std::string where;  ///< of a set that fetch() does not bring: where to get it. Empty: fetch() brings it
 };
 

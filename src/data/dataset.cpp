@@ -7,6 +7,7 @@
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/records.h"
+#include "data/sample.h"
 
 namespace obscura::data {
 namespace {
@@ -21,7 +22,8 @@ Result<void> check_counts(const fs::path& labels, std::size_t count, std::size_t
 
 Result<Dataset> load_idx(const fs::path& images, const fs::path& labels, Range range) {
   OBSCURA_TRY(Dataset out, read_idx_images(images, range));
-  OBSCURA_TRY(out.labels, read_idx_labels(labels, range));
+  OBSCURA_TRY(const std::vector<std::uint8_t> bytes, read_idx_labels(labels, range));
+  out.labels.assign(bytes.begin(), bytes.end());
   OBSCURA_TRY_VOID(check_counts(labels, out.labels.size(), out.count()));
   return out;
 }
@@ -62,6 +64,8 @@ std::vector<fs::path> files_of(const Facts& facts, const std::string& split, con
       return idx_pair(split);
     case Layout::cifar_binary:
       return {folder / (split + ".bin")};
+    case Layout::sample:
+      return {folder / kSampleImages, folder / kSampleClasses, folder / kSampleLabels};
     case Layout::cifar_png:
       break;
   }
@@ -90,12 +94,20 @@ Result<void> check_present(const Facts& facts, const std::vector<fs::path>& file
   return {};
 }
 
-Result<Dataset> read_files(const Facts& facts, std::vector<fs::path> files, Range range) {
-  if (facts.layout == Layout::cifar_binary) return read_cifar_binary(files.front(), range);
-  if (facts.layout != Layout::cifar_png) return load_idx(files[0], files[1], range);
-  const fs::path labels = files.back();
-  files.pop_back();
-  return load_rows(files, labels, range);
+Result<Dataset> read_files(const Facts& facts, std::vector<fs::path> files, const std::string& split, Range range) {
+  if (facts.layout == Layout::sample) return read_sample({files[0], files[2], files[1]}, split, range);
+  Dataset out;
+  if (facts.layout == Layout::cifar_binary) {
+    OBSCURA_TRY(out, read_cifar_binary(files.front(), range));
+  } else if (facts.layout == Layout::cifar_png) {
+    const fs::path labels = files.back();
+    files.pop_back();
+    OBSCURA_TRY(out, load_rows(files, labels, range));
+  } else {
+    OBSCURA_TRY(out, load_idx(files[0], files[1], range));
+  }
+  out.class_names = facts.classes;
+  return out;
 }
 
 }  // namespace
@@ -111,10 +123,9 @@ Result<Dataset> load(const std::string& name, const std::string& split, const fs
   }
   const std::vector<fs::path> files = files_of(*facts, split, folder / name);
   OBSCURA_TRY_VOID(check_present(*facts, files, folder));
-  OBSCURA_TRY(Dataset out, read_files(*facts, files, range));
+  OBSCURA_TRY(Dataset out, read_files(*facts, files, split, range));
   out.name = name;
   out.split = split;
-  out.class_names = facts->classes;
   const auto worst = std::max_element(out.labels.begin(), out.labels.end());
   if (*worst >= out.class_names.size()) {
     return error(Code::bad_format, "{}: label {} of image {}; labels are 0 to {}", files.back().string(), *worst,

@@ -20,6 +20,7 @@ inline constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 struct Range {
   std::size_t first = 0;
   std::size_t count = kAll;
+  bool or_fewer = false;  ///< a count beyond the end means: to the end
 };
 
 /// Images of one size, one after the other, each channels x height x width bytes (planar, row-major), 0 = black.
@@ -30,7 +31,7 @@ struct Dataset {
   std::size_t height = 0;
   std::size_t width = 0;
   std::vector<std::uint8_t> pixels;
-  std::vector<std::uint8_t> labels;      ///< one an image, or empty where unknown
+  std::vector<std::uint16_t> labels;     ///< one an image, or empty where unknown
   std::vector<std::string> class_names;  ///< of a named data set
 
   std::size_t image_size() const { return channels * height * width; }

@@ -192,6 +192,10 @@ void draw_points(Canvas& canvas, const Series& series, const Box& box, const Sca
     if (series.labels.empty()) continue;
     // To the right of the point, or to its left where there is no room.
     const double width = Canvas::width_of(series.labels[i]);
+    if (series.labels_below) {
+      canvas.text(std::clamp(px - width / 2, box.left, box.right - width), py + 8, series.labels[i], kInk);
+      continue;
+    }
     canvas.text(px + 8 + width < box.right ? px + 8 : px - 8 - width, py - 16, series.labels[i], kInk);
   }
 }
@@ -237,6 +241,9 @@ void draw_legend(Canvas& canvas, const Panel& panel, const std::vector<LegendIte
       case Series::Style::dashed:
         for (const double at : {0.0, 14.0, 28.0}) canvas.line(item.x + at, y, item.x + at + 8, y, 2.6, colour);
         break;
+      case Series::Style::marked:
+        canvas.line(item.x, y, item.x + 36, y, 2.6, colour);
+        [[fallthrough]];
       case Series::Style::points:
         canvas.disc(item.x + 18, y, 4.5, colour);
         break;
@@ -279,13 +286,12 @@ void draw_panel(Canvas& canvas, const Panel& panel, double top) {
   for (std::size_t i = 0; i < panel.series.size(); ++i) {
     const Series& series = panel.series[i];
     const Colour colour = kColours[i % kColours.size()];
-    if (series.style == Series::Style::bars) {
-      draw_bars(canvas, series, box, x, y, colour);
-    } else if (series.style == Series::Style::points) {
-      draw_points(canvas, series, box, x, y, colour);
-    } else {
+    const bool marked = series.style == Series::Style::marked;
+    if (series.style == Series::Style::bars) draw_bars(canvas, series, box, x, y, colour);
+    if (marked || series.style == Series::Style::line || series.style == Series::Style::dashed) {
       draw_line(canvas, series, x, y, colour);
     }
+    if (marked || series.style == Series::Style::points) draw_points(canvas, series, box, x, y, colour);
   }
   canvas.unclip();
 }

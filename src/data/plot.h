@@ -19,13 +19,15 @@ struct Series {
     line,
     dashed,
     points,
-    bars,  ///< from the axis to y, each as wide as the least distance of two x leaves room for
+    marked,  ///< points on a line
+    bars,    ///< from the axis to y, each as wide as the least distance of two x leaves room for
   };
   std::string name;  ///< in the legend; empty: not in it
   std::vector<double> x;
   std::vector<double> y;
   Style style = Style::line;
-  std::vector<std::string> labels;  ///< of points: beside them; empty, or one each
+  std::vector<std::string> labels;  ///< of points and marked: beside them; empty, or one each
+  bool labels_below = false;        ///< under the points, where another series has its own above
 };
 
 struct Axes {

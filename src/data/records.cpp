@@ -11,21 +11,27 @@ Result<void> check_range(const std::string& path, std::size_t count, Range& rang
   if (range.first >= count) {
     return error(Code::io, "{}: image {} asked for, but there are {} (counted from 0)", path, range.first, count);
   }
-  if (range.count == kAll) range.count = count - range.first;
-  if (range.count > count - range.first) {
+  const std::size_t there = count - range.first;
+  if (range.count == kAll || (range.or_fewer && range.count > there)) range.count = there;
+  if (range.count > there) {
     return error(Code::io, "{}: {} images from image {} on asked for, but there are {} in all", path, range.count,
                  range.first, count);
   }
   return {};
 }
 
-Result<std::vector<std::uint8_t>> read_records(base::InputFile& file, std::size_t record_bytes, Range range) {
+Result<void> skip(base::InputFile& file, std::uint64_t bytes) {
   std::array<std::byte, 1 << 16> skipped{};
-  for (std::uint64_t left = std::uint64_t{range.first} * record_bytes; left > 0;) {
-    const std::size_t piece = std::min<std::uint64_t>(left, skipped.size());
+  while (bytes > 0) {
+    const std::size_t piece = std::min<std::uint64_t>(bytes, skipped.size());
     OBSCURA_TRY_VOID(file.read(std::span(skipped).first(piece)));
-    left -= piece;
+    bytes -= piece;
   }
+  return {};
+}
+
+Result<std::vector<std::uint8_t>> read_records(base::InputFile& file, std::size_t record_bytes, Range range) {
+  OBSCURA_TRY_VOID(skip(file, std::uint64_t{range.first} * record_bytes));
   std::vector<std::uint8_t> out(range.count * record_bytes);
   OBSCURA_TRY_VOID(file.read(std::as_writable_bytes(std::span(out))));
   return out;

@@ -39,7 +39,8 @@ Result<Split> load_split(const Recipe& recipe, const std::string& split) {
   const auto bytes = torch::TensorOptions(torch::kUInt8);
   Split out;
   out.images = torch::from_blob(set.pixels.data(), {count, 1, kSide, kSide}, bytes).clone();
-  out.labels = torch::from_blob(set.labels.data(), {count}, bytes).to(torch::kInt64);
+  std::vector<std::int64_t> labels(set.labels.begin(), set.labels.end());
+  out.labels = torch::from_blob(labels.data(), {count}, torch::TensorOptions(torch::kInt64)).clone();
   return out;
 }
 

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/score.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/check.h"
+
+namespace obscura::cli {
+namespace {
+
+bool all_finite(std::span<const float> row) {
+  return std::all_of(row.begin(), row.end(), [](float logit) { return std::isfinite(logit); });
+}
+
+}  // namespace
+
+bool Prediction::among_best(std::uint32_t label) const {
+  return label != kNoLabel && std::find(best.begin(), best.end(), label) != best.end();
+}
+
+std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes) {
+  std::vector<Prediction> out;
+  std::vector<std::uint32_t> order(classes);
+  const std::size_t top = std::min(kTop, classes);
+  for (std::size_t at = 0; at + classes <= logits.size(); at += classes) {
+    const auto row = logits.subspan(at, classes);
+    Prediction& one = out.emplace_back();
+    one.best.fill(kNoLabel);
+    one.finite = all_finite(row);
+    if (!one.finite) continue;
+    std::iota(order.begin(), order.end(), 0U);
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+                      [&](std::uint32_t a, std::uint32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+    std::copy_n(order.begin(), top, one.best.begin());
+  }
+  return out;
+}
+
+Score score(const std::vector<Prediction>& predictions, const std::vector<Prediction>& reference,
+            const std::vector<std::uint16_t>& labels, std::size_t classes) {
+  OBSCURA_CHECK(predictions.size() == labels.size() && reference.size() == labels.size(),
+                "{} predictions and {} of the reference for {} labels", predictions.size(), reference.size(),
+                labels.size());
+  Score out;
+  out.images = labels.size();
+  if (classes > kTopClasses) out.top.emplace();
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const Prediction& one = predictions[i];
+    out.not_finite += one.finite ? 0 : 1;
+    if (!one.finite) continue;
+    out.correct += one.label() == labels[i] ? 1 : 0;
+    out.agreeing += one.label() == reference[i].label() ? 1 : 0;
+    if (!out.top) continue;
+    auto mine = one.best, other = reference[i].best;
+    std::sort(mine.begin(), mine.end());
+    std::sort(other.begin(), other.end());
+    out.top->correct += one.among_best(labels[i]) ? 1 : 0;
+    out.top->holding += one.among_best(reference[i].label()) ? 1 : 0;
+    out.top->agreeing += mine == other ? 1 : 0;
+  }
+  return out;
+}
+
+void add_score(nlohmann::ordered_json& json, const Score& score) {
+  json["correct"] = score.correct;
+  json["accuracy"] = score.share(score.correct);
+  json["agreement"] = score.share(score.agreeing);
+  json["not_finite"] = score.not_finite;
+  if (!score.top) return;
+  json["top5_correct"] = score.top->correct;
+  json["top5_holds_label"] = score.share(score.top->holding);
+  json["top5_agreement"] = score.share(score.top->agreeing);
+}
+
+std::string explain_score() {
+  return "`agreement` is the share of images with the float network's label. With more than 10 classes: top 5 correct\n"
+         "counts the images whose true label is among the five largest logits (top5_correct), `holds` is the share of\n"
+         "those where the float network's label is (top5_holds_label), `same` that of those with the float network's\n"
+         "five, in any order (top5_agreement). Images with a logit that is NaN or infinite are wrong and agree with\n"
+         "nothing (not_finite counts them).";
+}
+
+LogitError compare_logits(std::span<const float> actual, std::span<const float> reference, std::size_t classes) {
+  OBSCURA_CHECK(actual.size() == reference.size(), "{} logits and {} of the reference", actual.size(),
+                reference.size());
+  LogitError out;
+  double sum = 0;
+  for (std::size_t at = 0; at + classes <= actual.size(); at += classes) {
+    const auto a = actual.subspan(at, classes), b = reference.subspan(at, classes);
+    if (!all_finite(a) || !all_finite(b)) continue;
+    ++out.images;
+    for (std::size_t k = 0; k < classes; ++k) {
+      const double difference = static_cast<double>(a[k]) - static_cast<double>(b[k]);
+      out.largest = std::max(out.largest, std::abs(difference));
+      sum += difference * difference;
+    }
+  }
+  out.deviation = std::sqrt(sum / static_cast<double>(std::max<std::size_t>(out.images * classes, 1)));
+  return out;
+}
+
+void add_logit_error(nlohmann::ordered_json& json, const LogitError& difference) {
+  const bool some = difference.images > 0;
+  json["max_logit_error"] = some ? nlohmann::ordered_json(difference.largest) : nlohmann::ordered_json();
+  json["measured_logit_error_std"] = some ? nlohmann::ordered_json(difference.deviation) : nlohmann::ordered_json();
+  json["logit_error_images"] = difference.images;
+}
+
+std::string to_text(const LogitError& difference, std::size_t images) {
+  if (difference.images == 0) return "none: no image has finite logits";
+  std::string text = fmt::format("largest {:.3g}, standard deviation {:.3g}", difference.largest, difference.deviation);
+  if (difference.images < images) {
+    text +=
+        fmt::format(" (of {} images; the logits of {} are not finite)", difference.images, images - difference.images);
+  }
+  return text;
+}
+
+}  // namespace obscura::cli

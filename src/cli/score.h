@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What logits say of images, and how two sets of logits differ.
+#pragma once
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace obscura::cli {
+
+/// Of no class: of an image whose logits are not all finite, so that it is wrong whatever its label.
+inline constexpr std::uint32_t kNoLabel = 0xFFFFFFFF;
+inline constexpr std::size_t kTop = 5;
+/// With more classes than this, the five likeliest are reported too.
+inline constexpr std::size_t kTopClasses = 10;
+
+/// What a network says of one image.
+struct Prediction {
+  bool finite = true;
+  /// The labels of the largest logits, the largest first (of equals the lower label); kNoLabel beyond the number of
+  /// classes, and everywhere where a logit is NaN or infinite.
+  std::array<std::uint32_t, kTop> best{};
+
+  std::uint32_t label() const { return best[0]; }
+  /// Whether it is one of the five; never of kNoLabel.
+  bool among_best(std::uint32_t label) const;
+};
+
+/// One for each row of `classes` logits.
+std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes);
+
+/// Numbers of images, of two networks or of one and the truth.
+struct Score {
+  std::size_t images = 0;
+  std::size_t not_finite = 0;  ///< images whose logits are not all finite: wrong, and in agreement with nothing
+  std::size_t correct = 0;
+  std::size_t agreeing = 0;  ///< the same label as the reference
+  struct Top {
+    std::size_t correct = 0;   ///< the true label is among the five
+    std::size_t holding = 0;   ///< the reference's label is among the five
+    std::size_t agreeing = 0;  ///< the same five as the reference, in any order
+  };
+  std::optional<Top> top;  ///< with more than kTopClasses classes
+
+  double share(std::size_t part) const { return static_cast<double>(part) / static_cast<double>(images); }
+};
+
+/// `labels` has the truth, `reference` is what another network says of the same images.
+Score score(const std::vector<Prediction>& predictions, const std::vector<Prediction>& reference,
+            const std::vector<std::uint16_t>& labels, std::size_t classes);
+
+/// "correct", "accuracy", "agreement", "not_finite", and with `top` "top5_correct", "top5_holds_label" and
+/// "top5_agreement".
+void add_score(nlohmann::ordered_json& json, const Score& score);
+
+/// What --help says of these.
+std::string explain_score();
+
+/// How far logits are from those of a reference, over the images where both are finite.
+struct LogitError {
+  std::size_t images = 0;
+  double largest = 0;
+  double deviation = 0;
+};
+LogitError compare_logits(std::span<const float> actual, std::span<const float> reference, std::size_t classes);
+
+/// "max_logit_error" and "measured_logit_error_std" (null of no images), and "logit_error_images".
+void add_logit_error(nlohmann::ordered_json& json, const LogitError& difference);
+
+/// "largest 0.1, standard deviation 0.02", and of how many images where some are left out.
+std::string to_text(const LogitError& difference, std::size_t images);
+
+}  // namespace obscura::cli
