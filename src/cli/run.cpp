@@ -15,6 +15,7 @@ struct Options {
   std::string input;
   std::string output;
   bool trace = false;
+  std::uint64_t memory = 0;
 };
 
 Result<Answer> perform(const Options& options) {
@@ -23,7 +24,8 @@ Result<Answer> perform(const Options& options) {
   server::Report report;
   {
     ProgressBar bar("run");
-    OBSCURA_TRY(report, server::run(options.plan, options.eval, options.input, options.output, false, bar.callback()));
+    OBSCURA_TRY(report, server::run(options.plan, options.eval, options.input, options.output,
+                                    {false, options.memory, bar.callback()}));
   }
   const double milliseconds = 1000 * report.run_seconds / static_cast<double>(report.images);
   Answer answer;
@@ -65,6 +67,7 @@ Action define_run(CLI::App& command, const Common&) {
   command.add_option("IN", options->input, "Encrypted images (obscura encrypt)")->required();
   command.add_option("--eval", options->eval, "The client's evaluation keys (obscura keygen)")->required();
   command.add_option("-o,--output", options->output, "The encrypted answer to write")->required();
+  add_memory(command, options->memory);
   command.add_flag("--trace", options->trace, "Print the time of every step");
   return [options] { return perform(*options); };
 }

@@ -54,7 +54,7 @@ wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::Ciphert
 }
 
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
-                    const std::filesystem::path& in, const std::filesystem::path& out, bool overwrite) {
+                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(named.plan.params));
   const auto tables = ckks::Context::make(params);
@@ -64,8 +64,8 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   expected.images = reader.header().images;
   OBSCURA_TRY_VOID(reader.expect(tables, expected));
   const wire::CiphertextHeader header = output_header(named.plan, expected);
-  OBSCURA_TRY(auto writer, wire::CiphertextWriter::create(out, wire::Kind::outputs, tables, header, overwrite));
-  OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys)));
+  OBSCURA_TRY(auto writer, wire::CiphertextWriter::create(out, wire::Kind::outputs, tables, header, options.overwrite));
+  OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys), options.memory));
   return Job{std::move(session), std::move(reader), std::move(writer)};
 }
 
@@ -87,19 +87,18 @@ Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
 }  // namespace
 
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
-                   const std::filesystem::path& in, const std::filesystem::path& out, bool overwrite,
-                   const base::Progress& progress) {
+                   const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   Report report;
   std::optional<Job> job;
   {
     const Stopwatch watch(report.load_seconds);
-    OBSCURA_TRY(job, prepare(plan, eval, in, out, overwrite));
+    OBSCURA_TRY(job, prepare(plan, eval, in, out, options));
   }
   report.images = job->reader.header().images;
   report.batches = job->reader.header().batches();
   for (std::uint64_t batch = 0; batch < report.batches; ++batch) {
     const base::Progress overall = [&](std::size_t done, std::size_t total) {
-      return !progress || progress(batch * total + done, report.batches * total);
+      return !options.progress || options.progress(batch * total + done, report.batches * total);
     };
     OBSCURA_TRY_VOID(run_one(*job, report, overall));
   }

@@ -19,8 +19,11 @@ namespace obscura::server {
 /// A plan and a client's keys, ready for batches.
 class Session {
  public:
-  /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there
-  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys);
+  /// `memory`: bytes that ciphertexts, keys and weights may take together; 0 = as the plan says. Less memory makes
+  /// smaller tasks, which many cores share less well.
+  /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
+  ///         little memory, with what is needed
+  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0);
 
   const plan::Plan& plan() const { return model_->plan(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
@@ -36,7 +39,7 @@ class Session {
                                                   run::Trace* trace = nullptr) const;
 
  private:
-  Session(std::shared_ptr<const ckks::Context> context, plan::Plan plan, ckks::EvalKeys keys);
+  Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys);
   std::shared_ptr<const ckks::Context> context_;
   std::shared_ptr<const run::EncodedModel> model_;
   std::shared_ptr<const ckks::EvalKeys> keys_;
@@ -52,11 +55,17 @@ struct Report {
   run::Trace trace;          ///< by step, all batches together
 };
 
+struct RunOptions {
+  bool overwrite = false;    ///< of the output file
+  std::uint64_t memory = 0;  ///< see Session::make
+  base::Progress progress;
+};
+
 /// Runs a plan on a file of encrypted images, one batch at a time. Everything that can be refused is refused
-/// before the first batch: an existing output, keys or ciphertexts of another plan, ciphertexts of another key, sizes.
-/// errors  io, bad_format, wrong_params, missing_key, cancelled. Nothing stays of the output file then.
+/// before the first batch: an existing output, keys or ciphertexts of another plan, ciphertexts of another key, sizes,
+/// too little memory.
+/// errors  io, bad_format, wrong_params, missing_key, infeasible, cancelled. Nothing stays of the output file then.
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
-                   const std::filesystem::path& in, const std::filesystem::path& out, bool overwrite = false,
-                   const base::Progress& progress = {});
+                   const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options = {});
 
 }  // namespace obscura::server

@@ -218,8 +218,8 @@ TEST_F(FileFlow, LeavesNothingWhereItIsStopped) {
       client::encrypt(flow().offer, flow().path("secret"), flow().pixels, flow().path("never"), false, stop);
   ASSERT_FALSE(encrypted.ok());
   EXPECT_EQ(encrypted.error().code, Code::cancelled);
-  const auto report =
-      server::run(flow().path("net.plan"), flow().path("eval"), flow().path("in"), flow().path("never"), false, stop);
+  const auto report = server::run(flow().path("net.plan"), flow().path("eval"), flow().path("in"), flow().path("never"),
+                                  {false, 0, stop});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().code, Code::cancelled);
   EXPECT_EQ(flow().files(), before);

@@ -58,6 +58,20 @@ TEST(ServerProgram, ExplainsItselfAndItsErrors) {
 
 wire::NamedPlan named(const plan::Plan& plan) { return wire::read_plan(wire::write_plan(plan), "X").value(); }
 
+TEST(Session, SaysHowMuchMemoryItNeedsWhereThatIsMoreThanAllowed) {
+  plan::Plan plan = testing::square_plan();
+  const std::uint64_t beside = 1000;
+  plan.predicted_bytes = plan::make_schedule(plan).peak_bytes + beside;
+  const std::uint64_t least = plan::make_schedule(plan, 1).peak_bytes + beside;
+  ckks::EvalKeys keys;
+  keys.relinearization.emplace_back();
+  EXPECT_TRUE(Session::make(named(plan), keys, least).ok());
+  const auto refused = Session::make(named(plan), keys, least - 1);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::infeasible);
+  EXPECT_THAT(refused.error().message, HasSubstr("the plan needs at least"));
+}
+
 TEST(Session, NamesTheKeyThatAPlanLacks) {
   const auto session = Session::make(named(testing::square_plan()), {});
   ASSERT_FALSE(session.ok());
