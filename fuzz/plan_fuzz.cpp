@@ -3,9 +3,10 @@
 // same bytes, and runs on the clear twin without a broken contract: what plan::verify promises.
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
+#include "plan/schedule.h"
 #include "run/clear_backend.h"
-#include "run/schedule.h"
 #include "wire/plan_frame.h"
 
 namespace {
@@ -21,9 +22,10 @@ void use(const wire::NamedPlan& named) {
   const auto again = wire::read_plan(frame, "written");
   OBSCURA_CHECK(again.ok(), "a plan was written, but not read: {}", again.error().message);
   OBSCURA_CHECK(wire::write_plan(again->plan) == frame, "a plan changed on its way");
-  OBSCURA_CHECK(plan::peak_ciphertext_bytes(named.plan) > 0, "a plan without memory");
-  if (run::make_schedule(named.plan).total_work > kMaxWork || named.plan.input.elements() > 4096) return;
-  const run::EncodedModel model(named.plan);
+  plan::Schedule schedule = plan::make_schedule(named.plan);
+  OBSCURA_CHECK(schedule.peak_bytes > 0, "a plan without memory");
+  if (schedule.total_work > kMaxWork || named.plan.input.elements() > 4096) return;
+  const run::EncodedModel model(named.plan, std::move(schedule));
   const std::vector<float> image(named.plan.input.elements());
   const auto logits = run::run_clear(model, image, 1);
   OBSCURA_CHECK(logits.ok(), "a verified plan does not run: {}", logits.error().message);
