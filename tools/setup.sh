@@ -14,7 +14,7 @@ build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-de
   libprotobuf-dev protobuf-compiler libboost-dev libmpfr-dev libgmp-dev libcli11-dev libfmt-dev libspdlog-dev
   nlohmann-json3-dev libpng-dev zlib1g-dev)
 developer=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format clang-tidy libclang-rt-14-dev)
-train=(libtorch-dev)
+train=(libtorch-dev libtomlplusplus-dev)
 
 for option in "$@"; do
   case "$option" in

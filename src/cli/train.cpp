@@ -33,10 +33,10 @@ Error become(const std::filesystem::path& program, std::vector<std::string> argu
 
 Action define_train(CLI::App& command, const Common& common) {
   teach(command,
-        "Trains a network whose activations are polynomials, keeps the epoch that is best on a validation split,\n"
-        "and writes ordinary ONNX. The work is done by obscura-train (libtorch), which must lie beside obscura;\n"
+        "Trains the network of a recipe (TOML; models/recipes/ has some), keeps the epoch that is best on images held\n"
+        "out, and writes ordinary ONNX. The work is done by obscura-train (libtorch), which must lie beside obscura;\n"
         "all options go to it: `obscura train --help` lists them where it is built.",
-        "obscura train --network mnist-swish4 --dataset mnist --epochs 30 -o my.onnx",
+        "obscura train models/recipes/mnist-swish4.toml -o my.onnx",
         "The ONNX file holds the weights: it belongs to whoever runs the server, and no client needs it.");
   // obscura-train explains its options better than this verb could.
   command.set_help_flag();

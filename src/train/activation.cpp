@@ -1,74 +1,244 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "train/activation.h"
+
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
 
-#include "train/network.h"
+#include "train/coefficients.h"
+#include "train/layers.h"
 
 namespace obscura::train {
 namespace {
 
-/// Coefficients of degree 4, and the bound of the penalty.
-struct Parameters {
-  std::array<float, 5> a{};
-  float range = 0;
+constexpr double kEpsilon = 1e-3;
+constexpr double kMomentum = 0.1;
+/// Rows are shared out in so many parts whatever the threads, so that sums do not depend on their number.
+constexpr std::int64_t kParts = 16;
+
+/// x as rows of `width` numbers that all have the coefficients a[k * width + i].
+struct Rows {
+  std::int64_t count = 0, width = 0;
+  float range = 0, share = 1;
 };
 
-float value_at(const Parameters& p, float x) {
-  return (((p.a[4] * x + p.a[3]) * x + p.a[2]) * x + p.a[1]) * x + p.a[0];
+template <int degree>
+float value_at(const float* a, std::int64_t width, float x) {
+  float y = a[degree * width];
+  for (int k = degree - 1; k >= 0; --k) y = y * x + a[k * width];
+  return y;
 }
-float slope_at(const Parameters& p, float x) { return ((4 * p.a[4] * x + 3 * p.a[3]) * x + 2 * p.a[2]) * x + p.a[1]; }
-float beyond(const Parameters& p, float x) { return std::max(0.0F, std::abs(x) - p.range); }
 
-/// Spelt in tensor operations the same takes a dozen passes over memory, which is most of the time of these networks.
-struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const torch::Tensor& input,
-                                                const Parameters& p) {
-    const torch::Tensor x = input.contiguous();
-    torch::Tensor y = torch::empty_like(x);
-    const float* from = x.data_ptr<float>();
-    float* to = y.data_ptr<float>();
-    float sum = 0;
-    for (std::int64_t i = 0; i < x.numel(); ++i) {
-      to[i] = value_at(p, from[i]);
-      sum += beyond(p, from[i]) * beyond(p, from[i]);
+template <int degree>
+float slope_at(const float* a, std::int64_t width, float x) {
+  float y = degree * a[degree * width];
+  for (int k = degree - 1; k >= 1; --k) y = y * x + static_cast<float>(k) * a[k * width];
+  return y;
+}
+
+template <int degree, class Number>
+void forward_rows(const Rows& rows, const Number* x, const float* a, Number* y, float* beyond) {
+  at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> sums(static_cast<std::size_t>(rows.width));
+    for (std::int64_t part = begin; part < end; ++part) {
+      std::fill(sums.begin(), sums.end(), 0.0F);
+      for (std::int64_t row = rows.count * part / kParts; row < rows.count * (part + 1) / kParts; ++row) {
+        const Number* from = x + row * rows.width;
+        Number* to = y + row * rows.width;
+        for (std::int64_t i = 0; i < rows.width; ++i) {
+          const float v = static_cast<float>(from[i]);
+          to[i] = static_cast<Number>(rows.share * value_at<degree>(a + i, rows.width, v) +
+                                      (1 - rows.share) * std::max(v, 0.0F));
+          const float over = std::max(0.0F, std::abs(v) - rows.range);
+          sums[static_cast<std::size_t>(i)] += over * over;
+        }
+      }
+      double sum = 0;
+      for (const float s : sums) sum += static_cast<double>(s);
+      beyond[part] = static_cast<float>(sum);
     }
-    context->save_for_backward({x});
-    for (std::size_t i = 0; i < p.a.size(); ++i) context->saved_data[std::to_string(i)] = static_cast<double>(p.a[i]);
-    context->saved_data["range"] = static_cast<double>(p.range);
-    return {y, torch::full({}, sum / static_cast<float>(x.numel()))};
+  });
+}
+
+/// dx, and sums[part][k][i] of share dy x^k over the rows of a part.
+template <int degree, class Number>
+void backward_rows(const Rows& rows, const Number* x, const float* a, const Number* dy, float per_element, Number* dx,
+                   float* sums) {
+  at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      float* sum = sums + part * (degree + 1) * rows.width;
+      for (std::int64_t row = rows.count * part / kParts; row < rows.count * (part + 1) / kParts; ++row) {
+        const Number* from = x + row * rows.width;
+        const Number* slope = dy + row * rows.width;
+        Number* to = dx + row * rows.width;
+        for (std::int64_t i = 0; i < rows.width; ++i) {
+          const float v = static_cast<float>(from[i]);
+          const float g = static_cast<float>(slope[i]);
+          const float over = std::max(0.0F, std::abs(v) - rows.range);
+          to[i] = static_cast<Number>(
+              g * (rows.share * slope_at<degree>(a + i, rows.width, v) + (1 - rows.share) * (v > 0 ? 1.0F : 0.0F)) +
+              per_element * std::copysign(over, v));
+          float term = g * rows.share;
+          for (int k = 0; k <= degree; ++k, term *= v) sum[k * rows.width + i] += term;
+        }
+      }
+    }
+  });
+}
+
+template <class Number, class Call>
+void by_degree(std::int64_t degree, const Call& call) {
+  if (degree == 2) {
+    call(std::integral_constant<int, 2>{}, Number{});
+  } else {
+    call(std::integral_constant<int, 4>{}, Number{});
+  }
+}
+/// call(degree as a type, a number of the type of x)
+template <class Call>
+void dispatch(const torch::Tensor& x, std::int64_t degree, const Call& call) {
+  if (x.scalar_type() == torch::kBFloat16) {
+    by_degree<c10::BFloat16>(degree, call);
+  } else {
+    by_degree<float>(degree, call);
+  }
+}
+
+/// Spelt in tensor operations the same takes a dozen passes over memory, which is most of the time of small networks.
+struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
+  /// x in the order of its rows; a {degree + 1, width}.
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                                                const torch::Tensor& a, double range, double share) {
+    const Rows rows{x.numel() / a.size(1), a.size(1), static_cast<float>(range), static_cast<float>(share)};
+    torch::Tensor y = torch::empty_like(x);
+    const torch::Tensor beyond = torch::zeros({kParts});
+    dispatch(x, a.size(0) - 1, [&](auto degree, auto number) {
+      using Number = decltype(number);
+      forward_rows<decltype(degree)::value, Number>(rows, x.data_ptr<Number>(), a.data_ptr<float>(),
+                                                    y.data_ptr<Number>(), beyond.data_ptr<float>());
+    });
+    context->save_for_backward({x, a});
+    context->saved_data["range"] = range;
+    context->saved_data["share"] = share;
+    return {y, beyond.sum() / static_cast<double>(x.numel())};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    Parameters p;
-    for (std::size_t i = 0; i < p.a.size(); ++i) {
-      p.a[i] = static_cast<float>(context->saved_data[std::to_string(i)].toDouble());
-    }
-    p.range = static_cast<float>(context->saved_data["range"].toDouble());
-    const torch::Tensor x = context->get_saved_variables()[0];
-    const torch::Tensor dy = gradients[0].contiguous();
+    const auto saved = context->get_saved_variables();
+    const torch::Tensor& x = saved[0];
+    const torch::Tensor& a = saved[1];
+    const Rows rows{x.numel() / a.size(1), a.size(1), static_cast<float>(context->saved_data["range"].toDouble()),
+                    static_cast<float>(context->saved_data["share"].toDouble())};
+    const torch::Tensor dy =
+        gradients[0]
+            .to(x.scalar_type())
+            .contiguous(x.dim() == 4 ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous);
     const float per_element = gradients[1].item<float>() * 2 / static_cast<float>(x.numel());
     torch::Tensor dx = torch::empty_like(x);
-    const float* from = x.data_ptr<float>();
-    const float* slope = dy.data_ptr<float>();
-    float* to = dx.data_ptr<float>();
-    for (std::int64_t i = 0; i < x.numel(); ++i) {
-      to[i] = slope[i] * slope_at(p, from[i]) + per_element * std::copysign(beyond(p, from[i]), from[i]);
-    }
-    return {dx, torch::Tensor()};
+    const torch::Tensor sums = torch::zeros({kParts, a.size(0), a.size(1)});
+    dispatch(x, a.size(0) - 1, [&](auto degree, auto number) {
+      using Number = decltype(number);
+      backward_rows<decltype(degree)::value, Number>(rows, x.data_ptr<Number>(), a.data_ptr<float>(),
+                                                     dy.data_ptr<Number>(), per_element, dx.data_ptr<Number>(),
+                                                     sums.data_ptr<float>());
+    });
+    return {dx, sums.sum(0), torch::Tensor(), torch::Tensor()};
   }
 };
 
+/// The coefficients as rows: those of layers and channels are repeated until a row is long enough for vectors.
+torch::Tensor as_rows(const torch::Tensor& coefficients, const torch::Tensor& x) {
+  constexpr std::int64_t kShortest = 64;
+  const std::int64_t terms = coefficients.size(0);
+  if (x.dim() == 2) {
+    return coefficients.reshape({terms, -1}).expand({terms, x.size(1)}).contiguous();
+  }
+  if (coefficients.dim() == 4 && coefficients.size(2) * coefficients.size(3) > 1) {
+    return coefficients.permute({0, 2, 3, 1}).reshape({terms, -1}).contiguous();
+  }
+  const std::int64_t channels = x.size(1);
+  std::int64_t times = 1;
+  for (const std::int64_t side : {x.size(3), x.size(2)}) {
+    if (times * channels < kShortest) times *= side;
+  }
+  return coefficients.reshape({terms, 1, -1}).expand({terms, times, channels}).reshape({terms, -1}).contiguous();
+}
+
+std::pair<torch::Tensor, torch::Tensor> activate_by_operations(const torch::Tensor& x,
+                                                               const torch::Tensor& coefficients, double range,
+                                                               double share) {
+  const torch::Tensor v = x.to(torch::kFloat32);
+  torch::Tensor y = coefficients[coefficients.size(0) - 1];
+  for (std::int64_t k = coefficients.size(0) - 2; k >= 0; --k) y = y * v + coefficients[k];
+  if (share < 1) y = y * share + v.relu() * (1 - share);
+  return {y.to(x.scalar_type()), (v.abs() - range).relu().square().mean()};
+}
+
 }  // namespace
 
-std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const std::vector<double>& coefficients,
-                                                 double range) {
-  Parameters p;
-  OBSCURA_CHECK(coefficients.size() <= p.a.size(), "activate: degree {}; at most 4", coefficients.size() - 1);
-  for (std::size_t i = 0; i < coefficients.size(); ++i) p.a[i] = static_cast<float>(coefficients[i]);
-  p.range = static_cast<float>(range);
-  const torch::autograd::variable_list out = PolynomialFunction::apply(x, p);
+std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const torch::Tensor& coefficients,
+                                                 double range, double share) {
+  OBSCURA_CHECK(coefficients.size(0) == 3 || coefficients.size(0) == 5, "activate: {} coefficients; 3 or 5",
+                coefficients.size(0));
+  if (!x.device().is_cpu()) return activate_by_operations(x, coefficients, range, share);
+  const torch::Tensor ordered =
+      x.contiguous(x.dim() == 4 ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous);
+  const torch::autograd::variable_list out =
+      PolynomialFunction::apply(ordered, as_rows(coefficients, ordered), range, share);
   return {out[0], out[1]};
+}
+
+ActivationImpl::ActivationImpl(ActivationRecipe chosen, const nn::Shape& input) : recipe(std::move(chosen)) {
+  nn::Shape shape = coefficient_shape(recipe, input);
+  if (recipe.kind == ActivationKind::hermite) {
+    slope = register_parameter("slope", torch::ones(shape));
+    shift = register_parameter("shift", torch::full(shape, kHermite0));
+    mean1 = register_buffer("mean1", torch::zeros({input[0]}));
+    variance1 = register_buffer("variance1", torch::ones({input[0]}));
+    mean2 = register_buffer("mean2", torch::zeros({input[0]}));
+    variance2 = register_buffer("variance2", torch::ones({input[0]}));
+    return;
+  }
+  if (recipe.kind == ActivationKind::relu) return;
+  std::vector<torch::Tensor> terms;
+  for (const double c : recipe.initial) terms.push_back(torch::full(shape, c, torch::kFloat32));
+  const torch::Tensor start = torch::stack(terms);
+  const bool trained = trained_coefficients(recipe.kind) > 0;
+  coefficients = trained ? register_parameter("coefficients", start) : register_buffer("coefficients", start);
+}
+
+ActivationImpl::Output ActivationImpl::forward(const torch::Tensor& x, double share) {
+  if (recipe.kind == ActivationKind::relu) return {x.relu(), {}};
+  if (recipe.kind == ActivationKind::hermite) return hermite(x, share);
+  const auto [y, beyond] = activate(x, coefficients, recipe.range, share);
+  return {y, recipe.penalty > 0 ? beyond * recipe.penalty : torch::Tensor()};
+}
+
+ActivationImpl::Output ActivationImpl::hermite(const torch::Tensor& x, double share) {
+  const torch::Tensor gain = slope.flatten();
+  const auto normalised = [&](const torch::Tensor& v, const torch::Tensor& weight, const torch::Tensor& bias,
+                              const torch::Tensor& mean, const torch::Tensor& variance) {
+    return torch::batch_norm(v, weight, bias, mean, variance, is_training(), kMomentum, kEpsilon, false);
+  };
+  torch::Tensor y = normalised(x, gain * kHermite1, shift.flatten(), mean1, variance1) +
+                    normalised(x * x, gain * kHermite2, torch::zeros_like(gain), mean2, variance2);
+  if (share < 1) {
+    const torch::Tensor deviation = (x.var({0, 2, 3}, false, true) + kEpsilon).sqrt();
+    y = y * share + ((x - x.mean({0, 2, 3}, true)) / deviation).relu() * (1 - share);
+  }
+  if (recipe.penalty == 0) return {y, {}};
+  return {y, (x.to(torch::kFloat32).abs() - recipe.range).relu().square().mean() * recipe.penalty};
+}
+
+torch::Tensor ActivationImpl::polynomial() const {
+  if (recipe.kind != ActivationKind::hermite) return coefficients;
+  torch::NoGradGuard no_gradient;
+  const auto shape = slope.sizes();
+  const torch::Tensor c1 = slope * kHermite1 / (variance1 + kEpsilon).sqrt().reshape(shape);
+  const torch::Tensor c2 = slope * kHermite2 / (variance2 + kEpsilon).sqrt().reshape(shape);
+  return torch::stack({shift - c1 * mean1.reshape(shape) - c2 * mean2.reshape(shape), c1, c2});
 }
 
 }  // namespace obscura::train

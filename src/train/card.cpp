@@ -1,26 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/card.h"
 
-#include <algorithm>
-#include <fstream>
-#include <thread>
-
 namespace obscura::train {
 namespace {
-
-std::string processor() {
-  std::ifstream facts("/proc/cpuinfo");
-  for (std::string line; std::getline(facts, line);) {
-    if (!line.starts_with("model name")) continue;
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "an unnamed processor";
-}
-
-std::uint32_t threads_of(const Recipe& recipe) {
-  return recipe.threads == 0 ? std::max(1U, std::thread::hardware_concurrency()) : recipe.threads;
-}
 
 std::string share(const Score& score) {
   return fmt::format("{} of {} ({:.2f} %)", score.correct, score.images, 100 * score.accuracy());
@@ -30,74 +12,80 @@ nlohmann::json to_json(const Score& score) {
   return {{"images", score.images}, {"correct", score.correct}, {"accuracy", score.accuracy()}, {"loss", score.loss}};
 }
 
-/// "conv 5x5x5, stride 2": a line for each layer.
-std::string layers(const Recipe& recipe) {
-  const std::string activation =
-      recipe.network == "mnist-square"
-          ? "x^2"
-          : fmt::format("degree-4 polynomial of Swish fitted on [-{0}, {0}]", recipe.activation_range);
+/// Where the images that chose the epoch came from, and how.
+std::string choice(const Recipe& recipe, const Outcome& outcome) {
+  const std::string held_out = recipe.data.validation == 0
+                                   ? fmt::format("the set's own {} validation images", outcome.validation.images)
+                                   : fmt::format("{} held out of its training split by seed {}",
+                                                 outcome.validation.images, recipe.data.split_seed);
   return fmt::format(
-      "input 1x28x28, pixel / 255; conv 5x5 to 5 channels, stride 2; batch norm; {0}; conv 5x5 to 50 channels, "
-      "stride 2; batch norm; {0}; flatten to 800; dense to 10",
-      activation);
+      "Trained on {} images of {}; {} chose the epoch: most images right, ties by the smaller loss. The test split was "
+      "asked once, after that choice.",
+      outcome.training_images, recipe.data.set, held_out);
+}
+
+std::string teaching(const Recipe& recipe) {
+  if (!recipe.teacher) return "";
+  const TeacherRecipe& teacher = *recipe.teacher;
+  std::string out = fmt::format(" Distilled from {}: temperature {}, weight {}", teacher.model.filename().string(),
+                                teacher.temperature, teacher.weight);
+  if (teacher.features > 0) out += fmt::format(", features of the activations with weight {}", teacher.features);
+  return out + ".";
+}
+
+std::string join_rounded(const std::vector<double>& numbers) {
+  std::string out;
+  for (const double x : numbers) out += fmt::format("{}{:.1f}", out.empty() ? "" : ", ", x);
+  return out;
 }
 
 }  // namespace
 
 nlohmann::json to_json(const Recipe& recipe, const Outcome& outcome) {
-  return {{"network", recipe.network},
-          {"dataset", recipe.dataset},
-          {"epochs", recipe.epochs},
-          {"seed", recipe.seed},
-          {"threads", threads_of(recipe)},
+  nlohmann::json history = nlohmann::json::array();
+  for (const EpochRecord& record : outcome.history) {
+    history.push_back({{"training_loss", record.training_loss},
+                       {"training_accuracy", record.training_accuracy},
+                       {"validation_loss", record.validation_loss},
+                       {"validation_accuracy", record.validation_accuracy}});
+  }
+  return {{"name", recipe.name},
+          {"dataset", recipe.data.set},
+          {"epochs", recipe.training.epochs},
+          {"seed", recipe.training.seed},
+          {"threads", outcome.threads},
+          {"device", outcome.device},
           {"parameters", outcome.parameters},
+          {"multiplications", outcome.multiplications},
           {"training_images", outcome.training_images},
           {"best_epoch", outcome.best_epoch},
           {"validation", to_json(outcome.validation)},
           {"test", to_json(outcome.test)},
           {"largest_pre_activation", outcome.largest_pre_activation},
+          {"history", history},
           {"seconds", outcome.seconds}};
-}
-
-std::string command_of(const Recipe& recipe, const std::string& model) {
-  std::string command = fmt::format(
-      "obscura train --network {} --dataset {} --epochs {} --batch-size {} --learning-rate {} "
-      "--weight-decay {} "
-      "--label-smoothing {} --activation-range {} --range-penalty {} --average-decay {} --augmentation {} --elastic {} "
-      "--seed {} "
-      "--threads {}",
-      recipe.network, recipe.dataset, recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.weight_decay,
-      recipe.label_smoothing, recipe.activation_range, recipe.range_penalty, recipe.average_decay, recipe.augmentation,
-      recipe.elastic, recipe.seed, threads_of(recipe));
-  if (recipe.limit != data::kAll) command += fmt::format(" --limit {}", recipe.limit);
-  return command + " -o " + model;
 }
 
 std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::string& model,
                     const std::string& command) {
-  std::string card = fmt::format("# {}\n\n{}.\n\n", model, layers(recipe));
+  std::string card = fmt::format("# {}\n\ninput {}, {}.\n\n", model, nn::to_string(recipe.data.shape), outcome.layers);
   card += "| | |\n|---|---|\n";
   card += fmt::format("| right on the test split | {} |\n", share(outcome.test));
-  card += fmt::format("| right on the validation split | {} |\n", share(outcome.validation));
+  card += fmt::format("| right on the validation images | {} |\n", share(outcome.validation));
   card += fmt::format("| loss (cross entropy) test / validation | {:.4f} / {:.4f} |\n", outcome.test.loss,
                       outcome.validation.loss);
   card += fmt::format("| trained parameters | {} |\n", outcome.parameters);
-  card += fmt::format("| largest pre-activation on the validation split | {:.1f}, {:.1f} |\n",
-                      outcome.largest_pre_activation[0], outcome.largest_pre_activation[1]);
-  card += fmt::format("| epoch chosen | {} of {} |\n", outcome.best_epoch, recipe.epochs);
-  card += fmt::format("| seed | {} |\n", recipe.seed);
-  card += fmt::format("| time | {:.0f} s on {} thread{} of {} |\n\n", outcome.seconds, threads_of(recipe),
-                      threads_of(recipe) == 1 ? "" : "s", processor());
-  card += "All figures are of the float network.\n\n";
+  card += fmt::format("| multiplications by weights for one image | {} |\n", outcome.multiplications);
+  card += fmt::format("| largest pre-activations on the validation images | {} |\n",
+                      join_rounded(outcome.largest_pre_activation));
+  card += fmt::format("| epoch chosen | {} of {} |\n", outcome.best_epoch, outcome.history.size());
+  card += fmt::format("| seed | {} |\n", recipe.training.seed);
+  card += fmt::format("| input | (pixel / 255 - mean) / deviation with mean {} and deviation {} |\n",
+                      fmt::join(recipe.data.mean, ", "), fmt::join(recipe.data.deviation, ", "));
+  card += fmt::format("| time | {:.0f} s on {} |\n\n", outcome.seconds, outcome.device);
+  card += "All figures are of the float network.\n\n" + choice(recipe, outcome) + teaching(recipe) + "\n\n";
   card += fmt::format(
-      "Trained on {} images of the {} training split; the other {}, drawn by the seed, chose the epoch: most images "
-      "right, ties by the smaller loss. The test split was asked once, after that choice. Every image was turned "
-      "(15 degrees), zoomed (0.1) and shifted (0.1) at random, times {}, and bent by a smooth displacement of {} "
-      "pixels. AdamW, cosine schedule after a short warm-up, moving average of the weights.\n\n",
-      outcome.training_images, recipe.dataset, outcome.validation.images, recipe.augmentation, recipe.elastic);
-  card += fmt::format(
-      "The same weights again, with the same number of threads on the same kind of machine:\n\n"
-      "    {}\n",
+      "The same again (the same weights on a CPU of the same kind with the same number of threads):\n\n    {}\n",
       command);
   return card;
 }

@@ -13,7 +13,4 @@ nlohmann::json to_json(const Recipe& recipe, const Outcome& outcome);
 /// Markdown. `command` is the command line that trains the same network again, `model` the name of its file.
 std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::string& model, const std::string& command);
 
-/// The command line that spells out every option that matters.
-std::string command_of(const Recipe& recipe, const std::string& model);
-
 }  // namespace obscura::train

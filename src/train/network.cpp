@@ -1,57 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/network.h"
 
+#include <algorithm>
+
 namespace obscura::train {
 namespace {
 
-constexpr double kNormEpsilon = 1e-3;
-
-torch::nn::Conv2dOptions stride_2(std::int64_t in, std::int64_t out) {
-  return torch::nn::Conv2dOptions(in, out, 5).stride(2);
+/// Every stride-th pixel, then channels of zeros half before and half behind (He et al. 2015, option A).
+torch::Tensor padded(const torch::Tensor& x, const Step& step) {
+  const torch::Tensor kept = x.slice(2, 0, INT64_MAX, step.layer.stride).slice(3, 0, INT64_MAX, step.layer.stride);
+  const std::int64_t more = step.out[0] - step.kept[0];
+  return torch::constant_pad_nd(kept, {0, 0, 0, 0, more / 2, more - more / 2});
 }
 
-torch::nn::BatchNorm2dOptions norm(std::int64_t channels) {
-  return torch::nn::BatchNorm2dOptions(channels).eps(kNormEpsilon);
+torch::Tensor convolve(torch::nn::Conv2d& conv, const torch::Tensor& x, std::int64_t stride, std::int64_t padding,
+                       bool reduced) {
+  if (!reduced) return conv->forward(x);
+  const auto half = [](const torch::Tensor& t) { return t.defined() ? t.to(torch::kBFloat16) : t; };
+  return torch::conv2d(half(x), half(conv->weight), half(conv->bias), stride, padding);
 }
 
 }  // namespace
 
-const std::vector<std::string>& network_names() {
-  static const std::vector<std::string> names = {"mnist-swish4", "mnist-square"};
-  return names;
+double share_at(const ActivationRecipe& activation, double epoch) {
+  const auto [begin, end] = activation.blend;
+  if (epoch >= end) return 1;
+  return epoch <= begin ? 0 : (epoch - begin) / (end - begin);
 }
 
-std::vector<double> activation_coefficients(const std::string& network, std::uint32_t range) {
-  if (network == "mnist-square") return {0, 0, 1};
-  OBSCURA_CHECK(range >= 3 && range <= 8, "activation range {}; 3 to 8", range);
-  // Ishiyama et al. 2020, table of the Swish fits; the cubic term is zero because swish(x) - x/2 is even.
-  static constexpr double kFits[][3] = {{0.0108, 0.2212, -0.008248},  {0.03347, 0.19566, -0.005075},
-                                        {0.07066, 0.17003, -0.00315}, {0.1198, 0.1473, -0.002012},
-                                        {0.1773, 0.1282, -0.001328},  {0.2401, 0.11257, -0.000908}};
-  const auto& fit = kFits[range - 3];
-  return {fit[0], 0.5, fit[1], 0, fit[2]};
+NetworkImpl::NetworkImpl(std::vector<Step> expanded, nn::Shape shape)
+    : steps(std::move(expanded)), input(std::move(shape)) {
+  for (const Step& step : steps) parts.push_back(make(step));
+  for (torch::Tensor& parameter : parameters()) {
+    // Convolutions on the CPU save themselves a reordering of every tensor.
+    if (parameter.dim() == 4 && parameter.size(2) * parameter.size(3) > 1 && parameter.size(0) > 0) {
+      parameter.set_data(parameter.contiguous(torch::MemoryFormat::ChannelsLast));
+    }
+  }
 }
 
-NetworkImpl::NetworkImpl(Form shape)
-    : form(std::move(shape)),
-      conv1(stride_2(1, form.channels[0])),
-      conv2(stride_2(form.channels[0], form.channels[1])),
-      norm1(norm(form.channels[0])),
-      norm2(norm(form.channels[1])),
-      dense(16 * form.channels[1], form.classes) {
-  register_module("conv1", conv1);
-  register_module("norm1", norm1);
-  register_module("conv2", conv2);
-  register_module("norm2", norm2);
-  register_module("dense", dense);
+NetworkImpl::Parts NetworkImpl::make(const Step& step) {
+  const LayerRecipe& layer = step.layer;
+  Parts out;
+  switch (step.kind) {
+    case StepKind::conv:
+      out.conv = torch::nn::Conv2d(torch::nn::Conv2dOptions(step.in[0], step.out[0], layer.kernel)
+                                       .stride(layer.stride)
+                                       .padding(layer.padding)
+                                       .bias(layer.bias));
+      register_module(step.name, out.conv);
+      break;
+    case StepKind::batch_norm:
+      out.norm = torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(step.in[0]).eps(layer.epsilon));
+      register_module(step.name, out.norm);
+      break;
+    case StepKind::dense:
+      out.dense = torch::nn::Linear(torch::nn::LinearOptions(step.in[0], step.out[0]).bias(layer.bias));
+      register_module(step.name, out.dense);
+      break;
+    case StepKind::activation:
+      out.activation = Activation(layer.activation, step.in);
+      register_module(step.name, out.activation);
+      break;
+    case StepKind::join:
+      if (step.kept == step.out || layer.shortcut == Shortcut::pad) break;
+      out.conv =
+          torch::nn::Conv2d(torch::nn::Conv2dOptions(step.kept[0], step.out[0], 1).stride(layer.stride).bias(false));
+      out.norm = torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(step.out[0]).eps(layer.epsilon));
+      register_module(step.name + "_conv", out.conv);
+      register_module(step.name + "_norm", out.norm);
+      break;
+    default:
+      break;
+  }
+  return out;
 }
 
-NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, double range) {
-  const torch::Tensor first = norm1->forward(conv1->forward(images));
-  const auto [one, beyond1] = activate(first, form.activation, range);
-  const torch::Tensor second = norm2->forward(conv2->forward(one));
-  const auto [two, beyond2] = activate(second, form.activation, range);
-  return {dense->forward(two.flatten(1)), {first, second}, beyond1 + beyond2};
+NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Options& options) {
+  Output out;
+  torch::Tensor x = images.contiguous(torch::MemoryFormat::ChannelsLast);
+  torch::Tensor kept;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    Parts& part = parts[i];
+    switch (step.kind) {
+      case StepKind::conv:
+        x = convolve(part.conv, x, step.layer.stride, step.layer.padding, options.reduced_precision);
+        break;
+      case StepKind::batch_norm:
+        x = part.norm->forward(x);
+        break;
+      case StepKind::dense:
+        x = part.dense->forward(x.to(torch::kFloat32));
+        break;
+      case StepKind::average_pool:
+        x = torch::avg_pool2d(x, step.layer.kernel, step.layer.stride);
+        break;
+      case StepKind::global_average_pool:
+        x = x.mean({2, 3}, true);
+        break;
+      case StepKind::flatten:
+        x = x.flatten(1);
+        break;
+      case StepKind::branch:
+        kept = x;
+        break;
+      case StepKind::join:
+        if (part.conv)
+          kept = part.norm->forward(convolve(part.conv, kept, step.layer.stride, 0, options.reduced_precision));
+        if (!part.conv && step.kept != step.out) kept = padded(kept, step);
+        x = x + kept;
+        break;
+      case StepKind::activation: {
+        if (options.measure) out.largest.push_back(x.abs().max().item<double>());
+        const auto [y, penalty] = part.activation->forward(x, share_at(step.layer.activation, options.epoch));
+        x = y;
+        if (penalty.defined()) out.penalty = out.penalty.defined() ? out.penalty + penalty : penalty;
+        if (options.keep_activations) out.activations.push_back(x);
+        break;
+      }
+    }
+  }
+  out.logits = x.to(torch::kFloat32);
+  return out;
+}
+
+std::vector<NetworkImpl::Trained> NetworkImpl::trained() const {
+  std::vector<Trained> out;
+  for (const Parts& part : parts) {
+    const auto add = [&](const torch::Tensor& tensor, bool decays, double rate) {
+      if (tensor.defined()) out.push_back({tensor, decays, rate});
+    };
+    if (part.conv) {
+      add(part.conv->weight, true, 1);
+      add(part.conv->bias, false, 1);
+    }
+    if (part.norm) {
+      add(part.norm->weight, false, 1);
+      add(part.norm->bias, false, 1);
+    }
+    if (part.dense) {
+      add(part.dense->weight, true, 1);
+      add(part.dense->bias, false, 1);
+    }
+    if (part.activation) {
+      for (const torch::Tensor& tensor : part.activation->parameters()) {
+        add(tensor, false, part.activation->recipe.rate);
+      }
+    }
+  }
+  return out;
 }
 
 std::vector<torch::Tensor> state_of(const Network& network) {

@@ -4,207 +4,234 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <thread>
 
-#include "train/network.h"
+#include "base/bytes.h"
+#include "base/random.h"
+#include "train/augment.h"
+#include "train/checkpoint.h"
+#include "train/images.h"
+#include "train/optimizer.h"
+#include "train/teacher.h"
 
 namespace obscura::train {
 namespace {
 
-constexpr std::int64_t kSide = 28;
-constexpr std::int64_t kClasses = 10;
-constexpr std::array<std::int64_t, 2> kChannels = {5, 50};
-
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-struct Split {
-  torch::Tensor images;  ///< bytes, {n, 1, side, side}
-  torch::Tensor labels;  ///< int64, {n}
-  std::int64_t count() const { return labels.size(0); }
-  Split rows(const torch::Tensor& index) const {
-    return {images.index_select(0, index), labels.index_select(0, index)};
-  }
-};
-
-torch::Tensor as_input(const torch::Tensor& bytes) { return bytes.to(torch::kFloat32) / 255; }
-
-Result<Split> load_split(const Recipe& recipe, const std::string& split) {
-  OBSCURA_TRY(data::Dataset set, data::load(recipe.dataset, split, recipe.data_folder));
-  if (set.channels != 1 || set.height != kSide || set.width != kSide) {
-    return error(Code::unsupported, "{}: images of {}x{}x{}; network {} takes 1x28x28", recipe.dataset, set.channels,
-                 set.height, set.width, recipe.network);
-  }
-  const auto count = static_cast<std::int64_t>(std::min(set.count(), recipe.limit));
-  const auto bytes = torch::TensorOptions(torch::kUInt8);
-  Split out;
-  out.images = torch::from_blob(set.pixels.data(), {count, 1, kSide, kSide}, bytes).clone();
-  std::vector<std::int64_t> labels(set.labels.begin(), set.labels.end());
-  out.labels = torch::from_blob(labels.data(), {count}, torch::TensorOptions(torch::kInt64)).clone();
-  return out;
+/// A well mixed seed for the draws of one epoch (splitmix64).
+std::uint64_t seed_of(std::uint64_t seed, std::int64_t epoch) {
+  std::uint64_t z = seed + 0x9E3779B97F4A7C15ULL * (static_cast<std::uint64_t>(epoch) + 1);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
 }
 
-Result<void> check(const Recipe& recipe) {
-  const auto& names = network_names();
-  if (std::find(names.begin(), names.end(), recipe.network) == names.end()) {
-    return error(Code::unsupported, "network '{}' is not known; there are {}", recipe.network, fmt::join(names, ", "));
-  }
-  const auto within = [](const char* option, double value, double low, double high) -> Result<void> {
-    if (value >= low && value <= high) return {};
-    return error(Code::unsupported, "{} {}; it must be {} to {}", option, value, low, high);
-  };
-  OBSCURA_TRY_VOID(within("epochs", recipe.epochs, 1, 10000));
-  OBSCURA_TRY_VOID(within("batch size", recipe.batch_size, 2, 10000));
-  OBSCURA_TRY_VOID(within("learning rate", recipe.learning_rate, 1e-9, 10));
-  OBSCURA_TRY_VOID(within("weight decay", recipe.weight_decay, 0, 1));
-  OBSCURA_TRY_VOID(within("label smoothing", recipe.label_smoothing, 0, 0.5));
-  OBSCURA_TRY_VOID(within("range penalty", recipe.range_penalty, 0, 100));
-  OBSCURA_TRY_VOID(within("activation range", recipe.activation_range, 3, 8));
-  OBSCURA_TRY_VOID(within("average decay", recipe.average_decay, 0, 0.99999));
-  OBSCURA_TRY_VOID(within("augmentation", recipe.augmentation, 0, 4));
-  OBSCURA_TRY_VOID(within("elastic", recipe.elastic, 0, 4));
-  if (recipe.limit >= 100) return {};
-  return error(Code::unsupported, "limit {}; it must be at least 100", recipe.limit);
+void copy(const std::vector<torch::Tensor>& from, const std::vector<torch::Tensor>& to) {
+  torch::NoGradGuard no_gradient;
+  for (std::size_t i = 0; i < to.size(); ++i) to[i].copy_(from[i]);
 }
-
-/// A moving average of a network's state; its own network carries it.
-class Average {
- public:
-  Average(const Network& network, Network carrier, double decay) : carrier_(std::move(carrier)), decay_(decay) {
-    copy(state_of(network), state_of(carrier_));
-  }
-  /// Early steps weigh more, so that the random start is soon forgotten.
-  void step(const Network& network) {
-    torch::NoGradGuard no_gradient;
-    ++steps_;
-    const double decay = std::min(decay_, steps_ / (steps_ + 10));
-    const auto from = state_of(network);
-    const auto to = state_of(carrier_);
-    for (std::size_t i = 0; i < to.size(); ++i) to[i].lerp_(from[i], 1 - decay);
-  }
-  const Network& network() const { return carrier_; }
-  static void copy(const std::vector<torch::Tensor>& from, const std::vector<torch::Tensor>& to) {
-    torch::NoGradGuard no_gradient;
-    for (std::size_t i = 0; i < to.size(); ++i) to[i].copy_(from[i]);
-  }
-
- private:
-  Network carrier_;
-  double decay_;
-  double steps_ = 0;
-};
 
 struct Evaluation {
   Score score;
-  std::array<double, 2> largest{};
+  std::vector<double> largest;
 };
 
-Evaluation evaluate(Network network, const Split& split) {
+Evaluation evaluate(Network network, const Images& images, const Normalisation& normalise, torch::Device device) {
   torch::NoGradGuard no_gradient;
   network->eval();
   Evaluation out;
-  out.score.images = static_cast<std::size_t>(split.count());
+  out.score.images = static_cast<std::size_t>(images.count());
   constexpr std::int64_t kPiece = 500;
-  for (std::int64_t first = 0; first < split.count(); first += kPiece) {
-    const std::int64_t end = std::min(first + kPiece, split.count());
-    const auto output = network->forward(as_input(split.images.slice(0, first, end)), 0);
-    const torch::Tensor labels = split.labels.slice(0, first, end);
+  for (std::int64_t first = 0; first < images.count(); first += kPiece) {
+    const Images piece = images.slice(first, std::min(first + kPiece, images.count()));
+    NetworkImpl::Options options;
+    options.measure = true;
+    const auto output = network->forward(normalise(as_floats(piece.pixels.to(device))), options);
+    const torch::Tensor labels = piece.labels.to(device);
     out.score.correct += static_cast<std::size_t>(output.logits.argmax(1).eq(labels).sum().item<std::int64_t>());
     out.score.loss += torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Sum).item<double>();
-    for (std::size_t i = 0; i < 2; ++i) {
-      out.largest[i] = std::max(out.largest[i], output.pre_activations[i].abs().max().item<double>());
-    }
+    out.largest.resize(output.largest.size());
+    for (std::size_t i = 0; i < out.largest.size(); ++i) out.largest[i] = std::max(out.largest[i], output.largest[i]);
   }
-  out.score.loss /= static_cast<double>(split.count());
+  out.score.loss /= static_cast<double>(images.count());
   return out;
-}
-
-/// The learning rate of a step: linear warm-up over a twentieth of the run, then half a cosine to zero.
-double rate_at(const Recipe& recipe, std::size_t step, std::size_t steps) {
-  const double warm_up = std::max(1.0, static_cast<double>(steps) / 20);
-  const double t = static_cast<double>(step);
-  if (t < warm_up) return recipe.learning_rate * (t + 1) / warm_up;
-  const double share = (t - warm_up) / std::max(1.0, static_cast<double>(steps) - warm_up);
-  return recipe.learning_rate * 0.5 * (1 + std::cos(std::acos(-1.0) * share));
 }
 
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, const Observer& observe, const Form& form)
+  Trainer(const Recipe& recipe, const Options& options, const Observer& observe, const std::vector<Step>& steps,
+          torch::Device device)
       : recipe_(recipe),
+        options_(options),
         observe_(observe),
-        network_(form),
-        average_(network_, Network(form), recipe.average_decay),
-        best_(form),
-        optimizer_(network_->parameters(),
-                   torch::optim::AdamWOptions(recipe.learning_rate).weight_decay(recipe.weight_decay)) {
-    moment_.epochs = recipe.epochs;
+        device_(device),
+        network_(steps, recipe.data.shape),
+        average_(steps, recipe.data.shape),
+        best_(steps, recipe.data.shape),
+        normalise_(recipe.data, device),
+        optimizer_(recipe.optimizer, (network_->to(device), network_->trained())) {
+    average_->to(device);
+    best_->to(device);
+    copy(state_of(network_), state_of(average_));
+    moment_.epochs = recipe.training.epochs;
+    for (const LayerRecipe& layer : recipe.layers) blended_ = std::max(blended_, layer.activation.blend[1]);
   }
 
-  Result<void> run(const Split& training, const Split& validation) {
-    const auto batches = static_cast<std::size_t>(training.count()) / recipe_.batch_size;
-    moment_.steps = batches * moment_.epochs;
-    for (moment_.epoch = 1; moment_.epoch <= moment_.epochs; ++moment_.epoch) {
-      OBSCURA_TRY_VOID(epoch(training, batches));
-      judge(validation);
+  Result<void> use(const Teacher& teacher) {
+    teacher_ = &teacher;
+    if (recipe_.teacher->features == 0) return {};
+    std::vector<nn::Shape> own;
+    for (const Step& step : network_->steps) {
+      if (step.kind == StepKind::activation) own.push_back(step.out);
+    }
+    if (own == teacher.activation_shapes()) return {};
+    return error(Code::unsupported,
+                 "{}: teacher.features needs a teacher whose activations have the shapes of the network's; it has {} "
+                 "and the network {}, or their shapes differ",
+                 recipe_.teacher->model.string(), teacher.activation_shapes().size(), own.size());
+  }
+
+  /// Takes up where the checkpoint was written.
+  Result<void> resume(const std::string& identity) {
+    OBSCURA_TRY(standing_, read_checkpoint(options_.checkpoint, identity, tensors()));
+    optimizer_.set_steps(standing_.optimizer_steps);
+    return {};
+  }
+
+  Result<void> run(const Splits& splits, const std::string& identity) {
+    const auto batches = static_cast<std::size_t>(splits.training.count() / recipe_.training.batch);
+    moment_.steps = batches * static_cast<std::size_t>(moment_.epochs);
+    moment_.first_step = moment_.step = batches * static_cast<std::size_t>(standing_.epoch);
+    const double before = standing_.seconds;
+    while (standing_.epoch < moment_.epochs && !exhausted()) {
+      moment_.epoch = standing_.epoch + 1;
+      OBSCURA_TRY_VOID(epoch(splits.training, batches));
+      judge(splits.validation);
+      standing_.epoch = moment_.epoch;
+      standing_.seconds = before + seconds_since(start_);
+      standing_.optimizer_steps = optimizer_.steps();
+      if (!options_.checkpoint.empty()) {
+        OBSCURA_TRY_VOID(write_checkpoint(options_.checkpoint, identity, standing_, tensors()));
+      }
       moment_.epoch_ended = true;
-      if (!tell()) return error(Code::cancelled, "training stopped in epoch {}", moment_.epoch);
+      if (!tell()) return stopped();
     }
     return {};
   }
 
   const Network& best() const { return best_; }
-  std::uint32_t best_epoch() const { return best_epoch_; }
-  const Evaluation& best_evaluation() const { return best_evaluation_; }
+  const Standing& standing() const { return standing_; }
+  Score test(const Images& images) const { return evaluate(best_, images, normalise_, device_).score; }
 
  private:
-  Result<void> epoch(const Split& training, std::size_t batches) {
+  bool exhausted() const {
+    const std::int64_t patience = recipe_.training.patience;
+    return patience > 0 && standing_.best_epoch > 0 && standing_.epoch - standing_.best_epoch >= patience;
+  }
+
+  /// All that a checkpoint holds of tensors.
+  std::vector<torch::Tensor> tensors() const {
+    std::vector<torch::Tensor> out;
+    for (const auto& part : {state_of(network_), state_of(average_), state_of(best_), optimizer_.state()}) {
+      out.insert(out.end(), part.begin(), part.end());
+    }
+    return out;
+  }
+
+  Error stopped() const {
+    if (options_.checkpoint.empty()) return error(Code::cancelled, "training stopped in epoch {}", moment_.epoch);
+    return error(Code::cancelled,
+                 "training stopped in epoch {}; {} holds what was reached after epoch {}, and --resume "
+                 "goes on from there",
+                 moment_.epoch, options_.checkpoint.string(), standing_.epoch);
+  }
+
+  Result<void> epoch(const Images& training, std::size_t batches) {
+    torch::manual_seed(seed_of(recipe_.training.seed, moment_.epoch));
     network_->train();
     const torch::Tensor order = torch::randperm(training.count());
-    const auto size = static_cast<std::int64_t>(recipe_.batch_size);
+    const std::int64_t size = recipe_.training.batch;
+    sum_ = {};
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(batches); ++i) {
-      const double loss = step(training.rows(order.slice(0, i * size, (i + 1) * size)));
+      const double loss = step(training.rows(order.slice(0, i * size, (i + 1) * size)), batches);
       if (!std::isfinite(loss)) {
-        return error(Code::infeasible, "the loss is {} in epoch {}; try a smaller learning rate", loss, moment_.epoch);
+        return error(Code::infeasible,
+                     "the loss is {} in epoch {}; try a smaller optimizer.rate or a larger activation.penalty", loss,
+                     moment_.epoch);
       }
-      moment_.training_loss += (loss - moment_.training_loss) * (moment_.step == 0 ? 1 : 0.01);
+      sum_.loss += loss * static_cast<double>(size);
+      moment_.training_loss = sum_.loss / static_cast<double>(sum_.images);
       ++moment_.step;
-      if (!tell()) return error(Code::cancelled, "training stopped in epoch {}", moment_.epoch);
+      if (!tell()) return stopped();
     }
     return {};
   }
 
-  double step(const Split& batch) {
-    for (auto& group : optimizer_.param_groups()) group.options().set_lr(rate_at(recipe_, moment_.step, moment_.steps));
-    const torch::Tensor images = augment(as_input(batch.images), recipe_.augmentation, recipe_.elastic);
-    const torch::Tensor loss = loss_of(network_->forward(images, recipe_.activation_range), batch.labels);
-    optimizer_.zero_grad();
+  double step(const Images& batch, std::size_t batches) {
+    const torch::Tensor images = augment(as_floats(batch.pixels), recipe_.augmentation).to(device_);
+    const torch::Tensor labels = batch.labels.to(device_);
+    NetworkImpl::Options options;
+    options.epoch = static_cast<double>(moment_.step) / static_cast<double>(batches);
+    options.reduced_precision = recipe_.training.reduced_precision;
+    options.keep_activations = teacher_ != nullptr && recipe_.teacher->features > 0;
+    const auto output = network_->forward(normalise_(images), options);
+    const torch::Tensor loss = loss_of(output, images, labels);
+    optimizer_.zero_gradient();
     loss.backward();
-    torch::nn::utils::clip_grad_norm_(network_->parameters(), 1.0);
-    optimizer_.step();
-    if (recipe_.average_decay > 0) average_.step(network_);
+    optimizer_.clip(recipe_.training.clip);
+    optimizer_.step(rate_at(recipe_.optimizer, moment_.step, moment_.steps, batches));
+    if (recipe_.training.average_decay > 0) average();
+    sum_.images += static_cast<std::size_t>(labels.size(0));
+    sum_.correct += static_cast<std::size_t>(output.logits.argmax(1).eq(labels).sum().item<std::int64_t>());
     return loss.item<double>();
   }
 
-  /// Cross entropy, plus the penalty on pre-activations beyond the range.
-  torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& labels) {
-    const torch::Tensor loss =
-        torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, recipe_.label_smoothing);
-    return loss + output.beyond * recipe_.range_penalty;
+  torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& images, const torch::Tensor& labels) {
+    const double smoothing = recipe_.training.label_smoothing;
+    torch::Tensor loss;
+    if (teacher_ == nullptr) {
+      loss = torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, smoothing);
+    } else {
+      const Teacher::Output wanted = teacher_->run(images);
+      loss = distillation_loss(output.logits, wanted.logits, labels, *recipe_.teacher, smoothing);
+      const double features = recipe_.teacher->features;
+      if (features > 0) loss = loss + feature_loss(output.activations, wanted.activations) * features;
+    }
+    return output.penalty.defined() ? loss + output.penalty : loss;
   }
 
-  void judge(const Split& validation) {
-    const Network& candidate = recipe_.average_decay > 0 ? average_.network() : network_;
-    const Evaluation now = evaluate(candidate, validation);
+  /// Early steps weigh more, so that the random start is soon forgotten.
+  void average() {
+    torch::NoGradGuard no_gradient;
+    const auto steps = static_cast<double>(++standing_.average_steps);
+    const double decay = std::min(recipe_.training.average_decay, steps / (steps + 10));
+    const auto from = state_of(network_);
+    const auto to = state_of(average_);
+    for (std::size_t i = 0; i < to.size(); ++i) to[i].lerp_(from[i], 1 - decay);
+  }
+
+  /// Scores the epoch, and keeps it where it is the best. Before all blends have ended the network that is scored, of
+  /// polynomials alone, is not yet what is being trained.
+  void judge(const Images& validation) {
+    const Network& candidate = recipe_.training.average_decay > 0 ? average_ : network_;
+    const Evaluation now = evaluate(candidate, validation, normalise_, device_);
     moment_.validation_accuracy = now.score.accuracy();
     moment_.validation_loss = now.score.loss;
-    const Score& best = best_evaluation_.score;
-    const bool better = best_epoch_ == 0 || now.score.correct > best.correct ||
+    standing_.history.push_back({moment_.training_loss,
+                                 static_cast<double>(sum_.correct) / static_cast<double>(sum_.images), now.score.loss,
+                                 now.score.accuracy(), seconds_since(start_)});
+    if (static_cast<double>(moment_.epoch) <= blended_) return;
+    const Score& best = standing_.best;
+    const bool better = standing_.best_epoch == 0 || now.score.correct > best.correct ||
                         (now.score.correct == best.correct && now.score.loss < best.loss);
     if (!better) return;
-    best_epoch_ = moment_.epoch;
-    best_evaluation_ = now;
-    Average::copy(state_of(candidate), state_of(best_));
+    standing_.best_epoch = moment_.epoch;
+    standing_.best = now.score;
+    standing_.largest = now.largest;
+    copy(state_of(candidate), state_of(best_));
     best_->eval();
   }
 
@@ -216,52 +243,94 @@ class Trainer {
   }
 
   const Recipe& recipe_;
+  const Options& options_;
   const Observer& observe_;
-  Network network_;
-  Average average_;
-  Network best_;
-  torch::optim::AdamW optimizer_;
+  torch::Device device_;
+  Network network_, average_, best_;
+  Normalisation normalise_;
+  Optimizer optimizer_;
+  const Teacher* teacher_ = nullptr;
+  double blended_ = 0;
   Moment moment_;
-  std::uint32_t best_epoch_ = 0;
-  Evaluation best_evaluation_;
+  Standing standing_;
+  Score sum_;  ///< of the batches of this epoch
   Clock::time_point start_ = Clock::now();
 };
 
-Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Split& test) {
-  Outcome out;
-  out.best_epoch = trainer.best_epoch();
-  out.validation = trainer.best_evaluation().score;
-  out.largest_pre_activation = trainer.best_evaluation().largest;
-  out.test = evaluate(trainer.best(), test).score;
-  for (const torch::Tensor& parameter : trainer.best()->parameters()) {
-    out.parameters += static_cast<std::size_t>(parameter.numel());
+Result<torch::Device> device_of(const std::string& name) {
+  if (name == "cpu") return torch::Device(torch::kCPU);
+  if (name == "auto") return torch::Device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
+  if (name != "cuda") return error(Code::unsupported, "device '{}'; it must be auto, cpu or cuda", name);
+  if (torch::cuda::is_available()) return torch::Device(torch::kCUDA);
+  return error(Code::unsupported,
+               "device cuda: this libtorch has none at hand; use cpu, or build with the libtorch of a PyTorch that has "
+               "(-DOBSCURA_TORCH=<folder of the package torch>)");
+}
+
+std::string processor() {
+  std::ifstream facts("/proc/cpuinfo");
+  for (std::string line; std::getline(facts, line);) {
+    if (!line.starts_with("model name")) continue;
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos) return line.substr(colon + 2);
   }
-  out.graph = export_network(trainer.best(), recipe.network, kSide);
+  return "an unnamed processor";
+}
+
+/// What a checkpoint is bound to.
+std::string identity_of(const Recipe& recipe, const Splits& splits, const std::string& teacher) {
+  const std::string text = fmt::format("{}\n{} {} {}\n{}", recipe.canonical, splits.training.count(),
+                                       splits.validation.count(), splits.test.count(), teacher);
+  const auto digest = base::digest(base::as_bytes(text));
+  return {digest.begin(), digest.end()};
+}
+
+Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Splits& splits) {
+  Outcome out;
+  out.best_epoch = trainer.standing().best_epoch;
+  out.validation = trainer.standing().best;
+  out.largest_pre_activation = trainer.standing().largest;
+  out.history = trainer.standing().history;
+  out.seconds = trainer.standing().seconds;
+  out.training_images = static_cast<std::size_t>(splits.training.count());
+  out.test = trainer.test(splits.test);
+  for (const Step& step : trainer.best()->steps) {
+    out.parameters += step.parameters;
+    out.multiplications += step.multiplications;
+    if (step.kind != StepKind::branch) out.layers += (out.layers.empty() ? "" : "; ") + describe(step);
+  }
+  out.graph = export_network(trainer.best(), recipe.name);
   return out;
 }
 
 }  // namespace
 
-Result<Outcome> train(const Recipe& recipe, const Observer& observe) {
-  const Clock::time_point start = Clock::now();
-  OBSCURA_TRY_VOID(check(recipe));
-  OBSCURA_TRY(const Split all, load_split(recipe, "train"));
-  OBSCURA_TRY(const Split test, load_split(recipe, "test"));
-  at::set_num_threads(static_cast<int>(recipe.threads == 0 ? std::thread::hardware_concurrency() : recipe.threads));
-  torch::manual_seed(recipe.seed);
-  const torch::Tensor order = torch::randperm(all.count());
-  const std::int64_t held_out = all.count() / 10;
-  const Split validation = all.rows(order.slice(0, 0, held_out));
-  const Split training = all.rows(order.slice(0, held_out));
-  if (training.count() < recipe.batch_size) {
-    return error(Code::unsupported, "batch size {}; there are {} training images", recipe.batch_size, training.count());
+Result<Outcome> train(const Recipe& recipe, const Options& options, const Observer& observe) {
+  OBSCURA_TRY(const torch::Device device, device_of(options.device));
+  const bool found = !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint);
+  if (found && !options.resume) {
+    return error(Code::io, "{}: exists already; --resume goes on from it, and without it the training starts again",
+                 options.checkpoint.string());
   }
-  const Form form{activation_coefficients(recipe.network, recipe.activation_range), kChannels, kClasses};
-  Trainer trainer(recipe, observe, form);
-  OBSCURA_TRY_VOID(trainer.run(training, validation));
-  Outcome out = outcome_of(recipe, trainer, test);
-  out.training_images = static_cast<std::size_t>(training.count());
-  out.seconds = seconds_since(start);
+  const std::uint32_t threads =
+      options.threads == 0 ? std::max(1U, std::thread::hardware_concurrency()) : options.threads;
+  at::set_num_threads(static_cast<int>(threads));
+  OBSCURA_TRY(const Splits splits, load_splits(recipe, options));
+  OBSCURA_TRY(const std::vector<Step> steps, expand(recipe));
+  std::optional<Teacher> teacher;
+  if (recipe.teacher) {
+    OBSCURA_TRY(teacher, Teacher::load(recipe, device));
+  }
+  const std::string identity = identity_of(recipe, splits, teacher ? teacher->digest() : "");
+  torch::manual_seed(recipe.training.seed);
+  Trainer trainer(recipe, options, observe, steps, device);
+  if (teacher) OBSCURA_TRY_VOID(trainer.use(*teacher));
+  if (found) OBSCURA_TRY_VOID(trainer.resume(identity));
+  OBSCURA_TRY_VOID(trainer.run(splits, identity));
+  Outcome out = outcome_of(recipe, trainer, splits);
+  out.threads = threads;
+  out.device =
+      device.is_cuda() ? "a CUDA GPU" : fmt::format("{} thread{} of {}", threads, threads == 1 ? "" : "s", processor());
   return out;
 }
 

@@ -1,57 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Training of small networks with polynomial activations, in place, on the CPU (libtorch behind this header).
+/// Training by a recipe (libtorch behind this header).
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "base/check.h"
 #include "data/dataset.h"
-#include "nn/graph.h"
+#include "train/recipe.h"
 
 namespace obscura::train {
 
-/// mnist-swish4: conv 5x5x5 stride 2, batch norm, Swish-4, conv 5x5x50 stride 2, batch norm, Swish-4, dense 10
-/// (Ishiyama et al. 2020). mnist-square: the same with x^2 for Swish-4 (the network of Badawi et al. with batch norm).
-const std::vector<std::string>& network_names();
-
-/// Everything that decides the outcome. The same recipe with the same number of threads gives the same weights.
-struct Recipe {
-  std::string network = "mnist-swish4";
-  std::string dataset = "mnist";
+/// What does not belong to a recipe.
+struct Options {
   std::filesystem::path data_folder = "data";
-  std::uint32_t epochs = 50;
-  std::uint32_t batch_size = 128;
-  double learning_rate = 4e-3;  ///< the peak: linear warm-up over a twentieth of the run, then cosine to zero
-  double weight_decay = 1e-2;   ///< decoupled (AdamW)
-  double label_smoothing = 0.0;
-  double range_penalty = 1e-2;         ///< times the mean of max(0, |pre-activation| - activation_range)^2
-  std::uint32_t activation_range = 6;  ///< r of the Swish-4 fit on [-r, r], 3 to 8; the soft bound of both networks
-  double average_decay = 0.999;        ///< exponential moving average of the weights, one step a batch; 0 = none
-  double augmentation = 0.5;           ///< share of rotation 15 degrees, zoom 0.1 and shift 0.1; 0 = none
-  double elastic = 0.6;                ///< pixels: deviation of a smooth random displacement; 0 = none
-  std::uint64_t seed = 1;
-  std::uint32_t threads = 0;       ///< 0 = all cores
-  std::size_t limit = data::kAll;  ///< images taken of each split
+  std::filesystem::path checkpoint;  ///< written after each epoch; empty: none
+  bool resume = false;               ///< go on from it, where there is one
+  std::uint32_t threads = 0;         ///< 0 = all cores
+  std::string device = "auto";       ///< "cpu", "cuda", or "auto": CUDA where libtorch has it
+  std::size_t limit = data::kAll;    ///< images taken of each split
 };
-
-/// What is known after a step of the optimiser; the validation figures are those of the last whole epoch.
-struct Moment {
-  std::uint32_t epoch = 0;  ///< from 1
-  std::uint32_t epochs = 0;
-  std::size_t step = 0, steps = 0;  ///< of the whole run
-  bool epoch_ended = false;
-  double training_loss = 0;
-  double validation_loss = 0;
-  double validation_accuracy = 0;
-  double seconds = 0;
-};
-/// Returning false ends the training with Code::cancelled.
-using Observer = std::function<bool(const Moment&)>;
 
 struct Score {
   std::size_t images = 0, correct = 0;
@@ -59,22 +28,51 @@ struct Score {
   double accuracy() const { return images == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(images); }
 };
 
-struct Outcome {
-  nn::Graph graph;
-  std::size_t parameters = 0;  ///< trained numbers
-  std::size_t training_images = 0;
-  std::uint32_t best_epoch = 0;                    ///< most right on validation; ties: smaller validation loss
-  Score validation;                                ///< of that epoch
-  Score test;                                      ///< asked once, after the choice
-  std::array<double, 2> largest_pre_activation{};  ///< max |x| into each activation over the validation images
+/// One epoch, for the curve. The training figures are of the batches as they came, augmented.
+struct EpochRecord {
+  double training_loss = 0, training_accuracy = 0;
+  double validation_loss = 0, validation_accuracy = 0;
   double seconds = 0;
 };
 
-/// Trains on 90 % of the training split and chooses the epoch by the other 10 %, drawn by the seed. Inputs are
-/// pixel / 255.
-/// errors: an unknown network; a recipe out of range, naming the option; the data set absent; a data set whose images
-/// are not 1x28x28; cancelled; a loss that is no longer finite.
-/// cost  about 3 seconds an epoch of MNIST on one core.
-Result<Outcome> train(const Recipe& recipe, const Observer& observe);
+/// What is known after a step of the optimiser; the validation figures are those of the last whole epoch.
+struct Moment {
+  std::int64_t epoch = 0;  ///< from 1
+  std::int64_t epochs = 0;
+  std::size_t step = 0, steps = 0;  ///< of the whole run
+  std::size_t first_step = 0;       ///< where this run began: after what a checkpoint held
+  bool epoch_ended = false;
+  double training_loss = 0;
+  double validation_loss = 0;
+  double validation_accuracy = 0;
+  double seconds = 0;  ///< of this run
+};
+/// Returning false ends the training with Code::cancelled.
+using Observer = std::function<bool(const Moment&)>;
+
+struct Outcome {
+  nn::Graph graph;
+  std::string layers;                ///< in words
+  std::int64_t parameters = 0;       ///< trained numbers
+  std::int64_t multiplications = 0;  ///< by weights, for one image
+  std::size_t training_images = 0;
+  std::int64_t best_epoch = 0;                 ///< most right on validation; ties: smaller validation loss
+  Score validation;                            ///< of that epoch
+  Score test;                                  ///< asked once, after the choice
+  std::vector<double> largest_pre_activation;  ///< max |x| into each activation over the validation images
+  std::vector<EpochRecord> history;
+  double seconds = 0;  ///< of all runs that a checkpoint joined
+  std::uint32_t threads = 1;
+  std::string device;  ///< "AMD EPYC, 2 threads" or the name of the GPU
+};
+
+/// Trains on the training split less what the recipe holds out, and chooses the epoch by the rest or by the set's own
+/// "val" split; only epochs after all blends have ended can be chosen. Draws of epoch e depend on the seed and e alone,
+/// so that a run that goes on from a checkpoint gives, on the CPU with the same number of threads, the weights of one
+/// that was never broken.
+/// errors: the data set absent, or of another shape than the recipe's; no images to choose by; a teacher that does not
+/// fit; a checkpoint that exists already without `resume`, is damaged or of another recipe; a device that is not there;
+/// cancelled; a loss that is no longer finite.
+Result<Outcome> train(const Recipe& recipe, const Options& options, const Observer& observe);
 
 }  // namespace obscura::train

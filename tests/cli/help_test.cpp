@@ -52,15 +52,15 @@ TEST_F(CommandLine, DataTeachesItsOwnVerb) { EXPECT_THAT(good({"data", "fetch", 
 TEST_F(CommandLine, HandsTrainToTheProgramBesideIt) {
   // A copy, so that what lies beside it is known.
   std::filesystem::copy_file(OBSCURA_BINARY_DIR "/obscura", path("obscura"));
-  const Outcome absent = run({"train", "--network", "mnist-square"}, path("obscura"));
+  const Outcome absent = run({"train", "mnist-square.toml"}, path("obscura"));
   EXPECT_EQ(absent.status, 1);
   EXPECT_THAT(absent.err, HasSubstr("libtorch-dev"));
   EXPECT_THAT(run({"train", "--help"}, path("obscura")).out, HasSubstr("Example:"));
 
   write("obscura-train", std::string("#!/bin/sh\necho \"got $*\"\nexit 7\n"));
   std::filesystem::permissions(path("obscura-train"), std::filesystem::perms::owner_all);
-  const Outcome outcome = run({"train", "--network", "mnist-square", "-o", "x.onnx", "--json"}, path("obscura"));
-  EXPECT_EQ(outcome.out, "got --network mnist-square -o x.onnx --json\n");
+  const Outcome outcome = run({"train", "mnist-square.toml", "-o", "x.onnx", "--json"}, path("obscura"));
+  EXPECT_EQ(outcome.out, "got mnist-square.toml -o x.onnx --json\n");
   EXPECT_EQ(outcome.status, 7);
   EXPECT_EQ(run({"train", "--help"}, path("obscura")).out, "got --help\n");
 }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/teacher.h"
+
+#include <algorithm>
+
+#include "base/files.h"
+#include "base/random.h"
+#include "nn/onnx.h"
+
+namespace obscura::train {
+namespace {
+
+using nn::Op;
+
+bool is_activation(Op op) {
+  return op == Op::relu || op == Op::leaky_relu || op == Op::sigmoid || op == Op::tanh || op == Op::softplus ||
+         op == Op::silu || op == Op::gelu || op == Op::mish;
+}
+
+/// A constant as libtorch wants it beside a batch: one axis more in front where it is spread over a value.
+torch::Tensor constant_of(const nn::Tensor& tensor, torch::Device device) {
+  return torch::from_blob(const_cast<float*>(tensor.data.data()), tensor.shape, torch::kFloat32).clone().to(device);
+}
+
+std::array<std::int64_t, 4> torch_pads(const nn::Attributes& a) { return {a.pads[1], a.pads[3], a.pads[0], a.pads[2]}; }
+
+torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                       const nn::Attributes& a) {
+  if (a.pads[0] == a.pads[2] && a.pads[1] == a.pads[3]) {
+    return torch::conv2d(x, weight, bias, a.strides, torch::IntArrayRef({a.pads[0], a.pads[1]}), a.dilations, a.groups);
+  }
+  const torch::Tensor padded = torch::constant_pad_nd(x, torch_pads(a));
+  return torch::conv2d(padded, weight, bias, a.strides, torch::IntArrayRef({0, 0}), a.dilations, a.groups);
+}
+
+torch::Tensor average(const torch::Tensor& x, const nn::Attributes& a) {
+  const torch::Tensor padded = torch::constant_pad_nd(x, torch_pads(a));
+  const torch::Tensor sum = torch::avg_pool2d(padded, a.kernel, a.strides);
+  const bool pads = std::any_of(a.pads.begin(), a.pads.end(), [](std::int64_t p) { return p != 0; });
+  if (a.count_include_pad || !pads) return sum;
+  const torch::Tensor inside = torch::constant_pad_nd(torch::ones_like(x), torch_pads(a));
+  return sum / torch::avg_pool2d(inside, a.kernel, a.strides);
+}
+
+torch::Tensor largest(const torch::Tensor& x, const nn::Attributes& a) {
+  return torch::max_pool2d(torch::constant_pad_nd(x, torch_pads(a), -std::numeric_limits<float>::infinity()), a.kernel,
+                           a.strides, 0, a.dilations);
+}
+
+torch::Tensor dense(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                    const nn::Attributes& a) {
+  const torch::Tensor y = torch::matmul(x, a.transpose_b ? weight.t() : weight) * a.alpha;
+  return bias.defined() ? y + bias * a.beta : y;
+}
+
+torch::Tensor slice(torch::Tensor x, const nn::Attributes& a) {
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t end = a.starts[axis] + (a.sizes[axis] - 1) * a.steps[axis] + 1;
+    x = x.slice(static_cast<std::int64_t>(axis) + 1, a.starts[axis], end, a.steps[axis]);
+  }
+  return x;
+}
+
+torch::Tensor pad(const torch::Tensor& x, const nn::Attributes& a) {
+  return torch::constant_pad_nd(
+      x, {a.pads_before[2], a.pads_after[2], a.pads_before[1], a.pads_after[1], a.pads_before[0], a.pads_after[0]});
+}
+
+torch::Tensor pointwise(Op op, const torch::Tensor& x, const nn::Attributes& a) {
+  switch (op) {
+    case Op::relu:
+      return x.relu();
+    case Op::leaky_relu:
+      return torch::leaky_relu(x, a.alpha);
+    case Op::sigmoid:
+      return x.sigmoid();
+    case Op::tanh:
+      return x.tanh();
+    case Op::softplus:
+      return torch::softplus(x);
+    case Op::silu:
+      return torch::silu(x);
+    case Op::gelu:
+      return torch::gelu(x);
+    case Op::mish:
+      return torch::mish(x);
+    default:
+      OBSCURA_CHECK(false, "teacher: operator {}", nn::to_string(op));
+  }
+  return {};
+}
+
+torch::Tensor per_channel(const std::vector<double>& numbers, torch::Device device) {
+  const auto count = static_cast<std::int64_t>(numbers.size());
+  return torch::tensor(numbers, torch::kFloat32).reshape({1, count, 1, 1}).to(device);
+}
+
+}  // namespace
+
+Result<Teacher> Teacher::load(const Recipe& recipe, torch::Device device) {
+  OBSCURA_CHECK(recipe.teacher.has_value(), "a recipe without a teacher");
+  const std::string path = recipe.teacher->model.string();
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, nn::kMaxOnnxBytes));
+  Teacher out;
+  OBSCURA_TRY(out.graph_, nn::read_onnx(bytes, path));
+  const auto digest = base::digest(bytes);
+  out.digest_.assign(digest.begin(), digest.end());
+  const nn::Shape& input = out.graph_.values[out.graph_.input].shape;
+  const nn::Shape& logits = out.graph_.values[out.graph_.output].shape;
+  if (input != recipe.data.shape || logits != nn::Shape{recipe.data.classes}) {
+    return error(Code::unsupported, "{}: a teacher of {} in {} classes; the recipe has {} in {}", path,
+                 nn::to_string(input), nn::element_count(logits), nn::to_string(recipe.data.shape),
+                 recipe.data.classes);
+  }
+  for (const nn::Value& value : out.graph_.values) {
+    out.constants_.push_back(value.constant ? constant_of(*value.constant, device) : torch::Tensor());
+  }
+  for (const nn::Node& node : out.graph_.nodes) {
+    if (node.op == Op::lrn) {
+      return error(Code::unsupported, "{}: node '{}' is an LRN, which a teacher cannot have", path, node.name);
+    }
+    if (is_activation(node.op)) out.activation_shapes_.push_back(out.graph_.values[node.output].shape);
+  }
+  const TeacherRecipe& own = *recipe.teacher;
+  out.mean_ = per_channel(own.mean.empty() ? recipe.data.mean : own.mean, device);
+  out.deviation_ = per_channel(own.deviation.empty() ? recipe.data.deviation : own.deviation, device);
+  return out;
+}
+
+torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tensor>& values) const {
+  const auto in = [&](std::size_t i) { return i < node.inputs.size() ? values[node.inputs[i]] : torch::Tensor(); };
+  const nn::Attributes& a = node.attributes;
+  switch (node.op) {
+    case Op::conv:
+      return convolve(in(0), in(1), in(2), a);
+    case Op::batch_normalization:
+      return torch::batch_norm(in(0), in(1), in(2), in(3), in(4), false, 0, static_cast<double>(a.epsilon), false);
+    case Op::average_pool:
+      return average(in(0), a);
+    case Op::max_pool:
+      return largest(in(0), a);
+    case Op::global_average_pool:
+      return in(0).mean({2, 3}, true);
+    case Op::gemm:
+      return dense(in(0), in(1), in(2), a);
+    case Op::flatten:
+      return in(0).flatten(1);
+    case Op::identity:
+      return in(0);
+    case Op::add:
+      return in(0) + in(1);
+    case Op::mul:
+      return in(0) * in(1);
+    case Op::pow:
+      return in(0).pow(in(1));
+    case Op::concat: {
+      std::vector<torch::Tensor> parts;
+      for (const nn::ValueId id : node.inputs) parts.push_back(values[id]);
+      return torch::cat(parts, 1);
+    }
+    case Op::slice:
+      return slice(in(0), a);
+    case Op::pad:
+      return pad(in(0), a);
+    default:
+      return pointwise(node.op, in(0), a);
+  }
+}
+
+Teacher::Output Teacher::run(const torch::Tensor& images) const {
+  torch::NoGradGuard no_gradient;
+  std::vector<torch::Tensor> values = constants_;
+  values[graph_.input] = ((images - mean_) / deviation_).contiguous(torch::MemoryFormat::ChannelsLast);
+  Output out;
+  for (const nn::Node& node : graph_.nodes) {
+    values[node.output] = apply(node, values);
+    if (is_activation(node.op)) out.activations.push_back(values[node.output]);
+  }
+  out.logits = values[graph_.output];
+  return out;
+}
+
+torch::Tensor distillation_loss(const torch::Tensor& student, const torch::Tensor& teacher, const torch::Tensor& labels,
+                                const TeacherRecipe& recipe, double label_smoothing) {
+  const torch::Tensor own = torch::cross_entropy_loss(student, labels, {}, at::Reduction::Mean, -100, label_smoothing);
+  const double t = recipe.temperature;
+  const torch::Tensor wanted = torch::log_softmax(teacher.to(torch::kFloat32) / t, 1);
+  const torch::Tensor given = torch::log_softmax(student / t, 1);
+  const torch::Tensor divergence = (wanted.exp() * (wanted - given)).sum(1).mean();
+  return own * (1 - recipe.weight) + divergence * (recipe.weight * t * t);
+}
+
+torch::Tensor feature_loss(const std::vector<torch::Tensor>& student, const std::vector<torch::Tensor>& teacher) {
+  OBSCURA_CHECK(student.size() == teacher.size() && !student.empty(), "feature_loss: {} activations and {}",
+                student.size(), teacher.size());
+  torch::Tensor sum = torch::zeros({}, student[0].options().dtype(torch::kFloat32).requires_grad(false));
+  for (std::size_t i = 0; i < student.size(); ++i) {
+    const torch::Tensor wanted = teacher[i].to(torch::kFloat32);
+    sum = sum + (student[i].to(torch::kFloat32) - wanted).square().mean() / (wanted.square().mean() + 1e-6);
+  }
+  return sum;
+}
+
+}  // namespace obscura::train

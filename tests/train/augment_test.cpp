@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/augment.h"
+
+#include <gtest/gtest.h>
+
+namespace obscura::train {
+namespace {
+
+AugmentationRecipe geometric(double rotation, double zoom, double shift, double elastic) {
+  AugmentationRecipe out;
+  out.rotation = rotation;
+  out.zoom = zoom;
+  out.shift = shift;
+  out.elastic = elastic;
+  return out;
+}
+
+TEST(Augmentation, OfNothingChangesNothing) {
+  torch::manual_seed(7);
+  const torch::Tensor images = torch::rand({4, 3, 28, 20});
+  EXPECT_TRUE(torch::equal(augment(images, {}), images));
+  // A thousandth of a pixel moves no pixel by more than that part of the largest step, which is 1.
+  EXPECT_LT((augment(images, geometric(0, 0, 0, 1e-3)) - images).abs().max().item<double>(), 0.02);
+}
+
+TEST(Augmentation, MovesTheCentreOfMassNoFurtherThanAllowed) {
+  torch::Tensor images = torch::zeros({2000, 1, 28, 28});
+  images.slice(2, 13, 15).slice(3, 13, 15) = 1;
+  torch::manual_seed(3);
+  const torch::Tensor moved = augment(images, geometric(15, 0.1, 0.1, 0));
+  const torch::Tensor weight = moved.sum({1, 2, 3});
+  const torch::Tensor centre = (moved.sum({1, 2}) * torch::arange(28)).sum(1) / weight;
+  const torch::Tensor shift = (centre - 13.5).abs();
+  // A tenth of 28 pixels, divided by the smallest zoom of 0.9, turned by up to 15 degrees, and half a pixel of
+  // sampling.
+  EXPECT_LT(shift.max().item<double>(), 2.8 / 0.9 * 1.23 + 0.5);
+  EXPECT_GT(shift.max().item<double>(), 2.0);
+}
+
+TEST(Augmentation, BendsByAsMuchAsAsked) {
+  // On a ramp the value is the place, so that the change is the displacement.
+  const torch::Tensor ramp = torch::arange(28).to(torch::kFloat32).repeat({500, 1, 28, 1});
+  torch::manual_seed(5);
+  const torch::Tensor inner = (augment(ramp, geometric(0, 0, 0, 0.5)) - ramp).slice(2, 4, 24).slice(3, 4, 24);
+  // Between lattice points cubic weights average, so that the deviation lies below the 0.5 at the points.
+  EXPECT_GT(inner.std().item<double>(), 0.3);
+  EXPECT_LT(inner.std().item<double>(), 0.55);
+  EXPECT_NEAR(inner.mean().item<double>(), 0, 0.05);
+}
+
+TEST(Augmentation, CropsByEveryWholeNumberOfPixelsAlike) {
+  torch::Tensor images = torch::zeros({9000, 1, 8, 8});
+  images.slice(2, 4, 5).slice(3, 4, 5) = 1;
+  AugmentationRecipe a;
+  a.crop = 1;
+  torch::manual_seed(1);
+  const torch::Tensor places = augment(images, a).sum(torch::IntArrayRef({0, 1})).slice(0, 3, 6).slice(1, 3, 6);
+  // 1000 each; the deviation of a count is 30.
+  EXPECT_EQ(places.sum().item<double>(), 9000);
+  EXPECT_GT(places.min().item<double>(), 850);
+  EXPECT_LT(places.max().item<double>(), 1150);
+}
+
+TEST(Augmentation, MirrorsHalfOfTheImagesAndAllChannelsAlike) {
+  const torch::Tensor ramp = torch::arange(6).to(torch::kFloat32).repeat({1000, 2, 4, 1});
+  AugmentationRecipe a;
+  a.flip = true;
+  torch::manual_seed(2);
+  const torch::Tensor out = augment(ramp, a);
+  const torch::Tensor mirrored = out.flip(3).eq(ramp).all(3).all(2).all(1);
+  const torch::Tensor kept = out.eq(ramp).all(3).all(2).all(1);
+  EXPECT_TRUE(mirrored.logical_xor(kept).all().item<bool>());
+  // 500, with a deviation of 16.
+  EXPECT_NEAR(static_cast<double>(mirrored.sum().item<std::int64_t>()), 500, 80);
+}
+
+TEST(Augmentation, BlanksASquare) {
+  AugmentationRecipe a;
+  a.cutout = 4;
+  torch::manual_seed(3);
+  const torch::Tensor blank = 16 * 16 - augment(torch::ones({200, 1, 16, 16}), a).sum({1, 2, 3});
+  EXPECT_EQ(blank.max().item<double>(), 16);
+  // A corner of it at least stays inside.
+  EXPECT_GE(blank.min().item<double>(), 4);
+}
+
+}  // namespace
+}  // namespace obscura::train
