@@ -148,10 +148,21 @@ approx::Activation stretched(approx::Activation unit, double bound) {
   return unit;
 }
 
-Result<void> check_margin(double margin) {
-  if (margin >= 0 && margin <= kMaxMargin) return {};
-  return error(Code::wrong_params, "margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
-               kMaxMargin);
+/// What can be told before anything is computed.
+Result<void> check(const Calibration& calibration, double margin) {
+  if (!(margin >= 0 && margin <= kMaxMargin)) {
+    return error(Code::wrong_params, "margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
+                 kMaxMargin);
+  }
+  for (const Range& range : calibration.ranges) {
+    const double bound = bound_of(range, margin);
+    if (!takes_relu_form(range.op) || bound <= approx::kMaxBound) continue;
+    return error(
+        Code::wrong_params,
+        "node {} ({}): arguments up to {:.4g} and a margin of {} need a bound of {:.4g}; at most {} is allowed",
+        range.name, nn::to_string(range.op), range.largest(), margin, bound, approx::kMaxBound);
+  }
+  return {};
 }
 
 Error at_node(const Range& range, const Error& error) {
@@ -166,7 +177,7 @@ double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
 
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin) {
-  OBSCURA_TRY_VOID(check_margin(margin));
+  OBSCURA_TRY_VOID(check(calibration, margin));
   OBSCURA_TRY(const approx::Activation unit, approx::relu(alpha, 1));
   Choice out;
   double squares = 0;
@@ -190,42 +201,67 @@ Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibrati
   return out;
 }
 
-Result<LayerwiseChooser> LayerwiseChooser::make(const nn::Graph& graph, const Calibration& calibration,
-                                                const std::vector<double>& sensitivities, double margin) {
-  OBSCURA_TRY_VOID(check_margin(margin));
-  OBSCURA_CHECK(sensitivities.size() == calibration.ranges.size(), "{} sensitivities of {} activations",
-                sensitivities.size(), calibration.ranges.size());
+namespace {
+
+/// Every ReLU on [-1, 1] that no other beats in depth, products and precision; none where no range takes one.
+Result<std::vector<approx::Activation>> unit_relus(const Calibration& calibration) {
   constexpr int kMaxDepth = 14;
+  const auto& ranges = calibration.ranges;
+  std::vector<approx::Activation> out;
+  if (std::none_of(ranges.begin(), ranges.end(), [](const Range& range) { return takes_relu_form(range.op); })) {
+    return out;
+  }
   approx::SearchOptions search;
   search.max_depth = kMaxDepth;
   OBSCURA_TRY(const std::vector<approx::SignCandidate> front, approx::SignSearch().front(search));
   std::vector<std::optional<Result<approx::Activation>>> units(front.size());
   base::parallel_for(front.size(), [&](std::size_t k) { units[k] = approx::relu(front[k].choice, 1); });
-  for (const auto& unit : units) {
+  for (auto& unit : units) {
     if (!*unit) return unit->error();
+    out.push_back(std::move(*unit).value());
   }
+  return out;
+}
+
+/// What may stand for the activation of a range.
+Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, const Range& range,
+                                                      const std::vector<approx::Activation>& units, double margin) {
+  std::vector<approx::Activation> out;
+  for (std::size_t k = 0; takes_relu_form(range.op) && k < units.size(); ++k) {
+    out.push_back(stretched(units[k], bound_of(range, margin)));
+  }
+  const auto [low, high] = domain(range, margin);
+  const approx::Histogram inputs = spread(range, low, high);
+  for (const int degree : {3, 7, 15, 31, 63}) {
+    auto fitted = approx::approximate(function_of(graph.nodes[range.node]), inputs, degree, low, high);
+    if (!fitted) return at_node(range, fitted.error());
+    out.push_back(std::move(fitted).value());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<LayerwiseChooser> LayerwiseChooser::make(const nn::Graph& graph, const Calibration& calibration,
+                                                const std::vector<double>& sensitivities, double margin) {
+  OBSCURA_TRY_VOID(check(calibration, margin));
+  OBSCURA_CHECK(sensitivities.size() == calibration.ranges.size(), "{} sensitivities of {} activations",
+                sensitivities.size(), calibration.ranges.size());
+  OBSCURA_TRY(const std::vector<approx::Activation> units, unit_relus(calibration));
   LayerwiseChooser out;
   out.layers_.resize(calibration.ranges.size());
   std::vector<std::optional<Error>> failures(calibration.ranges.size());
   base::parallel_for(calibration.ranges.size(), [&](std::size_t i) {
     const Range& range = calibration.ranges[i];
-    const auto offer = [&](approx::Activation activation) {
+    auto candidates = candidates_of(graph, range, units, margin);
+    if (!candidates) {
+      failures[i] = candidates.error();
+      return;
+    }
+    for (approx::Activation& activation : *candidates) {
       Option option{make_chosen(graph, range, std::move(activation)), 0};
       option.error = sensitivities[i] * option.chosen.mean_square;
       out.layers_[i].push_back(std::move(option));
-    };
-    if (takes_relu_form(range.op)) {
-      for (const auto& unit : units) offer(stretched(unit->value(), bound_of(range, margin)));
-    }
-    const auto [low, high] = domain(range, margin);
-    const approx::Histogram inputs = spread(range, low, high);
-    for (const int degree : {3, 7, 15, 31, 63}) {
-      auto fitted = approx::approximate(function_of(graph.nodes[range.node]), inputs, degree, low, high);
-      if (!fitted) {
-        failures[i] = at_node(range, fitted.error());
-        return;
-      }
-      offer(std::move(fitted).value());
     }
   });
   for (const auto& failure : failures) {
@@ -244,22 +280,37 @@ double LayerwiseChooser::Option::cost(Budget::Of of) const {
   return of == Budget::Of::depth ? chosen.depth : chosen.products;
 }
 
+double LayerwiseChooser::cheapest(std::size_t layer, Budget::Of of) const {
+  double least = std::numeric_limits<double>::infinity();
+  for (const Option& option : layers_[layer]) least = std::min(least, option.cost(of));
+  return least;
+}
+
 LayerwiseChooser::Table LayerwiseChooser::tabulate(Budget::Of of, double limit) const {
   Table table;
-  table.unit = of == Budget::Of::depth ? 1 : limit / static_cast<double>(kSteps);
-  const std::size_t size = of == Budget::Of::depth ? static_cast<std::size_t>(limit) + 1 : kSteps + 1;
+  const double spare = limit - extreme(of, false);
+  std::size_t size = 1;
+  if (of == Budget::Of::depth) {
+    size += static_cast<std::size_t>(spare);
+  } else if (spare > 0) {
+    table.unit = spare / static_cast<double>(kSteps);
+    size += kSteps;
+    // Where everything is within the limit, rounding must not take the dearest away.
+    if (limit >= extreme(of, true)) size += layers_.size();
+  }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   table.least.assign(size, 0);
-  for (const auto& options : layers_) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const double base = cheapest(i, of);
     std::vector<double> least(size, kInfinity);
-    std::vector<std::uint16_t> pick(size, 0);
-    for (std::size_t k = 0; k < options.size(); ++k) {
-      const double steps = std::ceil(options[k].cost(of) / table.unit);
+    std::vector<Pick> pick(size);
+    for (std::size_t k = 0; k < layers_[i].size(); ++k) {
+      const double steps = std::ceil((layers_[i][k].cost(of) - base) / table.unit);
       if (steps >= static_cast<double>(size)) continue;
-      const auto weight = static_cast<std::size_t>(steps);
+      const auto weight = static_cast<std::uint32_t>(steps);
       for (std::size_t w = weight; w < size; ++w) {
-        const double error = table.least[w - weight] + options[k].error;
-        if (error < least[w]) least[w] = error, pick[w] = static_cast<std::uint16_t>(k);
+        const double error = table.least[w - weight] + layers_[i][k].error;
+        if (error < least[w]) least[w] = error, pick[w] = {static_cast<std::uint32_t>(k), weight};
       }
     }
     table.least = std::move(least);
@@ -268,13 +319,13 @@ LayerwiseChooser::Table LayerwiseChooser::tabulate(Budget::Of of, double limit) 
   return table;
 }
 
-Choice LayerwiseChooser::trace(const Table& table, Budget::Of of, std::size_t steps) const {
+Choice LayerwiseChooser::trace(const Table& table, std::size_t steps) const {
   Choice out;
   out.logit_error = std::sqrt(table.least[steps]);
   for (std::size_t i = layers_.size(); i-- > 0;) {
-    const Option& option = layers_[i][table.picks[i][steps]];
-    out.chosen.push_back(option.chosen);
-    steps -= static_cast<std::size_t>(std::ceil(option.cost(of) / table.unit));
+    const Pick pick = table.picks[i][steps];
+    out.chosen.push_back(layers_[i][pick.option].chosen);
+    steps -= pick.steps;
   }
   std::reverse(out.chosen.begin(), out.chosen.end());
   return out;
@@ -297,16 +348,13 @@ Result<Choice> LayerwiseChooser::choose(const Budget& budget) const {
                  budget.of == Budget::Of::depth ? "levels" : "products", least);
   }
   const Table table = tabulate(budget.of, std::min(budget.limit, extreme(budget.of, true)));
-  if (!std::isfinite(table.least.back())) {
-    return error(Code::infeasible, "a budget of {} products is too near to the least of {}", budget.limit, least);
-  }
-  return trace(table, budget.of, table.least.size() - 1);
+  return trace(table, table.least.size() - 1);
 }
 
 Result<Choice> LayerwiseChooser::choose_within(double logit_error, Budget::Of of) const {
   const Table table = tabulate(of, extreme(of, true));
   for (std::size_t steps = 0; steps < table.least.size(); ++steps) {
-    if (table.least[steps] <= logit_error * logit_error) return trace(table, of, steps);
+    if (table.least[steps] <= logit_error * logit_error) return trace(table, steps);
   }
   return error(Code::infeasible, "a logit error of {:.3g}: the candidates reach {:.3g}", logit_error,
                std::sqrt(table.least.back()));

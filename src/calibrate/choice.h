@@ -53,12 +53,12 @@ struct Budget {
 
 /// Degrees for each layer: minimises the predicted error of the logits, sum over the activations of sensitivity times
 /// mean square error on the calibrated distribution, within the budget, exactly (dynamic programming over the layers;
-/// products are rounded up to 1/16000 of the limit). For ReLUs and maxima the candidates are the compositions that no
-/// other beats (approx::SignSearch::front); for other functions minimax polynomials of degrees 2^k - 1.
-/// After J. Lee et al., "Optimizing layerwise polynomial approximation for efficient private inference on fully
-/// homomorphic encryption: a dynamic programming approach", 2023.
-/// cost    layers * candidates * budget; some seconds for a hundred layers.
-/// errors  as choose_alike; infeasible: no choice within the budget, with the least that there is.
+/// what each layer takes beyond its cheapest is rounded up, of products to 1/16000 of what the budget leaves). For
+/// ReLUs and maxima the candidates are the compositions that no other beats (approx::SignSearch::front); for other
+/// functions minimax polynomials of degrees 2^k - 1. After J. Lee et al., "Optimizing layerwise polynomial
+/// approximation for efficient private inference on fully homomorphic encryption: a dynamic programming approach",
+/// 2023. cost    layers * candidates * budget; some seconds for a hundred layers. errors  as choose_alike; infeasible:
+/// no choice within the budget, with the least that there is.
 class LayerwiseChooser {
  public:
   static Result<LayerwiseChooser> make(const nn::Graph& graph, const Calibration& calibration,
@@ -73,14 +73,19 @@ class LayerwiseChooser {
     double error = 0;  ///< sensitivity * mean square
     double cost(Budget::Of of) const;
   };
+  struct Pick {
+    std::uint32_t option = 0;
+    std::uint32_t steps = 0;  ///< that it takes beyond the layer's cheapest
+  };
   /// The least error for each number of steps spent, and what was picked for it, layer by layer.
   struct Table {
     double unit = 1;  ///< cost of a step
     std::vector<double> least;
-    std::vector<std::vector<std::uint16_t>> picks;
+    std::vector<std::vector<Pick>> picks;
   };
   Table tabulate(Budget::Of of, double limit) const;
-  Choice trace(const Table& table, Budget::Of of, std::size_t steps) const;
+  Choice trace(const Table& table, std::size_t steps) const;
+  double cheapest(std::size_t layer, Budget::Of of) const;
   double extreme(Budget::Of of, bool largest) const;
   std::vector<std::vector<Option>> layers_;
 };

@@ -12,8 +12,8 @@ namespace obscura::calibrate {
 
 double Range::largest() const { return std::max(std::abs(low), std::abs(high)); }
 
-bool is_activation(nn::Op op) {
-  switch (op) {
+bool is_activation(const nn::Node& node) {
+  switch (node.op) {
     case nn::Op::relu:
     case nn::Op::leaky_relu:
     case nn::Op::sigmoid:
@@ -22,9 +22,10 @@ bool is_activation(nn::Op op) {
     case nn::Op::silu:
     case nn::Op::gelu:
     case nn::Op::mish:
-    case nn::Op::max_pool:
     case nn::Op::lrn:
       return true;
+    case nn::Op::max_pool:
+      return node.attributes.kernel != std::array<std::int64_t, 2>{1, 1};
     default:
       return false;
   }
@@ -42,12 +43,14 @@ base::Progress part_of(const base::Progress& progress, std::size_t run, std::siz
 
 void widen(Range& range, std::span<const float> arguments) {
   auto low = static_cast<float>(range.low), high = static_cast<float>(range.high);
+  bool finite = true;
   for (const float x : arguments) {
-    // Written so that NaN gets in and stays.
-    low = x >= low ? low : x;
-    high = x <= high ? high : x;
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+    finite = finite && std::isfinite(x);
   }
-  range.low = low;
+  // NaN stays from here on: no comparison with it is true.
+  range.low = finite ? low : std::numeric_limits<double>::quiet_NaN();
   range.high = high;
 }
 
@@ -80,7 +83,7 @@ Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float
   calibration.images = count;
   std::map<std::size_t, std::size_t> place;
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (!is_activation(graph.nodes[i].op)) continue;
+    if (!is_activation(graph.nodes[i])) continue;
     place[i] = calibration.ranges.size();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     calibration.ranges.push_back({i, graph.nodes[i].name, graph.nodes[i].op, kInfinity, -kInfinity, {}});
@@ -115,6 +118,8 @@ Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const 
   OBSCURA_TRY(const eval::Outcome exact, network.run(images, count, options));
   std::vector<double> sensitivities;
   for (const Range& range : calibration.ranges) {
+    OBSCURA_CHECK(range.node < graph.nodes.size() && graph.nodes[range.node].name == range.name,
+                  "measure_sensitivities: {} is not node {} of the graph", range.name, range.node);
     const double deviation = probe * range.largest();
     options.noise = {{range.node, deviation}};
     options.progress = part_of(progress, sensitivities.size() + 1, runs);
@@ -123,6 +128,10 @@ Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const 
     for (std::size_t i = 0; i < exact.logits.size(); ++i) {
       const double change = static_cast<double>(noisy.logits[i]) - static_cast<double>(exact.logits[i]);
       sum += change * change;
+    }
+    if (!std::isfinite(sum)) {
+      return error(Code::unsupported, "node {} ({}): with noise on its output the logits are not all finite",
+                   range.name, nn::to_string(range.op));
     }
     sensitivities.push_back(sum / static_cast<double>(count) / (deviation * deviation));
   }

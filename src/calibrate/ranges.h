@@ -35,8 +35,8 @@ struct Calibration {
   std::vector<Range> ranges;
 };
 
-/// Whether a node computes what only an approximation can on ciphertexts.
-bool is_activation(nn::Op op);
+/// Whether a node computes what only an approximation can on ciphertexts. A max_pool of single elements does not.
+bool is_activation(const nn::Node& node);
 
 /// Runs the network on floats twice: for the extremes, then for the histograms between them.
 /// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those
@@ -47,7 +47,8 @@ Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float
 /// The mean over the images of the summed squared change of the logits for a unit of mean square error in the output
 /// of each activation: noise is added to one after the other. `probe` is its standard deviation, as a share of the
 /// largest argument.
-/// errors  as measure_ranges; a calibration of another graph.
+/// errors  as measure_ranges; unsupported: logits that are not finite, naming the node whose noise made them so.
+/// ContractError: a calibration of another graph.
 Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const Calibration& calibration,
                                                   std::span<const float> images, std::size_t count,
                                                   const base::Progress& progress = {}, double probe = 1e-3);

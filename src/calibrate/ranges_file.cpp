@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "calibrate/ranges_file.h"
 
-#include <cmath>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kKind = "obscura ranges";
 constexpr int kVersion = 1;
+constexpr std::uint64_t kMaxCount = std::uint64_t{1} << 48;
 
 /// A member of a JSON object as T; nothing where it is absent or of another type.
 template <class T>
@@ -41,8 +42,8 @@ Result<approx::Histogram> read_histogram(const Json& entry, double low, double h
   approx::Histogram out{low, high, {}};
   std::uint64_t total = 0;
   for (const Json& count : *counts) {
-    if (!count.is_number_unsigned() || count.get<std::uint64_t>() > (std::uint64_t{1} << 48)) {
-      return error(Code::bad_format, "{}: a count that is not a whole number below 2^48", where);
+    if (!count.is_number_unsigned() || count.get<std::uint64_t>() > kMaxCount - total) {
+      return error(Code::bad_format, "{}: counts must be whole numbers with a sum up to 2^48", where);
     }
     total += out.counts.emplace_back(count.get<std::uint64_t>());
   }
@@ -56,8 +57,13 @@ Result<Range> read_range(const Json& entry, const std::string& where) {
   if (!node || !low || !high) {
     return error(Code::bad_format, "{}: `node` (a text), `low` and `high` (numbers) are needed", where);
   }
-  if (!std::isfinite(*low) || !std::isfinite(*high) || !(*low < *high)) {
+  if (!(*low < *high)) {
     return error(Code::bad_format, "{} ({}): the range {} to {} is empty", where, *node, *low, *high);
+  }
+  // Arguments are floats.
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  if (*low < -kLargest || *high > kLargest) {
+    return error(Code::bad_format, "{} ({}): the range {} to {} is beyond that of floats", where, *node, *low, *high);
   }
   Range range;
   range.name = *node;
@@ -72,12 +78,16 @@ Result<void> match(Calibration& calibration, const nn::Graph& graph, const std::
   std::size_t next = 0;
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const nn::Node& node = graph.nodes[i];
-    if (!is_activation(node.op)) continue;
+    if (!is_activation(node)) continue;
     if (next == calibration.ranges.size() || calibration.ranges[next].name != node.name) {
       return error(Code::wrong_params,
                    "{}: made for another network: its activation {} is {}, the network's is {} ({})", name, next + 1,
                    next == calibration.ranges.size() ? "absent" : calibration.ranges[next].name, node.name,
                    nn::to_string(node.op));
+    }
+    if (node.op == nn::Op::lrn && calibration.ranges[next].low < 0) {
+      return error(Code::bad_format, "{}: activation {} ({}): sums of squares from {}; they are never negative", name,
+                   next + 1, node.name, calibration.ranges[next].low);
     }
     calibration.ranges[next].node = i;
     calibration.ranges[next].op = node.op;

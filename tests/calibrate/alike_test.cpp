@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// One alpha for all.
+#include "approx/function.h"
+#include "tests/calibrate/networks.h"
+
+namespace obscura::calibrate {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr int kGrid = 20001;
+
+/// max |y - f| on a dense grid over [low, high].
+double error_on_grid(const approx::Activation& activation, double low, double high, double (*f)(double)) {
+  double worst = 0;
+  for (int i = 0; i < kGrid; ++i) {
+    const double x = low + (high - low) * i / (kGrid - 1);
+    worst = std::max(worst, std::abs(evaluate(activation, x) - f(x)));
+  }
+  return worst;
+}
+
+double relu(double x) { return std::max(x, 0.0); }
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
+  Stack stack(6, {Op::relu, Op::leaky_relu, Op::sigmoid, Op::gelu});
+  const Calibration calibration = calibration_of(stack.graph(), 60);
+  for (const int alpha : {4, 7, 11}) {
+    const Choice choice = choose_alike(stack.graph(), calibration, {}, alpha, 0.5).value();
+    ASSERT_EQ(choice.chosen.size(), 4U);
+    EXPECT_EQ(choice.logit_error, 0) << "nothing is predicted without sensitivities";
+    for (std::size_t i = 0; i < 4; ++i) {
+      const Chosen& one = choice.chosen[i];
+      const Range& range = calibration.ranges[i];
+      const auto& certificate = one.activation.certificate;
+      EXPECT_EQ(one.node, range.node);
+      EXPECT_LE(certificate.low, range.low - 0.5 * range.largest());
+      EXPECT_GE(certificate.high, range.high + 0.5 * range.largest());
+      const double allowed = std::ldexp(i < 2 ? 1.5 * range.largest() : range.largest(), -alpha);
+      EXPECT_LE(certificate.max_error, allowed * (1 + 1e-12));
+    }
+    const auto& first = choice.chosen[0].activation;
+    EXPECT_LE(error_on_grid(first, first.certificate.low, first.certificate.high, relu),
+              first.certificate.max_error * (1 + 1e-9));
+    const auto& third = choice.chosen[2].activation;
+    EXPECT_LE(error_on_grid(third, third.certificate.low, third.certificate.high, sigmoid),
+              third.certificate.max_error * (1 + 1e-6));
+  }
+}
+
+TEST(Alike, AddsUpDepthAndProducts) {
+  Stack stack(6, {Op::relu, Op::relu});
+  const Choice choice = choose_alike(stack.graph(), calibration_of(stack.graph(), 20), {}, 9).value();
+  const auto unit = approx::relu(9, 1).value().certificate;
+  EXPECT_EQ(choice.depth(), 2 * unit.depth);
+  EXPECT_EQ(choice.products(), 2 * 6 * unit.multiplications) << "six values a layer";
+  EXPECT_EQ(choice.substitution().size(), 2U);
+  EXPECT_TRUE(choice.substitution().contains(4));
+}
+
+TEST(Alike, CountsTheWholeTreeOfAMaximum) {
+  Builder builder({2, 6, 6});
+  Attributes attributes;
+  attributes.kernel = {3, 3};
+  attributes.strides = {3, 3};
+  builder.node(Op::flatten, {builder.node(Op::max_pool, {0}, attributes)});
+  ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
+  const Choice choice = choose_alike(builder.graph(), calibration_of(builder.graph(), 20), {}, 8).value();
+  const auto unit = approx::relu(8, 1).value().certificate;
+  EXPECT_EQ(choice.depth(), 4 * unit.depth) << "two levels of maxima across, two down";
+  EXPECT_EQ(choice.products(), 8.0 * 8 * unit.multiplications) << "eight maxima for each of 2x2x2 values";
+}
+
+TEST(Alike, PredictsTheErrorOfTheLogits) {
+  Stack stack(16, {Op::relu, Op::relu});
+  constexpr std::size_t kImages = 400;
+  const Calibration calibration = calibration_of(stack.graph(), kImages);
+  const std::vector<float> images = Numbers(4).normal(kImages * 16);
+  const auto sensitivities = measure_sensitivities(stack.graph(), calibration, images, kImages).value();
+  const Choice choice = choose_alike(stack.graph(), calibration, sensitivities, 7).value();
+  const auto exact = eval::Network::make(stack.graph(), {})->run(images, kImages)->logits;
+  const auto actual = eval::Network::make(stack.graph(), choice.substitution())->run(images, kImages)->logits;
+  double sum = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) sum += std::pow(static_cast<double>(actual[i]) - exact[i], 2);
+  const double measured = std::sqrt(sum / kImages);
+  // The model takes errors of different values to be independent; they are not, but not far from it.
+  EXPECT_GT(choice.logit_error, measured / 2);
+  EXPECT_LT(choice.logit_error, measured * 2);
+}
+
+TEST(Alike, RefusesMarginsPrecisionsAndBoundsOutOfReach) {
+  Stack stack(4, {Op::relu});
+  Calibration calibration = calibration_of(stack.graph(), 10);
+  const auto refusal = [&](int alpha, double margin) {
+    return choose_alike(stack.graph(), calibration, {}, alpha, margin).error().message;
+  };
+  EXPECT_THAT(refusal(0, 0.25), HasSubstr("alpha 0"));
+  EXPECT_THAT(refusal(17, 0.25), HasSubstr("alpha 17"));
+  for (const double margin : {-0.1, 10.1, std::nan(""), HUGE_VAL}) {
+    EXPECT_THAT(refusal(7, margin), AllOf(HasSubstr("margin"), HasSubstr("0 to 10")));
+  }
+  EXPECT_TRUE(choose_alike(stack.graph(), calibration, {}, 7, 0).ok());
+  EXPECT_TRUE(choose_alike(stack.graph(), calibration, {}, 7, 10).ok());
+  calibration.ranges[0].high = 1e6;
+  EXPECT_TRUE(choose_alike(stack.graph(), calibration, {}, 7, 0).ok());
+  EXPECT_THAT(refusal(7, 0.25), AllOf(HasSubstr("node n2"), HasSubstr("1.25e+06"), HasSubstr("at most 1048576")));
+  EXPECT_THAT(LayerwiseChooser::make(stack.graph(), calibration, {1}, 0.25).error().message, HasSubstr("node n2"));
+  EXPECT_THAT(LayerwiseChooser::make(stack.graph(), calibration, {1}, -1).error().message, HasSubstr("margin"));
+}
+
+}  // namespace
+}  // namespace obscura::calibrate
