@@ -66,6 +66,20 @@ TEST(Normalise, TakesEachChannelsOwnMeanAndDeviation) {
   EXPECT_THAT(out, ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
 }
 
+TEST(Normalise, TurnsRedGreenBlueIntoTheOrderOfTheNetwork) {
+  const std::vector<std::uint8_t> pixels{255, 0, 51, 51, 0, 255, 0, 0, 0, 0, 255, 255};  // two images of two pixels
+  const auto out = normalise(pixels, 3, 2, {{0, 0.2, 0}, {1, 1, 0.5}, true});
+  EXPECT_THAT(out, ElementsAre(0.0F, 1.0F, 0.0F, 0.0F, 2.0F, 0.0F,  // blue, green less its mean, twice the red
+                               1.0F, 1.0F, -0.2F, -0.2F, 0.0F, 0.0F));
+}
+
+TEST(Normalise, TakesBlueGreenRedOfThreeChannelsAndInNoPlan) {
+  EXPECT_THAT(check_normalization({{}, {}, true}, 1).error().message, HasSubstr("--bgr"));
+  EXPECT_TRUE(check_normalization({{}, {}, true}, 3).ok());
+  EXPECT_TRUE(refuse_bgr({}).ok());
+  EXPECT_THAT(refuse_bgr({{}, {}, true}).error().message, HasSubstr("swap the input channels"));
+}
+
 TEST(Normalise, RefusesNumbersThatDoNotFitTheChannels) {
   EXPECT_THAT(check_normalization({{0.5, 0.5}, {}}, 1).error().message, HasSubstr("2 numbers given"));
   EXPECT_THAT(check_normalization({{}, {0.0}}, 1).error().message, HasSubstr("above 0"));
