@@ -56,6 +56,27 @@ approx::Function function_of(const nn::Node& node) {
   }
 }
 
+/// Polynomials are fitted in u = unit_of(node) x. Of an lrn, whose sums of squares may be millions, u is what is added
+/// to the bias.
+double unit_of(const nn::Node& node) {
+  return node.op == nn::Op::lrn ? node.attributes.alpha / static_cast<double>(node.attributes.size) : 1;
+}
+
+approx::Function in_units(approx::Function function) {
+  function.scale = 1;
+  return function;
+}
+
+/// The polynomial of u as one of x: Chebyshev coefficients do not change, intervals do.
+approx::Activation in_arguments(approx::Activation fitted, double unit) {
+  for (double* end :
+       {&fitted.composite.stages.front().low, &fitted.composite.stages.front().high, &fitted.composite.certificate.low,
+        &fitted.composite.certificate.high, &fitted.certificate.low, &fitted.certificate.high}) {
+    *end /= unit;
+  }
+  return fitted;
+}
+
 int levels_for(std::int64_t count) {
   int levels = 0;
   while ((std::int64_t{1} << levels) < count) ++levels;
@@ -178,21 +199,23 @@ double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin) {
   OBSCURA_TRY_VOID(check(calibration, margin));
-  OBSCURA_TRY(const approx::Activation unit, approx::relu(alpha, 1));
+  OBSCURA_TRY(const approx::Activation unit_relu, approx::relu(alpha, 1));
   Choice out;
   double squares = 0;
   for (std::size_t i = 0; i < calibration.ranges.size(); ++i) {
     const Range& range = calibration.ranges[i];
     approx::Activation activation;
     if (takes_relu_form(range.op)) {
-      activation = stretched(unit, bound_of(range, margin));
+      activation = stretched(unit_relu, bound_of(range, margin));
     } else {
       const auto [low, high] = domain(range, margin);
       const double error = std::ldexp(range.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
-      auto fitted =
-          approx::approximate_within(function_of(graph.nodes[range.node]), approx::Method::minimax, error, low, high);
+      const nn::Node& node = graph.nodes[range.node];
+      const double unit = unit_of(node);
+      auto fitted = approx::approximate_within(in_units(function_of(node)), approx::Method::minimax, error, unit * low,
+                                               unit * high);
       if (!fitted) return at_node(range, fitted.error());
-      activation = std::move(fitted).value();
+      activation = in_arguments(std::move(fitted).value(), unit);
     }
     out.chosen.push_back(make_chosen(graph, range, std::move(activation)));
     squares += sensitivity_of(sensitivities, i) * out.chosen.back().mean_square;
@@ -231,11 +254,15 @@ Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, co
     out.push_back(stretched(units[k], bound_of(range, margin)));
   }
   const auto [low, high] = domain(range, margin);
-  const approx::Histogram inputs = spread(range, low, high);
+  const nn::Node& node = graph.nodes[range.node];
+  const double unit = unit_of(node);
+  approx::Histogram inputs = spread(range, low, high);
+  inputs.low *= unit;
+  inputs.high *= unit;
   for (const int degree : {3, 7, 15, 31, 63}) {
-    auto fitted = approx::approximate(function_of(graph.nodes[range.node]), inputs, degree, low, high);
+    auto fitted = approx::approximate(in_units(function_of(node)), inputs, degree, unit * low, unit * high);
     if (!fitted) return at_node(range, fitted.error());
-    out.push_back(std::move(fitted).value());
+    out.push_back(in_arguments(std::move(fitted).value(), unit));
   }
   return out;
 }
