@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "train/coefficients.h"
@@ -16,6 +17,15 @@ constexpr double kEpsilon = 1e-3;
 constexpr double kMomentum = 0.1;
 /// Rows are shared out in so many parts whatever the threads, so that sums do not depend on their number.
 constexpr std::int64_t kParts = 16;
+/// Numbers of a row that are worked on at a time, in float.
+constexpr std::int64_t kBlock = 512;
+
+// One copy for each kind of vectors, chosen when the program starts.
+#if defined(__x86_64__)
+#define OBSCURA_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define OBSCURA_VECTORS
+#endif
 
 /// x as rows of `width` numbers that all have the coefficients a[k * width + i].
 struct Rows {
@@ -23,67 +33,124 @@ struct Rows {
   float range = 0, share = 1;
 };
 
+/// y[i] = share p(x[i]) + (1 - share) max(0, x[i]); beyond[i] += max(0, |x[i]| - range)^2.
 template <int degree>
-float value_at(const float* a, std::int64_t width, float x) {
-  float y = a[degree * width];
-  for (int k = degree - 1; k >= 0; --k) y = y * x + a[k * width];
-  return y;
+inline __attribute__((always_inline)) void values(const Rows& rows, std::int64_t count, const float* __restrict x,
+                                                  const float* __restrict a, float* __restrict y,
+                                                  float* __restrict beyond) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float v = x[i];
+    float p = a[degree * rows.width + i];
+    for (int k = degree - 1; k >= 0; --k) p = p * v + a[k * rows.width + i];
+    y[i] = rows.share * p + (1 - rows.share) * std::max(v, 0.0F);
+    const float over = std::max(0.0F, std::abs(v) - rows.range);
+    beyond[i] += over * over;
+  }
 }
 
+/// dx[i] = dy[i] (slope of what values() gives) + per_element (slope of its penalty); sums[k][i] += share dy[i] x[i]^k.
 template <int degree>
-float slope_at(const float* a, std::int64_t width, float x) {
-  float y = degree * a[degree * width];
-  for (int k = degree - 1; k >= 1; --k) y = y * x + static_cast<float>(k) * a[k * width];
-  return y;
+inline __attribute__((always_inline)) void slopes(const Rows& rows, std::int64_t count, float per_element,
+                                                  const float* __restrict x, const float* __restrict a,
+                                                  const float* __restrict dy, float* __restrict dx,
+                                                  float* __restrict sums) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float v = x[i];
+    float p = degree * a[degree * rows.width + i];
+    for (int k = degree - 1; k >= 1; --k) p = p * v + static_cast<float>(k) * a[k * rows.width + i];
+    const float over = std::max(0.0F, v - rows.range) - std::max(0.0F, -v - rows.range);
+    dx[i] = dy[i] * (rows.share * p + (v > 0 ? 1 - rows.share : 0.0F)) + per_element * over;
+    float term = dy[i] * rows.share;
+    for (int k = 0; k <= degree; ++k, term *= v) sums[k * rows.width + i] += term;
+  }
+}
+
+OBSCURA_VECTORS void values_of_2(const Rows& rows, std::int64_t count, const float* x, const float* a, float* y,
+                                 float* beyond) {
+  values<2>(rows, count, x, a, y, beyond);
+}
+OBSCURA_VECTORS void values_of_4(const Rows& rows, std::int64_t count, const float* x, const float* a, float* y,
+                                 float* beyond) {
+  values<4>(rows, count, x, a, y, beyond);
+}
+OBSCURA_VECTORS void slopes_of_2(const Rows& rows, std::int64_t count, float per_element, const float* x,
+                                 const float* a, const float* dy, float* dx, float* sums) {
+  slopes<2>(rows, count, per_element, x, a, dy, dx, sums);
+}
+OBSCURA_VECTORS void slopes_of_4(const Rows& rows, std::int64_t count, float per_element, const float* x,
+                                 const float* a, const float* dy, float* dx, float* sums) {
+  slopes<4>(rows, count, per_element, x, a, dy, dx, sums);
+}
+
+/// bfloat16 is the upper half of a float.
+OBSCURA_VECTORS void widen(const std::uint16_t* __restrict from, std::int64_t count, std::uint32_t* __restrict to) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = std::uint32_t{from[i]} << 16;
+}
+/// Rounded to nearest, ties to even.
+OBSCURA_VECTORS void narrow(const std::uint32_t* __restrict from, std::int64_t count, std::uint16_t* __restrict to) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[i] = static_cast<std::uint16_t>((from[i] + 0x7FFF + ((from[i] >> 16) & 1)) >> 16);
+  }
+}
+
+/// `count` numbers at `from` as floats: where they stand, or in `room`.
+const float* read(const float* from, std::int64_t, float*) { return from; }
+const float* read(const c10::BFloat16* from, std::int64_t count, float* room) {
+  widen(reinterpret_cast<const std::uint16_t*>(from), count, reinterpret_cast<std::uint32_t*>(room));
+  return room;
+}
+/// Where floats for `to` are written before write() puts them there.
+float* place(float* to, float*) { return to; }
+float* place(c10::BFloat16*, float* room) { return room; }
+void write(const float*, std::int64_t, float*) {}
+void write(const float* from, std::int64_t count, c10::BFloat16* to) {
+  narrow(reinterpret_cast<const std::uint32_t*>(from), count, reinterpret_cast<std::uint16_t*>(to));
+}
+
+/// body(part, place of a block in its row, numbers in it, place of it in x): all rows, shared out in parts.
+template <class Body>
+void for_blocks(const Rows& rows, const Body& body) {
+  at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      for (std::int64_t row = rows.count * part / kParts; row < rows.count * (part + 1) / kParts; ++row) {
+        for (std::int64_t i = 0; i < rows.width; i += kBlock) {
+          body(part, i, std::min(kBlock, rows.width - i), row * rows.width + i);
+        }
+      }
+    }
+  });
 }
 
 template <int degree, class Number>
 void forward_rows(const Rows& rows, const Number* x, const float* a, Number* y, float* beyond) {
-  at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> sums(static_cast<std::size_t>(rows.width));
-    for (std::int64_t part = begin; part < end; ++part) {
-      std::fill(sums.begin(), sums.end(), 0.0F);
-      for (std::int64_t row = rows.count * part / kParts; row < rows.count * (part + 1) / kParts; ++row) {
-        const Number* from = x + row * rows.width;
-        Number* to = y + row * rows.width;
-        for (std::int64_t i = 0; i < rows.width; ++i) {
-          const float v = static_cast<float>(from[i]);
-          to[i] = static_cast<Number>(rows.share * value_at<degree>(a + i, rows.width, v) +
-                                      (1 - rows.share) * std::max(v, 0.0F));
-          const float over = std::max(0.0F, std::abs(v) - rows.range);
-          sums[static_cast<std::size_t>(i)] += over * over;
-        }
-      }
-      double sum = 0;
-      for (const float s : sums) sum += static_cast<double>(s);
-      beyond[part] = static_cast<float>(sum);
-    }
+  std::vector<float> sums(static_cast<std::size_t>(kParts * kBlock));
+  for_blocks(rows, [&](std::int64_t part, std::int64_t i, std::int64_t count, std::int64_t at) {
+    std::array<float, kBlock> room_x;
+    std::array<float, kBlock> room_y;
+    const float* from = read(x + at, count, room_x.data());
+    float* to = place(y + at, room_y.data());
+    float* sum = sums.data() + part * kBlock;
+    degree == 2 ? values_of_2(rows, count, from, a + i, to, sum) : values_of_4(rows, count, from, a + i, to, sum);
+    write(to, count, y + at);
   });
+  for (std::int64_t i = 0; i < kParts * kBlock; ++i) beyond[i / kBlock] += sums[static_cast<std::size_t>(i)];
 }
 
 /// dx, and sums[part][k][i] of share dy x^k over the rows of a part.
 template <int degree, class Number>
 void backward_rows(const Rows& rows, const Number* x, const float* a, const Number* dy, float per_element, Number* dx,
                    float* sums) {
-  at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      float* sum = sums + part * (degree + 1) * rows.width;
-      for (std::int64_t row = rows.count * part / kParts; row < rows.count * (part + 1) / kParts; ++row) {
-        const Number* from = x + row * rows.width;
-        const Number* slope = dy + row * rows.width;
-        Number* to = dx + row * rows.width;
-        for (std::int64_t i = 0; i < rows.width; ++i) {
-          const float v = static_cast<float>(from[i]);
-          const float g = static_cast<float>(slope[i]);
-          const float over = std::max(0.0F, std::abs(v) - rows.range);
-          to[i] = static_cast<Number>(
-              g * (rows.share * slope_at<degree>(a + i, rows.width, v) + (1 - rows.share) * (v > 0 ? 1.0F : 0.0F)) +
-              per_element * std::copysign(over, v));
-          float term = g * rows.share;
-          for (int k = 0; k <= degree; ++k, term *= v) sum[k * rows.width + i] += term;
-        }
-      }
-    }
+  for_blocks(rows, [&](std::int64_t part, std::int64_t i, std::int64_t count, std::int64_t at) {
+    std::array<float, kBlock> room_x;
+    std::array<float, kBlock> room_dy;
+    std::array<float, kBlock> room_dx;
+    const float* from = read(x + at, count, room_x.data());
+    const float* slope = read(dy + at, count, room_dy.data());
+    float* to = place(dx + at, room_dx.data());
+    float* sum = sums + part * (degree + 1) * rows.width + i;
+    degree == 2 ? slopes_of_2(rows, count, per_element, from, a + i, slope, to, sum)
+                : slopes_of_4(rows, count, per_element, from, a + i, slope, to, sum);
+    write(to, count, dx + at);
   });
 }
 

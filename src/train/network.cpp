@@ -20,6 +20,15 @@ torch::Tensor convolve(torch::nn::Conv2d& conv, const torch::Tensor& x, std::int
   return torch::conv2d(half(x), half(conv->weight), half(conv->bias), stride, padding);
 }
 
+/// As a convolution of one pixel: Debian's libtorch has a plain BLAS, tens of times slower than its convolutions.
+torch::Tensor dense(const torch::nn::Linear& layer, const torch::Tensor& x) {
+  const torch::Tensor input = x.to(torch::kFloat32);
+  if (!input.is_cpu()) return torch::linear(input, layer->weight, layer->bias);
+  const torch::Tensor image = input.reshape({input.size(0), input.size(1), 1, 1});
+  const torch::Tensor weight = layer->weight.reshape({layer->weight.size(0), layer->weight.size(1), 1, 1});
+  return torch::conv2d(image, weight, layer->bias).flatten(1);
+}
+
 }  // namespace
 
 double share_at(const ActivationRecipe& activation, double epoch) {
@@ -91,7 +100,7 @@ NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Opti
         x = part.norm->forward(x);
         break;
       case StepKind::dense:
-        x = part.dense->forward(x.to(torch::kFloat32));
+        x = dense(part.dense, x);
         break;
       case StepKind::average_pool:
         x = torch::avg_pool2d(x, step.layer.kernel, step.layer.stride);
