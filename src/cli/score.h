@@ -32,18 +32,20 @@ struct Prediction {
 /// One for each row of `classes` logits.
 std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes);
 
-/// Numbers of images, of two networks or of one and the truth.
+/// Numbers of images, by the five likeliest labels.
+struct TopScore {
+  std::size_t correct = 0;   ///< the true label is among the five
+  std::size_t holding = 0;   ///< the reference's label is among the five
+  std::size_t agreeing = 0;  ///< the same five as the reference, in any order
+};
+
+/// Numbers of images, by their labels.
 struct Score {
   std::size_t images = 0;
   std::size_t not_finite = 0;  ///< images whose logits are not all finite: wrong, and in agreement with nothing
   std::size_t correct = 0;
-  std::size_t agreeing = 0;  ///< the same label as the reference
-  struct Top {
-    std::size_t correct = 0;   ///< the true label is among the five
-    std::size_t holding = 0;   ///< the reference's label is among the five
-    std::size_t agreeing = 0;  ///< the same five as the reference, in any order
-  };
-  std::optional<Top> top;  ///< with more than kTopClasses classes
+  std::size_t agreeing = 0;     ///< the same label as the reference
+  std::optional<TopScore> top;  ///< with more than kTopClasses classes
 
   double share(std::size_t part) const { return static_cast<double>(part) / static_cast<double>(images); }
 };

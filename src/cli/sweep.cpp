@@ -85,22 +85,37 @@ Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, in
   return row;
 }
 
-/// Rows of all choices, alpha by alpha.
-Result<std::vector<Row>> measure_all(const Options& options, const Exam& exam, Polynomials& polynomials) {
-  std::vector<Row> rows;
-  for (int alpha = options.from; alpha <= options.to; ++alpha) {
-    OBSCURA_TRY(const calibrate::Choice alike, polynomials.alike(alpha));
-    OBSCURA_TRY(Row row, measure(options, exam, false, alpha, alike));
-    rows.push_back(std::move(row));
-    if (!options.layerwise) continue;
-    auto layerwise = polynomials.layerwise_within(alike.logit_error, calibrate::Budget::Of::depth);
-    // Finer than all candidates: only one for all has it.
-    if (!layerwise && layerwise.error().code == Code::infeasible) continue;
-    if (!layerwise) return layerwise.error();
-    OBSCURA_TRY(Row second, measure(options, exam, true, alpha, *layerwise));
-    rows.push_back(std::move(second));
+struct Table {
+  std::vector<Row> rows;              ///< alpha by alpha
+  std::vector<std::string> left_out;  ///< choices that there are not, each with the reason
+};
+
+/// Measures a choice, or notes why there is none. errors: all but an infeasible choice.
+Result<void> add_row(const Options& options, const Exam& exam, bool layerwise, int alpha,
+                     const Result<calibrate::Choice>& choice, Table& table) {
+  if (!choice && choice.error().code == Code::infeasible) {
+    table.left_out.push_back(
+        fmt::format("alpha {}, {}: {}", alpha, layerwise ? "layerwise" : "alike", choice.error().message));
+    return {};
   }
-  return rows;
+  if (!choice) return choice.error();
+  OBSCURA_TRY(Row row, measure(options, exam, layerwise, alpha, *choice));
+  table.rows.push_back(std::move(row));
+  return {};
+}
+
+/// errors: as measure; infeasible: no choice at any alpha.
+Result<Table> measure_all(const Options& options, const Exam& exam, Polynomials& polynomials) {
+  Table table;
+  for (int alpha = options.from; alpha <= options.to; ++alpha) {
+    const Result<calibrate::Choice> alike = polynomials.alike(alpha);
+    OBSCURA_TRY_VOID(add_row(options, exam, false, alpha, alike, table));
+    if (!options.layerwise || !alike) continue;
+    const auto layerwise = polynomials.layerwise_within(alike->logit_error, calibrate::Budget::Of::depth);
+    OBSCURA_TRY_VOID(add_row(options, exam, true, alpha, layerwise, table));
+  }
+  if (table.rows.empty()) return error(Code::infeasible, "{}", table.left_out.front());
+  return table;
 }
 
 std::string text_of(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
@@ -128,6 +143,19 @@ std::string text_of(const Options& options, const Exam& exam, const std::vector<
   return text;
 }
 
+/// A point named by its alpha; by the first and the last where several are in one place.
+void add_point(data::Series& series, const Row& row, double correct) {
+  series.style = data::Series::Style::marked;
+  if (!series.x.empty() && series.x.back() == row.depth && series.y.back() == correct) {
+    std::string& label = series.labels.back();
+    label = fmt::format("{}-{}", label.substr(0, label.find('-')), row.alpha);
+    return;
+  }
+  series.x.push_back(row.depth);
+  series.y.push_back(correct);
+  series.labels.push_back(std::to_string(row.alpha));
+}
+
 /// Accuracy over depth: all of it, and what is near to the float network's.
 base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
   const auto percent = [&](std::size_t part) { return 100 * exam.score.share(part); };
@@ -141,11 +169,7 @@ base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row
   alike.labels_below = true;  // it needs more levels: its curve lies to the right and below
   layerwise.name = "degrees for each layer, same predicted error";
   for (const Row& row : rows) {
-    data::Series& series = row.layerwise ? layerwise : alike;
-    series.style = data::Series::Style::marked;
-    series.x.push_back(row.depth);
-    series.y.push_back(percent(row.score.correct));
-    series.labels.push_back(std::to_string(row.alpha));
+    add_point(row.layerwise ? layerwise : alike, row, percent(row.score.correct));
   }
   const auto [least, most] =
       std::minmax_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.depth < b.depth; });
@@ -155,15 +179,18 @@ base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row
   whole.y = std::vector<double>(2, percent(exam.score.correct));
   panel.series = {alike, layerwise, whole};
   if (!options.layerwise) panel.series.erase(panel.series.begin() + 1);
-  std::vector<data::Panel> panels{panel};
   const double step = std::max(1.0, 400 * exam.score.share(1));  // a point, or four images
   const double low = percent(exam.score.correct) - 2 * step;
   const auto [worst, best] = std::minmax_element(
       rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.score.correct < b.score.correct; });
-  if (percent(worst->score.correct) < low) {
+  const double least_shown = std::min(percent(worst->score.correct), percent(exam.score.correct));
+  const double high = percent(std::max(exam.score.correct, best->score.correct));
+  const double room = std::max(high - least_shown, step) / 8;  // for the points' names
+  panel.axes.y_range = std::pair(least_shown - room, high + room);
+  std::vector<data::Panel> panels{panel};
+  if (least_shown < low) {
     panel.axes.title = "near to the float network";
-    const double high = percent(std::max(exam.score.correct, best->score.correct)) + step / 4;
-    panel.axes.y_range = std::pair(low, high);
+    panel.axes.y_range = std::pair(low, high + step / 4);
     panels.push_back(panel);
   }
   return data::draw_plot(panels);
@@ -188,7 +215,7 @@ Result<Answer> perform(const Options& options) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
                  options.network);
   }
-  OBSCURA_TRY(const std::vector<Row> rows, measure_all(options, exam, polynomials));
+  OBSCURA_TRY(const Table table, measure_all(options, exam, polynomials));
   Answer answer;
   answer.json = {{"network", options.network},
                  {"dataset", options.dataset},
@@ -200,10 +227,12 @@ Result<Answer> perform(const Options& options) {
                  {"margin", options.polynomials.margin}};
   if (exam.score.top) answer.json["float_top5_correct"] = exam.score.top->correct;
   auto& list = answer.json["rows"] = nlohmann::ordered_json::array();
-  for (const Row& row : rows) list.push_back(row.json);
-  answer.text = text_of(options, exam, rows);
+  for (const Row& row : table.rows) list.push_back(row.json);
+  answer.json["left_out"] = table.left_out;
+  answer.text = text_of(options, exam, table.rows);
+  for (const std::string& reason : table.left_out) answer.text += "\n  left out: " + reason;
   if (options.plot.empty()) return answer;
-  OBSCURA_TRY_VOID(base::write_file(options.plot, draw(options, exam, rows), {}));
+  OBSCURA_TRY_VOID(base::write_file(options.plot, draw(options, exam, table.rows), {}));
   answer.json["plot"] = options.plot;
   return answer;
 }

@@ -251,6 +251,21 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   EXPECT_THAT(table, AllOf(HasSubstr("float 100.00 %"), HasSubstr("alike"), Not(HasSubstr("top 5"))));
 }
 
+TEST_F(PolynomialsTest, SweepLeavesOutWhatThereIsNot) {
+  calibrate();
+  auto json = nlohmann::json::parse(slurp(path("ranges.json")));
+  // A sigmoid over so wide a range is a step: no degree reaches much.
+  json["activations"][1]["low"] = -1000;
+  json["activations"][1]["high"] = 1000;
+  write("wide.json", json.dump());
+  const Outcome outcome = good(sweeping({"--ranges", "wide.json", "--alpha", "11", "12", "--json"}));
+  const auto left = outcome.json().at("left_out");
+  ASSERT_EQ(left.size(), 1U) << outcome.out;
+  EXPECT_EQ(outcome.json().at("rows").size(), 1U);
+  EXPECT_THAT(left[0].get<std::string>(), AllOf(HasSubstr("alpha 12, alike"), HasSubstr("gate")));
+  refused(sweeping({"--ranges", "wide.json", "--alpha", "12", "12"}), {"alpha 12, alike", "gate (Sigmoid)"});
+}
+
 TEST_F(PolynomialsTest, ManyClassesHaveATopFive) {
   write_relu_network("many.onnx", 12);
   const auto whole = good({"evaluate", "many.onnx", "--dataset", "mnist", "--backend", "float", "--json"}).json();

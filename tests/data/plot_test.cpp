@@ -67,6 +67,34 @@ TEST(Plot, PutsPointsWhereTheyBelong) {
   EXPECT_NEAR(static_cast<double>(picture.count(kBlue)), 3.1416 * 4.5 * 4.5, 25);
 }
 
+TEST(Plot, MarksPointsOnALine) {
+  Panel panel = panel_of({"", {0, 0.5, 1}, {0.5, 0.5, 0.5}, Series::Style::marked, {}});
+  panel.axes.x_range = panel.axes.y_range = std::pair(0.0, 1.0);
+  const Picture picture = draw({panel});
+  EXPECT_EQ(picture.at(209, 400), kBlue) << "the line";
+  EXPECT_EQ(picture.at(212, 688), kBlue) << "the point, wider than the line";
+  EXPECT_NE(picture.at(212, 400), kBlue);
+}
+
+TEST(Plot, WritesNamesOfPointsAboveOrBelow) {
+  Panel panel = panel_of({"", {0.5}, {0.5}, Series::Style::points, {"HH"}});
+  panel.axes.x_range = panel.axes.y_range = std::pair(0.0, 1.0);
+  const auto ink = [](const Picture& picture, std::size_t top, std::size_t bottom) {
+    std::size_t dark = 0;
+    for (std::size_t y = top; y < bottom; ++y) {
+      for (std::size_t x = 660; x < 730; ++x) dark += picture.at(y, x).blue < 100 ? 1 : 0;
+    }
+    return dark;
+  };
+  const Picture above = draw({panel});
+  panel.series[0].labels_below = true;
+  const Picture below = draw({panel});
+  EXPECT_GT(ink(above, 190, 204), 20U);
+  EXPECT_EQ(ink(above, 217, 235), 0U);
+  EXPECT_GT(ink(below, 217, 235), 20U);
+  EXPECT_EQ(ink(below, 190, 204), 0U);
+}
+
 TEST(Plot, SpacesALogarithmicAxisByRatios) {
   Panel panel = panel_of({"", {1}, {10}, Series::Style::points, {}});
   panel.axes.log_y = true;
