@@ -130,12 +130,13 @@ Result<void> run(Arguments& arguments) {
   OBSCURA_TRY(const Recipe recipe, read_recipe(arguments.recipe, arguments.overrides));
   if (arguments.check) return check(arguments, recipe);
   if (arguments.model.empty()) return error(Code::io, "no output: -o MODEL.onnx says where the network is written");
-  // All files are opened before the long work, so that a place that cannot be written is known at once.
   const std::filesystem::path path = arguments.model;
   const auto beside = [&](const char* ending) { return std::filesystem::path(path).replace_extension(ending); };
-  OBSCURA_TRY(base::OutputFile model, base::OutputFile::create(path, {}));
-  OBSCURA_TRY(base::OutputFile card, base::OutputFile::create(beside(".md"), {}));
-  OBSCURA_TRY(base::OutputFile curve, base::OutputFile::create(beside(".png"), {}));
+  // A place that cannot be written is known before the long work; nothing is left open through it, so that a run that
+  // is killed leaves its checkpoint alone.
+  for (const std::filesystem::path& file : {path, beside(".md"), beside(".png")}) {
+    if (const auto place = base::OutputFile::create(file, {}); !place.ok()) return place.error();
+  }
   arguments.options.checkpoint = beside(".checkpoint");
   Display display;
   const auto outcome = train(recipe, arguments.options, std::ref(display));
@@ -143,12 +144,9 @@ Result<void> run(Arguments& arguments) {
   if (!outcome.ok()) return outcome.error();
   const std::string name = path.filename().string();
   const std::string text = to_card(recipe, *outcome, name, command_of(arguments, name));
-  OBSCURA_TRY_VOID(model.write(nn::write_onnx(outcome->graph)));
-  OBSCURA_TRY_VOID(card.write(base::as_bytes(text)));
-  OBSCURA_TRY_VOID(curve.write(draw_curve(recipe.name, *outcome)));
-  OBSCURA_TRY_VOID(curve.commit());
-  OBSCURA_TRY_VOID(card.commit());
-  OBSCURA_TRY_VOID(model.commit());
+  OBSCURA_TRY_VOID(base::write_file(beside(".png"), draw_curve(recipe.name, *outcome), {}));
+  OBSCURA_TRY_VOID(base::write_file(beside(".md"), base::as_bytes(text), {}));
+  OBSCURA_TRY_VOID(base::write_file(path, nn::write_onnx(outcome->graph), {}));
   std::error_code gone;
   std::filesystem::remove(arguments.options.checkpoint, gone);
   fmt::print(stderr, "{}: epoch {} of {}; right on validation {} of {}, on test {} of {} ({:.2f} %); {:.0f} s\n",

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "bars.h"
 #include "base/files.h"
 #include "nn/onnx.h"
 #include "nn/reference.h"
@@ -19,67 +20,17 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-std::string big_endian(std::vector<std::uint32_t> numbers) {
-  std::string out;
-  for (const std::uint32_t n : numbers) {
-    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(n >> shift);
-  }
-  return out;
-}
-
-/// `count` images of a set laid out like MNIST, with noise.
-void write_split(const fs::path& folder, const std::string& stem, std::uint32_t count, std::uint64_t seed) {
-  torch::manual_seed(seed);
-  const torch::Tensor noise = torch::randint(0, 120, {count, 28, 28}, torch::kUInt8);
-  std::string labels;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto label = static_cast<std::int64_t>(i % 10);
-    noise[i].slice(0, 2 * label + 3, 2 * label + 6) += 100;
-    labels += static_cast<char>(label);
-  }
-  const auto* pixels = reinterpret_cast<const char*>(noise.data_ptr<std::uint8_t>());
-  std::ofstream(folder / (stem + "-images-idx3-ubyte"), std::ios::binary)
-      << big_endian({0x803, count, 28, 28}) << std::string(pixels, static_cast<std::size_t>(noise.numel()));
-  std::ofstream(folder / (stem + "-labels-idx1-ubyte"), std::ios::binary) << big_endian({0x801, count}) << labels;
-}
-
 class Training : public ::testing::Test {
  protected:
   void SetUp() override {
-    fs::create_directories(folder_ / "mnist");
-    write_split(folder_ / "mnist", "train", 600, 1);
-    write_split(folder_ / "mnist", "t10k", 200, 2);
+    testing::write_bars(folder_);
     options_.data_folder = folder_;
     options_.threads = 1;
   }
   void TearDown() override { fs::remove_all(folder_); }
 
   static Recipe recipe(const std::string& more = "", const Overrides& overrides = {}) {
-    const std::string text = R"(name = "bars"
-[data]
-set = "mnist"
-shape = [1, 28, 28]
-classes = 10
-validation = 0.2
-[augmentation]
-crop = 1
-elastic = 0.3
-[network]
-layers = [
-  { type = "conv", channels = 6, kernel = 5, stride = 3 },
-  { type = "batch_norm" },
-  { type = "activation" },
-  { type = "flatten" },
-  { type = "dense", features = 10 },
-]
-[optimizer]
-kind = "adamw"
-rate = 0.01
-[training]
-epochs = 4
-batch = 32
-average_decay = 0.9
-)" + more;
+    const std::string text = testing::kBars + more;
     auto out = parse_recipe(text, "bars.toml", overrides);
     if (!out.ok()) throw std::runtime_error(out.error().message);
     return std::move(out).value();
