@@ -38,10 +38,10 @@ class Product : public Step {
  public:
   template <class Primitive>
   Product(Primitive primitive, const typename Primitive::primitive_desc& chosen, memory weights, memory bias,
-          memory::desc from, memory::desc to)
+          const memory::desc& from, const memory::desc& to)
       : primitive_(std::move(primitive)),
-        from_(std::move(from)),
-        to_(std::move(to)),
+        from_(from),
+        to_(to),
         source_(chosen.src_desc()),
         result_(chosen.dst_desc()),
         scratchpad_(chosen.scratchpad_desc()),
