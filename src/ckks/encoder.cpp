@@ -96,48 +96,76 @@ void Encoder::inverse(std::span<std::complex<double>> values) const {
   });
 }
 
-ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::size_t limbs) const {
-  const std::size_t degree = basis_->degree();
-  const std::size_t half = degree / 2;
-  OBSCURA_CHECK(slots.size() <= half, "encode: {} slots, at most {} are allowed", slots.size(), half);
-  OBSCURA_CHECK(limbs >= 1 && limbs <= basis_->size(), "encode: {} limbs of {}", limbs, basis_->size());
-  std::vector<std::complex<double>> values(half);
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    OBSCURA_CHECK(std::isfinite(slots[j]), "encode: slot {} is not finite", j);
-    values[j] = slots[j];
-  }
+Embedding Encoder::round(std::vector<std::complex<double>> values, double scale) const {
+  const std::size_t half = values.size();
   inverse(values);
   const double factor = scale / static_cast<double>(half);
-  std::vector<double> coefficients(degree);
+  Embedding out;
+  out.coefficients.resize(2 * half);
   std::array<double, kPieces> piece_largest{};
   base::parallel_for(kPieces, [&](std::size_t k) {
     double seen = 0;
     for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
       const std::complex<double> value = values[reversed_[j]];
-      coefficients[j] = std::nearbyint(value.real() * factor);
-      coefficients[j + half] = std::nearbyint(value.imag() * factor);
-      seen = std::max({seen, std::fabs(coefficients[j]), std::fabs(coefficients[j + half])});
+      const double low = std::nearbyint(value.real() * factor), high = std::nearbyint(value.imag() * factor);
+      out.coefficients[j] = low;
+      out.coefficients[j + half] = high;
+      seen = std::max({seen, std::fabs(low), std::fabs(high)});
     }
     piece_largest[k] = seen;
   });
-  const double largest = *std::max_element(piece_largest.begin(), piece_largest.end());
-  OBSCURA_CHECK(largest < 0x1p62, "encode: a coefficient of 2^{:.1f}, below 2^62 is allowed", std::log2(largest));
-  ring::NttPoly poly(degree, limbs);
-  base::parallel_for(limbs, [&](std::size_t i) {
-    double* out = poly.limb(i);
-    const auto p = static_cast<std::int64_t>(basis_->prime(i));
-    if (largest < 0x1p51) {
-      std::copy(coefficients.begin(), coefficients.end(), out);
-      kernels::active().reduce(out, out, degree, basis_->modulus(i));
-    } else {
-      for (std::size_t j = 0; j < degree; ++j) {
-        const std::int64_t r = static_cast<std::int64_t>(coefficients[j]) % p;
-        out[j] = static_cast<double>(r > p / 2 ? r - p : r < -(p / 2) ? r + p : r);
-      }
+  out.largest = *std::max_element(piece_largest.begin(), piece_largest.end());
+  OBSCURA_CHECK(out.largest < 0x1p62, "encode: a coefficient of 2^{:.1f}, below 2^62 is allowed",
+                std::log2(out.largest));
+  return out;
+}
+
+Embedding Encoder::embed(std::span<const std::complex<double>> slots, double scale) const {
+  const std::size_t half = basis_->degree() / 2;
+  OBSCURA_CHECK(slots.size() <= half, "encode: {} slots, at most {} are allowed", slots.size(), half);
+  std::vector<std::complex<double>> values(half);
+  for (std::size_t j = 0; j < slots.size(); ++j) {
+    OBSCURA_CHECK(std::isfinite(slots[j].real()) && std::isfinite(slots[j].imag()), "encode: slot {} is not finite", j);
+    values[j] = slots[j];
+  }
+  return round(std::move(values), scale);
+}
+
+void Encoder::reduce(const Embedding& embedding, std::size_t prime, double* limb) const {
+  const std::size_t degree = basis_->degree();
+  if (embedding.largest < 0x1p51) {
+    std::copy(embedding.coefficients.begin(), embedding.coefficients.end(), limb);
+    kernels::active().reduce(limb, limb, degree, basis_->modulus(prime));
+  } else {
+    const auto p = static_cast<std::int64_t>(basis_->prime(prime));
+    for (std::size_t j = 0; j < degree; ++j) {
+      const std::int64_t r = static_cast<std::int64_t>(embedding.coefficients[j]) % p;
+      limb[j] = static_cast<double>(r > p / 2 ? r - p : r < -(p / 2) ? r + p : r);
     }
-    basis_->forward(out, i);
-  });
+  }
+  basis_->forward(limb, prime);
+}
+
+ring::NttPoly Encoder::reduce_all(const Embedding& embedding, std::size_t limbs) const {
+  OBSCURA_CHECK(limbs >= 1 && limbs <= basis_->size(), "encode: {} limbs of {}", limbs, basis_->size());
+  ring::NttPoly poly(basis_->degree(), limbs);
+  base::parallel_for(limbs, [&](std::size_t i) { reduce(embedding, i, poly.limb(i)); });
   return poly;
+}
+
+ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::size_t limbs) const {
+  const std::size_t half = basis_->degree() / 2;
+  OBSCURA_CHECK(slots.size() <= half, "encode: {} slots, at most {} are allowed", slots.size(), half);
+  std::vector<std::complex<double>> values(half);
+  for (std::size_t j = 0; j < slots.size(); ++j) {
+    OBSCURA_CHECK(std::isfinite(slots[j]), "encode: slot {} is not finite", j);
+    values[j] = slots[j];
+  }
+  return reduce_all(round(std::move(values), scale), limbs);
+}
+
+ring::NttPoly Encoder::encode(std::span<const std::complex<double>> slots, double scale, std::size_t limbs) const {
+  return reduce_all(embed(slots, scale), limbs);
 }
 
 namespace {
@@ -182,7 +210,7 @@ class Composer {
 
 }  // namespace
 
-std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) const {
+std::vector<std::complex<double>> Encoder::decode_complex(const ring::NttPoly& poly, double scale) const {
   const ring::CoeffPoly coefficients = basis_->to_coeff(poly);
   const std::size_t half = basis_->degree() / 2;
   const Composer shared(*basis_, poly.limbs());
@@ -195,8 +223,13 @@ std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) con
     }
   });
   forward(values);
-  std::vector<double> slots(half);
-  for (std::size_t j = 0; j < half; ++j) slots[j] = values[j].real();
+  return values;
+}
+
+std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) const {
+  const std::vector<std::complex<double>> values = decode_complex(poly, scale);
+  std::vector<double> slots(values.size());
+  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = values[j].real();
   return slots;
 }
 

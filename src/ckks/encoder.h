@@ -12,8 +12,14 @@
 
 namespace obscura::ckks {
 
-/// Encodes N/2 real slots z into the polynomial m with m(zeta^(5^j)) = scale * z_j, rounded to integers,
-/// by an FFT of size N/2.
+/// A slot vector embedded and rounded: integer coefficients, not yet modulo any prime.
+struct Embedding {
+  std::vector<double> coefficients;  ///< N integers
+  double largest = 0;                ///< of their magnitudes
+};
+
+/// Encodes N/2 slots z into the polynomial m with m(zeta^(5^j)) = scale * z_j, rounded to integers, by an FFT of size
+/// N/2. Real and complex slots cost the same.
 class Encoder {
  public:
   explicit Encoder(const ring::Basis& basis);
@@ -24,11 +30,23 @@ class Encoder {
   /// errors  ContractError: more than N/2 slots, a slot that is not finite, a coefficient of 2^62 or more.
   /// thread  const; concurrent
   ring::NttPoly encode(std::span<const double> slots, double scale, std::size_t limbs) const;
+  ring::NttPoly encode(std::span<const std::complex<double>> slots, double scale, std::size_t limbs) const;
 
-  /// embed(poly) / scale: all N/2 slots. The message must be below half of the product of the limbs.
+  /// The two halves of encode, for encodings over other limbs than the first: the FFT, and one NTT a limb.
+  /// errors  of encode
+  Embedding embed(std::span<const std::complex<double>> slots, double scale) const;
+  /// limb = NTT(embedding mod basis prime `prime`)
+  void reduce(const Embedding& embedding, std::size_t prime, double* limb) const;
+
+  /// embed(poly) / scale: all N/2 slots, or their real parts. The message must be below half of the product of the
+  /// limbs.
   std::vector<double> decode(const ring::NttPoly& poly, double scale) const;
+  std::vector<std::complex<double>> decode_complex(const ring::NttPoly& poly, double scale) const;
 
  private:
+  /// The FFT of encode in place, and its rounding.
+  Embedding round(std::vector<std::complex<double>> values, double scale) const;
+  ring::NttPoly reduce_all(const Embedding& embedding, std::size_t limbs) const;
   /// In: bit-reversed coefficients; out: slots. inverse is the mirror, times N/2.
   void forward(std::span<std::complex<double>> values) const;
   void inverse(std::span<std::complex<double>> values) const;

@@ -135,11 +135,9 @@ Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphe
 namespace {
 
 /// One automorphism of a ciphertext whose second part is decomposed.
-Ciphertext apply_galois(const Context& context, const EvalKeys& keys, const Ciphertext& x, const Decomposition& digits,
+Ciphertext apply_galois(const Context& context, const SwitchKey& key, const Ciphertext& x, const Decomposition& digits,
                         std::uint64_t element) {
-  const auto key = keys.galois.find(element);
-  OBSCURA_CHECK(key != keys.galois.end(), "rotate: the Galois key of X -> X^{} is absent", element);
-  const auto switched = switch_many(context, key->second, {{&digits, {&x.parts[0], nullptr}}}, 0);
+  const auto switched = switch_many(context, key, {{&digits, {&x.parts[0], nullptr}}}, 0);
   const std::vector<std::uint32_t> permutation = context.automorphisms().permutation(element);
   Ciphertext out;
   out.scale = x.scale;
@@ -157,7 +155,7 @@ std::vector<Ciphertext> rotate_many(const Context& context, const EvalKeys& keys
   std::vector<Ciphertext> out;
   for (const std::int64_t step : steps) {
     const std::uint64_t element = context.galois_element(step);
-    out.push_back(element == 1 ? x : apply_galois(context, keys, x, digits, element));
+    out.push_back(element == 1 ? x : apply_galois(context, rotation_key(context, keys, step), x, digits, element));
   }
   return out;
 }
@@ -168,7 +166,10 @@ Ciphertext rotate(const Context& context, const EvalKeys& keys, const Ciphertext
 
 Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x) {
   OBSCURA_CHECK(x.parts.size() == 2, "conjugate: {} parts, 2 are needed", x.parts.size());
-  return apply_galois(context, keys, x, Decomposition(context, x.parts[1]), conjugation_element(context.degree()));
+  const std::uint64_t element = conjugation_element(context.degree());
+  const auto key = keys.galois.find(element);
+  OBSCURA_CHECK(key != keys.galois.end(), "conjugate: the Galois key of conjugation (X -> X^{}) is absent", element);
+  return apply_galois(context, key->second, x, Decomposition(context, x.parts[1]), element);
 }
 
 Ciphertext expand(const Context& context, SeededCiphertext x) {

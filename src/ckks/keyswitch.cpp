@@ -66,6 +66,13 @@ void Decomposition::raise_all() {
   raised_ = std::move(raised);
 }
 
+const SwitchKey& rotation_key(const Context& context, const EvalKeys& keys, std::int64_t step) {
+  const std::uint64_t element = context.galois_element(step);
+  const auto key = keys.galois.find(element);
+  OBSCURA_CHECK(key != keys.galois.end(), "rotate: the Galois key of step {} (X -> X^{}) is absent", step, element);
+  return key->second;
+}
+
 std::size_t primes_together(std::size_t degree) { return std::clamp<std::size_t>(degree >> 14, 1, 4); }
 
 namespace {

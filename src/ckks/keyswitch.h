@@ -39,6 +39,9 @@ class Decomposition {
 /// Consecutive primes whose conversions share one reading of their sources: more where limbs outgrow the cache.
 std::size_t primes_together(std::size_t degree);
 
+/// The Galois key of a rotation; ContractError names the step where it is absent.
+const SwitchKey& rotation_key(const Context& context, const EvalKeys& keys, std::int64_t step);
+
 /// One polynomial to switch, with what is added to the result: parts 0 and 1 of a ciphertext, or none.
 struct SwitchTerm {
   const Decomposition* digits = nullptr;

@@ -96,6 +96,17 @@ ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& s
   return key;
 }
 
+std::map<std::uint64_t, ckks::SwitchKey> make_galois_keys(const ckks::Context& context, const SecretKey& secret,
+                                                          std::span<const std::int64_t> steps) {
+  std::map<std::uint64_t, ckks::SwitchKey> keys;
+  for (const std::int64_t step : steps) {
+    const std::uint64_t element = context.galois_element(step);
+    if (element == 1 || keys.contains(element)) continue;
+    keys.emplace(element, make_galois_key(context, secret, element));
+  }
+  return keys;
+}
+
 ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& secret) {
   const std::size_t n = context.degree();
   ckks::PublicKey key;

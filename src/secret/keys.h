@@ -2,6 +2,9 @@
 /// Secret keys, and the evaluation keys made from them. Only the client links this folder.
 #pragma once
 
+#include <map>
+#include <span>
+
 #include "ckks/context.h"
 #include "ckks/values.h"
 
@@ -36,6 +39,11 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
 /// automorphism's s, so that one permutation of the result is enough.
 /// cost    as above
 ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element);
+
+/// The Galois keys of exactly these rotation steps (step 0 needs none), by element: what EvalKeys::galois holds.
+/// cost    one key a step
+std::map<std::uint64_t, ckks::SwitchKey> make_galois_keys(const ckks::Context& context, const SecretKey& secret,
+                                                          std::span<const std::int64_t> steps);
 
 /// The key with which anybody may encrypt for the owner of the secret.
 ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& secret);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Linear transforms between slot vectors by their non-zero diagonals (arrow: run -> ckks): convolutions and dense
+/// layers on packed images, CoeffToSlot and SlotToCoeff. A TransformShape is what is known from the steps alone, once
+/// at compile time; a Transform adds the numbers, a level and scales; apply runs it.
+///
+/// With n = N/2 slots, y_o[j] = sum over the diagonals (o, i, k) of d_{o,i,k}[j] * x_i[(j + k) mod n]. Four slots, one
+/// input, one output, the diagonals d_0 = {1,1,1,1} and d_1 = {2,2,2,0}: {a,b,c,d} becomes {a+2b, b+2c, c+2d, d}.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ckks/context.h"
+#include "ckks/values.h"
+
+namespace obscura::ckks {
+
+/// The place of a diagonal. Steps count modulo n; kept in (-n/2, n/2].
+struct Diagonal {
+  std::uint32_t output = 0;
+  std::uint32_t input = 0;
+  std::int64_t step = 0;
+  auto operator<=>(const Diagonal&) const = default;
+};
+
+/// What the price of a key switch depends on.
+struct SwitchSize {
+  std::size_t limbs = 0;    ///< chain limbs of the ciphertexts
+  std::size_t special = 0;  ///< special primes
+  std::size_t digits = 0;   ///< digits of `limbs` limbs
+  static SwitchSize at(const Params& params, std::size_t limbs);
+};
+
+struct SplitOptions {
+  SwitchSize size;
+  /// Steps whose keys exist anyway, for other transforms of the same plan.
+  std::vector<std::int64_t> keys_there;
+  /// What one more key is worth, in NTTs of one limb: keys take memory and time to make and send.
+  double key_price = 100;
+};
+
+/// One giant step of one output: sum over the terms of d * rot(x_input, baby), rotated by `giant` afterwards.
+struct TransformGroup {
+  struct Term {
+    Diagonal diagonal;       ///< diagonal.step = baby + giant mod n
+    std::uint32_t baby = 0;  ///< index into babies()
+  };
+  std::uint32_t output = 0;
+  std::int64_t giant = 0;
+  std::vector<Term> terms;
+};
+
+/// A rotation of one input.
+struct Baby {
+  std::uint32_t input = 0;
+  std::int64_t step = 0;
+  auto operator<=>(const Baby&) const = default;
+};
+
+/// Work of one apply, for the planner's prices. Counts in limbs are of N numbers.
+struct TransformCost {
+  std::size_t keys = 0;            ///< distinct rotation steps
+  std::size_t baby_switches = 0;   ///< inner products with a key, no division
+  std::size_t giant_switches = 0;  ///< each with a decomposition and a division by P of one part
+  std::size_t decompositions = 0;  ///< of inputs and of giant steps
+  std::size_t divisions = 0;       ///< by P, of one polynomial
+  std::size_t plaintexts = 0;      ///< diagonals: products of an extended ciphertext with a plaintext
+  std::size_t ntts = 0;            ///< limb NTTs of all of it, without encoding
+  std::size_t products = 0;        ///< limb products and permutations of all of it
+  std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes, with `plaintexts` FFTs
+  std::size_t encoded_limbs = 0;   ///< memory of all encoded diagonals
+  std::size_t working_limbs = 0;   ///< memory of one apply besides
+};
+
+/// Which diagonals are not zero, and the baby-step giant-step split chosen for them: k = baby + giant, all babies of an
+/// input from one decomposition, one key switch for each giant step of an output. Splits k = giant + ((k - phase) mod
+/// period) are tried for periods that the set of steps suggests (its gaps, multiples of its divisor, powers of two) and
+/// the cheapest is kept: dense ranges, bands and clusters like {dy W + dx + c H W} alike.
+class TransformShape {
+ public:
+  /// errors  ContractError: no diagonals, a diagonal twice, an output or input out of range or without diagonals.
+  TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs, std::vector<Diagonal> diagonals,
+                 const SplitOptions& options);
+
+  std::size_t slots() const { return slots_; }
+  std::uint32_t inputs() const { return inputs_; }
+  std::uint32_t outputs() const { return outputs_; }
+  /// Steps of the Galois keys that apply needs: ascending, distinct, without 0.
+  const std::vector<std::int64_t>& rotation_steps() const { return rotation_steps_; }
+  /// Sorted by input.
+  const std::vector<Baby>& babies() const { return babies_; }
+  /// Sorted by output; each output has at least one.
+  const std::vector<TransformGroup>& groups() const { return groups_; }
+  std::size_t diagonals() const;
+  TransformCost cost(const SwitchSize& size, std::size_t rescale) const;
+
+ private:
+  std::size_t slots_;
+  std::uint32_t inputs_, outputs_;
+  std::vector<Baby> babies_;
+  std::vector<TransformGroup> groups_;
+  std::vector<std::int64_t> rotation_steps_;
+};
+
+/// Writes d_{o,i,k}[j] to slots[j]; the n slots are zero before. Called from several threads, more than once for one
+/// diagonal, and lazily: it must stay callable, and give the same numbers, as long as the Transform lives.
+using DiagonalValues = std::function<void(const Diagonal& diagonal, std::span<std::complex<double>> slots)>;
+
+/// Where a transform stands in a plan.
+struct TransformPlace {
+  std::size_t limbs = 0;    ///< of the inputs
+  std::size_t rescale = 0;  ///< chain primes dropped; 0 .. kMaxRescale
+  double scale_in = 1;
+  double scale_out = 1;
+  std::size_t memory = 0;  ///< bytes of encoded diagonals that are kept between applications
+};
+
+/// A shape with its numbers. The diagonals are encoded at the scale scale_out * (primes dropped) / scale_in, so that
+/// the result lands on scale_out exactly; a group of diagonals is encoded when it is first used, and kept where the
+/// bound allows. Immutable to its users; shared by threads.
+class Transform {
+ public:
+  /// errors  ContractError: a place that the context does not have, a shape of other slots.
+  Transform(std::shared_ptr<const Context> context, std::shared_ptr<const TransformShape> shape, DiagonalValues values,
+            const TransformPlace& place);
+
+  const TransformShape& shape() const { return *shape_; }
+  const TransformPlace& place() const { return place_; }
+  double plaintext_scale() const { return plaintext_scale_; }
+
+ private:
+  friend std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, const Transform& transform,
+                                       std::span<const Ciphertext> x);
+  std::shared_ptr<const Context> context_;
+  std::shared_ptr<const TransformShape> shape_;
+  DiagonalValues values_;
+  TransformPlace place_;
+  double plaintext_scale_ = 1;
+};
+
+/// y_o[j] = sum d_{o,i,k}[j] * x_i[(j + k) mod n].
+/// limbs   l -> l - place.rescale           scale  place.scale_in -> place.scale_out, exactly
+/// needs   two parts, place.limbs limbs and place.scale_in in every input; the Galois keys of shape.rotation_steps()
+/// cost    shape.cost(), and encoding where a group is not kept
+/// noise   noise_of_transform (ckks/noise.h)
+/// errors  ContractError: inputs of another place; an absent key, named by its step
+/// thread  all cores; concurrent applications of one transform are fine
+/// see     Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux: ePrint 2020/1203, section 4 (double hoisting)
+std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, const Transform& transform,
+                              std::span<const Ciphertext> x);
+
+}  // namespace obscura::ckks

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The split of a set of diagonals into baby and giant steps, and what it costs.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "base/check.h"
+#include "ckks/transform.h"
+
+namespace obscura::ckks {
+
+SwitchSize SwitchSize::at(const Params& params, std::size_t limbs) {
+  const auto alpha = static_cast<std::size_t>(params.literal().digit_limbs);
+  return {limbs, params.special_limbs(), (limbs + alpha - 1) / alpha};
+}
+
+namespace {
+
+/// A product or permutation of a limb, in NTTs of a limb (kernels_bench at 2^14 .. 2^16).
+constexpr double kProductPrice = 0.2;
+
+std::int64_t floor_mod(std::int64_t a, std::int64_t m) { return (a % m + m) % m; }
+
+/// Into (-n/2, n/2].
+std::int64_t centred(std::int64_t step, std::int64_t slots) {
+  const std::int64_t left = floor_mod(step, slots);
+  return left > slots / 2 ? left - slots : left;
+}
+
+/// step = giant + baby with baby in [phase, phase + period).
+struct Split {
+  std::int64_t period = 1;
+  std::int64_t phase = 0;
+  std::int64_t baby(std::int64_t step) const { return floor_mod(step - phase, period) + phase; }
+};
+
+/// Inner products with a key, both parts: digits * rows * 2 products, then P times the body and 2 permutations.
+std::size_t baby_products(const SwitchSize& size) {
+  const std::size_t rows = size.limbs + size.special;
+  return 2 * size.digits * rows + size.limbs + 2 * rows;
+}
+
+/// Division of one part by P, decomposition, raising.
+std::size_t giant_ntts(const SwitchSize& size) {
+  const std::size_t rows = size.limbs + size.special;
+  return size.special + size.limbs + size.limbs + size.digits * rows - size.limbs;
+}
+
+std::size_t giant_products(const SwitchSize& size) {
+  const std::size_t rows = size.limbs + size.special;
+  return 2 * size.digits * rows + size.limbs + 4 * rows;
+}
+
+double price_of(const Split& split, const std::vector<Diagonal>& diagonals, std::int64_t slots,
+                const SplitOptions& options, const std::set<std::int64_t>& there) {
+  std::vector<std::pair<std::uint32_t, std::int64_t>> babies, giants;
+  std::vector<std::int64_t> keys;
+  for (const Diagonal& d : diagonals) {
+    const std::int64_t baby = split.baby(d.step), rotated = centred(baby, slots);
+    const std::int64_t giant = centred(d.step - baby, slots);
+    if (rotated != 0) babies.emplace_back(d.input, rotated), keys.push_back(rotated);
+    if (giant != 0) giants.emplace_back(d.output, giant), keys.push_back(giant);
+  }
+  const auto distinct = [](auto& values) {
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+    return static_cast<double>(values.size());
+  };
+  const double baby_count = distinct(babies), giant_count = distinct(giants);
+  distinct(keys);
+  const auto fresh = std::count_if(keys.begin(), keys.end(), [&](std::int64_t k) { return !there.contains(k); });
+  return baby_count * kProductPrice * static_cast<double>(baby_products(options.size)) +
+         giant_count * (static_cast<double>(giant_ntts(options.size)) +
+                        kProductPrice * static_cast<double>(giant_products(options.size))) +
+         static_cast<double>(fresh) * options.key_price;
+}
+
+/// Periods worth a try: how far the first steps stand apart (a convolution's rows and channels show there), few for
+/// each octave in units of the steps' common divisor, powers of two, and all slots (babies only).
+std::vector<std::int64_t> periods(const std::vector<Diagonal>& diagonals, std::int64_t slots) {
+  constexpr std::size_t kFirstSteps = 64;
+  std::set<std::int64_t> steps, out = {slots};
+  std::int64_t unit = 0;
+  for (const Diagonal& d : diagonals) {
+    steps.insert(d.step);
+    unit = std::gcd(unit, d.step);
+  }
+  std::size_t seen = 0;
+  for (const std::int64_t step : steps) {
+    if (seen++ > kFirstSteps) break;
+    if (step != *steps.begin()) out.insert(step - *steps.begin());
+  }
+  for (std::int64_t two = 1; two < slots; two *= 2) out.insert(two);
+  for (std::int64_t count = 1; unit != 0 && count * unit <= slots; count += std::max<std::int64_t>(1, count / 5)) {
+    out.insert(count * unit);
+  }
+  return {out.begin(), out.end()};
+}
+
+Split choose_split(const std::vector<Diagonal>& diagonals, std::int64_t slots, const SplitOptions& options) {
+  std::set<std::int64_t> there;
+  for (const std::int64_t step : options.keys_there) there.insert(centred(step, slots));
+  Split best;
+  double least = std::numeric_limits<double>::infinity();
+  for (const std::int64_t period : periods(diagonals, slots)) {
+    for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
+      const Split split{period, phase};
+      const double price = price_of(split, diagonals, slots, options, there);
+      if (price < least) best = split, least = price;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs,
+                               std::vector<Diagonal> diagonals, const SplitOptions& options)
+    : slots_(slots), inputs_(inputs), outputs_(outputs) {
+  const auto n = static_cast<std::int64_t>(slots);
+  OBSCURA_CHECK(!diagonals.empty() && slots > 0, "transform: no diagonals");
+  std::vector<bool> input_used(inputs), output_used(outputs);
+  for (Diagonal& d : diagonals) {
+    OBSCURA_CHECK(d.output < outputs && d.input < inputs,
+                  "transform: a diagonal from input {} of {} to output {} of {}", d.input, inputs, d.output, outputs);
+    d.step = centred(d.step, n);
+    input_used[d.input] = output_used[d.output] = true;
+  }
+  for (std::size_t i = 0; i < inputs; ++i) OBSCURA_CHECK(input_used[i], "transform: input {} has no diagonal", i);
+  for (std::size_t o = 0; o < outputs; ++o) OBSCURA_CHECK(output_used[o], "transform: output {} has no diagonal", o);
+  std::sort(diagonals.begin(), diagonals.end());
+  const auto twice = std::adjacent_find(diagonals.begin(), diagonals.end());
+  OBSCURA_CHECK(twice == diagonals.end(), "transform: the diagonal of step {} from input {} to output {} stands twice",
+                twice->step, twice->input, twice->output);
+  const Split split = choose_split(diagonals, n, options);
+  std::map<Baby, std::uint32_t> babies;
+  std::map<std::pair<std::uint32_t, std::int64_t>, TransformGroup> groups;
+  std::set<std::int64_t> steps;
+  for (const Diagonal& d : diagonals) babies.emplace(Baby{d.input, centred(split.baby(d.step), n)}, 0);
+  for (auto& [baby, index] : babies) {
+    index = static_cast<std::uint32_t>(babies_.size());
+    babies_.push_back(baby);
+    steps.insert(baby.step);
+  }
+  for (const Diagonal& d : diagonals) {
+    const std::int64_t baby = centred(split.baby(d.step), n), giant = centred(d.step - baby, n);
+    TransformGroup& group = groups[{d.output, giant}];
+    group.output = d.output;
+    group.giant = giant;
+    group.terms.push_back({d, babies.at({d.input, baby})});
+    steps.insert(giant);
+  }
+  for (auto& [key, group] : groups) groups_.push_back(std::move(group));
+  steps.erase(0);
+  rotation_steps_.assign(steps.begin(), steps.end());
+}
+
+std::size_t TransformShape::diagonals() const {
+  return std::accumulate(groups_.begin(), groups_.end(), std::size_t{0},
+                         [](std::size_t sum, const TransformGroup& group) { return sum + group.terms.size(); });
+}
+
+TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale) const {
+  const std::size_t rows = size.limbs + size.special;
+  TransformCost out;
+  out.keys = rotation_steps_.size();
+  std::set<std::uint32_t> rotated;
+  for (const Baby& baby : babies_) {
+    if (baby.step == 0) continue;
+    ++out.baby_switches;
+    rotated.insert(baby.input);
+  }
+  for (const TransformGroup& group : groups_) out.giant_switches += group.giant != 0 ? 1 : 0;
+  out.plaintexts = diagonals();
+  out.decompositions = rotated.size() + out.giant_switches;
+  out.divisions = out.giant_switches + 2 * outputs_;
+  out.ntts = rotated.size() * size.digits * rows + out.giant_switches * giant_ntts(size) +
+             2 * outputs_ * (rescale + size.special + size.limbs - rescale);
+  out.products =
+      out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) + out.plaintexts * 2 * rows;
+  out.encode_ntts = out.encoded_limbs = out.plaintexts * rows;
+  out.working_limbs = 2 * rows * (babies_.size() + 3) + size.digits * rows;
+  return out;
+}
+
+}  // namespace obscura::ckks
