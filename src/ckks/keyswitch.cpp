@@ -73,6 +73,34 @@ const SwitchKey& rotation_key(const Context& context, const EvalKeys& keys, std:
   return key->second;
 }
 
+std::size_t extended_prime(const Context& context, std::size_t limbs, std::size_t row) {
+  return row < limbs ? row : context.chain_limbs() + row - limbs;
+}
+
+ring::NttPoly divide_extended(const Context& context, ring::NttPoly x, std::size_t limbs, std::size_t rescale) {
+  const std::size_t n = context.degree(), kept = limbs - rescale;
+  const ring::Conversion& drop = context.drop_conversion(limbs, rescale, true);
+  const std::size_t count = drop.sources().size();
+  const auto& kernels = kernels::active();
+  base::parallel_for(count, [&](std::size_t k) {
+    kernels.ntt_inverse(x.limb(kept + k), context.basis().table(drop.sources()[k]), drop.factor(k));
+  });
+  ring::CoeffPoly overflow(n, 1);
+  std::vector<const double*> dropped;
+  for (std::size_t k = 0; k < count; ++k) dropped.push_back(x.limb(kept + k));
+  drop.overflow(dropped.data(), overflow.limb(0));
+  dropped.push_back(overflow.limb(0));
+  base::parallel_for(kept, [&](std::size_t t) {
+    ring::NttPoly converted(n, 1);
+    double* to = converted.limb(0);
+    drop.convert(dropped.data(), true, std::span(&t, 1), &to);
+    context.basis().forward(to, t);
+    kernels.subtract_multiply(x.limb(t), x.limb(t), to, drop.inverse(t), n, context.basis().modulus(t));
+  });
+  x.drop_to(kept);
+  return x;
+}
+
 std::size_t primes_together(std::size_t degree) { return std::clamp<std::size_t>(degree >> 14, 1, 4); }
 
 namespace {

@@ -42,6 +42,14 @@ std::size_t primes_together(std::size_t degree);
 /// The Galois key of a rotation; ContractError names the step where it is absent.
 const SwitchKey& rotation_key(const Context& context, const EvalKeys& keys, std::int64_t step);
 
+/// An extended polynomial has `limbs` chain limbs and then all special primes as rows: the basis prime of a row.
+std::size_t extended_prime(const Context& context, std::size_t limbs, std::size_t row);
+
+/// An extended polynomial divided by P and by the product of its last `rescale` chain primes, rounded; limbs - rescale
+/// limbs.
+/// cost    special + rescale inverse and limbs - rescale forward NTTs; all cores
+ring::NttPoly divide_extended(const Context& context, ring::NttPoly x, std::size_t limbs, std::size_t rescale);
+
 /// One polynomial to switch, with what is added to the result: parts 0 and 1 of a ciphertext, or none.
 struct SwitchTerm {
   const Decomposition* digits = nullptr;

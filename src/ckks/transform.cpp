@@ -1,34 +1,244 @@
 // SPDX-License-Identifier: Apache-2.0
+/// apply: double hoisting. "Extended" polynomials have the chain limbs in use and then all special primes as rows, and
+/// carry a factor P that a division takes away.
 #include "ckks/transform.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 
-#include "ckks/evaluator.h"
-#include "ckks/plain.h"
+#include "base/parallel.h"
+#include "ckks/diagonals.h"
+#include "ckks/keyswitch.h"
 
 namespace obscura::ckks {
 
-namespace {
-
-double dropped_product(const Context& context, const TransformPlace& place) {
-  double product = 1;
-  for (std::size_t i = place.limbs - place.rescale; i < place.limbs; ++i) {
-    product *= static_cast<double>(context.basis().prime(i));
-  }
-  return product;
-}
-
-}  // namespace
-
 Transform::Transform(std::shared_ptr<const Context> context, std::shared_ptr<const TransformShape> shape,
                      DiagonalValues values, const TransformPlace& place)
-    : context_(std::move(context)), shape_(std::move(shape)), values_(std::move(values)), place_(place) {
-  OBSCURA_CHECK(shape_->slots() == context_->params().slots(), "transform of {} slots, the context has {}",
-                shape_->slots(), context_->params().slots());
-  OBSCURA_CHECK(place.limbs <= context_->chain_limbs() && place.rescale < place.limbs && place.rescale <= kMaxRescale,
-                "transform: {} limbs of {}, {} of them dropped", place.limbs, context_->chain_limbs(), place.rescale);
-  plaintext_scale_ = place.scale_out * dropped_product(*context_, place) / place.scale_in;
+    : shape_(std::move(shape)), place_(place) {
+  OBSCURA_CHECK(shape_->slots() == context->params().slots(), "transform of {} slots, the context has {}",
+                shape_->slots(), context->params().slots());
+  OBSCURA_CHECK(place.limbs <= context->chain_limbs() && place.rescale < place.limbs && place.rescale <= kMaxRescale,
+                "transform: {} limbs of {}, {} of them dropped", place.limbs, context->chain_limbs(), place.rescale);
+  plaintext_scale_ = place.scale_out / place.scale_in;
+  for (std::size_t i = place.limbs - place.rescale; i < place.limbs; ++i) {
+    plaintext_scale_ *= static_cast<double>(context->basis().prime(i));
+  }
+  store_ = std::make_shared<DiagonalStore>(std::move(context), shape_, std::move(values), place.limbs, plaintext_scale_,
+                                           place.memory);
 }
+
+std::size_t Transform::bytes() const { return store_->bytes(); }
+
+namespace {
+
+/// Both parts of a ciphertext, extended; no limbs where it is zero yet.
+using ExtendedPair = std::array<ring::NttPoly, 2>;
+
+/// A rotation that a transform uses.
+struct Rotation {
+  const SwitchKey* key = nullptr;
+  std::vector<std::uint32_t> permutation;
+};
+
+class Application {
+ public:
+  Application(const Context& context, const EvalKeys& keys, const TransformShape& shape, const DiagonalStore& store,
+              const TransformPlace& place, std::span<const Ciphertext> x)
+      : context_(context),
+        kernels_(kernels::active()),
+        shape_(shape),
+        store_(store),
+        place_(place),
+        n_(context.degree()),
+        rows_(place.limbs + context.special_limbs()),
+        babies_(shape.babies().size()) {
+    for (const std::int64_t step : shape.rotation_steps()) {
+      rotations_[step].key = &rotation_key(context, keys, step);
+      OBSCURA_CHECK(rotations_[step].key->body.size() >= context.digits(place.limbs),
+                    "transform: the key of step {} has {} digits, {} are needed", step,
+                    rotations_[step].key->body.size(), context.digits(place.limbs));
+    }
+    for (auto& [step, rotation] : rotations_) {
+      rotation.permutation = context.automorphisms().permutation(context.galois_element(step));
+    }
+    for (std::uint32_t input = 0; input < x.size(); ++input) rotate_input(input, x[input]);
+  }
+
+  /// The groups [first, last), all of one output.
+  Ciphertext output(std::size_t first, std::size_t last) const {
+    ExtendedPair sum;
+    for (std::size_t g = first; g < last; ++g) {
+      ExtendedPair inner = sum_terms(g);
+      const std::int64_t giant = shape_.groups()[g].giant;
+      if (giant != 0) {
+        add_rotated(std::move(inner), rotations_.at(giant), sum);
+      } else if (sum[0].limbs() == 0) {
+        sum = std::move(inner);
+      } else {
+        base::parallel_for(2 * rows_, [&](std::size_t task) {
+          double* to = sum[task % 2].limb(task / 2);
+          kernels_.add(to, to, inner[task % 2].limb(task / 2), n_, modulus(task / 2));
+        });
+      }
+    }
+    Ciphertext out;
+    out.scale = place_.scale_out;
+    for (ring::NttPoly& part : sum) {
+      out.parts.push_back(divide_extended(context_, std::move(part), place_.limbs, place_.rescale));
+    }
+    return out;
+  }
+
+ private:
+  std::size_t prime(std::size_t row) const { return extended_prime(context_, place_.limbs, row); }
+  const kernels::Modulus& modulus(std::size_t row) const { return context_.basis().modulus(prime(row)); }
+
+  /// body(row, raised digits at the row) for each row, on all cores.
+  template <class Body>
+  void for_raised(const Decomposition& digits, Body body) const {
+    const std::size_t together = primes_together(n_);
+    base::parallel_for((rows_ + together - 1) / together, [&](std::size_t task) {
+      std::vector<std::size_t> primes;
+      for (std::size_t row = task * together; row < std::min(rows_, (task + 1) * together); ++row) {
+        primes.push_back(prime(row));
+      }
+      ring::NttPoly scratch(n_, primes.size() * digits.digits());
+      const auto raised = digits.rows(primes, scratch);
+      for (std::size_t k = 0; k < primes.size(); ++k) body(task * together + k, raised[k]);
+    });
+  }
+
+  /// out = <raised digits, key> at one row.
+  void multiply_key(const SwitchKey& key, std::size_t part, std::size_t row, const std::vector<const double*>& raised,
+                    double* out) const {
+    std::array<const double*, kernels::kMaxTerms> key_rows{};
+    OBSCURA_CHECK(raised.size() <= kernels::kMaxTerms, "key switch: {} digits", raised.size());
+    for (std::size_t d = 0; d < raised.size(); ++d) {
+      key_rows[d] = part == 0 ? key.body[d].limb(prime(row)) : key.uniform.limb(d, prime(row));
+    }
+    kernels_.inner_product(out, raised.data(), key_rows.data(), raised.size(), n_, modulus(row));
+  }
+
+  /// All babies of one input, from one decomposition. That of step 0 is P x, zero at the special primes: those rows
+  /// are not made.
+  void rotate_input(std::uint32_t input, const Ciphertext& x) {
+    std::vector<std::size_t> rotated;
+    for (std::size_t b = 0; b < babies_.size(); ++b) {
+      const Baby& baby = shape_.babies()[b];
+      if (baby.input != input) continue;
+      const std::size_t rows = baby.step == 0 ? place_.limbs : rows_;
+      for (std::size_t part = 0; part < 2; ++part) babies_[b][part] = ring::NttPoly(n_, rows);
+      if (baby.step != 0) {
+        rotated.push_back(b);
+        continue;
+      }
+      base::parallel_for(2 * rows, [&](std::size_t task) {
+        const std::size_t part = task % 2, i = task / 2;
+        kernels_.multiply_scalar(babies_[b][part].limb(i), x.parts[part].limb(i), context_.special_product(i), 0, n_,
+                                 modulus(i));
+      });
+    }
+    if (rotated.empty()) return;
+    for_raised(Decomposition(context_, x.parts[1]), [&](std::size_t row, const std::vector<const double*>& raised) {
+      ring::NttPoly scratch(n_, 1);
+      double* sum = scratch.limb(0);
+      for (const std::size_t b : rotated) {
+        const Rotation& rotation = rotations_.at(shape_.babies()[b].step);
+        for (std::size_t part = 0; part < 2; ++part) {
+          multiply_key(*rotation.key, part, row, raised, sum);
+          if (part == 0 && row < place_.limbs) {
+            kernels_.multiply_scalar_add(sum, x.parts[0].limb(row), context_.special_product(row), n_, modulus(row));
+          }
+          kernels_.permute(babies_[b][part].limb(row), sum, rotation.permutation.data(), n_);
+        }
+      }
+    });
+  }
+
+  /// sum over the group's terms of plaintext * baby.
+  ExtendedPair sum_terms(std::size_t g) const {
+    const TransformGroup& group = shape_.groups()[g];
+    const DiagonalStore::Group diagonals = store_.open(g);
+    ExtendedPair out;
+    for (ring::NttPoly& part : out) part = ring::NttPoly(n_, rows_);
+    base::parallel_for(rows_, [&](std::size_t row) {
+      ring::NttPoly scratch(n_, std::min(kernels::kMaxTerms, group.terms.size()));
+      Products products;
+      std::size_t done = 0;
+      for (std::size_t k = 0; k < group.terms.size(); ++k) {
+        const ExtendedPair& baby = babies_[group.terms[k].baby];
+        if (row < baby[0].limbs()) {
+          products.plain[products.terms] = diagonals.row(k, row, scratch.limb(products.terms));
+          for (std::size_t part = 0; part < 2; ++part) products.baby[part][products.terms] = baby[part].limb(row);
+          ++products.terms;
+        }
+        const bool full = products.terms == kernels::kMaxTerms, last = k + 1 == group.terms.size();
+        if (products.terms == 0 || !(full || last)) continue;
+        add_products(products, row, done > 0, out);
+        done += std::exchange(products.terms, 0);
+      }
+      if (done > 0) return;
+      for (ring::NttPoly& part : out) std::fill_n(part.limb(row), n_, 0.0);
+    });
+    return out;
+  }
+
+  /// Products at one row that are summed before one reduction.
+  struct Products {
+    std::size_t terms = 0;
+    std::array<const double*, kernels::kMaxTerms> plain{};
+    std::array<std::array<const double*, kernels::kMaxTerms>, 2> baby{};
+  };
+
+  /// Tile by tile, so that the plaintexts come from memory once for both parts.
+  void add_products(const Products& products, std::size_t row, bool add, ExtendedPair& out) const {
+    constexpr std::size_t kTile = 512;
+    alignas(64) std::array<double, kTile> fresh;
+    const kernels::Modulus& m = modulus(row);
+    std::array<const double*, kernels::kMaxTerms> plain{}, baby{};
+    for (std::size_t first = 0; first < n_; first += kTile) {
+      for (std::size_t k = 0; k < products.terms; ++k) plain[k] = products.plain[k] + first;
+      for (std::size_t part = 0; part < 2; ++part) {
+        for (std::size_t k = 0; k < products.terms; ++k) baby[k] = products.baby[part][k] + first;
+        double* to = out[part].limb(row) + first;
+        kernels_.inner_product(add ? fresh.data() : to, plain.data(), baby.data(), products.terms, kTile, m);
+        if (add) kernels_.add(to, to, fresh.data(), kTile, m);
+      }
+    }
+  }
+
+  /// sum += inner rotated: its second part is divided by P and switched, its first stays extended.
+  void add_rotated(ExtendedPair inner, const Rotation& rotation, ExtendedPair& sum) const {
+    const bool first = sum[0].limbs() == 0;
+    if (first) {
+      for (ring::NttPoly& part : sum) part = ring::NttPoly(n_, rows_);
+    }
+    const ring::NttPoly divided = divide_extended(context_, std::move(inner[1]), place_.limbs, 0);
+    for_raised(Decomposition(context_, divided), [&](std::size_t row, const std::vector<const double*>& raised) {
+      ring::NttPoly scratch(n_, 2);
+      const kernels::Modulus& m = modulus(row);
+      for (std::size_t part = 0; part < 2; ++part) {
+        double *switched = scratch.limb(0), *to = sum[part].limb(row), *moved = first ? to : scratch.limb(1);
+        multiply_key(*rotation.key, part, row, raised, switched);
+        if (part == 0) kernels_.add(switched, switched, inner[0].limb(row), n_, m);
+        kernels_.permute(moved, switched, rotation.permutation.data(), n_);
+        if (!first) kernels_.add(to, to, moved, n_, m);
+      }
+    });
+  }
+
+  const Context& context_;
+  const kernels::Kernels& kernels_;
+  const TransformShape& shape_;
+  const DiagonalStore& store_;
+  const TransformPlace& place_;
+  std::size_t n_, rows_;
+  std::map<std::int64_t, Rotation> rotations_;  ///< by step
+  std::vector<ExtendedPair> babies_;
+};
+
+}  // namespace
 
 std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, const Transform& transform,
                               std::span<const Ciphertext> x) {
@@ -40,31 +250,13 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
                   "transform: an input of {} parts and {} limbs at scale {}, 2, {} and {} are needed",
                   input.parts.size(), input.limbs(), input.scale, place.limbs, place.scale_in);
   }
-  std::vector<Ciphertext> rotated;
-  for (const Baby& baby : shape.babies()) rotated.push_back(rotate(context, keys, x[baby.input], baby.step));
+  const Application application(context, keys, shape, *transform.store_, place, x);
+  std::vector<std::size_t> first = {0};  // of each output's groups
+  for (std::size_t g = 1; g <= shape.groups().size(); ++g) {
+    if (g == shape.groups().size() || shape.groups()[g].output != shape.groups()[g - 1].output) first.push_back(g);
+  }
   std::vector<Ciphertext> out(shape.outputs());
-  std::vector<std::complex<double>> slots(shape.slots());
-  for (const TransformGroup& group : shape.groups()) {
-    Ciphertext sum;
-    const auto add = [&](Ciphertext& to, const Ciphertext& term) {
-      const CombineTerm terms[] = {{&to, 1}, {&term, 1}};
-      to = to.parts.empty() ? term : combine(context, terms, 0);
-    };
-    for (const TransformGroup::Term& term : group.terms) {
-      std::fill(slots.begin(), slots.end(), 0);
-      transform.values_(term.diagonal, slots);
-      // Rotated right by the giant step, which turns the sum left.
-      const auto n = static_cast<std::int64_t>(slots.size());
-      std::rotate(slots.begin(), slots.begin() + (n - group.giant) % n, slots.end());
-      const Plaintext p = make_plaintext(context, slots, transform.plaintext_scale(), place.limbs);
-      add(sum, multiply_plain(context, rotated[term.baby], p));
-    }
-    add(out[group.output], rotate(context, keys, sum, group.giant));
-  }
-  for (Ciphertext& y : out) {
-    if (place.rescale > 0) y = rescale(context, y, place.rescale);
-    y.scale = place.scale_out;
-  }
+  base::parallel_for(out.size(), [&](std::size_t o) { out[o] = application.output(first[o], first[o + 1]); });
   return out;
 }
 

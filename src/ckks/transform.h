@@ -19,6 +19,8 @@
 
 namespace obscura::ckks {
 
+class DiagonalStore;
+
 /// The place of a diagonal. Steps count modulo n; kept in (-n/2, n/2].
 struct Diagonal {
   std::uint32_t output = 0;
@@ -131,15 +133,16 @@ class Transform {
   const TransformShape& shape() const { return *shape_; }
   const TransformPlace& place() const { return place_; }
   double plaintext_scale() const { return plaintext_scale_; }
+  /// Memory of the encoded diagonals that are kept now.
+  std::size_t bytes() const;
 
  private:
   friend std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, const Transform& transform,
                                        std::span<const Ciphertext> x);
-  std::shared_ptr<const Context> context_;
   std::shared_ptr<const TransformShape> shape_;
-  DiagonalValues values_;
   TransformPlace place_;
   double plaintext_scale_ = 1;
+  std::shared_ptr<const DiagonalStore> store_;
 };
 
 /// y_o[j] = sum d_{o,i,k}[j] * x_i[(j + k) mod n].

@@ -118,5 +118,20 @@ TEST(Transform, DenseDiagonalsAreTheMatrix) {
   expect_twin({params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {5, 1, 0x1p40, 0x1p40, 0}});
 }
 
+TEST(Transform, ComplexStridedDiagonalsAreTheMatrix) {
+  const Params params = toy_params();
+  expect_twin({params, random_matrix(params.slots(), 1, 1, range(-31, 32, 16), false), {5, 1, 0x1p40, 0x1p40, 0}});
+}
+
+TEST(Transform, OneInputMakesThreeOutputs) {
+  const Params params = toy_params();
+  expect_twin({params, random_matrix(params.slots(), 1, 3, {-33, -1, 0, 5, 32, 500}, true), {5, 1, 0x1p40, 0x1p38, 0}});
+}
+
+TEST(Transform, ThreeInputsMakeOneOutput) {
+  const Params params = toy_params();
+  expect_twin({params, random_matrix(params.slots(), 3, 1, range(-4, 5), true), {5, 1, 0x1p40, 0x1p42, 0}});
+}
+
 }  // namespace
 }  // namespace obscura::ckks
