@@ -51,10 +51,10 @@ Workload convolution(int log2_degree, std::size_t limbs, std::size_t special) {
   return out;
 }
 
-/// A stage of CoeffToSlot: five levels of the FFT in one.
+/// A stage of CoeffToSlot: five levels of the FFT in one, butterflies up to 32 * 32 slots apart.
 Workload slots_stage() {
   Workload out{16, 20, 5, 1, 1, {}};
-  for (std::int64_t k = -31; k <= 31; ++k) out.diagonals.push_back({0, 0, k * 1024});
+  for (std::int64_t k = -31; k <= 31; ++k) out.diagonals.push_back({0, 0, k * 32});
   return out;
 }
 

@@ -24,11 +24,13 @@ DiagonalStore::DiagonalStore(std::shared_ptr<const Context> context, std::shared
   }
 }
 
-const double* DiagonalStore::Group::row(std::size_t term, std::size_t row, double* scratch) const {
+const double* DiagonalStore::Group::row(std::size_t term, std::size_t row, ring::NttPoly& scratch,
+                                        std::size_t at) const {
   if (kept_) return (*kept_)[term].limb(row);
+  if (scratch.limb(at) == nullptr) scratch.take(at);
   const Context& context = *store_->context_;
-  context.encoder().reduce(embeddings_[term], extended_prime(context, store_->limbs_, row), scratch);
-  return scratch;
+  context.encoder().reduce(embeddings_[term], extended_prime(context, store_->limbs_, row), scratch.limb(at));
+  return scratch.limb(at);
 }
 
 std::vector<Embedding> DiagonalStore::embed(const TransformGroup& group) const {

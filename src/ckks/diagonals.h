@@ -20,9 +20,9 @@ class DiagonalStore {
   /// The diagonals of one group, ready for products as long as this lives.
   class Group {
    public:
-    /// The residues of the term at an extended row; `scratch` is one limb, used where the group is not kept.
+    /// The residues of the term at an extended row: in limb `at` of scratch, taken, where the group is not kept.
     /// cost    one NTT where it is not kept
-    const double* row(std::size_t term, std::size_t row, double* scratch) const;
+    const double* row(std::size_t term, std::size_t row, ring::NttPoly& scratch, std::size_t at) const;
 
    private:
     friend class DiagonalStore;

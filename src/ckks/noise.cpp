@@ -59,4 +59,20 @@ double noise_of_switch(const Params& params, std::size_t limbs) {
   return slots_of(params, variance);
 }
 
+double noise_of_transform(const Params& params, const TransformNoise& transform) {
+  const double switched = noise_of_switch(params, transform.limbs), rounded = noise_of_rounding(params, 2);
+  const double encoded = slots_of(params, (transform.real_weights ? 2 : 1) / 12.0) / transform.plaintext_scale;
+  const double product_scale = transform.scale_in * transform.plaintext_scale;
+  const double deviations[] = {
+      std::sqrt(transform.weight_square) * transform.error_in,
+      std::sqrt(transform.rotated_square) * switched / transform.scale_in,
+      std::sqrt(static_cast<double>(transform.diagonals) * transform.input_square) * encoded,
+      std::sqrt(static_cast<double>(transform.giant_switches)) * std::hypot(switched, rounded) / product_scale,
+      rounded / transform.scale_out,
+  };
+  double variance = 0;
+  for (const double deviation : deviations) variance += deviation * deviation;
+  return std::sqrt(variance);
+}
+
 }  // namespace obscura::ckks

@@ -24,4 +24,23 @@ double noise_of_rounding(const Params& params, std::size_t parts);
 /// Key switching of a polynomial of `limbs` limbs, before the rounding of its division by P.
 double noise_of_switch(const Params& params, std::size_t limbs);
 
+/// What the error of one output of a linear transform (ckks/transform.h) depends on.
+struct TransformNoise {
+  std::size_t limbs = 0;  ///< of the inputs
+  double scale_in = 1, scale_out = 1, plaintext_scale = 1;
+  double error_in = 0;        ///< standard deviation of an input slot's error, in slot units
+  double input_square = 0;    ///< mean of x^2 over the slots of the inputs
+  double weight_square = 0;   ///< sum over the output's diagonals of |d|^2, mean over their slots
+  double rotated_square = 0;  ///< the same over the diagonals whose baby step is not 0
+  std::size_t diagonals = 0;  ///< of the output
+  /// Real slots encode to a polynomial whose rounding errors mirror: they are real too, and twice the variance.
+  bool real_weights = true;
+  std::size_t giant_switches = 0;  ///< giant steps of the output that are not 0
+};
+
+/// Standard deviation of the error in a slot of the output, in slot units (unlike the above): the inputs' errors and
+/// the babies' key switches, times the weights; the rounding of the encoded diagonals, times the inputs; the giant
+/// steps' key switches and divisions, which stand at the scale before the rescale; and the last division.
+double noise_of_transform(const Params& params, const TransformNoise& transform);
+
 }  // namespace obscura::ckks

@@ -35,6 +35,10 @@ namespace {
 /// Both parts of a ciphertext, extended; no limbs where it is zero yet.
 using ExtendedPair = std::array<ring::NttPoly, 2>;
 
+/// Groups of one output that are summed at a time, and slices of their terms.
+constexpr std::size_t kGroupsTogether = 4;
+constexpr std::size_t kSlicesTogether = 4;
+
 /// A rotation that a transform uses.
 struct Rotation {
   const SwitchKey* key = nullptr;
@@ -68,19 +72,9 @@ class Application {
   /// The groups [first, last), all of one output.
   Ciphertext output(std::size_t first, std::size_t last) const {
     ExtendedPair sum;
-    for (std::size_t g = first; g < last; ++g) {
-      ExtendedPair inner = sum_terms(g);
-      const std::int64_t giant = shape_.groups()[g].giant;
-      if (giant != 0) {
-        add_rotated(std::move(inner), rotations_.at(giant), sum);
-      } else if (sum[0].limbs() == 0) {
-        sum = std::move(inner);
-      } else {
-        base::parallel_for(2 * rows_, [&](std::size_t task) {
-          double* to = sum[task % 2].limb(task / 2);
-          kernels_.add(to, to, inner[task % 2].limb(task / 2), n_, modulus(task / 2));
-        });
-      }
+    for (; first < last; first += kGroupsTogether) {
+      std::vector<ExtendedPair> inner = sum_terms(first, std::min(last, first + kGroupsTogether));
+      for (std::size_t g = 0; g < inner.size(); ++g) add_group(shape_.groups()[first + g].giant, inner[g], sum);
     }
     Ciphertext out;
     out.scale = place_.scale_out;
@@ -156,60 +150,101 @@ class Application {
     });
   }
 
-  /// sum over the group's terms of plaintext * baby.
-  ExtendedPair sum_terms(std::size_t g) const {
-    const TransformGroup& group = shape_.groups()[g];
-    const DiagonalStore::Group diagonals = store_.open(g);
-    ExtendedPair out;
-    for (ring::NttPoly& part : out) part = ring::NttPoly(n_, rows_);
-    base::parallel_for(rows_, [&](std::size_t row) {
-      ring::NttPoly scratch(n_, std::min(kernels::kMaxTerms, group.terms.size()));
-      Products products;
-      std::size_t done = 0;
-      for (std::size_t k = 0; k < group.terms.size(); ++k) {
-        const ExtendedPair& baby = babies_[group.terms[k].baby];
-        if (row < baby[0].limbs()) {
-          products.plain[products.terms] = diagonals.row(k, row, scratch.limb(products.terms));
-          for (std::size_t part = 0; part < 2; ++part) products.baby[part][products.terms] = baby[part].limb(row);
-          ++products.terms;
-        }
-        const bool full = products.terms == kernels::kMaxTerms, last = k + 1 == group.terms.size();
-        if (products.terms == 0 || !(full || last)) continue;
-        add_products(products, row, done > 0, out);
-        done += std::exchange(products.terms, 0);
-      }
-      if (done > 0) return;
-      for (ring::NttPoly& part : out) std::fill_n(part.limb(row), n_, 0.0);
-    });
-    return out;
-  }
-
-  /// Products at one row that are summed before one reduction.
-  struct Products {
+  /// A group of those that are summed together, with its diagonals.
+  struct Open {
+    const std::vector<TransformGroup::Term>* terms;
+    DiagonalStore::Group diagonals;
+    ExtendedPair* out;
+  };
+  /// Terms of one group at one row, as many as are summed before one reduction.
+  struct Slice {
+    ExtendedPair* out = nullptr;
+    bool first = true;  ///< of its group
     std::size_t terms = 0;
     std::array<const double*, kernels::kMaxTerms> plain{};
     std::array<std::array<const double*, kernels::kMaxTerms>, 2> baby{};
   };
 
-  /// Tile by tile, so that the plaintexts come from memory once for both parts.
-  void add_products(const Products& products, std::size_t row, bool add, ExtendedPair& out) const {
-    constexpr std::size_t kTile = 512;
+  /// For each group the sum over its terms of plaintext * baby.
+  std::vector<ExtendedPair> sum_terms(std::size_t first, std::size_t last) const {
+    std::vector<ExtendedPair> out(last - first);
+    std::vector<Open> open;
+    for (std::size_t g = first; g < last; ++g) {
+      for (ring::NttPoly& part : out[g - first]) part = ring::NttPoly(n_, rows_);
+      open.push_back({&shape_.groups()[g].terms, store_.open(g), &out[g - first]});
+    }
+    base::parallel_for(rows_, [&](std::size_t row) { sum_row(open, row); });
+    return out;
+  }
+
+  /// One row of sum_terms: slices of terms are gathered and multiplied a few at a time.
+  void sum_row(const std::vector<Open>& groups, std::size_t row) const {
+    ring::NttPoly scratch = ring::NttPoly::absent(n_, kSlicesTogether * kernels::kMaxTerms);
+    std::array<Slice, kSlicesTogether> slices;
+    std::size_t count = 0;
+    const auto flush = [&] {
+      multiply_slices(std::span(slices).first(count), row);
+      count = 0;
+    };
+    for (const Open& group : groups) {
+      bool fresh = true;
+      for (std::size_t k = 0; k < group.terms->size();) {
+        if (count == kSlicesTogether) flush();
+        Slice& slice = slices[count];
+        slice.out = group.out;
+        slice.first = fresh;
+        slice.terms = 0;
+        for (; k < group.terms->size() && slice.terms < kernels::kMaxTerms; ++k) {
+          const ExtendedPair& baby = babies_[(*group.terms)[k].baby];
+          if (row >= baby[0].limbs()) continue;
+          slice.plain[slice.terms] = group.diagonals.row(k, row, scratch, count * kernels::kMaxTerms + slice.terms);
+          for (std::size_t part = 0; part < 2; ++part) slice.baby[part][slice.terms] = baby[part].limb(row);
+          ++slice.terms;
+        }
+        if (slice.terms == 0) break;
+        fresh = false;
+        ++count;
+      }
+      if (!fresh) continue;
+      for (ring::NttPoly& part : *group.out) std::fill_n(part.limb(row), n_, 0.0);
+    }
+    flush();
+  }
+
+  /// Tile by tile: what comes from memory comes once for both parts, and the babies once for all slices.
+  void multiply_slices(std::span<const Slice> slices, std::size_t row) const {
+    constexpr std::size_t kTile = 1024;
     alignas(64) std::array<double, kTile> fresh;
     const kernels::Modulus& m = modulus(row);
     std::array<const double*, kernels::kMaxTerms> plain{}, baby{};
     for (std::size_t first = 0; first < n_; first += kTile) {
-      for (std::size_t k = 0; k < products.terms; ++k) plain[k] = products.plain[k] + first;
-      for (std::size_t part = 0; part < 2; ++part) {
-        for (std::size_t k = 0; k < products.terms; ++k) baby[k] = products.baby[part][k] + first;
-        double* to = out[part].limb(row) + first;
-        kernels_.inner_product(add ? fresh.data() : to, plain.data(), baby.data(), products.terms, kTile, m);
-        if (add) kernels_.add(to, to, fresh.data(), kTile, m);
+      for (const Slice& slice : slices) {
+        for (std::size_t k = 0; k < slice.terms; ++k) plain[k] = slice.plain[k] + first;
+        for (std::size_t part = 0; part < 2; ++part) {
+          for (std::size_t k = 0; k < slice.terms; ++k) baby[k] = slice.baby[part][k] + first;
+          double* to = (*slice.out)[part].limb(row) + first;
+          kernels_.inner_product(slice.first ? to : fresh.data(), plain.data(), baby.data(), slice.terms, kTile, m);
+          if (!slice.first) kernels_.add(to, to, fresh.data(), kTile, m);
+        }
       }
     }
   }
 
+  void add_group(std::int64_t giant, ExtendedPair& inner, ExtendedPair& sum) const {
+    if (giant != 0) {
+      add_rotated(inner, rotations_.at(giant), sum);
+    } else if (sum[0].limbs() == 0) {
+      sum = std::move(inner);
+    } else {
+      base::parallel_for(2 * rows_, [&](std::size_t task) {
+        double* to = sum[task % 2].limb(task / 2);
+        kernels_.add(to, to, inner[task % 2].limb(task / 2), n_, modulus(task / 2));
+      });
+    }
+  }
+
   /// sum += inner rotated: its second part is divided by P and switched, its first stays extended.
-  void add_rotated(ExtendedPair inner, const Rotation& rotation, ExtendedPair& sum) const {
+  void add_rotated(ExtendedPair& inner, const Rotation& rotation, ExtendedPair& sum) const {
     const bool first = sum[0].limbs() == 0;
     if (first) {
       for (ring::NttPoly& part : sum) part = ring::NttPoly(n_, rows_);

@@ -108,8 +108,9 @@ class TransformShape {
   std::vector<std::int64_t> rotation_steps_;
 };
 
-/// Writes d_{o,i,k}[j] to slots[j]; the n slots are zero before. Called from several threads, more than once for one
-/// diagonal, and lazily: it must stay callable, and give the same numbers, as long as the Transform lives.
+/// Writes d_{o,i,k}[j] to slots[j]; the n slots are zero before, and k is in (-n/2, n/2] however it was given. Called
+/// from several threads, more than once for one diagonal, and lazily: it must stay callable, and give the same numbers,
+/// as long as the Transform lives.
 using DiagonalValues = std::function<void(const Diagonal& diagonal, std::span<std::complex<double>> slots)>;
 
 /// Where a transform stands in a plan.

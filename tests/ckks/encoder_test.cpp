@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/encoder.h"
 
+#include <algorithm>
+
 #include "tests/ckks/fixture.h"
 
 namespace obscura::ckks {
@@ -24,6 +26,31 @@ TEST_F(EncoderTest, DecodeUndoesEncodeToTheRoundingOfCoefficients) {
       EXPECT_LT(largest, 8 * std::sqrt(8192.0 / 24) / scale + 0x1p-45);
     }
   }
+}
+
+TEST_F(EncoderTest, ComplexSlotsComeBackAndMultiplyAsComplexNumbers) {
+  const auto re = world_.random_slots(2, 4), im = world_.random_slots(2, 5);
+  std::vector<std::complex<double>> slots(re.size());
+  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = {re[j], im[j]};
+  ring::NttPoly x = encoder_.encode(slots, 0x1p45, 3);
+  const auto back = encoder_.decode_complex(x, 0x1p45);
+  for (std::size_t i = 0; i < 3; ++i) {
+    kernels::active().multiply(x.limb(i), x.limb(i), x.limb(i), x.degree(), world_.context->basis().modulus(i));
+  }
+  const auto square = encoder_.decode_complex(x, 0x1p90);
+  // As above; a square's error is that of its factors twice, times at most 2 sqrt(2).
+  const double bound = 8 * std::sqrt(8192.0 / 24) / 0x1p45 + 0x1p-45;
+  for (std::size_t j = 0; j < slots.size(); ++j) {
+    EXPECT_LT(std::abs(back[j] - slots[j]), std::sqrt(2.0) * bound);
+    EXPECT_LT(std::abs(square[j] - slots[j] * slots[j]), 8 * bound);
+  }
+}
+
+TEST_F(EncoderTest, RealSlotsEncodeAsComplexOnesWithoutImaginaryPart) {
+  const auto slots = world_.random_slots(2, 6);
+  const std::vector<std::complex<double>> same(slots.begin(), slots.end());
+  const ring::NttPoly x = encoder_.encode(slots, 0x1p45, 3), y = encoder_.encode(same, 0x1p45, 3);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(std::ranges::equal(x.residues(i), y.residues(i)));
 }
 
 TEST_F(EncoderTest, ProductsOfPolynomialsAreProductsOfSlots) {

@@ -33,6 +33,20 @@ TEST(Secret, EncryptionsOfTheSameImageDiffer) {
   EXPECT_NE(a.body.limb(0)[0], b.body.limb(0)[0]);
 }
 
+TEST(Secret, GaloisKeysAreMadeForExactlyTheStepsOfAList) {
+  World world(make_params(12, 36, 2, 1, 1));
+  const auto slots = static_cast<std::int64_t>(world.context->params().slots());
+  // 0 and the number of slots move nothing; 3 stands twice.
+  const std::vector<std::int64_t> steps = {3, -1, 0, slots, 3 - slots};
+  world.keys.galois = make_galois_keys(*world.context, world.secret, steps);
+  EXPECT_EQ(world.keys.galois.size(), 2U);
+  const auto values = world.random_slots(1, 1);
+  const auto got = decrypt(*world.context, world.secret,
+                           ckks::rotate(*world.context, world.keys, world.encrypt(values, 0x1p30, 2), 3));
+  for (std::size_t j = 0; j + 3 < values.size(); ++j) ASSERT_NEAR(got[j], values[j + 3], 1e-4);
+  EXPECT_THROW(ckks::rotate(*world.context, world.keys, world.encrypt(values, 0x1p30, 2), 2), ContractError);
+}
+
 TEST(Secret, CiphertextsLookUniform) {
   // A body that leaked the message or a small error would not fill [-q/2, q/2]: its mean square is q^2 / 12.
   const World world(make_params(12, 36, 2, 1, 1));
