@@ -11,6 +11,9 @@
 
 namespace obscura::ckks {
 
+/// Groups that are summed at a time: their sums, and where they are not kept their embeddings, are in memory together.
+inline constexpr std::size_t kGroupsTogether = 4;
+
 class DiagonalStore {
  public:
   /// Groups are kept in their order, while the sum of their bytes is at most `memory`.

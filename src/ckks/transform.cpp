@@ -35,10 +35,6 @@ namespace {
 /// Both parts of a ciphertext, extended; no limbs where it is zero yet.
 using ExtendedPair = std::array<ring::NttPoly, 2>;
 
-/// Groups of one output that are summed at a time, and slices of their terms.
-constexpr std::size_t kGroupsTogether = 4;
-constexpr std::size_t kSlicesTogether = 4;
-
 /// A rotation that a transform uses.
 struct Rotation {
   const SwitchKey* key = nullptr;
@@ -69,19 +65,22 @@ class Application {
     for (std::uint32_t input = 0; input < x.size(); ++input) rotate_input(input, x[input]);
   }
 
-  /// The groups [first, last), all of one output.
-  Ciphertext output(std::size_t first, std::size_t last) const {
-    ExtendedPair sum;
+  /// The groups [first, last), all those of their outputs.
+  void run(std::size_t first, std::size_t last, std::span<Ciphertext> out) const {
+    std::map<std::uint32_t, ExtendedPair> sums;
     for (; first < last; first += kGroupsTogether) {
       std::vector<ExtendedPair> inner = sum_terms(first, std::min(last, first + kGroupsTogether));
-      for (std::size_t g = 0; g < inner.size(); ++g) add_group(shape_.groups()[first + g].giant, inner[g], sum);
+      for (std::size_t g = 0; g < inner.size(); ++g) {
+        const TransformGroup& group = shape_.groups()[first + g];
+        add_group(group.giant, inner[g], sums[group.output]);
+      }
     }
-    Ciphertext out;
-    out.scale = place_.scale_out;
-    for (ring::NttPoly& part : sum) {
-      out.parts.push_back(divide_extended(context_, std::move(part), place_.limbs, place_.rescale));
+    for (auto& [output, sum] : sums) {
+      out[output].scale = place_.scale_out;
+      for (ring::NttPoly& part : sum) {
+        out[output].parts.push_back(divide_extended(context_, std::move(part), place_.limbs, place_.rescale));
+      }
     }
-    return out;
   }
 
  private:
@@ -159,7 +158,7 @@ class Application {
   /// Terms of one group at one row, as many as are summed before one reduction.
   struct Slice {
     ExtendedPair* out = nullptr;
-    bool first = true;  ///< of its group
+    bool add = false;  ///< to what earlier slices of the group gave
     std::size_t terms = 0;
     std::array<const double*, kernels::kMaxTerms> plain{};
     std::array<std::array<const double*, kernels::kMaxTerms>, 2> baby{};
@@ -169,62 +168,60 @@ class Application {
   std::vector<ExtendedPair> sum_terms(std::size_t first, std::size_t last) const {
     std::vector<ExtendedPair> out(last - first);
     std::vector<Open> open;
+    std::size_t longest = 0;
     for (std::size_t g = first; g < last; ++g) {
       for (ring::NttPoly& part : out[g - first]) part = ring::NttPoly(n_, rows_);
       open.push_back({&shape_.groups()[g].terms, store_.open(g), &out[g - first]});
+      longest = std::max(longest, open.back().terms->size());
     }
-    base::parallel_for(rows_, [&](std::size_t row) { sum_row(open, row); });
+    base::parallel_for(rows_, [&](std::size_t row) {
+      ring::NttPoly scratch = ring::NttPoly::absent(n_, kGroupsTogether * kernels::kMaxTerms);
+      std::array<Slice, kGroupsTogether> slices;
+      for (std::size_t g = 0; g < open.size(); ++g) slices[g].out = open[g].out;
+      for (std::size_t k = 0; k < longest; k += kernels::kMaxTerms) {
+        for (std::size_t g = 0; g < open.size(); ++g) {
+          slices[g].add = slices[g].add || slices[g].terms > 0;
+          fill_slice(open[g], k, row, scratch, g * kernels::kMaxTerms, slices[g]);
+        }
+        multiply_slices(std::span(slices).first(open.size()), row);
+      }
+      for (const Slice& slice : slices) {
+        if (slice.out == nullptr || slice.add || slice.terms > 0) continue;
+        for (ring::NttPoly& part : *slice.out) std::fill_n(part.limb(row), n_, 0.0);
+      }
+    });
     return out;
   }
 
-  /// One row of sum_terms: slices of terms are gathered and multiplied a few at a time.
-  void sum_row(const std::vector<Open>& groups, std::size_t row) const {
-    ring::NttPoly scratch = ring::NttPoly::absent(n_, kSlicesTogether * kernels::kMaxTerms);
-    std::array<Slice, kSlicesTogether> slices;
-    std::size_t count = 0;
-    const auto flush = [&] {
-      multiply_slices(std::span(slices).first(count), row);
-      count = 0;
-    };
-    for (const Open& group : groups) {
-      bool fresh = true;
-      for (std::size_t k = 0; k < group.terms->size();) {
-        if (count == kSlicesTogether) flush();
-        Slice& slice = slices[count];
-        slice.out = group.out;
-        slice.first = fresh;
-        slice.terms = 0;
-        for (; k < group.terms->size() && slice.terms < kernels::kMaxTerms; ++k) {
-          const ExtendedPair& baby = babies_[(*group.terms)[k].baby];
-          if (row >= baby[0].limbs()) continue;
-          slice.plain[slice.terms] = group.diagonals.row(k, row, scratch, count * kernels::kMaxTerms + slice.terms);
-          for (std::size_t part = 0; part < 2; ++part) slice.baby[part][slice.terms] = baby[part].limb(row);
-          ++slice.terms;
-        }
-        if (slice.terms == 0) break;
-        fresh = false;
-        ++count;
-      }
-      if (!fresh) continue;
-      for (ring::NttPoly& part : *group.out) std::fill_n(part.limb(row), n_, 0.0);
+  /// Those of the group's terms from `first` on that fit and are not zero at the row.
+  void fill_slice(const Open& group, std::size_t first, std::size_t row, ring::NttPoly& scratch, std::size_t at,
+                  Slice& slice) const {
+    slice.terms = 0;
+    for (std::size_t k = first; k < std::min(group.terms->size(), first + kernels::kMaxTerms); ++k) {
+      const ExtendedPair& baby = babies_[(*group.terms)[k].baby];
+      if (row >= baby[0].limbs()) continue;
+      slice.plain[slice.terms] = group.diagonals.row(k, row, scratch, at + slice.terms);
+      for (std::size_t part = 0; part < 2; ++part) slice.baby[part][slice.terms] = baby[part].limb(row);
+      ++slice.terms;
     }
-    flush();
   }
 
-  /// Tile by tile: what comes from memory comes once for both parts, and the babies once for all slices.
+  /// Tile by tile: plaintexts come from memory once for both parts, and babies once for all groups that share them.
   void multiply_slices(std::span<const Slice> slices, std::size_t row) const {
     constexpr std::size_t kTile = 1024;
     alignas(64) std::array<double, kTile> fresh;
     const kernels::Modulus& m = modulus(row);
+    const std::size_t tile = std::min(kTile, n_);
     std::array<const double*, kernels::kMaxTerms> plain{}, baby{};
-    for (std::size_t first = 0; first < n_; first += kTile) {
+    for (std::size_t first = 0; first < n_; first += tile) {
       for (const Slice& slice : slices) {
+        if (slice.terms == 0) continue;
         for (std::size_t k = 0; k < slice.terms; ++k) plain[k] = slice.plain[k] + first;
         for (std::size_t part = 0; part < 2; ++part) {
           for (std::size_t k = 0; k < slice.terms; ++k) baby[k] = slice.baby[part][k] + first;
           double* to = (*slice.out)[part].limb(row) + first;
-          kernels_.inner_product(slice.first ? to : fresh.data(), plain.data(), baby.data(), slice.terms, kTile, m);
-          if (!slice.first) kernels_.add(to, to, fresh.data(), kTile, m);
+          kernels_.inner_product(slice.add ? fresh.data() : to, plain.data(), baby.data(), slice.terms, tile, m);
+          if (slice.add) kernels_.add(to, to, fresh.data(), tile, m);
         }
       }
     }
@@ -286,12 +283,15 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
                   input.parts.size(), input.limbs(), input.scale, place.limbs, place.scale_in);
   }
   const Application application(context, keys, shape, *transform.store_, place, x);
-  std::vector<std::size_t> first = {0};  // of each output's groups
-  for (std::size_t g = 1; g <= shape.groups().size(); ++g) {
-    if (g == shape.groups().size() || shape.groups()[g].output != shape.groups()[g - 1].output) first.push_back(g);
+  // Spans of whole outputs with enough groups to be summed together, so that outputs of few groups share babies too.
+  std::vector<std::size_t> first = {0};
+  const std::vector<TransformGroup>& groups = shape.groups();
+  for (std::size_t g = 1; g <= groups.size(); ++g) {
+    const bool whole = g == groups.size() || groups[g].output != groups[g - 1].output;
+    if (g == groups.size() || (whole && g - first.back() >= kGroupsTogether)) first.push_back(g);
   }
   std::vector<Ciphertext> out(shape.outputs());
-  base::parallel_for(out.size(), [&](std::size_t o) { out[o] = application.output(first[o], first[o + 1]); });
+  base::parallel_for(first.size() - 1, [&](std::size_t k) { application.run(first[k], first[k + 1], out); });
   return out;
 }
 

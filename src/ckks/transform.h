@@ -45,6 +45,19 @@ struct SplitOptions {
   double key_price = 100;
 };
 
+/// Every step k is a baby ((k - phase) mod period) + phase and a giant, the rest. A plan states it, so that the keys
+/// which a client made stay the keys that are needed.
+struct Split {
+  std::int64_t period = 1;
+  std::int64_t phase = 0;
+  bool operator==(const Split&) const = default;
+};
+
+/// The cheapest split, deterministic. Tried are periods that the set of steps suggests (distances between steps,
+/// multiples of their divisor, powers of two, all slots) at phases 0 and -period / 2: dense ranges, bands and clusters
+/// like {dy W + dx + c H W} alike.
+Split choose_split(std::size_t slots, std::span<const Diagonal> diagonals, const SplitOptions& options);
+
 /// One giant step of one output: sum over the terms of d * rot(x_input, baby), rotated by `giant` afterwards.
 struct TransformGroup {
   struct Term {
@@ -75,22 +88,25 @@ struct TransformCost {
   std::size_t products = 0;        ///< limb products and permutations of all of it
   std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes, with `plaintexts` FFTs
   std::size_t encoded_limbs = 0;   ///< memory of all encoded diagonals
-  std::size_t working_limbs = 0;   ///< memory of one apply besides
+  /// Memory of one apply besides, on one core; each core more may add the sums of as many groups and outputs.
+  std::size_t working_limbs = 0;
 };
 
-/// Which diagonals are not zero, and the baby-step giant-step split chosen for them: k = baby + giant, all babies of an
-/// input from one decomposition, one key switch for each giant step of an output. Splits k = giant + ((k - phase) mod
-/// period) are tried for periods that the set of steps suggests (its gaps, multiples of its divisor, powers of two) and
-/// the cheapest is kept: dense ranges, bands and clusters like {dy W + dx + c H W} alike.
+/// Which diagonals are not zero, and their baby-step giant-step split: all babies of an input from one decomposition,
+/// one key switch for each giant step of an output.
 class TransformShape {
  public:
   /// errors  ContractError: no diagonals, a diagonal twice, an output or input out of range or without diagonals.
   TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs, std::vector<Diagonal> diagonals,
+                 const Split& split);
+  /// With the split that choose_split gives.
+  TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs, const std::vector<Diagonal>& diagonals,
                  const SplitOptions& options);
 
   std::size_t slots() const { return slots_; }
   std::uint32_t inputs() const { return inputs_; }
   std::uint32_t outputs() const { return outputs_; }
+  const Split& split() const { return split_; }
   /// Steps of the Galois keys that apply needs: ascending, distinct, without 0.
   const std::vector<std::int64_t>& rotation_steps() const { return rotation_steps_; }
   /// Sorted by input.
@@ -103,6 +119,7 @@ class TransformShape {
  private:
   std::size_t slots_;
   std::uint32_t inputs_, outputs_;
+  Split split_;
   std::vector<Baby> babies_;
   std::vector<TransformGroup> groups_;
   std::vector<std::int64_t> rotation_steps_;

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/check.h"
-#include "ckks/transform.h"
+#include "ckks/diagonals.h"
 
 namespace obscura::ckks {
 
@@ -30,12 +30,9 @@ std::int64_t centred(std::int64_t step, std::int64_t slots) {
   return left > slots / 2 ? left - slots : left;
 }
 
-/// step = giant + baby with baby in [phase, phase + period).
-struct Split {
-  std::int64_t period = 1;
-  std::int64_t phase = 0;
-  std::int64_t baby(std::int64_t step) const { return floor_mod(step - phase, period) + phase; }
-};
+std::int64_t baby_of(const Split& split, std::int64_t step) {
+  return floor_mod(step - split.phase, split.period) + split.phase;
+}
 
 /// Inner products with a key, both parts: digits * rows * 2 products, then P times the body and 2 permutations.
 std::size_t baby_products(const SwitchSize& size) {
@@ -54,12 +51,12 @@ std::size_t giant_products(const SwitchSize& size) {
   return 2 * size.digits * rows + size.limbs + 4 * rows;
 }
 
-double price_of(const Split& split, const std::vector<Diagonal>& diagonals, std::int64_t slots,
+double price_of(const Split& split, std::span<const Diagonal> diagonals, std::int64_t slots,
                 const SplitOptions& options, const std::set<std::int64_t>& there) {
   std::vector<std::pair<std::uint32_t, std::int64_t>> babies, giants;
   std::vector<std::int64_t> keys;
   for (const Diagonal& d : diagonals) {
-    const std::int64_t baby = split.baby(d.step), rotated = centred(baby, slots);
+    const std::int64_t baby = baby_of(split, d.step), rotated = centred(baby, slots);
     const std::int64_t giant = centred(d.step - baby, slots);
     if (rotated != 0) babies.emplace_back(d.input, rotated), keys.push_back(rotated);
     if (giant != 0) giants.emplace_back(d.output, giant), keys.push_back(giant);
@@ -80,7 +77,7 @@ double price_of(const Split& split, const std::vector<Diagonal>& diagonals, std:
 
 /// Periods worth a try: how far the first steps stand apart (a convolution's rows and channels show there), few for
 /// each octave in units of the steps' common divisor, powers of two, and all slots (babies only).
-std::vector<std::int64_t> periods(const std::vector<Diagonal>& diagonals, std::int64_t slots) {
+std::vector<std::int64_t> periods(std::span<const Diagonal> diagonals, std::int64_t slots) {
   constexpr std::size_t kFirstSteps = 64;
   std::set<std::int64_t> steps, out = {slots};
   std::int64_t unit = 0;
@@ -100,7 +97,12 @@ std::vector<std::int64_t> periods(const std::vector<Diagonal>& diagonals, std::i
   return {out.begin(), out.end()};
 }
 
-Split choose_split(const std::vector<Diagonal>& diagonals, std::int64_t slots, const SplitOptions& options) {
+}  // namespace
+
+Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, const SplitOptions& options) {
+  const auto slots = static_cast<std::int64_t>(slot_count);
+  std::vector<Diagonal> diagonals(given.begin(), given.end());
+  for (Diagonal& d : diagonals) d.step = centred(d.step, slots);
   std::set<std::int64_t> there;
   for (const std::int64_t step : options.keys_there) there.insert(centred(step, slots));
   Split best;
@@ -115,13 +117,16 @@ Split choose_split(const std::vector<Diagonal>& diagonals, std::int64_t slots, c
   return best;
 }
 
-}  // namespace
+TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs,
+                               const std::vector<Diagonal>& diagonals, const SplitOptions& options)
+    : TransformShape(slots, inputs, outputs, diagonals, choose_split(slots, diagonals, options)) {}
 
 TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs,
-                               std::vector<Diagonal> diagonals, const SplitOptions& options)
-    : slots_(slots), inputs_(inputs), outputs_(outputs) {
+                               std::vector<Diagonal> diagonals, const Split& split)
+    : slots_(slots), inputs_(inputs), outputs_(outputs), split_(split) {
   const auto n = static_cast<std::int64_t>(slots);
   OBSCURA_CHECK(!diagonals.empty() && slots > 0, "transform: no diagonals");
+  OBSCURA_CHECK(split.period > 0, "transform: a split of period {}", split.period);
   std::vector<bool> input_used(inputs), output_used(outputs);
   for (Diagonal& d : diagonals) {
     OBSCURA_CHECK(d.output < outputs && d.input < inputs,
@@ -135,18 +140,17 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
   const auto twice = std::adjacent_find(diagonals.begin(), diagonals.end());
   OBSCURA_CHECK(twice == diagonals.end(), "transform: the diagonal of step {} from input {} to output {} stands twice",
                 twice->step, twice->input, twice->output);
-  const Split split = choose_split(diagonals, n, options);
   std::map<Baby, std::uint32_t> babies;
   std::map<std::pair<std::uint32_t, std::int64_t>, TransformGroup> groups;
   std::set<std::int64_t> steps;
-  for (const Diagonal& d : diagonals) babies.emplace(Baby{d.input, centred(split.baby(d.step), n)}, 0);
+  for (const Diagonal& d : diagonals) babies.emplace(Baby{d.input, centred(baby_of(split, d.step), n)}, 0);
   for (auto& [baby, index] : babies) {
     index = static_cast<std::uint32_t>(babies_.size());
     babies_.push_back(baby);
     steps.insert(baby.step);
   }
   for (const Diagonal& d : diagonals) {
-    const std::int64_t baby = centred(split.baby(d.step), n), giant = centred(d.step - baby, n);
+    const std::int64_t baby = centred(baby_of(split, d.step), n), giant = centred(d.step - baby, n);
     TransformGroup& group = groups[{d.output, giant}];
     group.output = d.output;
     group.giant = giant;
@@ -182,7 +186,8 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale) 
   out.products =
       out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) + out.plaintexts * 2 * rows;
   out.encode_ntts = out.encoded_limbs = out.plaintexts * rows;
-  out.working_limbs = 2 * rows * (babies_.size() + 3) + size.digits * rows;
+  // The babies, and for what runs at a time the sums of its groups and outputs.
+  out.working_limbs = 2 * rows * (babies_.size() + 2 * kGroupsTogether);
   return out;
 }
 

@@ -186,6 +186,13 @@ TEST(Transform, ThreeInputsMakeOneOutput) {
   expect_twin({params, random_matrix(params.slots(), 3, 1, range(-4, 5), true), {5, 1, 0x1p40, 0x1p42}});
 }
 
+TEST(Transform, ManyOutputsOfFewGroupsAreTheMatrix) {
+  const Params params = insecure_params();
+  const Case c(params, random_matrix(params.slots(), 2, 7, range(0, 10), true), {4, 1, 0x1p40, 0x1p40});
+  EXPECT_EQ(c.shape->groups().size() % c.matrix.outputs, 0U);
+  expect_twin(c);
+}
+
 TEST(Transform, BlocksMayHaveDiagonalsOfTheirOwn) {
   const Params params = insecure_params();
   Matrix matrix = random_matrix(params.slots(), 2, 2, {0, 7}, true);
@@ -335,6 +342,16 @@ TEST(TransformShape, EveryDiagonalIsABabyAndAGiant) {
     used.erase(0);
     EXPECT_EQ(std::vector<std::int64_t>(used.begin(), used.end()), shape.rotation_steps());
   }
+}
+
+TEST(TransformShape, AGivenSplitIsKept) {
+  const TransformShape shape(1 << 13, 1, 1, {{0, 0, 0}, {0, 0, 3}, {0, 0, 7}, {0, 0, -1}}, Split{4, -1});
+  EXPECT_EQ(shape.split(), (Split{4, -1}));
+  EXPECT_EQ(shape.rotation_steps(), (std::vector<std::int64_t>{-1, 4, 8}));  // 3 = 4 - 1, 7 = 8 - 1
+  const TransformShape chosen = split(range(0, 100), kSize);
+  std::vector<Diagonal> diagonals;
+  for (const std::int64_t step : range(0, 100)) diagonals.push_back({0, 0, step});
+  EXPECT_EQ(TransformShape(1 << 13, 1, 1, diagonals, chosen.split()).rotation_steps(), chosen.rotation_steps());
 }
 
 TEST(TransformShape, DenseDiagonalsTakeAboutTwoRootsOfKeys) {
