@@ -25,10 +25,14 @@ std::string choice(const Recipe& recipe, const Outcome& outcome) {
 }
 
 std::string teaching(const Recipe& recipe) {
-  if (!recipe.teacher) return "";
+  std::string out;
+  if (!recipe.training.start.empty()) {
+    out = fmt::format(" It started from the weights of {}.", recipe.training.start.filename().string());
+  }
+  if (!recipe.teacher) return out;
   const TeacherRecipe& teacher = *recipe.teacher;
-  std::string out = fmt::format(" Distilled from {}: temperature {}, weight {}", teacher.model.filename().string(),
-                                teacher.temperature, teacher.weight);
+  out += fmt::format(" Distilled from {}: temperature {}, weight {}", teacher.model.filename().string(),
+                     teacher.temperature, teacher.weight);
   if (teacher.features > 0) out += fmt::format(", features of the activations with weight {}", teacher.features);
   return out + ".";
 }

@@ -80,10 +80,13 @@ void read_augmentation(Fields fields, AugmentationRecipe& augmentation) {
   (void)fields.finish();
 }
 
-void read_training(Fields fields, TrainingRecipe& training) {
+void read_training(Fields fields, const std::filesystem::path& folder, TrainingRecipe& training) {
   std::int64_t seed = 1;
   fields.whole("seed", seed, 0, INT64_MAX);
   training.seed = static_cast<std::uint64_t>(seed);
+  std::string start;
+  fields.text("start", start);
+  if (!start.empty()) training.start = folder / start;
   fields.whole("epochs", training.epochs, 1, 100000);
   fields.whole("batch", training.batch, 2, 65536);
   fields.number("label_smoothing", training.label_smoothing, 0, 0.5);
@@ -162,7 +165,7 @@ Result<Recipe> read(const toml::table& table, const std::filesystem::path& path,
   read_activation(shared, activation);
   (void)shared.finish();
   read_layers(top.table("network"), activation, recipe.layers);
-  read_training(top.table("training"), recipe.training);
+  read_training(top.table("training"), path.parent_path(), recipe.training);
   read_optimizer(top.table("optimizer"), recipe.optimizer);
   if (top.has("teacher")) {
     read_teacher(top.table("teacher"), recipe.data.mean.size(), path.parent_path(), recipe.teacher.emplace());

@@ -87,6 +87,7 @@ struct AugmentationRecipe {
 
 struct TrainingRecipe {
   std::uint64_t seed = 1;
+  std::filesystem::path start;  ///< ONNX of a network of the same layers whose weights are the first; empty: drawn
   std::int64_t epochs = 50;
   std::int64_t batch = 128;
   double label_smoothing = 0;

@@ -49,7 +49,7 @@ torch::Tensor largest(const torch::Tensor& x, const nn::Attributes& a) {
 
 torch::Tensor dense(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                     const nn::Attributes& a) {
-  const torch::Tensor y = torch::matmul(x, a.transpose_b ? weight.t() : weight) * a.alpha;
+  const torch::Tensor y = torch::matmul(x.to(torch::kFloat32), a.transpose_b ? weight.t() : weight) * a.alpha;
   return bias.defined() ? y + bias * a.beta : y;
 }
 
@@ -127,12 +127,17 @@ Result<Teacher> Teacher::load(const Recipe& recipe, torch::Device device) {
   return out;
 }
 
-torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tensor>& values) const {
+torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tensor>& values,
+                             bool reduced_precision) const {
   const auto in = [&](std::size_t i) { return i < node.inputs.size() ? values[node.inputs[i]] : torch::Tensor(); };
   const nn::Attributes& a = node.attributes;
   switch (node.op) {
-    case Op::conv:
-      return convolve(in(0), in(1), in(2), a);
+    case Op::conv: {
+      const auto number = [&](const torch::Tensor& t) {
+        return reduced_precision && t.defined() ? t.to(torch::kBFloat16) : t;
+      };
+      return convolve(number(in(0)), number(in(1)), number(in(2)), a);
+    }
     case Op::batch_normalization:
       return torch::batch_norm(in(0), in(1), in(2), in(3), in(4), false, 0, static_cast<double>(a.epsilon), false);
     case Op::average_pool:
@@ -167,16 +172,16 @@ torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tens
   }
 }
 
-Teacher::Output Teacher::run(const torch::Tensor& images) const {
+Teacher::Output Teacher::run(const torch::Tensor& images, bool reduced_precision) const {
   torch::NoGradGuard no_gradient;
   std::vector<torch::Tensor> values = constants_;
   values[graph_.input] = ((images - mean_) / deviation_).contiguous(torch::MemoryFormat::ChannelsLast);
   Output out;
   for (const nn::Node& node : graph_.nodes) {
-    values[node.output] = apply(node, values);
+    values[node.output] = apply(node, values, reduced_precision);
     if (is_activation(node.op)) out.activations.push_back(values[node.output]);
   }
-  out.logits = values[graph_.output];
+  out.logits = values[graph_.output].to(torch::kFloat32);
   return out;
 }
 

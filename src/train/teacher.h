@@ -19,15 +19,15 @@ class Teacher {
     torch::Tensor logits;
     std::vector<torch::Tensor> activations;  ///< outputs of its ReLUs and other activations, in the order of the file
   };
-  /// pixels / 255 {n, C, H, W} on the device.
-  Output run(const torch::Tensor& images) const;
+  /// pixels / 255 {n, C, H, W} on the device; with `reduced_precision` convolutions are in bfloat16.
+  Output run(const torch::Tensor& images, bool reduced_precision = false) const;
   /// Shapes of the activations for one image.
   const std::vector<nn::Shape>& activation_shapes() const { return activation_shapes_; }
   /// BLAKE2b of the file: what a checkpoint is bound to.
   const std::string& digest() const { return digest_; }
 
  private:
-  torch::Tensor apply(const nn::Node& node, const std::vector<torch::Tensor>& values) const;
+  torch::Tensor apply(const nn::Node& node, const std::vector<torch::Tensor>& values, bool reduced_precision) const;
 
   nn::Graph graph_;
   std::vector<torch::Tensor> constants_;  ///< by value; undefined where it is computed

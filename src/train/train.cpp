@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/images.h"
 #include "train/optimizer.h"
+#include "train/start.h"
 #include "train/teacher.h"
 
 namespace obscura::train {
@@ -75,9 +76,18 @@ class Trainer {
         optimizer_(recipe.optimizer, (network_->to(device), network_->trained())) {
     average_->to(device);
     best_->to(device);
-    copy(state_of(network_), state_of(average_));
     moment_.epochs = recipe.training.epochs;
     for (const LayerRecipe& layer : recipe.layers) blended_ = std::max(blended_, layer.activation.blend[1]);
+  }
+
+  /// Before the first epoch: the weights that the training starts with. Returns the digest of their file.
+  Result<std::string> start() {
+    std::string digest;
+    if (!recipe_.training.start.empty()) {
+      OBSCURA_TRY(digest, start_from(recipe_.training.start, network_));
+    }
+    copy(state_of(network_), state_of(average_));
+    return digest;
   }
 
   Result<void> use(const Teacher& teacher) {
@@ -195,7 +205,7 @@ class Trainer {
     if (teacher_ == nullptr) {
       loss = torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, smoothing);
     } else {
-      const Teacher::Output wanted = teacher_->run(images);
+      const Teacher::Output wanted = teacher_->run(images, recipe_.training.reduced_precision);
       loss = distillation_loss(output.logits, wanted.logits, labels, *recipe_.teacher, smoothing);
       const double features = recipe_.teacher->features;
       if (features > 0) loss = loss + feature_loss(output.activations, wanted.activations) * features;
@@ -321,9 +331,10 @@ Result<Outcome> train(const Recipe& recipe, const Options& options, const Observ
   if (recipe.teacher) {
     OBSCURA_TRY(teacher, Teacher::load(recipe, device));
   }
-  const std::string identity = identity_of(recipe, splits, teacher ? teacher->digest() : "");
   torch::manual_seed(recipe.training.seed);
   Trainer trainer(recipe, options, observe, steps, device);
+  OBSCURA_TRY(const std::string start, trainer.start());
+  const std::string identity = identity_of(recipe, splits, (teacher ? teacher->digest() : "") + start);
   if (teacher) OBSCURA_TRY_VOID(trainer.use(*teacher));
   if (found) OBSCURA_TRY_VOID(trainer.resume(identity));
   OBSCURA_TRY_VOID(trainer.run(splits, identity));
