@@ -282,13 +282,19 @@ class Simulation {
     schedule_.tasks.push_back(std::move(task));
   }
 
-  /// Values that live inside of an elementwise stage only.
+  /// The most that elements on their way through an elementwise stage hold, beside what the stage reads: that is freed
+  /// only when an element is through.
   std::uint64_t in_flight(const Stage& stage, std::size_t units) const {
-    std::uint64_t sum = 0;
+    std::uint64_t held = 0;
+    std::uint64_t most = 0;
     for (std::size_t step = stage.first; step < stage.end; ++step) {
-      if (schedule_.readers[step + 1].empty()) sum += element_bytes(plan_.steps[step].output);
+      held += element_bytes(plan_.steps[step].output);
+      most = std::max(most, held);
+      for (const ValueId id : inputs_of(plan_.steps[step].operation)) {
+        if (id > stage.first && schedule_.last_use[id] == step) held -= element_bytes(plan_.steps[id - 1].output);
+      }
     }
-    return std::min<std::uint64_t>(units, kElementsInFlight) * sum;
+    return std::min<std::uint64_t>(units, kElementsInFlight) * most;
   }
 
   void peak(std::uint64_t more) { schedule_.peak_bytes = std::max(schedule_.peak_bytes, live_ + more); }

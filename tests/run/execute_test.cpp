@@ -13,15 +13,16 @@ namespace {
 
 std::atomic<int> live{0};
 std::atomic<int> peak{0};
+/// The same in polynomials of one limb.
+std::atomic<int> live_limbs{0};
+std::atomic<int> peak_limbs{0};
 
 /// A value that is counted from the operation that makes it to the moment it is freed.
 struct Counted {
   Counted() = default;
   explicit Counted(Shape s) : shape(s), counted(true) {
-    const int now = ++live;
-    int seen = peak;
-    while (now > seen && !peak.compare_exchange_weak(seen, now)) {
-    }
+    grow(live, peak, 1);
+    grow(live_limbs, peak_limbs, limbs());
   }
   Counted(Counted&& other) noexcept : shape(other.shape), counted(std::exchange(other.counted, false)) {}
   Counted& operator=(Counted&& other) noexcept {
@@ -34,8 +35,17 @@ struct Counted {
   }
   ~Counted() { release(); }
   void release() {
-    if (std::exchange(counted, false)) --live;
+    if (!std::exchange(counted, false)) return;
+    --live;
+    live_limbs -= limbs();
   }
+  static void grow(std::atomic<int>& count, std::atomic<int>& most, int by) {
+    const int now = count += by;
+    int seen = most;
+    while (now > seen && !most.compare_exchange_weak(seen, now)) {
+    }
+  }
+  int limbs() const { return static_cast<int>(shape.limbs * shape.parts); }
   Shape shape;
   bool counted = false;
 };
@@ -141,6 +151,48 @@ TEST(Execute, GoesDepthFirstThroughLayersAndHoldsAFewElementsOfEach) {
   EXPECT_EQ(outputs->size(), kLength);
   // Inputs give way to outputs; between them at most some four elements a layer are alive.
   EXPECT_LE(peak, static_cast<int>(kLength) + 2 * 3 * 4);
+}
+
+/// A line of convolutions with a square after each, where the first layer's value is added again two layers later, and
+/// once more at the end beside the second's.
+plan::Plan shortcut_plan(std::uint32_t length) {
+  plan::Plan plain = line_plan(length, 4);
+  plan::Plan head = testing::plan_head("shortcuts", plain.params, plain.input.scale);
+  head.input = plain.input;
+  testing::PlanBuilder builder(std::move(head));
+  const auto layer = [&](plan::ValueId x, std::size_t step) {
+    const auto& linear = std::get<plan::Linear>(plain.steps[step].operation);
+    return builder.linear(x, linear.map, linear.weight_scale, linear.bias);
+  };
+  const auto squared = [&](plan::ValueId x, std::uint32_t drop) {
+    return builder.relinearize(builder.multiply(x, x), drop);
+  };
+  const plan::ValueId a = squared(layer(0, 0), 1);
+  const plan::ValueId b = squared(layer(a, 3), 0);
+  const plan::ValueId c = squared(builder.combine({{layer(b, 6), {1.0}}, {a, {0x1p30}}}, {}), 0);
+  builder.combine({{layer(c, 9), {1.0}}, {b, {1.0}}, {a, {1.0}}}, {});
+  return builder.finish();
+}
+
+TEST(Execute, HoldsAtMostThePeakOfTheScheduleWhereValuesAreReadAgainLater) {
+  for (const std::size_t wave : {std::size_t{1}, std::size_t{16}, plan::kWave}) {
+    SCOPED_TRACE(wave);
+    plan::Plan plan = shortcut_plan(200);
+    plan::Schedule schedule = plan::make_schedule(plan, wave);
+    const auto predicted = static_cast<double>(schedule.peak_bytes);
+    const double limb = 8.0 * static_cast<double>(std::uint64_t{1} << plan.params.log2_degree);
+    const EncodedModel model(std::move(plan), std::move(schedule));
+    const base::ThreadLimit one(1);
+    live = peak = 0;
+    live_limbs = peak_limbs = 0;
+    const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()));
+    ASSERT_TRUE(outputs.ok());
+    EXPECT_EQ(live, 200) << "only the outputs are left";
+    const double actual = limb * peak_limbs;
+    EXPECT_LE(actual, predicted);
+    // The estimate lets some elements be in flight at once, and reads end after all of a task's outputs are there.
+    EXPECT_GT(actual, 0.7 * predicted);
+  }
 }
 
 TEST(Execute, FreesInputsOfARunElementByElement) {
