@@ -76,36 +76,99 @@ Result<Folded> fold(const PolynomialActivation& x) {
   return out;
 }
 
-/// Makes sure that there is a map to fold into.
-void require_map(Segment& segment, std::uint32_t elements) {
-  if (segment.empty()) segment.push_back({identity_matrix(elements), std::vector<double>(elements, 0), ""});
+/// Makes sure that there are maps to fold into.
+void require_maps(MonicNetwork& network) {
+  std::vector<std::uint32_t> elements{static_cast<std::uint32_t>(nn::element_count(network.input))};
+  for (const Junction& junction : network.junctions) {
+    for (const Branch& branch : junction.branches) {
+      Segment& segment = network.segments[branch.segment];
+      const std::uint32_t size = elements[branch.source];
+      if (segment.empty()) segment.push_back({identity_matrix(size), std::vector<double>(size, 0), ""});
+    }
+    elements.push_back(network.segments[junction.branches[0].segment].back().matrix.rows);
+  }
+}
+
+/// The sum of the branches becomes factor * sum + shift.
+void fold_before(const Folded& folded, const Junction& junction, std::vector<Segment>& segments) {
+  for (std::size_t b = 0; b < junction.branches.size(); ++b) {
+    LinearMap& before = segments[junction.branches[b].segment].back();
+    scale_rows(before.matrix, folded.before_factor);
+    for (std::size_t i = 0; i < before.bias.size(); ++i) {
+      const double shift = b == 0 ? element(folded.before_shift, i) : 0;
+      before.bias[i] = before.bias[i] * element(folded.before_factor, i) + shift;
+    }
+  }
+}
+
+void fold_after(const Folded& folded, LinearMap& after) {
+  const std::vector<double> shift = multiply(after.matrix, folded.after_shift);
+  for (std::size_t i = 0; i < after.bias.size(); ++i) after.bias[i] += shift[i];
+  scale_columns(after.matrix, folded.after_factor);
+}
+
+bool is_diagonal(const Segment& segment) {
+  if (segment.size() != 1) return false;
+  const SparseMatrix& matrix = segment[0].matrix;
+  if (matrix.rows != matrix.cols || matrix.nonzeros() != matrix.rows) return false;
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    if (matrix.start[r + 1] != r + 1 || matrix.column[r] != r) return false;
+  }
+  return true;
+}
+
+/// First the branch with the most squares before it (rather one with a real map), whose limbs and scale the sum has.
+/// Beside it, diagonal branches are marked, and their biases go to the first.
+void order_branches(Junction& junction, const std::vector<std::size_t>& squares, std::vector<Segment>& segments) {
+  auto& branches = junction.branches;
+  for (Branch& branch : branches) branch.diagonal = branches.size() > 1 && is_diagonal(segments[branch.segment]);
+  const auto rank = [&](const Branch& b) { return std::pair(squares[b.source], !b.diagonal); };
+  const auto first = std::max_element(branches.begin(), branches.end(),
+                                      [&](const Branch& a, const Branch& b) { return rank(a) < rank(b); });
+  std::rotate(branches.begin(), first, first + 1);
+  branches[0].diagonal = false;
+  std::vector<double>& bias = segments[branches[0].segment].back().bias;
+  for (const Branch& branch : branches) {
+    if (!branch.diagonal) continue;
+    std::vector<double>& own = segments[branch.segment][0].bias;
+    for (std::size_t i = 0; i < bias.size(); ++i) bias[i] += std::exchange(own[i], 0);
+  }
 }
 
 }  // namespace
+
+std::vector<std::size_t> squares_before(const MonicNetwork& network) {
+  std::vector<std::size_t> squares{0};
+  for (const Junction& junction : network.junctions) {
+    std::size_t most = 0;
+    for (const Branch& branch : junction.branches) most = std::max(most, squares[branch.source]);
+    if (junction.activation) most += static_cast<std::size_t>(network.activations[*junction.activation].squares);
+    squares.push_back(most);
+  }
+  return squares;
+}
 
 Result<MonicNetwork> make_monic(FusedNetwork network) {
   MonicNetwork out;
   out.name = std::move(network.name);
   out.input = std::move(network.input);
+  out.junctions = std::move(network.junctions);
   out.segments = std::move(network.segments);
   out.notes = std::move(network.notes);
-  for (std::size_t k = 0; k < network.activations.size(); ++k) {
-    OBSCURA_TRY(Folded folded, fold(network.activations[k]));
-    const std::uint32_t elements = folded.activation.elements;
-    require_map(out.segments[k], elements);
-    require_map(out.segments[k + 1], elements);
-    LinearMap& before = out.segments[k].back();
-    scale_rows(before.matrix, folded.before_factor);
-    for (std::size_t i = 0; i < elements; ++i) {
-      before.bias[i] = before.bias[i] * element(folded.before_factor, i) + element(folded.before_shift, i);
+  require_maps(out);
+  for (std::size_t j = 0; j < out.junctions.size(); ++j) {
+    if (!out.junctions[j].activation) continue;
+    OBSCURA_TRY(Folded folded, fold(network.activations[*out.junctions[j].activation]));
+    fold_before(folded, out.junctions[j], out.segments);
+    for (const Junction& reader : out.junctions) {
+      for (const Branch& branch : reader.branches) {
+        if (branch.source == j + 1) fold_after(folded, out.segments[branch.segment].front());
+      }
     }
-    LinearMap& after = out.segments[k + 1].front();
-    const std::vector<double> shift = multiply(after.matrix, folded.after_shift);
-    for (std::size_t i = 0; i < after.bias.size(); ++i) after.bias[i] += shift[i];
-    scale_columns(after.matrix, folded.after_factor);
     out.activations.push_back(std::move(folded.activation));
   }
-  if (out.activations.empty()) require_map(out.segments[0], static_cast<std::uint32_t>(nn::element_count(out.input)));
+  const std::vector<std::size_t> squares = squares_before(out);
+  for (Junction& junction : out.junctions) order_branches(junction, squares, out.segments);
   return out;
 }
 

@@ -47,21 +47,33 @@ class Trial {
     const double room = log2_modulus(chain, choice.final_limbs) - 2 - setting.headroom_bits;
     final_scale_ = std::exp2(room) / std::max(setting.statistics->max_logit, kSmallest);
     for (const Action& action : empty_.actions) constants_.push_back(constants_of(*setting.network, action));
+    coefficients_.resize(setting.network->segments.size(), 0);
+    for (const Junction& junction : setting.network->junctions) {
+      for (const Branch& branch : junction.branches) {
+        if (!branch.diagonal) continue;
+        coefficients_[branch.segment] = largest(setting.network->segments[branch.segment][0].matrix.value);
+      }
+    }
     for (std::uint32_t limbs = 0; limbs <= chain.size(); ++limbs) log2_modulus_.push_back(log2_modulus(chain, limbs));
   }
 
-  /// The schedule with scales and errors; nothing where it does not fit.
-  std::optional<Schedule> run(const WeightBits& bits, const std::vector<double>& rounding) const {
+  /// The schedule with scales and errors by estimated rounding; nothing where it does not fit.
+  std::optional<Schedule> run(const WeightBits& bits) const {
     Schedule schedule = empty_;
     set_scales(schedule, params_.literal().chain, setting_.rounding->scales(bits), final_scale_);
     if (!fits(schedule)) return std::nullopt;
-    set_errors(schedule, params_, *setting_.statistics, *setting_.gains, rounding);
+    predict(schedule, setting_.rounding->predict(schedule.weight_scales));
     return schedule;
+  }
+
+  /// Errors anew, with another effect of rounding.
+  void predict(Schedule& schedule, const std::vector<double>& rounding) const {
+    set_errors(schedule, params_, *setting_.statistics, *setting_.gains, rounding);
   }
 
   /// The logit error by estimated rounding; infinite where the bits do not fit.
   double error(const WeightBits& bits) const {
-    const auto schedule = run(bits, setting_.rounding->predict(bits));
+    const auto schedule = run(bits);
     return schedule ? schedule->actions.back().output.error_std : HUGE_VAL;
   }
 
@@ -84,6 +96,10 @@ class Trial {
       const auto [constant, coefficient] = constants_[i];
       if (constant > 0 && !(std::log2(constant * scale) < limit)) return false;
       if (action.with_x && !(std::log2(coefficient * scale / scales[action.other]) < limit)) return false;
+      for (const Action::Addend& addend : action.addends) {
+        const double size = addend.diagonal ? coefficients_[*addend.diagonal] : 1;
+        if (!(std::log2(size * scale / scales[addend.value]) < limit)) return false;
+      }
       scales.push_back(scale);
     }
     return true;
@@ -94,6 +110,7 @@ class Trial {
   Schedule empty_;
   double final_scale_ = 1;
   std::vector<Constants> constants_;
+  std::vector<double> coefficients_;  ///< the largest of each diagonal branch, by segment
   std::vector<double> log2_modulus_;
 };
 
@@ -115,7 +132,7 @@ std::optional<WeightBits> best_bits(const Setting& setting, const Trial& trial) 
     for (std::size_t s = 0; s < best.size(); ++s) {
       for (std::size_t m = 0; m < best[s].size(); ++m) {
         const MapRounding& map = setting.rounding->map(s, m);
-        if (map.exact) continue;
+        if (map.fixed()) continue;
         for (const int step : {-1, 1}) {
           WeightBits bits = best;
           bits[s][m] += step;
@@ -152,10 +169,13 @@ std::optional<Candidate> judge(const Setting& setting, Choice choice, const ckks
   const auto bits = best_bits(setting, trial);
   if (!bits) return std::nullopt;
   choice.weight_bits = *bits;
-  std::vector<double> rounding = setting.rounding->predict(*bits);
-  if (trial.error(*bits) <= setting.max_error) rounding = setting.rounding->measure_together(*bits);
-  auto schedule = trial.run(*bits, rounding);
+  auto schedule = trial.run(*bits);
   OBSCURA_CHECK(schedule.has_value(), "weight bits that fitted do not fit");
+  std::vector<double> rounding = setting.rounding->predict(schedule->weight_scales);
+  if (schedule->actions.back().output.error_std <= setting.max_error) {
+    rounding = setting.rounding->measure_together(schedule->weight_scales);
+    trial.predict(*schedule, rounding);
+  }
   const Action& last = schedule->actions.back();
   const double error = last.output.error_std;
   const double rounded = std::sqrt(rounding[last.point]);

@@ -6,13 +6,14 @@
 namespace obscura::compile {
 namespace {
 
-Result<plan::Operation> linear(const MonicNetwork& network, const Action& action, const WeightBits& weight_bits) {
+Result<plan::Operation> linear(const MonicNetwork& network, const Action& action, const WeightScales& scales) {
   const LinearMap& map = network.segments[action.segment][action.map];
-  OBSCURA_TRY(const QuantizedWeights weights, quantize(map, weight_bits[action.segment][action.map]));
+  const double scale = scales[action.segment][action.map];
+  OBSCURA_TRY(const std::vector<std::int32_t> weights, quantize(map, scale));
   plan::Linear step;
   step.input = action.input;
-  step.map = to_blocks(map.matrix, weights.integers);
-  step.weight_scale = weights.scale;
+  step.map = to_blocks(map.matrix, weights);
+  step.weight_scale = scale;
   step.bias = map.bias;
   return plan::Operation(std::move(step));
 }
@@ -25,14 +26,26 @@ plan::Operation combine(const MonicActivation& activation, const Action& action)
   return step;
 }
 
-Result<plan::Operation> operation(const MonicNetwork& network, const Action& action, const WeightBits& weight_bits) {
+plan::Operation sum(const MonicNetwork& network, const Action& action) {
+  plan::Combine step;
+  step.terms.push_back({action.input, {1}});
+  for (const Action::Addend& addend : action.addends) {
+    step.terms.push_back({addend.value, {1}});
+    if (addend.diagonal) step.terms.back().coefficients = network.segments[*addend.diagonal][0].matrix.value;
+  }
+  return step;
+}
+
+Result<plan::Operation> operation(const MonicNetwork& network, const Action& action, const WeightScales& scales) {
   switch (action.kind) {
     case Action::Kind::linear:
-      return linear(network, action, weight_bits);
+      return linear(network, action, scales);
     case Action::Kind::square:
       return plan::Operation(plan::Multiply{action.input, action.input});
     case Action::Kind::combine:
       return combine(network.activations[action.segment], action);
+    case Action::Kind::sum:
+      return sum(network, action);
     case Action::Kind::relinearize:
       break;
   }
@@ -46,6 +59,8 @@ std::string origin(const MonicNetwork& network, const Action& action) {
     case Action::Kind::square:
     case Action::Kind::combine:
       return network.activations[action.segment].origin;
+    case Action::Kind::sum:
+      return network.junctions[action.segment].origin;
     case Action::Kind::relinearize:
       break;
   }
@@ -64,7 +79,7 @@ Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate)
   plan.input.limbs = candidate.schedule.limbs;
   plan.input.scale = candidate.schedule.input_scale;
   for (const Action& action : candidate.schedule.actions) {
-    OBSCURA_TRY(auto step, operation(network, action, candidate.choice.weight_bits));
+    OBSCURA_TRY(auto step, operation(network, action, candidate.schedule.weight_scales));
     plan.keys.relinearization |= action.kind == Action::Kind::relinearize;
     plan.steps.push_back({std::move(step), action.output, origin(network, action)});
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "compile/joins.h"
 #include "compile/layers.h"
 #include "compile/symbol.h"
 #include "nn/broadcast.h"
@@ -12,9 +13,6 @@ namespace {
 
 /// Polynomials are followed up to this degree, so that factors may cancel; activations end at 4.
 constexpr std::size_t kMaxDegree = 8;
-constexpr const char* kTwoAtoms =
-    "its operands come from before and after an activation; both must come from the same one (a shortcut around an "
-    "activation is not compiled; obscura evaluate --backend float or poly runs it)";
 constexpr const char* kSupported = "supported are polynomials of degree 2 and 4";
 
 /// What to do about an operator that has no exact form under encryption here.
@@ -42,8 +40,7 @@ class Fuser {
     out_.name = graph_.name;
     out_.input = graph_.values[graph_.input].shape;
     const auto elements = static_cast<std::uint32_t>(nn::element_count(out_.input));
-    atoms_.push_back(std::make_shared<const Affine>(Affine{0, {}, elements}));
-    symbols_[graph_.input] = fresh(atoms_[0], graph_.input);
+    symbols_[graph_.input] = fresh(std::make_shared<const Affine>(Affine{0, {}, elements}), graph_.input);
     const std::vector<bool> live = live_values();
     for (const nn::Node& node : graph_.nodes) {
       if (!live[node.output]) continue;
@@ -52,6 +49,8 @@ class Fuser {
       symbols_[node.output] = std::move(symbol);
     }
     OBSCURA_TRY_VOID(finish());
+    inline_sums(drafts_);
+    number(std::move(drafts_), out_);
     return std::move(out_);
   }
 
@@ -127,15 +126,42 @@ class Fuser {
 
   /// Each operand goes to its rows; the sum of all is the concatenation.
   Result<Symbol> concat(const nn::Node& node) {
-    std::shared_ptr<const Affine> out;
+    std::vector<std::shared_ptr<const Affine>> parts;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       OBSCURA_TRY(const Symbol x, symbol(node.inputs[i]));
       OBSCURA_TRY(const auto affine, as_affine(x));
-      const auto part = append(*affine, concat_part(graph_, node, i), out_.notes);
-      if (out && out->atom != part->atom) return unsupported("{}", kTwoAtoms);
-      out = out ? compile::add(*out, *part) : part;
+      parts.push_back(append(*affine, concat_part(graph_, node, i), out_.notes));
     }
-    return fresh(out, node.output);
+    return fresh(sum_of(parts), node.output);
+  }
+
+  /// Maps of one atom become one map; a sum over several atoms becomes an atom of its own.
+  std::shared_ptr<const Affine> sum_of(const std::vector<std::shared_ptr<const Affine>>& terms) {
+    std::vector<std::shared_ptr<const Affine>> apart;
+    for (const auto& term : terms) {
+      const auto same = std::find_if(apart.begin(), apart.end(), [&](const auto& a) { return a->atom == term->atom; });
+      if (same == apart.end()) {
+        apart.push_back(term);
+      } else {
+        *same = compile::add(**same, *term);
+      }
+    }
+    return apart.size() == 1 ? apart[0] : new_atom(apart, std::nullopt);
+  }
+
+  /// What a junction of these branches gives.
+  std::shared_ptr<const Affine> new_atom(const std::vector<std::shared_ptr<const Affine>>& branches,
+                                         std::optional<PolynomialActivation> activation) {
+    Draft draft;
+    for (const auto& affine : branches) {
+      draft.branches.push_back({affine->atom, {}});
+      for (const auto& map : affine->maps) draft.branches.back().segment.push_back(*map);
+    }
+    draft.elements = branches[0]->elements;
+    if (branches.size() > 1) draft.origin = node_->name;
+    draft.activation = std::move(activation);
+    drafts_.push_back(std::move(draft));
+    return std::make_shared<const Affine>(Affine{drafts_.size(), {}, drafts_.back().elements});
   }
 
   Result<Symbol> normalize(const nn::Node& node) {
@@ -214,10 +240,7 @@ class Fuser {
     }
     OBSCURA_TRY(const auto left, as_affine(a));
     OBSCURA_TRY(const auto right, as_affine(b));
-    if (left->atom != right->atom) {
-      return unsupported("{}", kTwoAtoms);
-    }
-    return fresh(compile::add(*left, *right), node.output);
+    return fresh(sum_of({left, right}), node.output);
   }
 
   Result<Symbol> multiply_node(const nn::Node& node) {
@@ -273,37 +296,22 @@ class Fuser {
   Result<std::shared_ptr<const Affine>> as_affine(const Symbol& x) {
     if (degree(x.polynomial) <= 1) return affine_of(x);
     const auto known = atom_of_.find(x.source);
-    if (known != atom_of_.end()) return atoms_[known->second];
+    if (known != atom_of_.end()) return known->second;
     const std::size_t d = degree(x.polynomial);
     if (d != 2 && d != 4) {
       return unsupported("its input is a polynomial of degree {} (computed by {}); {}", d, join(x.origin), kSupported);
     }
     const auto affine = affine_of(*x.variable);
-    if (affine->atom + 1 != atoms_.size()) {
-      return unsupported(
-          "its input, the activation {}, does not come from the activation before it; side branches with "
-          "activations of their own are not supported",
-          join(x.origin));
-    }
-    Segment segment;
-    for (const auto& map : affine->maps) segment.push_back(*map);
-    out_.segments.push_back(std::move(segment));
-    out_.activations.push_back({x.polynomial, affine->elements, join(x.origin)});
-    atom_of_[x.source] = atoms_.size();
-    atoms_.push_back(std::make_shared<const Affine>(Affine{atoms_.size(), {}, affine->elements}));
-    return atoms_.back();
+    const auto atom = new_atom({affine}, PolynomialActivation{x.polynomial, affine->elements, join(x.origin)});
+    atom_of_[x.source] = atom;
+    return atom;
   }
 
   Result<void> finish() {
     if (graph_.nodes.empty()) return error(Code::unsupported, "network '{}' has no operators", graph_.name);
     OBSCURA_TRY(const Symbol y, symbol(graph_.output));
     OBSCURA_TRY(const auto affine, as_affine(y));
-    if (affine->atom + 1 != atoms_.size()) {
-      return unsupported("the output does not come from the last activation, {}", out_.activations.back().origin);
-    }
-    Segment segment;
-    for (const auto& map : affine->maps) segment.push_back(*map);
-    out_.segments.push_back(std::move(segment));
+    new_atom({affine}, std::nullopt);
     return {};
   }
 
@@ -311,8 +319,8 @@ class Fuser {
   const nn::Node* node_ = nullptr;
   FusedNetwork out_;
   std::map<nn::ValueId, Symbol> symbols_;
-  std::map<nn::ValueId, std::size_t> atom_of_;
-  std::vector<std::shared_ptr<const Affine>> atoms_;
+  std::vector<Draft> drafts_;  ///< of junctions; atom k + 1 is what the k-th gives
+  std::map<nn::ValueId, std::shared_ptr<const Affine>> atom_of_;
   std::size_t order_ = 0;
 };
 

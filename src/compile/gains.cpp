@@ -22,55 +22,81 @@ std::vector<double> times(const std::vector<double>& a, const std::vector<double
 class Follower {
  public:
   Follower(const MonicNetwork& network, const Statistics& statistics, std::size_t place)
-      : network_(network), statistics_(statistics), points_(network), place_(place), gains_(points_.count(), 0) {}
+      : network_(network),
+        statistics_(statistics),
+        points_(network),
+        place_(place),
+        gains_(points_.count(), 0),
+        values_(network.junctions.size() + 1) {}
 
   std::vector<double> run() {
-    if (place_ == 0) variance_.assign(network_.segments[0][0].matrix.cols, 1);
-    for (std::size_t s = 0; s < network_.segments.size(); ++s) {
-      for (std::size_t m = 0; m < network_.segments[s].size(); ++m) {
-        const SparseMatrix& matrix = network_.segments[s][m].matrix;
-        if (!variance_.empty()) variance_ = multiply_squared(matrix, variance_);
-        enter(points_.map(s, m), matrix.rows);
+    if (place_ == 0) values_[0].assign(network_.segments[0][0].matrix.cols, 1);
+    for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
+      const Junction& junction = network_.junctions[j];
+      std::vector<double> sum;
+      std::size_t elements = 0;
+      for (const Branch& b : junction.branches) {
+        std::vector<double> variance = branch(b);
+        elements = network_.segments[b.segment].back().matrix.rows;
+        if (sum.empty()) {
+          sum = std::move(variance);
+        } else if (!variance.empty()) {
+          for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += variance[i];
+        }
       }
-      if (s < network_.activations.size()) activation(s);
+      if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
+      values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
     }
     return std::move(gains_);
   }
 
  private:
-  /// Errors enter here, or come by.
-  void enter(std::size_t point, std::size_t elements) {
-    if (point + 1 == place_) variance_.assign(elements, 1);
-    if (!variance_.empty()) gains_[point] = mean(variance_);
+  /// Variances by element, or none where no error has come.
+  using Variance = std::vector<double>;
+
+  Variance branch(const Branch& branch) {
+    Variance variance = values_[branch.source];
+    for (std::size_t m = 0; m < network_.segments[branch.segment].size(); ++m) {
+      const SparseMatrix& matrix = network_.segments[branch.segment][m].matrix;
+      if (!variance.empty()) variance = multiply_squared(matrix, variance);
+      enter(points_.map(branch.segment, m), matrix.rows, variance);
+    }
+    return variance;
   }
 
-  void activation(std::size_t k) {
+  /// Errors enter here, or come by.
+  void enter(std::size_t point, std::size_t elements, Variance& variance) {
+    if (point + 1 == place_) variance.assign(elements, 1);
+    if (!variance.empty()) gains_[point] = mean(variance);
+  }
+
+  Variance activation(std::size_t k, const Variance& x) {
     const MonicActivation& a = network_.activations[k];
     const Slopes& slopes = statistics_.slopes[k];
-    const std::vector<double> x = std::move(variance_);
+    Variance y;
     const auto through = [&](const std::vector<double>& slope, std::size_t point) {
-      variance_ = x.empty() ? std::vector<double>() : times(x, slope);
-      enter(point, a.elements);
+      y = x.empty() ? Variance() : times(x, slope);
+      enter(point, a.elements, y);
     };
     through(slopes.square, points_.square(k));
-    if (a.squares == 1) return;
+    if (a.squares == 1) return y;
     through(slopes.shifted, points_.shifted(k));
     if (points_.shifted(k) + 1 == place_) {
-      variance_ = slopes.inner;
-      gains_[points_.outer_square(k)] = mean(variance_);
-      gains_[points_.result(k)] = mean(variance_);
-      return;
+      gains_[points_.outer_square(k)] = mean(slopes.inner);
+      gains_[points_.result(k)] = mean(slopes.inner);
+      return slopes.inner;
     }
     through(slopes.outer, points_.outer_square(k));
     through(slopes.result, points_.result(k));
+    return y;
   }
 
   const MonicNetwork& network_;
   const Statistics& statistics_;
   Points points_;
   std::size_t place_;
-  std::vector<double> variance_;  ///< empty before the place
   std::vector<double> gains_;
+  std::vector<Variance> values_;
 };
 
 }  // namespace

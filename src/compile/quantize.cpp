@@ -50,23 +50,21 @@ double power_scale(const LinearMap& map, int bits) {
   return std::round(largest * factor) < std::ldexp(1.0, bits) ? factor : factor / 2;
 }
 
-Result<QuantizedWeights> quantize(const LinearMap& map, int bits) {
+Result<std::vector<std::int32_t>> quantize(const LinearMap& map, double scale) {
   const SparseMatrix& matrix = map.matrix;
-  QuantizedWeights out;
-  const std::optional<double> whole = whole_scale(map);
-  out.exact = whole.has_value();
-  out.scale = out.exact ? *whole : power_scale(map, bits);
-  out.integers.reserve(matrix.value.size());
+  std::vector<std::int32_t> out;
+  out.reserve(matrix.value.size());
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     double norm = 0;
     for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
-      const double rounded = std::round(matrix.value[k] * out.scale);
+      const double rounded = std::round(matrix.value[k] * scale);
       norm += std::abs(rounded);
-      out.integers.push_back(static_cast<std::int32_t>(rounded));
+      out.push_back(static_cast<std::int32_t>(rounded));
     }
     if (norm >= static_cast<double>(ckks::kMaxRowNorm)) {
-      return error(Code::infeasible, "{}: weights of {} bits add up to 2^{:.1f} in output {}; below 2^28 is allowed",
-                   map.origin, bits, std::log2(norm), r);
+      return error(Code::infeasible,
+                   "{}: weights add up to 2^{:.1f} in output {} at the scale 2^{:.1f}; below 2^28 is allowed",
+                   map.origin, std::log2(norm), r, std::log2(scale));
     }
   }
   return out;

@@ -9,19 +9,12 @@
 
 namespace obscura::compile {
 
-/// integers[k] = round(value[k] * scale), in the order of the matrix.
-struct QuantizedWeights {
-  std::vector<std::int32_t> integers;
-  double scale = 1;
-  bool exact = false;  ///< nothing was rounded
-};
-
-/// Where the weights are whole multiples of one number, with a factor up to 64 (averages, identities): exactly that,
-/// whatever `bits` says. Else scale = 2^s such that the largest weight has `bits` bits.
+/// round(value[k] * scale), in the order of the matrix.
 /// errors: infeasible where a row's weights add up to ckks::kMaxRowNorm or more.
-Result<QuantizedWeights> quantize(const LinearMap& map, int bits);
+Result<std::vector<std::int32_t>> quantize(const LinearMap& map, double scale);
 
-/// The factor that makes every weight whole and small; nothing where there is none.
+/// Where the weights are whole multiples of one number, with a factor up to 64 (averages, identities): the factor that
+/// makes them whole.
 std::optional<double> whole_scale(const LinearMap& map);
 
 /// The power of two that gives the largest weight `bits` bits.

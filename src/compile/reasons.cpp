@@ -50,9 +50,12 @@ std::string drops(const Choice& choice) {
 std::string weights(const Setting& setting, const Candidate& best) {
   if (setting.rounding->all_exact()) return "All weights are exact integers: nothing is rounded.";
   std::string bits;
-  for (const auto& segment : best.choice.weight_bits) {
-    for (const int b : segment)
-      bits += fmt::format("{}{}", bits.empty() ? "" : ", ", b == 0 ? "exact" : std::to_string(b));
+  for (std::size_t s = 0; s < best.choice.weight_bits.size(); ++s) {
+    for (std::size_t m = 0; m < best.choice.weight_bits[s].size(); ++m) {
+      const MapRounding& map = setting.rounding->map(s, m);
+      bits += bits.empty() ? "" : ", ";
+      bits += map.exact ? "exact" : map.balanced ? "as its sum" : std::to_string(best.choice.weight_bits[s][m]);
+    }
   }
   return fmt::format(
       "Weight bits, map by map: {}. Rounding moves a logit by {:.2g}; fewer bits would round more, more bits would "

@@ -39,11 +39,13 @@ Weights own_weights(const MonicNetwork& network) {
 
 }  // namespace
 
-Result<MapRounding> Rounding::measure_map(std::size_t segment, std::size_t index) const {
+Result<MapRounding> Rounding::measure_map(std::size_t segment, std::size_t index, Place place) const {
   const LinearMap& map = network_->segments[segment][index];
   MapRounding out;
   out.squares.assign(Points(*network_).count(), 0);
-  if (const auto whole = whole_scale(map)) {
+  // Whole weights in a sum get bits like others: their scale makes the room for what is added.
+  const auto whole = place == Place::alone ? whole_scale(map) : std::nullopt;
+  if (whole) {
     out.exact = true;
     out.scale = *whole;
     return out;
@@ -60,18 +62,28 @@ Result<MapRounding> Rounding::measure_map(std::size_t segment, std::size_t index
     return error(Code::infeasible, "{}: weights of {} bits add up to 2^{:.1f}; below 2^28 is allowed", map.origin,
                  kMinWeightBits, std::log2(norm * power_scale(map, kMinWeightBits)));
   }
+  out.balanced = place == Place::beside;
+  if (out.balanced) out.scale = out.scales.back();
   Weights weights = own_weights(*network_);
-  weights[segment][index] = rounded(map, power_scale(map, kReferenceBits));
+  out.reference = power_scale(map, kReferenceBits);
+  weights[segment][index] = rounded(map, out.reference);
   out.squares = rounding_errors(*network_, weights, images_);
   return out;
 }
 
 Result<Rounding> Rounding::measure(const MonicNetwork& network, const Images& images) {
   Rounding out(network, images);
+  std::vector<Place> places(network.segments.size(), Place::alone);
+  for (const Junction& junction : network.junctions) {
+    if (junction.branches.size() == 1) continue;
+    for (const Branch& branch : junction.branches) places[branch.segment] = Place::beside;
+    places[junction.branches[0].segment] = Place::first_of_sum;
+  }
   for (std::size_t s = 0; s < network.segments.size(); ++s) {
     out.maps_.emplace_back();
     for (std::size_t m = 0; m < network.segments[s].size(); ++m) {
-      OBSCURA_TRY(MapRounding map, out.measure_map(s, m));
+      const Place place = m + 1 == network.segments[s].size() ? places[s] : Place::alone;
+      OBSCURA_TRY(MapRounding map, out.measure_map(s, m, place));
       out.maps_.back().push_back(std::move(map));
     }
   }
@@ -82,7 +94,7 @@ WeightBits Rounding::uniform(int bits) const {
   WeightBits out;
   for (const auto& segment : maps_) {
     out.emplace_back();
-    for (const auto& map : segment) out.back().push_back(map.exact ? 0 : std::min(bits, map.max_bits));
+    for (const auto& map : segment) out.back().push_back(map.fixed() ? 0 : std::min(bits, map.max_bits));
   }
   return out;
 }
@@ -93,31 +105,31 @@ WeightScales Rounding::scales(const WeightBits& bits) const {
     out.emplace_back();
     for (std::size_t m = 0; m < maps_[s].size(); ++m) {
       const MapRounding& map = maps_[s][m];
-      out.back().push_back(map.exact ? map.scale : map.scales[static_cast<std::size_t>(bits[s][m] - kMinWeightBits)]);
+      out.back().push_back(map.fixed() ? map.scale : map.scales[static_cast<std::size_t>(bits[s][m] - kMinWeightBits)]);
     }
   }
   return out;
 }
 
-std::vector<double> Rounding::predict(const WeightBits& bits) const {
+std::vector<double> Rounding::predict(const WeightScales& scales) const {
   std::vector<double> out(maps_[0][0].squares.size(), 0);
   for (std::size_t s = 0; s < maps_.size(); ++s) {
     for (std::size_t m = 0; m < maps_[s].size(); ++m) {
       const MapRounding& map = maps_[s][m];
       if (map.exact) continue;
-      const double factor = std::exp2(2.0 * (kReferenceBits - bits[s][m]));
+      const double ratio = map.reference / scales[s][m];
+      const double factor = ratio * ratio;
       for (std::size_t p = 0; p < out.size(); ++p) out[p] += map.squares[p] * factor;
     }
   }
   return out;
 }
 
-std::vector<double> Rounding::measure_together(const WeightBits& bits) const {
-  const WeightScales scale = scales(bits);
+std::vector<double> Rounding::measure_together(const WeightScales& scales) const {
   Weights weights = own_weights(*network_);
   for (std::size_t s = 0; s < maps_.size(); ++s) {
     for (std::size_t m = 0; m < maps_[s].size(); ++m) {
-      if (!maps_[s][m].exact) weights[s][m] = rounded(network_->segments[s][m], scale[s][m]);
+      if (!maps_[s][m].exact) weights[s][m] = rounded(network_->segments[s][m], scales[s][m]);
     }
   }
   return rounding_errors(*network_, weights, images_);

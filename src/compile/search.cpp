@@ -88,8 +88,7 @@ void add_choices(const Setting& setting, const Request& request, Choice choice, 
 }
 
 std::vector<Timed> list_choices(const Setting& setting, const Request& request) {
-  std::size_t squares = 0;
-  for (const auto& activation : setting.network->activations) squares += static_cast<std::size_t>(activation.squares);
+  const std::size_t squares = squares_before(*setting.network).back();
   std::vector<Timed> out;
   Choice choice;
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree; ++n) {

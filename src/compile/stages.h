@@ -7,6 +7,7 @@
 /// FusedNetwork and MonicNetwork know nothing of ciphertexts or layouts; what follows is the batch layout's.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,10 +34,29 @@ struct PolynomialActivation {
   std::string origin;
 };
 
-/// segments[0], activations[0], segments[1], ... , segments.back(): one more segment than activations.
+/// A segment that reads a value. Value 0 is the image, value j + 1 what junction j gives.
+struct Branch {
+  std::size_t source = 0;
+  std::size_t segment = 0;
+  /// Beside others, and one number an element: a shortcut that is added as it stands, without a map of its own.
+  bool diagonal = false;
+};
+
+/// The sum of what its branches give, and the activation after it, if there is one. Behind the image, whatever several
+/// segments read is the value of a junction.
+struct Junction {
+  std::vector<Branch> branches;
+  std::optional<std::size_t> activation;
+  std::string origin;  ///< the nodes that add
+};
+
+/// Junctions, in an order in which each reads only values before it; the last is the output and has no activation.
+/// Segments are numbered in the order of junctions and branches, activations in that of junctions. A network without
+/// shortcuts is a chain: junction j reads value j through segment j.
 struct FusedNetwork {
   std::string name;
   nn::Shape input;  ///< {C, H, W}
+  std::vector<Junction> junctions;
   std::vector<Segment> segments;
   std::vector<PolynomialActivation> activations;
   std::vector<std::string> notes;  ///< what was composed or kept apart, for people
@@ -52,17 +72,33 @@ struct MonicActivation {
   std::string origin;
 };
 
-/// The same function as the FusedNetwork it came from; every segment has at least one map.
+/// The same function as the FusedNetwork it came from; every segment has at least one map. The first branch of a
+/// junction is the one with the most squares behind it.
 struct MonicNetwork {
   std::string name;
   nn::Shape input;
+  std::vector<Junction> junctions;
   std::vector<Segment> segments;
   std::vector<MonicActivation> activations;
   std::vector<std::string> notes;
 };
 
-/// Walks the graph and keeps each value as a polynomial of an affine map of the last activation.
-/// errors: unsupported, naming the node, its operator, why, and what is supported.
+/// Segments that read each value of a network, once for each.
+template <class Network>
+std::vector<std::size_t> count_readers(const Network& network) {
+  std::vector<std::size_t> readers(network.junctions.size() + 1, 0);
+  for (const auto& junction : network.junctions) {
+    for (const auto& branch : junction.branches) ++readers[branch.source];
+  }
+  return readers;
+}
+
+/// Squares on the longest way from the image to each value.
+std::vector<std::size_t> squares_before(const MonicNetwork& network);
+
+/// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
+/// activation, or a sum over several of those. errors: unsupported, naming the node, its operator, why, and what is
+/// supported.
 Result<FusedNetwork> fuse(const nn::Graph& graph);
 
 /// Leading coefficients and constants move into the neighbouring maps.

@@ -49,35 +49,73 @@ Batch map_elements(const Batch& x, Function f) {
   return y;
 }
 
-/// Runs a batch: visit(point, values) at each point, before_activation(k, x) on the way.
-template <class Visit, class Before>
-Batch run(const MonicNetwork& network, const Points& points, const Weights* weights, Batch x, Visit visit,
-          Before before_activation) {
-  for (std::size_t s = 0; s < network.segments.size(); ++s) {
-    for (std::size_t m = 0; m < network.segments[s].size(); ++m) {
-      const LinearMap& map = network.segments[s][m];
-      x = apply(map, weights ? (*weights)[s][m] : map.matrix.value, x);
-      visit(points.map(s, m), x);
-    }
-    if (s == network.activations.size()) break;
-    const MonicActivation& a = network.activations[s];
-    before_activation(s, x);
-    Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
-    visit(points.square(s), y);
-    if (a.squares == 2) {
-      for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.p, i / kLanes) * x[i] + element(a.q, i / kLanes);
-      visit(points.shifted(s), y);
-      for (double& v : y) v *= v;
-      visit(points.outer_square(s), y);
-      for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.r, i / kLanes) * x[i];
-      visit(points.result(s), y);
-    }
-    x = std::move(y);
-  }
-  return x;
+void accumulate(std::vector<double>& into, const std::vector<double>& from) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
 }
 
-void no_hook(std::size_t, const Batch&) {}
+/// Runs batches through a network: visit(point, values) at each point, before_activation(k, x) on the way.
+template <class Visit, class Before>
+class Runner {
+ public:
+  Runner(const MonicNetwork& network, const Points& points, const Weights* weights, Visit visit, Before before)
+      : network_(network),
+        points_(points),
+        weights_(weights),
+        visit_(visit),
+        before_(before),
+        left_(count_readers(network)),
+        values_(network.junctions.size() + 1) {}
+
+  Batch run(Batch image) {
+    values_[0] = std::move(image);
+    for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
+      const Junction& junction = network_.junctions[j];
+      Batch x = branch(junction.branches[0]);
+      for (std::size_t b = 1; b < junction.branches.size(); ++b) accumulate(x, branch(junction.branches[b]));
+      if (junction.branches.size() > 1) visit_(points_.sum(j), x);
+      values_[j + 1] = junction.activation ? activate(*junction.activation, x) : std::move(x);
+    }
+    return std::move(values_.back());
+  }
+
+ private:
+  Batch branch(const Branch& branch) {
+    const std::size_t s = branch.segment;
+    Batch x;
+    for (std::size_t m = 0; m < network_.segments[s].size(); ++m) {
+      const LinearMap& map = network_.segments[s][m];
+      x = apply(map, weights_ ? (*weights_)[s][m] : map.matrix.value, m == 0 ? values_[branch.source] : x);
+      visit_(points_.map(s, m), x);
+    }
+    if (--left_[branch.source] == 0) values_[branch.source] = Batch();
+    return x;
+  }
+
+  Batch activate(std::size_t k, const Batch& x) {
+    const MonicActivation& a = network_.activations[k];
+    before_(k, x);
+    Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
+    visit_(points_.square(k), y);
+    if (a.squares == 1) return y;
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.p, i / kLanes) * x[i] + element(a.q, i / kLanes);
+    visit_(points_.shifted(k), y);
+    for (double& v : y) v *= v;
+    visit_(points_.outer_square(k), y);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.r, i / kLanes) * x[i];
+    visit_(points_.result(k), y);
+    return y;
+  }
+
+  const MonicNetwork& network_;
+  const Points& points_;
+  const Weights* weights_;
+  Visit visit_;
+  Before before_;
+  std::vector<std::size_t> left_;  ///< branches that still read a value
+  std::vector<Batch> values_;
+};
+
+constexpr auto kNoHook = [](std::size_t, const Batch&) {};
 
 Slopes empty_slopes(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
@@ -114,10 +152,6 @@ void for_fields(Slopes& a, const Slopes& b, Function f) {
   f(a.result, b.result);
 }
 
-void accumulate(std::vector<double>& into, const std::vector<double>& from) {
-  for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
-}
-
 /// Sums over one batch, as Statistics; logit_deviation holds a sum of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
@@ -134,7 +168,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   const auto before = [&](std::size_t k, const Batch& x) {
     add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
   };
-  const Batch logits = run(network, points, nullptr, load(images, first, lanes), visit, before);
+  const Batch logits = Runner(network, points, nullptr, visit, before).run(load(images, first, lanes));
   const std::size_t classes = logits.size() / kLanes;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     double mean = 0;
@@ -149,13 +183,16 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
 
 }  // namespace
 
-Points::Points(const MonicNetwork& network) {
-  for (std::size_t s = 0; s < network.segments.size(); ++s) {
-    maps_.push_back(count_);
-    count_ += network.segments[s].size();
-    if (s == network.activations.size()) break;
+Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
+  for (const Junction& junction : network.junctions) {
+    for (const Branch& branch : junction.branches) {
+      maps_[branch.segment] = count_;
+      count_ += network.segments[branch.segment].size();
+    }
+    sums_.push_back(junction.branches.size() > 1 ? count_++ : count_ - 1);
+    if (!junction.activation) continue;
     activations_.push_back(count_);
-    count_ += network.activations[s].squares == 2 ? 4 : 1;
+    count_ += network.activations[*junction.activation].squares == 2 ? 4 : 1;
   }
 }
 
@@ -181,7 +218,7 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   }
   const std::uint32_t classes = network.segments.back().back().matrix.rows;
   out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
-  out.max_logit = out.max_abs[points.map(network.segments.size() - 1, network.segments.back().size() - 1)];
+  out.max_logit = out.max_abs[points.output()];
   return out;
 }
 
@@ -193,8 +230,8 @@ std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& 
     const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
     const Batch input = load(images, b * kLanes, lanes);
     std::vector<Batch> exact(points.count());
-    run(
-        network, points, nullptr, input, [&](std::size_t p, const Batch& x) { exact[p] = x; }, no_hook);
+    const auto keep = [&](std::size_t p, const Batch& x) { exact[p] = x; };
+    Runner(network, points, nullptr, keep, kNoHook).run(input);
     parts[b].assign(points.count(), 0);
     const auto compare = [&](std::size_t p, const Batch& x) {
       for (std::size_t i = 0; i < x.size(); ++i) {
@@ -203,7 +240,7 @@ std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& 
       const std::size_t elements = x.size() / kLanes;
       parts[b][p] /= static_cast<double>(elements);
     };
-    run(network, points, &rounded, input, compare, no_hook);
+    Runner(network, points, &rounded, compare, kNoHook).run(input);
   });
   std::vector<double> out(points.count(), 0);
   for (const auto& part : parts) accumulate(out, part);
@@ -225,7 +262,7 @@ std::vector<double> evaluate(const MonicNetwork& network, const Images& images) 
   std::vector<double> out(images.count() * classes);
   base::parallel_for((images.count() + kLanes - 1) / kLanes, [&](std::size_t b) {
     const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
-    const Batch logits = run(network, points, nullptr, load(images, b * kLanes, lanes), no_hook, no_hook);
+    const Batch logits = Runner(network, points, nullptr, kNoHook, kNoHook).run(load(images, b * kLanes, lanes));
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       for (std::size_t c = 0; c < classes; ++c) out[(b * kLanes + lane) * classes + c] = logits[c * kLanes + lane];
     }

@@ -8,12 +8,15 @@
 
 namespace obscura::compile {
 
-/// Numbers the values of a network in the order in which they are computed: the output of each map, and the values
-/// inside of each activation.
+/// Numbers the values of a network in the order in which they are computed: the output of each map, sums of several
+/// branches, and the values inside of each activation.
 class Points {
  public:
   explicit Points(const MonicNetwork& network);
   std::size_t map(std::size_t segment, std::size_t index) const { return maps_[segment] + index; }
+  /// What a junction's branches give together, before its activation.
+  std::size_t sum(std::size_t junction) const { return sums_[junction]; }
+  std::size_t output() const { return sums_.back(); }
   /// x^2 (+ p x + q where the activation has two squares).
   std::size_t square(std::size_t activation) const { return activations_[activation]; }
   std::size_t shifted(std::size_t activation) const { return activations_[activation] + 1; }
@@ -23,6 +26,7 @@ class Points {
 
  private:
   std::vector<std::size_t> maps_;
+  std::vector<std::size_t> sums_;
   std::vector<std::size_t> activations_;
   std::size_t count_ = 0;
 };

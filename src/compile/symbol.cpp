@@ -7,14 +7,6 @@
 namespace obscura::compile {
 namespace {
 
-/// second ∘ first, whatever it costs.
-LinearMap compose(const LinearMap& second, const LinearMap& first) {
-  auto matrix = product(second.matrix, first.matrix, std::numeric_limits<std::uint64_t>::max());
-  LinearMap out{std::move(*matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin}))};
-  for (std::size_t r = 0; r < out.bias.size(); ++r) out.bias[r] += second.bias[r];
-  return out;
-}
-
 LinearMap identity_map(std::uint32_t elements) {
   return LinearMap{identity_matrix(elements), std::vector<double>(elements, 0), ""};
 }
@@ -89,6 +81,13 @@ std::optional<Pair> align(const Symbol& a, const Symbol& b) {
   const Elements slope = divide(tb.alpha, ta.alpha);
   const Elements shift = subtract(tb.beta, multiply(slope, ta.beta));
   return Pair{a.polynomial, substitute(b.polynomial, slope, shift), a.variable};
+}
+
+LinearMap compose(const LinearMap& second, const LinearMap& first) {
+  auto matrix = product(second.matrix, first.matrix, std::numeric_limits<std::uint64_t>::max());
+  LinearMap out{std::move(*matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin}))};
+  for (std::size_t r = 0; r < out.bias.size(); ++r) out.bias[r] += second.bias[r];
+  return out;
 }
 
 std::shared_ptr<const Affine> append(const Affine& affine, LinearMap map, std::vector<std::string>& notes) {

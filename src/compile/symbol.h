@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Values of a graph as fuse sees them: a polynomial of an affine map of an atom. An atom is the image, or what an
-/// activation gave.
+/// Values of a graph as fuse sees them: a polynomial of an affine map of an atom. An atom is the image, what an
+/// activation gave, or a sum over several atoms.
 #pragma once
 
 #include <memory>
@@ -58,6 +58,9 @@ struct Pair {
   std::shared_ptr<const Variable> variable;
 };
 std::optional<Pair> align(const Symbol& a, const Symbol& b);
+
+/// second ∘ first, whatever it costs.
+LinearMap compose(const LinearMap& second, const LinearMap& first);
 
 /// map after affine; composed with the last map where that has not more entries than both. `note` says what was done.
 std::shared_ptr<const Affine> append(const Affine& affine, LinearMap map, std::vector<std::string>& notes);

@@ -24,6 +24,7 @@ FusedNetwork around(const Coefficients& coefficients, std::uint32_t elements) {
     }
     return m;
   };
+  network.junctions = {{{{0, 0}}, 0, ""}, {{{1, 1}}, std::nullopt, ""}};
   network.segments = {{map(elements, 2)}, {map(4, elements)}};
   network.activations = {{coefficients, elements, "act"}};
   return network;

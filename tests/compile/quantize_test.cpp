@@ -19,21 +19,33 @@ LinearMap row(const std::vector<double>& weights) {
   return map;
 }
 
+/// The integers at the scale that weights of `bits` bits get.
+struct Quantized {
+  std::vector<std::int32_t> integers;
+  double scale = 1;
+  bool exact = false;
+};
+Quantized quantized(const LinearMap& map, int bits) {
+  const auto whole = whole_scale(map);
+  const double scale = whole ? *whole : power_scale(map, bits);
+  return {quantize(map, scale).value(), scale, whole.has_value()};
+}
+
 TEST(Quantize, AveragesAreExactIntegers) {
-  const auto w = quantize(row({0.25, 0.25, 0.25, 0.25}), 7).value();
+  const auto w = quantized(row({0.25, 0.25, 0.25, 0.25}), 7);
   EXPECT_TRUE(w.exact);
   EXPECT_THAT(w.integers, ElementsAre(1, 1, 1, 1));
   EXPECT_DOUBLE_EQ(w.scale, 4);
 }
 
 TEST(Quantize, AveragesOfSeveralWindowsAreExactToo) {
-  const auto w = quantize(row({1.0F / 9, 1.0F / 6, 1.0F / 4}), 7).value();
+  const auto w = quantized(row({1.0F / 9, 1.0F / 6, 1.0F / 4}), 7);
   EXPECT_TRUE(w.exact);
   EXPECT_THAT(w.integers, ElementsAre(4, 6, 9));
 }
 
 TEST(Quantize, SignsOfOneSizeAreExact) {
-  const auto w = quantize(row({-0.3, 0.3, 0}), 7).value();
+  const auto w = quantized(row({-0.3, 0.3, 0}), 7);
   EXPECT_TRUE(w.exact);
   EXPECT_THAT(w.integers, ElementsAre(-1, 1, 0));
 }
@@ -41,7 +53,7 @@ TEST(Quantize, SignsOfOneSizeAreExact) {
 TEST(Quantize, LargestWeightFillsItsBits) {
   for (const double largest : {0.9999999, 0.51, 3.7, 1e-4}) {
     for (int bits = 7; bits <= 14; ++bits) {
-      const auto w = quantize(row({largest, -0.37123 * largest}), bits).value();
+      const auto w = quantized(row({largest, -0.37123 * largest}), bits);
       EXPECT_FALSE(w.exact);
       EXPECT_GE(w.integers[0], 1 << (bits - 1));
       EXPECT_LT(w.integers[0], 1 << bits);
@@ -54,7 +66,8 @@ TEST(Quantize, LargestWeightFillsItsBits) {
 TEST(Quantize, RowAboveTheKernelsBoundIsRefused) {
   std::vector<double> weights(40000, 1.0);
   weights[0] = 0.123456789;
-  const auto w = quantize(row(weights), 14);
+  const LinearMap map = row(weights);
+  const auto w = quantize(map, power_scale(map, 14));
   ASSERT_FALSE(w.ok());
   EXPECT_EQ(w.error().code, Code::infeasible);
   EXPECT_THAT(w.error().message, HasSubstr("below 2^28"));
