@@ -37,6 +37,7 @@ Result<Dataset> read_cifar_binary(const std::filesystem::path& path, Range range
   OBSCURA_TRY_VOID(check_range(name, file.size() / kRecordBytes, range));
   OBSCURA_TRY(const std::vector<std::uint8_t> records, read_records(file, kRecordBytes, range));
   Dataset out = colour_images(name, range.count);
+  out.available = file.size() / kRecordBytes;
   out.labels.resize(range.count);
   for (std::size_t i = 0; i < range.count; ++i) {
     const auto record = records.begin() + static_cast<std::ptrdiff_t>(i * kRecordBytes);
@@ -53,6 +54,7 @@ Result<Dataset> read_image_rows(const std::filesystem::path& path, Range range) 
   OBSCURA_TRY(const Rows rows, decode_rows(bytes, name, kCifarPixels, kMaxImageRows));
   OBSCURA_TRY_VOID(check_range(name, rows.count, range));
   Dataset out = colour_images(name, range.count);
+  out.available = rows.count;
   for (std::size_t i = 0; i < range.count; ++i) {
     const std::uint8_t* from = rows.rgb.data() + (range.first + i) * 3 * kCifarPixels;
     std::uint8_t* to = out.pixels.data() + i * 3 * kCifarPixels;

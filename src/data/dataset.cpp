@@ -22,9 +22,10 @@ Result<void> check_counts(const fs::path& labels, std::size_t count, std::size_t
 
 Result<Dataset> load_idx(const fs::path& images, const fs::path& labels, Range range) {
   OBSCURA_TRY(Dataset out, read_idx_images(images, range));
-  OBSCURA_TRY(const std::vector<std::uint8_t> bytes, read_idx_labels(labels, range));
-  out.labels.assign(bytes.begin(), bytes.end());
-  OBSCURA_TRY_VOID(check_counts(labels, out.labels.size(), out.count()));
+  OBSCURA_TRY(const std::vector<std::uint8_t> bytes, read_idx_labels(labels));
+  OBSCURA_TRY_VOID(check_counts(labels, bytes.size(), out.available));
+  const auto first = bytes.begin() + static_cast<std::ptrdiff_t>(range.first);
+  out.labels.assign(first, first + static_cast<std::ptrdiff_t>(out.count()));
   return out;
 }
 
@@ -47,6 +48,7 @@ Result<Dataset> load_rows(const std::vector<fs::path>& pictures, const fs::path&
     }
     at += count;
   }
+  out.available = labels.size();
   const auto first = labels.begin() + static_cast<std::ptrdiff_t>(range.first);
   out.labels.assign(first, first + static_cast<std::ptrdiff_t>(range.count));
   return out;

@@ -51,6 +51,7 @@ Result<Dataset> read_idx_images(const std::filesystem::path& path, Range range) 
   out.name = name;
   out.height = height;
   out.width = width;
+  out.available = count;
   OBSCURA_TRY(out.pixels, read_records(file, out.image_size(), range));
   return out;
 }

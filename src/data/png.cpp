@@ -93,6 +93,7 @@ Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, std::s
   out.channels = channels;
   out.height = height;
   out.width = width;
+  out.available = 1;
   out.pixels = to_planes(rgba, channels);
   return out;
 }

@@ -69,7 +69,8 @@ Result<Dataset> read_sample(const SampleFiles& files, const std::string& split, 
                                                 files.classes.string()));
   const bool train = split == "train";
   const std::size_t trained = (count + kTrainEvery - 1) / kTrainEvery;
-  OBSCURA_TRY_VOID(check_range(fmt::format("{} ({})", name, split), train ? trained : count - trained, range));
+  out.available = train ? trained : count - trained;
+  OBSCURA_TRY_VOID(check_range(fmt::format("{} ({})", name, split), out.available, range));
   out.name = name;
   out.channels = 3;
   out.height = out.width = kSampleSide;

@@ -49,7 +49,17 @@ TEST_F(Named, RefusesALabelWithoutAClass) {
 
 TEST_F(Named, RefusesOtherNumbersOfLabelsThanImages) {
   put(10, 9);
-  EXPECT_FALSE(load("mnist", "test", folder_).ok());
+  for (const Range range : {Range{}, Range{0, 4}}) {
+    EXPECT_THAT(load("mnist", "test", folder_, range).error().message,
+                HasSubstr("t10k-labels-idx1-ubyte: 9 labels for 10 images"));
+  }
+}
+
+TEST_F(Named, TellsHowManyImagesARangeIsTakenFrom) {
+  put(10, 10);
+  EXPECT_EQ(load("mnist", "test", folder_, {4, 2})->available, 10U);
+  file("bccd/test.bin", base::Bytes(3 * 3073));
+  EXPECT_EQ(load("bccd", "test", folder_, {1, 1})->available, 3U);
 }
 
 TEST_F(Named, LoadsThreeSplitsOfThePlacedSets) {
@@ -103,6 +113,7 @@ TEST_F(Cifar10, LoadsRangesAcrossItsBatches) {
   ASSERT_TRUE(set.ok()) << set.error().message;
   EXPECT_THAT(set->labels, ElementsAre(9, 0, 2, 3));
   EXPECT_EQ(set->count(), 4U);
+  EXPECT_EQ(set->available, 50000U);
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(set->pixels[3072 * i + 1023], i < 2 ? 1 : 2);
   EXPECT_EQ(set->class_names[set->labels[0]], "truck");
   EXPECT_THAT(load("cifar10", "train", folder_, {49999, 2}).error().message, HasSubstr("50000"));
