@@ -2,6 +2,7 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,20 @@ namespace obscura::base {
 namespace {
 Error io_error(const std::filesystem::path& path, const char* doing) {
   return error(Code::io, "{}: {}: {}", path.string(), doing, std::strerror(errno));
+}
+
+Result<void> refuse_existing(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return {};
+  return error(Code::io, "{}: exists already; remove it or choose another name", path.string());
+}
+
+/// Brings a name that was made or changed to disk. Where the file system cannot, the file itself is there all the same.
+void flush_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  (void)::fsync(descriptor);
+  ::close(descriptor);
 }
 }  // namespace
 
@@ -62,19 +77,64 @@ Result<void> InputFile::read(std::span<std::byte> out) {
                offset_);
 }
 
+Result<void> InputFile::seek(std::uint64_t offset) {
+  if (offset > size_) {
+    return error(Code::bad_format, "{}: truncated: {} bytes, at least {} are needed", path_.string(), size_, offset);
+  }
+  if (fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0) return io_error(path_, "cannot read");
+  offset_ = offset;
+  return {};
+}
+
+std::filesystem::path partial_of(const std::filesystem::path& path) { return path.string() + ".partial"; }
+
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path, Options options) {
-  if (!options.overwrite && std::filesystem::exists(std::filesystem::symlink_status(path))) {
-    return error(Code::io, "{}: exists already; remove it or choose another name", path.string());
+  if (!options.overwrite) OBSCURA_TRY_VOID(refuse_existing(path));
+  if (options.restart && std::filesystem::exists(std::filesystem::symlink_status(partial_of(path)))) {
+    return resume(path, 0, options);
   }
   OutputFile file;
   file.path_ = path;
   file.overwrite_ = options.overwrite;
-  std::string name = path.string() + ".partial-XXXXXX";
-  file.descriptor_ = mkstemp(name.data());
-  if (file.descriptor_ < 0) return io_error(path, "cannot create");
+  std::string name = options.resumable ? partial_of(path).string() : path.string() + ".partial-XXXXXX";
+  file.descriptor_ =
+      options.resumable ? ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : mkstemp(name.data());
+  if (file.descriptor_ < 0) return io_error(options.resumable ? std::filesystem::path(name) : path, "cannot create");
   file.temporary_ = name;
+  if (options.resumable) OBSCURA_TRY_VOID(file.lock());
   if (fchmod(file.descriptor_, options.secret ? 0600 : 0644) != 0) return io_error(path, "cannot set permissions");
   return file;
+}
+
+Result<OutputFile> OutputFile::resume(const std::filesystem::path& path, std::uint64_t bytes, Options options) {
+  if (!options.overwrite) OBSCURA_TRY_VOID(refuse_existing(path));
+  const std::filesystem::path partial = partial_of(path);
+  OutputFile file;
+  file.path_ = path;
+  file.overwrite_ = options.overwrite;
+  file.kept_ = true;  // until the checks have passed
+  file.descriptor_ = ::open(partial.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file.descriptor_ < 0) return io_error(partial, "cannot open");
+  file.temporary_ = partial;
+  struct stat info {};
+  if (fstat(file.descriptor_, &info) != 0) return io_error(partial, "cannot stat");
+  if (!S_ISREG(info.st_mode)) return error(Code::io, "{}: not a regular file", partial.string());
+  OBSCURA_TRY_VOID(file.lock());
+  if (static_cast<std::uint64_t>(info.st_size) < bytes) {
+    return error(Code::io, "{}: {} bytes, at least {} are needed", partial.string(), info.st_size, bytes);
+  }
+  const auto end = static_cast<off_t>(bytes);
+  if (::ftruncate(file.descriptor_, end) != 0 || ::lseek(file.descriptor_, end, SEEK_SET) != end) {
+    return io_error(partial, "cannot cut");
+  }
+  file.kept_ = bytes > 0;
+  return file;
+}
+
+Result<void> OutputFile::lock() const {
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return {};
+  if (errno != EWOULDBLOCK) return io_error(temporary_, "cannot lock");
+  return error(Code::busy, "{}: another process is writing it", temporary_.string());
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
@@ -82,6 +142,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); 
 OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(overwrite_, other.overwrite_);
+  std::swap(kept_, other.kept_);
   std::swap(path_, other.path_);
   std::swap(temporary_, other.temporary_);
   return *this;
@@ -91,7 +152,8 @@ OutputFile::~OutputFile() { discard(); }
 
 void OutputFile::discard() {
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
-  if (!temporary_.empty()) ::unlink(std::exchange(temporary_, {}).c_str());
+  if (!temporary_.empty() && !kept_) ::unlink(temporary_.c_str());
+  temporary_.clear();
 }
 
 Result<void> OutputFile::write(ByteView bytes) {
@@ -106,6 +168,19 @@ Result<void> OutputFile::write(ByteView bytes) {
     }
     bytes = bytes.subspan(static_cast<std::size_t>(done));
   }
+  return {};
+}
+
+Result<void> OutputFile::keep() {
+  OBSCURA_CHECK(descriptor_ >= 0 && temporary_ == partial_of(path_),
+                "OutputFile: keep of a file that is not resumable");
+  if (::fsync(descriptor_) != 0) {
+    const Error failure = io_error(temporary_, "cannot write");
+    discard();
+    return failure;
+  }
+  if (!kept_) flush_folder_of(temporary_);
+  kept_ = true;
   return {};
 }
 
@@ -124,6 +199,7 @@ Result<void> OutputFile::commit() {
   }
   if (!overwrite_) ::unlink(temporary_.c_str());
   temporary_.clear();
+  flush_folder_of(path_);
   return {};
 }
 

@@ -13,7 +13,7 @@ namespace obscura::base {
 /// The whole file. errors: absent, unreadable, a folder, or over `limit` bytes.
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
-/// Reads a file from its start in pieces.
+/// Reads a file in pieces, from its start unless seek() says otherwise.
 class InputFile {
  public:
   static Result<InputFile> open(const std::filesystem::path& path);
@@ -22,6 +22,8 @@ class InputFile {
   ~InputFile();
   /// Fills `out` whole. errors: end of file ("truncated"), input/output error.
   Result<void> read(std::span<std::byte> out);
+  /// The next read() starts at this byte. errors: beyond the end ("truncated").
+  Result<void> seek(std::uint64_t offset);
   std::uint64_t size() const { return size_; }
   std::uint64_t remaining() const { return size_ - offset_; }
   const std::filesystem::path& path() const { return path_; }
@@ -36,28 +38,47 @@ class InputFile {
 
 /// A file written under a temporary name beside its place and renamed by commit(). Without commit() nothing stays.
 /// create() refuses a path that exists already, unless `overwrite`. Mode 0600 where `secret`, else 0644.
+///
+/// A `resumable` file has the one temporary name partial_of(path), and keep() makes what was written outlive this
+/// process: without commit() it stays, and resume() goes on with it. One process at a time may hold it.
 class OutputFile {
  public:
   struct Options {
     bool overwrite = false;
     bool secret = false;
+    bool resumable = false;
+    bool restart = false;  ///< of a resumable file: a partial file that is there already is emptied and taken over
   };
+  /// errors  io: the path exists (unless overwrite), or the partial file of a resumable one (unless restart); cannot be
+  ///         created. busy: another process holds the partial file
   static Result<OutputFile> create(const std::filesystem::path& path, Options options);
+  /// Opens the partial file of a resumable one, cut to its first `bytes` bytes, to write what comes after them. Of 0
+  /// bytes nothing is kept before keep() is called.
+  /// errors  io: absent; no regular file; fewer bytes; the path exists (unless overwrite). busy: another process holds
+  /// it
+  static Result<OutputFile> resume(const std::filesystem::path& path, std::uint64_t bytes, Options options);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&& other) noexcept;
   ~OutputFile();
   Result<void> write(ByteView bytes);
+  /// Of a resumable file: brings what was written to disk, to stay there whatever happens to this process or machine.
+  Result<void> keep();
   /// Flushes to disk and renames. errors: disk full, or the path came to exist meanwhile (unless overwrite).
   Result<void> commit();
 
  private:
   OutputFile() = default;
+  Result<void> lock() const;
   void discard();
   int descriptor_ = -1;
   bool overwrite_ = false;
+  bool kept_ = false;  ///< the temporary file outlives this
   std::filesystem::path path_;
   std::filesystem::path temporary_;
 };
+
+/// Where a resumable file stands until it is whole: path.partial.
+std::filesystem::path partial_of(const std::filesystem::path& path);
 
 /// create + write + commit.
 Result<void> write_file(const std::filesystem::path& path, ByteView bytes, OutputFile::Options options);

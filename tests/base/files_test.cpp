@@ -24,6 +24,10 @@ class Files : public testing::Test {
   std::size_t entries() const {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
+  static std::string text(const fs::path& path) {
+    const auto bytes = read_file(path, 1000);
+    return bytes.ok() ? std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size()) : "";
+  }
   fs::path folder_;
 };
 
@@ -73,6 +77,89 @@ TEST_F(Files, AFullDiskIsOneErrorAndLeavesNothing) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, Code::io);
   EXPECT_EQ(entries(), 0U);
+}
+
+constexpr OutputFile::Options kResumable{.overwrite = false, .secret = false, .resumable = true};
+
+TEST_F(Files, AResumableOutputStaysOnlyOnceItIsKept) {
+  const fs::path path = folder_ / "x";
+  {
+    auto file = OutputFile::create(path, kResumable);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->write(as_bytes("lost")).ok());
+  }
+  EXPECT_EQ(entries(), 0U);
+  {
+    auto file = OutputFile::create(path, kResumable);
+    ASSERT_TRUE(file->write(as_bytes("kept")).ok());
+    ASSERT_TRUE(file->keep().ok());
+    ASSERT_TRUE(file->write(as_bytes("torn")).ok());
+  }
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_FALSE(OutputFile::create(path, kResumable).ok()) << "the partial file is not replaced";
+  {
+    auto file = OutputFile::resume(path, 4, kResumable);
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    ASSERT_TRUE(file->write(as_bytes(" and more")).ok());
+    ASSERT_TRUE(file->commit().ok());
+  }
+  EXPECT_EQ(text(path), "kept and more");
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, APartialFileHasOneWriterAtATime) {
+  const fs::path path = folder_ / "x";
+  auto first = OutputFile::create(path, kResumable);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(first->write(as_bytes("1234")).ok());
+  const auto second = OutputFile::resume(path, 2, kResumable);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, Code::busy);
+  OutputFile::Options restart = kResumable;
+  restart.restart = true;
+  EXPECT_EQ(OutputFile::create(path, restart).error().code, Code::busy);
+  EXPECT_EQ(read_file(partial_of(path), 100)->size(), 4U) << "and nobody cut it";
+}
+
+TEST_F(Files, ResumingNeedsARegularFileOfAtLeastThatSize) {
+  const fs::path path = folder_ / "x";
+  EXPECT_FALSE(OutputFile::resume(path, 0, kResumable).ok()) << "absent";
+  ASSERT_TRUE(write_file(partial_of(path), as_bytes("1234"), {}).ok());
+  EXPECT_FALSE(OutputFile::resume(path, 5, kResumable).ok());
+  EXPECT_EQ(read_file(partial_of(path), 100)->size(), 4U) << "a refusal changes nothing";
+  fs::rename(partial_of(path), folder_ / "elsewhere");
+  fs::create_symlink(folder_ / "elsewhere", partial_of(path));
+  EXPECT_FALSE(OutputFile::resume(path, 0, kResumable).ok()) << "a link";
+  EXPECT_EQ(read_file(folder_ / "elsewhere", 100)->size(), 4U);
+}
+
+TEST_F(Files, RestartingTakesOverAPartialFileEmpty) {
+  const fs::path path = folder_ / "x";
+  ASSERT_TRUE(write_file(partial_of(path), as_bytes("old"), {}).ok());
+  OutputFile::Options restart = kResumable;
+  restart.restart = true;
+  {
+    auto file = OutputFile::create(path, restart);
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    ASSERT_TRUE(file->write(as_bytes("new!")).ok());
+    ASSERT_TRUE(file->commit().ok());
+  }
+  EXPECT_EQ(text(path), "new!");
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, ReadingGoesOnWhereItIsSentTo) {
+  ASSERT_TRUE(write_file(folder_ / "x", as_bytes("012345"), {}).ok());
+  auto file = InputFile::open(folder_ / "x");
+  Bytes two(2);
+  ASSERT_TRUE(file->seek(4).ok());
+  ASSERT_TRUE(file->read(two).ok());
+  EXPECT_EQ(two[0], std::byte{'4'});
+  EXPECT_EQ(file->remaining(), 0U);
+  ASSERT_TRUE(file->seek(1).ok());
+  ASSERT_TRUE(file->read(two).ok());
+  EXPECT_EQ(two[1], std::byte{'2'});
+  EXPECT_FALSE(file->seek(7).ok());
 }
 
 TEST_F(Files, ReadingIsBoundedAndTruncationIsNamed) {
