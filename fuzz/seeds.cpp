@@ -89,7 +89,7 @@ void write_ciphertexts(const Seeds& seeds) {
   header.scale = 0x1p30;
   const base::Bytes inputs = wire::write_header(wire::Kind::inputs, header);
   seeds.write("frames", "inputs", 3, payload_of(inputs));
-  seeds.write("frames", "outputs", 4, payload_of(inputs));
+  seeds.write("frames", "outputs", 4, payload_of(wire::write_header(wire::Kind::outputs, header)));
   seeds.write("frames", "inputs-file", 0, inputs);
   seeds.write("frames", "record-seeded", 5, payload_of(wire::write_record(*context, 0, {poly(*context, 2), {}, 1})));
   ckks::Ciphertext x;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -67,9 +68,19 @@ class Client {
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
                     bool overwrite = false);
 
-/// Encrypts images (C*H*W bytes each, one after the other) into a file of ceil(images / slots) batches, a few
-/// ciphertexts at a time. Progress counts ciphertexts.
-/// errors  as Client::load and Client::encrypt; io; cancelled. Nothing stays of the file then.
+/// Images that are fetched when their batch is due.
+struct ImageSource {
+  std::uint64_t count = 0;
+  /// The bytes of images [first, first + count), C*H*W each.
+  std::function<Result<std::vector<std::uint8_t>>(std::uint64_t first, std::size_t count)> read;
+};
+
+/// Encrypts images into a file of ceil(images / slots) batches: holds the pixels of one batch and a few ciphertexts at
+/// a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io; cancelled. Nothing
+/// stays of the file then.
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
+                     const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
+/// The same of images in memory, one after the other.
 Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
                      std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite = false,
                      const base::Progress& progress = {});

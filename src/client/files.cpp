@@ -33,6 +33,40 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
   return {};
 }
 
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
+                     const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
+  if (images.count == 0 || images.count > wire::kMaxImages) {
+    return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
+  }
+  OBSCURA_TRY(const Client client, Client::load(offer, secret));
+  const std::size_t elements = offer.input.elements();
+  wire::CiphertextHeader header;
+  header.binding = client.binding();
+  header.images = images.count;
+  header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  header.elements = static_cast<std::uint32_t>(elements);
+  header.limbs = offer.input.limbs;
+  header.seeded = true;
+  header.scale = offer.input.scale;
+  OBSCURA_TRY(auto writer, wire::CiphertextWriter::create(out, wire::Kind::inputs, client.context(), header,
+                                                          {.overwrite = overwrite}));
+  const std::size_t at_once = 4 * base::thread_count();
+  std::size_t done = 0;
+  for (std::size_t batch = 0; batch < header.batches(); ++batch) {
+    const std::uint64_t first = batch * client.slots();
+    const std::size_t count = std::min<std::uint64_t>(client.slots(), header.images - first);
+    OBSCURA_TRY(const std::vector<std::uint8_t> pixels, images.read(first, count));
+    OBSCURA_CHECK(pixels.size() == count * elements, "{} bytes for {} images of {}", pixels.size(), count, elements);
+    for (std::size_t e = 0; e < elements; e += at_once) {
+      const auto some = client.encrypt_elements(pixels, e, std::min(at_once, elements - e));
+      OBSCURA_TRY_VOID(writer.write(some));
+      done += some.size();
+      if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
+    }
+  }
+  return writer.commit();
+}
+
 Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
                      std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite,
                      const base::Progress& progress) {
@@ -41,34 +75,11 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
     return error(Code::wrong_params, "{} bytes of pixels are not one or more images of {} bytes", pixels.size(),
                  elements);
   }
-  OBSCURA_TRY(const Client client, Client::load(offer, secret));
-  wire::CiphertextHeader header;
-  header.binding = client.binding();
-  header.images = pixels.size() / elements;
-  header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
-  header.elements = static_cast<std::uint32_t>(elements);
-  header.limbs = offer.input.limbs;
-  header.seeded = true;
-  header.scale = offer.input.scale;
-  if (header.images > wire::kMaxImages) {
-    return error(Code::wrong_params, "{} images; one file holds at most {}", header.images, wire::kMaxImages);
-  }
-  OBSCURA_TRY(auto writer,
-              wire::CiphertextWriter::create(out, wire::Kind::inputs, client.context(), header, overwrite));
-  const std::size_t at_once = 4 * base::thread_count();
-  std::size_t done = 0;
-  for (std::size_t batch = 0; batch < header.batches(); ++batch) {
-    const std::size_t first = batch * client.slots();
-    const std::size_t images = std::min<std::size_t>(client.slots(), header.images - first);
-    const auto these = pixels.subspan(first * elements, images * elements);
-    for (std::size_t e = 0; e < elements; e += at_once) {
-      const auto some = client.encrypt_elements(these, e, std::min(at_once, elements - e));
-      OBSCURA_TRY_VOID(writer.write(some));
-      done += some.size();
-      if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
-    }
-  }
-  return writer.commit();
+  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<std::uint8_t>> {
+    const auto these = pixels.subspan(first * elements, count * elements);
+    return std::vector<std::uint8_t>(these.begin(), these.end());
+  };
+  return encrypt(offer, secret, ImageSource{pixels.size() / elements, read}, out, overwrite, progress);
 }
 
 Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,

@@ -12,8 +12,11 @@
 
 namespace {
 
-int run(const std::string& plan, const std::string& eval, const std::string& in, const std::string& out) {
-  const auto report = obscura::server::run(plan, eval, in, out);
+using obscura::server::RunOptions;
+
+int run(const std::string& plan, const std::string& eval, const std::string& in, const std::string& out,
+        const RunOptions& options) {
+  const auto report = obscura::server::run(plan, eval, in, out, options);
   if (!report) {
     fmt::print(stderr, "obscura-server: {}\n", report.error().message);
     return 1;
@@ -35,8 +38,16 @@ int main(int argc, char** argv) {
     verb->add_option("INPUTS", in, "Encrypted images from the client")->required();
     verb->add_option("--eval", eval, "The client's evaluation keys")->required();
     verb->add_option("-o,--output", out, "Encrypted answers, for the client")->required();
+    RunOptions options;
+    verb->add_option("--memory", options.memory, "Memory that ciphertexts, keys and weights may take, as 8GB")
+        ->transform(CLI::AsSizeValue(true));
+    bool resume = false, restart = false;
+    CLI::Option* go_on = verb->add_flag("--resume", resume, "Go on after the batches of a run that did not end");
+    verb->add_flag("--restart", restart, "Begin again where such a run left its batches")->excludes(go_on);
     CLI11_PARSE(app, argc, argv);
-    return run(plan, eval, in, out);
+    if (resume) options.unfinished = RunOptions::Unfinished::resume;
+    if (restart) options.unfinished = RunOptions::Unfinished::restart;
+    return run(plan, eval, in, out, options);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "obscura-server: internal error: %s\n", e.what());
     return 1;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -53,6 +54,32 @@ wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::Ciphert
   return header;
 }
 
+constexpr base::OutputFile::Options output_options(const RunOptions& options) {
+  return {.overwrite = options.overwrite,
+          .resumable = true,
+          .restart = options.unfinished == RunOptions::Unfinished::restart};
+}
+
+/// The output, to be written from its first batch or after what an earlier run finished.
+Result<wire::CiphertextWriter> open_output(const std::filesystem::path& out,
+                                           const std::shared_ptr<const ckks::Context>& context,
+                                           const wire::CiphertextHeader& header, const RunOptions& options) {
+  using Unfinished = RunOptions::Unfinished;
+  const std::filesystem::path partial = base::partial_of(out);
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(partial));
+  if (there && options.unfinished == Unfinished::refuse) {
+    return error(Code::io, "{}: an earlier run to {} did not end; --resume goes on with it, --restart begins again",
+                 partial.string(), out.string());
+  }
+  if (!there || options.unfinished == Unfinished::restart) {
+    return wire::CiphertextWriter::create(out, wire::Kind::outputs, context, header, output_options(options));
+  }
+  auto writer = wire::CiphertextWriter::resume(out, wire::Kind::outputs, context, header, output_options(options));
+  if (writer || writer.error().code == Code::io || writer.error().code == Code::busy) return writer;
+  return error(writer.error().code, "{}; --resume cannot go on with it, --restart begins again",
+               writer.error().message);
+}
+
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
                     const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
@@ -63,9 +90,11 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   wire::CiphertextHeader expected = expected_input(named.plan, keys.binding);
   expected.images = reader.header().images;
   OBSCURA_TRY_VOID(reader.expect(tables, expected));
-  const wire::CiphertextHeader header = output_header(named.plan, expected);
-  OBSCURA_TRY(auto writer, wire::CiphertextWriter::create(out, wire::Kind::outputs, tables, header, options.overwrite));
+  wire::CiphertextHeader header = output_header(named.plan, expected);
+  OBSCURA_TRY(header.inputs, reader.digest());
   OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys), options.memory));
+  OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
+  OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
   return Job{std::move(session), std::move(reader), std::move(writer)};
 }
 
@@ -81,7 +110,21 @@ Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
     OBSCURA_TRY(outputs, job.session.run_batch(std::move(inputs), progress, &report.trace));
   }
   const Stopwatch watch(report.write_seconds);
-  return job.writer.write(outputs);
+  OBSCURA_TRY_VOID(job.writer.write(outputs));
+  return job.writer.keep();
+}
+
+/// All batches that are left; counts those that are on disk in `finished`.
+Result<void> run_batches(Job& job, Report& report, const base::Progress& progress, std::uint64_t& finished) {
+  const std::uint64_t left = report.batches - finished;
+  for (std::uint64_t batch = 0; batch < left; ++batch) {
+    const base::Progress overall = [&](std::size_t done, std::size_t total) {
+      return !progress || progress(batch * total + done, left * total);
+    };
+    OBSCURA_TRY_VOID(run_one(job, report, overall));
+    ++finished;
+  }
+  return {};
 }
 
 }  // namespace
@@ -94,13 +137,18 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
     const Stopwatch watch(report.load_seconds);
     OBSCURA_TRY(job, prepare(plan, eval, in, out, options));
   }
-  report.images = job->reader.header().images;
-  report.batches = job->reader.header().batches();
-  for (std::uint64_t batch = 0; batch < report.batches; ++batch) {
-    const base::Progress overall = [&](std::size_t done, std::size_t total) {
-      return !options.progress || options.progress(batch * total + done, report.batches * total);
-    };
-    OBSCURA_TRY_VOID(run_one(*job, report, overall));
+  const wire::CiphertextHeader& header = job->reader.header();
+  report.images = header.images;
+  report.batches = header.batches();
+  report.resumed_batches = job->writer.batches();
+  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.slots());
+  report.memory_bytes = job->session.memory();
+  if (options.before) options.before({report.images, report.batches, report.resumed_batches, report.memory_bytes});
+  std::uint64_t finished = report.resumed_batches;
+  if (const auto ran = run_batches(*job, report, options.progress, finished); !ran) {
+    if (finished == 0) return ran.error();
+    return error(ran.error().code, "{}; {} of {} batches are finished and stay in {}: --resume goes on after them",
+                 ran.error().message, finished, report.batches, base::partial_of(out).string());
   }
   OBSCURA_TRY_VOID(job->writer.commit());
   return report;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -16,17 +17,29 @@
 
 namespace obscura::server {
 
+/// The order of a plan's work that keeps to a limit, and the memory that it takes.
+struct Allotment {
+  plan::Schedule schedule;
+  std::uint64_t bytes = 0;  ///< of ciphertexts, keys and weights at once
+};
+
+/// `memory`: bytes that ciphertexts, keys and weights may take together; 0 = as the plan says. Less memory makes
+/// smaller tasks, which many cores share less well.
+/// errors  infeasible: too little memory, with what is needed
+Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory);
+
 /// A plan and a client's keys, ready for batches.
 class Session {
  public:
-  /// `memory`: bytes that ciphertexts, keys and weights may take together; 0 = as the plan says. Less memory makes
-  /// smaller tasks, which many cores share less well.
+  /// `memory`: see allot().
   /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
   ///         little memory, with what is needed
   static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0);
 
   const plan::Plan& plan() const { return model_->plan(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
+  /// What ciphertexts, keys and weights take at most while a batch runs.
+  std::uint64_t memory() const { return memory_; }
 
   /// One batch: the plan's input elements in, its logits out. Progress counts predicted work.
   /// errors  cancelled. ContractError where the inputs are not the plan's
@@ -39,32 +52,54 @@ class Session {
                                                   run::Trace* trace = nullptr) const;
 
  private:
-  Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys);
+  Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
+          std::uint64_t memory);
   std::shared_ptr<const ckks::Context> context_;
   std::shared_ptr<const run::EncodedModel> model_;
   std::shared_ptr<const ckks::EvalKeys> keys_;
+  std::uint64_t memory_ = 0;
+};
+
+/// What lies before a run whose files have all passed their checks.
+struct Outlook {
+  std::uint64_t images = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t done = 0;          ///< of the batches: finished by an earlier run
+  std::uint64_t memory_bytes = 0;  ///< Session::memory(): it does not grow with the number of batches
 };
 
 struct Report {
   std::uint64_t images = 0;
   std::uint64_t batches = 0;
-  double load_seconds = 0;   ///< plan, keys, tables, weights
-  double read_seconds = 0;   ///< ciphertexts in: reading, checking, expanding
-  double run_seconds = 0;    ///< the network
-  double write_seconds = 0;  ///< ciphertexts out
-  run::Trace trace;          ///< by step, all batches together
+  std::uint64_t resumed_batches = 0;  ///< of them, finished by an earlier run
+  std::uint64_t run_images = 0;       ///< images of the other batches: what the times are of
+  std::uint64_t memory_bytes = 0;     ///< see Outlook
+  double load_seconds = 0;            ///< plan, keys, tables, weights
+  double read_seconds = 0;            ///< ciphertexts in: reading, checking, expanding
+  double run_seconds = 0;             ///< the network
+  double write_seconds = 0;           ///< ciphertexts out
+  run::Trace trace;                   ///< by step, all batches together
 };
 
 struct RunOptions {
   bool overwrite = false;    ///< of the output file
-  std::uint64_t memory = 0;  ///< see Session::make
-  base::Progress progress;
+  std::uint64_t memory = 0;  ///< see allot()
+  base::Progress progress;   ///< of the batches that are left
+  /// What to do with the partial file of an earlier run that did not end (base::partial_of the output).
+  enum class Unfinished { refuse, resume, restart } unfinished = Unfinished::refuse;
+  std::function<void(const Outlook&)> before = {};  ///< called once, before the first batch
 };
 
 /// Runs a plan on a file of encrypted images, one batch at a time. Everything that can be refused is refused
 /// before the first batch: an existing output, keys or ciphertexts of another plan, ciphertexts of another key, sizes,
 /// too little memory.
-/// errors  io, bad_format, wrong_params, missing_key, infeasible, cancelled. Nothing stays of the output file then.
+///
+/// Each batch that is finished is on disk, in the partial file, before the next one begins; at the end that file
+/// becomes the output. Where this is stopped or killed between, a run with Unfinished::resume goes on after those
+/// batches (and begins with the first where there are none). It answers byte for byte as one run would have: the server
+/// draws no randomness. errors  io, bad_format, wrong_params, missing_key, infeasible, busy, cancelled. Before a batch
+/// is finished, nothing
+///         stays of the output file then; after it, the partial file does, and the message says so.
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options = {});
 

@@ -8,35 +8,36 @@
 
 namespace obscura::server {
 
-Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys)
+Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
+                 std::uint64_t memory)
     : context_(std::move(context)),
       model_(std::make_shared<const run::EncodedModel>(std::move(model))),
-      keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))) {}
+      keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))),
+      memory_(memory) {}
 
-namespace {
-
-/// The schedule that keeps ciphertexts, keys and weights within `memory`.
-Result<plan::Schedule> schedule_within(const plan::Plan& plan, std::uint64_t memory) {
+Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
   plan::Schedule schedule = plan::make_schedule(plan);
   const std::uint64_t beside = plan.predicted_bytes - std::min(plan.predicted_bytes, schedule.peak_bytes);
-  if (memory == 0 || schedule.peak_bytes + beside <= memory) return schedule;
+  const auto with = [&](plan::Schedule&& chosen) {
+    const std::uint64_t bytes = chosen.peak_bytes + beside;
+    return Allotment{std::move(chosen), bytes};
+  };
+  if (memory == 0 || schedule.peak_bytes + beside <= memory) return with(std::move(schedule));
   auto smaller = plan::make_schedule_within(plan, memory - std::min(memory, beside));
-  if (smaller) return smaller;
+  if (smaller) return with(std::move(smaller).value());
   return error(
       Code::infeasible, "{:.2f} GB of memory are too little for plan {}: after {:.2f} GB of keys and weights, {}",
       static_cast<double>(memory) / 1e9, plan.name, static_cast<double>(beside) / 1e9, smaller.error().message);
 }
-
-}  // namespace
 
 Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory) {
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.plan.params));
   if (plan.plan.keys.relinearization && keys.relinearization.empty()) {
     return error(Code::missing_key, "plan {} needs a relinearisation key", plan.plan.name);
   }
-  OBSCURA_TRY(plan::Schedule schedule, schedule_within(plan.plan, memory));
-  return Session(ckks::Context::make(params), run::EncodedModel(std::move(plan.plan), std::move(schedule)),
-                 std::move(keys));
+  OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory));
+  return Session(ckks::Context::make(params), run::EncodedModel(std::move(plan.plan), std::move(allotment.schedule)),
+                 std::move(keys), allotment.bytes);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/parallel.h"
+#include "base/random.h"
 #include "ckks/evaluator.h"
 #include "wire/binding.h"
 #include "wire/residues.h"
@@ -16,7 +17,9 @@ namespace obscura::wire {
 
 namespace {
 
-constexpr std::uint64_t kHeaderPayload = kBindingBytes + 8 + 4 * 4 + 1 + 8;
+std::uint64_t header_payload(Kind kind) {
+  return kBindingBytes + 8 + 4 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
+}
 constexpr std::uint32_t kMaxElements = std::uint32_t{1} << 20;
 // Two scales that come from the same plan are the same double; 1e-12 forgives a compiler's other order of products.
 constexpr double kScaleTolerance = 1e-12;
@@ -75,13 +78,14 @@ base::Bytes write_header(Kind kind, const CiphertextHeader& header) {
   w.u32(header.parts);
   w.u8(header.seeded ? 1 : 0);
   w.f64(header.scale);
+  if (kind == Kind::outputs) w.raw(std::as_bytes(std::span(header.inputs)));
   return make_frame(kind, w.bytes());
 }
 
 Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std::string& name) {
   OBSCURA_TRY(const base::ByteView payload, open_frame(frame, kind, name));
-  if (payload.size() != kHeaderPayload) {
-    return error(Code::bad_format, "{}: a header of {} bytes, expected {}", name, payload.size(), kHeaderPayload);
+  if (payload.size() != header_payload(kind)) {
+    return error(Code::bad_format, "{}: a header of {} bytes, expected {}", name, payload.size(), header_payload(kind));
   }
   base::Reader r(payload);
   CiphertextHeader header;
@@ -93,6 +97,7 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
   header.parts = r.u32();
   header.seeded = r.u8() != 0;
   header.scale = r.f64();
+  if (kind == Kind::outputs) std::memcpy(header.inputs.data(), r.raw(kDigestBytes).data(), kDigestBytes);
   OBSCURA_TRY_VOID(check_bounds(header, name));
   return header;
 }
@@ -143,12 +148,45 @@ Result<ckks::Ciphertext> read_record(const ckks::Context& context, const Ciphert
 
 Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& path, Kind kind,
                                                   std::shared_ptr<const ckks::Context> context,
-                                                  const CiphertextHeader& header, bool overwrite) {
+                                                  const CiphertextHeader& header, base::OutputFile::Options options) {
   OBSCURA_CHECK(header.images > 0 && header.slots() == context->params().slots(), "a header of {} images of 2^{}",
                 header.images, header.log2_degree);
-  OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(path, {.overwrite = overwrite, .secret = false}));
+  OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(path, options));
+  return begin(std::move(file), kind, std::move(context), header);
+}
+
+Result<CiphertextWriter> CiphertextWriter::begin(base::OutputFile file, Kind kind,
+                                                 std::shared_ptr<const ckks::Context> context,
+                                                 const CiphertextHeader& header) {
   OBSCURA_TRY_VOID(file.write(write_header(kind, header)));
   return CiphertextWriter(std::move(file), std::move(context), header);
+}
+
+Result<CiphertextWriter> CiphertextWriter::resume(const std::filesystem::path& path, Kind kind,
+                                                  std::shared_ptr<const ckks::Context> context,
+                                                  const CiphertextHeader& header, base::OutputFile::Options options) {
+  const std::filesystem::path partial = base::partial_of(path);
+  {
+    OBSCURA_TRY(const base::InputFile file, base::InputFile::open(partial));
+    if (file.size() < frame_bytes(header_payload(kind))) {  // nobody saw to it that the header reached the disk
+      OBSCURA_TRY(base::OutputFile empty, base::OutputFile::resume(path, 0, options));
+      return begin(std::move(empty), kind, std::move(context), header);
+    }
+  }
+  OBSCURA_TRY(CiphertextReader reader, CiphertextReader::open(partial, kind));
+  OBSCURA_TRY_VOID(check_same(reader.header(), header, partial.string()));
+  if (reader.header() != header) {
+    return error(Code::wrong_params, "{}: answers for {} images, inputs {}; these are {} images, inputs {}",
+                 partial.string(), reader.header().images, short_name(reader.header().inputs), header.images,
+                 short_name(header.inputs));
+  }
+  reader.context_ = context;
+  OBSCURA_TRY(const std::uint64_t batches, reader.sound_batches());
+  const std::uint64_t records = batches * header.elements;
+  OBSCURA_TRY(base::OutputFile file, base::OutputFile::resume(path, reader.offset_of(records), options));
+  CiphertextWriter writer(std::move(file), std::move(context), header);
+  writer.written_ = records;
+  return writer;
 }
 
 template <class T>
@@ -183,7 +221,7 @@ Result<void> CiphertextWriter::commit() {
 
 Result<CiphertextReader> CiphertextReader::open(const std::filesystem::path& path, Kind kind) {
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
-  OBSCURA_TRY(const base::Bytes frame, read_frame(file, kind, kHeaderPayload));
+  OBSCURA_TRY(const base::Bytes frame, read_frame(file, kind, header_payload(kind)));
   OBSCURA_TRY(const CiphertextHeader header, read_header(kind, frame, path.string()));
   return CiphertextReader(std::move(file), kind, header);
 }
@@ -200,6 +238,46 @@ Result<void> CiphertextReader::expect(std::shared_ptr<const ckks::Context> conte
   }
   context_ = std::move(context);
   return {};
+}
+
+std::uint64_t CiphertextReader::offset_of(std::uint64_t record) const {
+  return frame_bytes(header_payload(kind_)) + record * frame_bytes(record_payload(*context_, header_));
+}
+
+Result<Digest> CiphertextReader::digest() {
+  OBSCURA_CHECK(context_ != nullptr, "digest: nothing was expected of {}", file_.path().string());
+  const std::uint64_t read = read_;
+  base::Bytes names = write_header(kind_, header_);
+  names.reserve(names.size() + header_.records() * kDigestBytes);
+  for (std::uint64_t record = 0; record < header_.records(); ++record) {
+    Digest one;
+    OBSCURA_TRY_VOID(file_.seek(offset_of(record + 1) - kDigestBytes));
+    OBSCURA_TRY_VOID(file_.read(std::as_writable_bytes(std::span(one))));
+    const auto bytes = std::as_bytes(std::span(one));
+    names.insert(names.end(), bytes.begin(), bytes.end());
+  }
+  OBSCURA_TRY_VOID(file_.seek(offset_of(read)));
+  return base::digest(names);
+}
+
+Result<void> CiphertextReader::seek_batch(std::uint64_t batch) {
+  OBSCURA_CHECK(context_ != nullptr && batch <= header_.batches(), "batch {} of {}", batch, header_.batches());
+  OBSCURA_TRY_VOID(file_.seek(offset_of(batch * header_.elements)));
+  read_ = batch * header_.elements;
+  return {};
+}
+
+/// How many batches of a file that may end early are there and sound.
+Result<std::uint64_t> CiphertextReader::sound_batches() {
+  const std::uint64_t bytes = header_.elements * frame_bytes(record_payload(*context_, header_));
+  const std::uint64_t whole = std::min(file_.remaining() / bytes, header_.batches());
+  for (std::uint64_t batch = 0; batch < whole; ++batch) {
+    const auto records = read(header_.elements);
+    if (records.ok()) continue;
+    if (batch + 1 < whole) return records.error();
+    return batch;
+  }
+  return whole;
 }
 
 Result<std::vector<ckks::Ciphertext>> CiphertextReader::read(std::size_t count) {

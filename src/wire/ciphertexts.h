@@ -26,6 +26,7 @@ struct CiphertextHeader {
   std::uint32_t parts = 2;
   bool seeded = false;  ///< fresh ciphertexts: one part and the seed of the other
   double scale = 0;
+  Digest inputs{};  ///< of outputs: CiphertextReader::digest() of the inputs that they answer
   bool operator==(const CiphertextHeader&) const = default;
 
   std::uint64_t slots() const { return (std::uint64_t{1} << log2_degree) / 2; }
@@ -33,16 +34,28 @@ struct CiphertextHeader {
   std::uint64_t records() const { return batches() * elements; }
 };
 
-/// Writes a file; nothing stays of it without commit().
+/// Writes a file; nothing stays of it without commit(), but what keep() kept of a resumable one.
 class CiphertextWriter {
  public:
-  /// errors  io: the path exists already, or cannot be written
+  /// errors  io: the path exists already, or cannot be written; busy
   static Result<CiphertextWriter> create(const std::filesystem::path& path, Kind kind,
                                          std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header,
-                                         bool overwrite);
+                                         base::OutputFile::Options options);
+  /// Goes on with the partial file (base::partial_of) of a resumable one: its header must be this header, every record
+  /// of every whole batch in it is checked, and what comes after them is cut off. A last batch that is damaged is cut
+  /// off too: that is what the machine's end in the middle of a write leaves.
+  /// errors  wrong_params: of another plan, key, or inputs, or another number of images; bad_format: damaged before its
+  ///         last batch; io, busy
+  static Result<CiphertextWriter> resume(const std::filesystem::path& path, Kind kind,
+                                         std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header,
+                                         base::OutputFile::Options options);
   /// The next records, which are as the header says. threads: packs them on all cores
   Result<void> write(std::span<const ckks::SeededCiphertext> ciphertexts);
   Result<void> write(std::span<const ckks::Ciphertext> ciphertexts);
+  /// Batches that are written.
+  std::uint64_t batches() const { return written_ / header_.elements; }
+  /// Of a resumable file: what was written stays on disk whatever happens. errors: io
+  Result<void> keep() { return file_.keep(); }
   /// errors  io; ContractError where records are missing
   Result<void> commit();
 
@@ -51,6 +64,8 @@ class CiphertextWriter {
       : file_(std::move(file)), context_(std::move(context)), header_(header) {}
   template <class T>
   Result<void> write_all(std::span<const T> ciphertexts);
+  static Result<CiphertextWriter> begin(base::OutputFile file, Kind kind, std::shared_ptr<const ckks::Context> context,
+                                        const CiphertextHeader& header);
   base::OutputFile file_;
   std::shared_ptr<const ckks::Context> context_;
   CiphertextHeader header_;
@@ -67,6 +82,11 @@ class CiphertextReader {
   /// the file's size to its header, before any record is read. errors  wrong_params: another plan, another key, other
   /// elements, limbs or scale; bad_format: truncated, oversized
   Result<void> expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected);
+  /// Names the content of the file: BLAKE2b-256 of its header frame and of the digests that end its records. Needs
+  /// expect(). Reads 32 bytes a record, so that nothing says that the records are whole: read() does.
+  Result<Digest> digest();
+  /// read() goes on at the start of this batch. Needs expect(). errors: io
+  Result<void> seek_batch(std::uint64_t batch);
   /// The next `count` ciphertexts, seeded ones expanded. Needs expect(). threads: unpacks on all cores
   /// errors  bad_format: a damaged record, a record out of order, a residue that is not below its prime
   Result<std::vector<ckks::Ciphertext>> read(std::size_t count);
@@ -74,6 +94,9 @@ class CiphertextReader {
  private:
   CiphertextReader(base::InputFile file, Kind kind, const CiphertextHeader& header)
       : file_(std::move(file)), kind_(kind), header_(header) {}
+  friend class CiphertextWriter;
+  Result<std::uint64_t> sound_batches();
+  std::uint64_t offset_of(std::uint64_t record) const;
   base::InputFile file_;
   Kind kind_;
   CiphertextHeader header_;

@@ -136,14 +136,19 @@ TEST_F(FileFlow, RefusesOversizedInputs) {
 }
 
 TEST_F(FileFlow, RefusesABitFlippedAnywhere) {
-  for (const double place : {0.1, 0.5, 0.999}) {
-    expect_input_refused(flow().changed("in",
-                                        [&](base::Bytes& b) {
-                                          b[static_cast<std::size_t>(place * static_cast<double>(b.size()))] ^=
-                                              std::byte{4};
-                                        }),
-                         "damaged");
-  }
+  const auto flipped = [](double place) {
+    return flow().changed("in", [&](base::Bytes& b) {
+      b[static_cast<std::size_t>(place * static_cast<double>(b.size()))] ^= std::byte{4};
+    });
+  };
+  for (const double place : {0.1, 0.4}) expect_input_refused(flipped(place), "damaged");
+  // In the second batch: the answers of the first are good, and stay.
+  const auto late = server::run(flow().path("net.plan"), flow().path("eval"), flipped(0.999), flow().path("refused"));
+  ASSERT_FALSE(late.ok());
+  EXPECT_THAT(late.error().message, HasSubstr("damaged"));
+  EXPECT_THAT(late.error().message, HasSubstr("1 of 2 batches are finished and stay in"));
+  EXPECT_FALSE(fs::exists(flow().path("refused")));
+  EXPECT_TRUE(fs::remove(base::partial_of(flow().path("refused"))));
   const auto eval = flow().changed("eval", [](base::Bytes& b) { b[b.size() / 2] ^= std::byte{1}; });
   expect_refused(flow().path("net.plan"), eval, flow().path("in"), "damaged", Code::bad_format);
   const auto plan = flow().changed("net.plan", [](base::Bytes& b) { b[b.size() / 2] ^= std::byte{1}; });
@@ -207,7 +212,8 @@ TEST_F(FileFlow, RefusesWhatIsNotWholeImages) {
   const auto encrypted = client::encrypt(flow().offer, flow().path("secret"), some, flow().path("never"));
   ASSERT_FALSE(encrypted.ok());
   EXPECT_THAT(encrypted.error().message, HasSubstr("images of 36 bytes"));
-  EXPECT_FALSE(client::encrypt(flow().offer, flow().path("secret"), {}, flow().path("never")).ok());
+  EXPECT_FALSE(
+      client::encrypt(flow().offer, flow().path("secret"), std::span<const std::uint8_t>(), flow().path("never")).ok());
   EXPECT_FALSE(fs::exists(flow().path("never")));
 }
 

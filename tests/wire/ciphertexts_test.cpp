@@ -93,7 +93,7 @@ TEST_F(Records, AWriterHoldsItsRecordsToTheHeader) {
   std::string name = std::filesystem::temp_directory_path() / "obscura-records-XXXXXX";
   const std::filesystem::path folder = mkdtemp(name.data());
   {
-    auto writer = CiphertextWriter::create(folder / "out", Kind::outputs, context_, header(1, 2, false), false).value();
+    auto writer = CiphertextWriter::create(folder / "out", Kind::outputs, context_, header(1, 2, false), {}).value();
     std::vector<ckks::Ciphertext> some(2);
     for (auto& x : some) x.parts = {random_poly(1), random_poly(1)};
     ASSERT_TRUE(writer.write(some).ok());
