@@ -42,7 +42,7 @@ Result<Answer> perform(const Options& options) {
   how.max_error_std = options.max_error;
   how.log2_degree = options.log2_degree;
   how.calibration = calibration;
-  OBSCURA_TRY(const plan::Plan plan, compile::compile(graph, how));
+  OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
   answer.json = {{"network", plan.name},

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -74,7 +75,7 @@ Result<data::Dataset> read_shown(const Options& options, const plan::Offer& offe
   }
   if (options.picture.empty()) return data::Dataset{};
   OBSCURA_TRY_VOID(refuse_existing(options.picture));
-  return read_images(options.images, "", offer.input);
+  return read_images(options.images, offer.input);
 }
 
 std::span<const float> row_of(const client::Logits& logits, std::size_t image) {

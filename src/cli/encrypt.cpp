@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -15,17 +16,33 @@ struct Options {
   std::string secret;
   std::vector<std::string> images;
   std::string range;
+  Selection selection;
   std::string output;
 };
+
+Result<Images> find_images(const Options& options, const plan::InputSpec& input) {
+  if (options.images.empty() == options.selection.dataset.empty()) {
+    return error(Code::wrong_params, "name the images: files, or a data set with --dataset, and not both");
+  }
+  if (options.selection.dataset.empty()) return Images::of_files(options.images, options.range, input);
+  OBSCURA_TRY(Images images, Images::of_dataset(options.selection));
+  OBSCURA_TRY_VOID(images.check_size(input, options.selection.dataset));
+  return images;
+}
 
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
-  OBSCURA_TRY(const data::Dataset images, read_images(options.images, options.range, offer.input));
+  OBSCURA_TRY(const Images images, find_images(options, offer.input));
+  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<std::uint8_t>> {
+    OBSCURA_TRY(data::Dataset part, images.read(first, count));
+    return std::move(part.pixels);
+  };
   const Stopwatch watch;
   {
     ProgressBar bar("encrypt");
-    OBSCURA_TRY_VOID(client::encrypt(offer, options.secret, images.pixels, options.output, false, bar.callback()));
+    OBSCURA_TRY_VOID(
+        client::encrypt(offer, options.secret, {images.count(), read}, options.output, false, bar.callback()));
   }
   const std::size_t slots = std::size_t{1} << (offer.params.log2_degree - 1);
   const std::size_t batches = (images.count() + slots - 1) / slots;
@@ -49,15 +66,18 @@ Action define_encrypt(CLI::App& command, const Common&) {
   teach(command,
         "Encrypts images with the secret key. IMAGES are PNG files, or idx files, whole or in part: "
         "FILE.idx:FIRST:COUNT.\n"
+        "With --dataset they are those of a data set, as `obscura evaluate` takes them.\n"
         "A batch of N/2 images costs the server the same whether it is full or not, so send many at once. Image size\n"
         "and normalisation come from the offer. Results come back in the order of the images.",
         "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
         "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
   auto options = std::make_shared<Options>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
-  command.add_option("IMAGES", options->images, "PNG files, or idx files as FILE or FILE:FIRST:COUNT")->required();
+  command.add_option("IMAGES", options->images, "PNG files, or idx files as FILE or FILE:FIRST:COUNT");
   command.add_option("--secret", options->secret, "The secret key (obscura keygen)")->required();
   command.add_option("--range", options->range, "FIRST:COUNT of the one idx file");
+  CLI::Option* dataset = add_selection(command, options->selection);
+  for (const char* name : {"--split", "--limit", "--first", "--data"}) command.get_option(name)->needs(dataset);
   command.add_option("-o,--output", options->output, "The encrypted images to write")->required();
   return [options] { return perform(*options); };
 }

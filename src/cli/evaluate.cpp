@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "ckks/params.h"
+#include "cli/images.h"
 #include "cli/inference.h"
 #include "cli/polynomials.h"
+#include "cli/progress.h"
 #include "cli/score.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -23,13 +25,10 @@ constexpr int kDefaultAlpha = 13;
 struct Options {
   std::string network;
   std::string model;
-  std::string dataset;
-  std::string data;
-  std::string split = "test";
+  Selection selection;
   std::string backend = "ckks";
-  std::optional<std::size_t> limit;
-  std::size_t first = 0;
   std::uint32_t batch = 0;
+  std::uint64_t memory = 0;
   std::optional<std::size_t> calibration_images;
   double max_error = 0;
   std::optional<std::uint64_t> noise_seed;
@@ -50,10 +49,32 @@ struct Subject {
 
 bool on_plan(const Options& options) { return options.backend == "clear" || options.backend == "ckks"; }
 
-Result<data::Dataset> load_images(const Options& options) {
-  if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
-  return data::load(options.dataset, options.split, data_folder(options.data),
-                    {options.first, options.limit.value_or(data::kAll)});
+/// An option that some backends only know what to do with.
+struct Restricted {
+  const char* option;
+  std::vector<std::string> backends;
+};
+
+/// errors: an option that the backend would not look at.
+Result<void> refuse_restricted(const CLI::App& command, const std::string& backend) {
+  static const std::vector<Restricted> kRestricted = {{"--alpha", {"poly"}},
+                                                      {"--depth", {"poly"}},
+                                                      {"--products", {"poly"}},
+                                                      {"--ranges", {"poly"}},
+                                                      {"--margin", {"poly"}},
+                                                      {"--noise", {"poly"}},
+                                                      {"--noise-seed", {"poly", "clear"}},
+                                                      {"--calibration-images", {"poly", "clear", "ckks"}},
+                                                      {"--batch", {"clear", "ckks"}},
+                                                      {"--max-error", {"clear", "ckks"}},
+                                                      {"--memory", {"clear", "ckks"}}};
+  for (const Restricted& one : kRestricted) {
+    if (command.count(one.option) == 0) continue;
+    if (std::find(one.backends.begin(), one.backends.end(), backend) != one.backends.end()) continue;
+    return error(Code::wrong_params, "{}: means nothing to --backend {}; it is for {}", one.option, backend,
+                 fmt::join(one.backends, ", "));
+  }
+  return {};
 }
 
 Result<Subject> from_plan(const Options& options) {
@@ -75,43 +96,48 @@ Result<Subject> from_plan(const Options& options) {
   return subject;
 }
 
-Result<Subject> from_network(const Options& options, const data::Dataset& images) {
+Result<Subject> from_network(const Options& options, const Images& images) {
   Subject subject;
   subject.normalization = options.normalization;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
-  OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, images.channels));
+  OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
+  OBSCURA_TRY_VOID(check_normalization(options.normalization, images.head().channels));
   if (!on_plan(options)) return subject;
   OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
   OBSCURA_TRY(const std::vector<float> calibration,
-              calibration_images(*subject.graph, options.network, options.dataset, data_folder(options.data),
-                                 options.calibration_images, options.normalization, kCalibrationImages));
+              calibration_images(*subject.graph, options.network, options.selection.dataset,
+                                 data_folder(options.selection.data), options.calibration_images, options.normalization,
+                                 kCalibrationImages));
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
   how.mean = options.normalization.mean;
   how.deviation = options.normalization.deviation;
   how.max_error_std = options.max_error;
   how.calibration = calibration;
-  OBSCURA_TRY(plan::Plan plan, compile::compile(*subject.graph, how));
+  OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
   subject.plan = wire::NamedPlan{std::move(plan), digest};
   return subject;
 }
 
-Result<void> check_plan_images(const Subject& subject, const Options& options, const data::Dataset& images) {
-  if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images));
-  if (!subject.plan) return {};
-  const plan::InputSpec& input = subject.plan->plan.input;
-  if (input.channels == images.channels && input.height == images.height && input.width == images.width) return {};
-  return error(Code::wrong_params, "{}: takes images of {}x{}x{}, but those of {} are {}x{}x{}", options.network,
-               input.channels, input.height, input.width, images.name, images.channels, images.height, images.width);
+Result<void> check_plan_images(const Subject& subject, const Options& options, const Images& images) {
+  if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images.head()));
+  return subject.plan ? images.check_size(subject.plan->plan.input, options.selection.dataset) : Result<void>();
 }
 
-Result<Inference> infer(const Options& options, const Subject& subject, std::span<const float> pixels,
-                        const data::Dataset& images) {
-  if (options.backend == "clear") return infer_clear(subject.plan->plan, pixels, images.count(), options.noise_seed);
-  if (options.backend == "ckks") return infer_encrypted(*subject.plan, images.pixels);
-  return infer_float(*subject.graph, pixels, images.count());
+/// The backends but poly; `before` as in PlanOptions.
+Result<Inference> infer(const Options& options, const Subject& subject, const Images& images,
+                        const std::function<void(std::uint64_t)>& before) {
+  const PlanOptions how{options.memory, options.noise_seed, before};
+  if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
+  if (options.backend == "ckks") return infer_encrypted(*subject.plan, images, how);
+  return infer_float(*subject.graph, images, subject.normalization);
+}
+
+/// What the backend is compared with.
+Result<Inference> infer_reference(const Options& options, const Subject& subject, const Images& images) {
+  if (subject.graph) return infer_float(*subject.graph, images, subject.normalization);
+  return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
 }
 
 void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
@@ -132,9 +158,9 @@ std::string text_of(const Options& options, const Subject& subject, const Score&
   const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
   const char* reference = subject.graph ? "float network" : "clear twin";
   const auto& seconds = inference.seconds;
-  std::string text =
-      fmt::format("{} of {} ({}), backend {}\n  correct            {} ({:.2f} %)\n", plural(score.images, "image"),
-                  options.dataset, options.split, options.backend, score.correct, percent(score.correct));
+  std::string text = fmt::format("{} of {} ({}), backend {}\n  correct            {} ({:.2f} %)\n",
+                                 plural(score.images, "image"), options.selection.dataset, options.selection.split,
+                                 options.backend, score.correct, percent(score.correct));
   if (score.top) {
     text += fmt::format("  top 5 correct      {} ({:.2f} %); holds the {}'s label {:.2f} %, the same five {:.2f} %\n",
                         score.top->correct, percent(score.top->correct), reference, percent(score.top->holding),
@@ -163,16 +189,20 @@ nlohmann::ordered_json labels_of(const std::vector<Prediction>& predictions) {
   return labels;
 }
 
-Answer summarise(const Options& options, const Subject& subject, const data::Dataset& images,
+Answer summarise(const Options& options, const Subject& subject, const std::vector<std::uint16_t>& labels,
                  const Inference& inference, const Inference& reference) {
-  const std::size_t count = images.count();
+  const std::size_t count = labels.size();
   const std::size_t classes = inference.logits.size() / count;
   const auto predictions = predict(inference.logits, classes);
-  const Score marks = score(predictions, predict(reference.logits, classes), images.labels, classes);
+  const Score marks = score(predictions, predict(reference.logits, classes), labels, classes);
   const LogitError difference = compare_logits(inference.logits, reference.logits, classes);
   const auto& seconds = inference.seconds;
   Answer answer;
-  answer.json["images"] = count;
+  answer.json = {{"images", count},
+                 {"network", options.network},
+                 {"dataset", options.selection.dataset},
+                 {"split", options.selection.split},
+                 {"first", options.selection.first}};
   add_score(answer.json, marks);
   add_logit_error(answer.json, difference);
   answer.json.update(
@@ -197,12 +227,14 @@ Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomial
 }
 
 /// The network as an ONNX file on polynomials, beside itself on floats.
-Result<Answer> perform_poly(const Options& options, const data::Dataset& images) {
+Result<Answer> perform_poly(const Options& options, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
-  OBSCURA_TRY(const Subject subject, from_network(options, images));
+  OBSCURA_TRY(const Subject subject, from_network(options, source));
+  OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
   const std::vector<float> pixels =
       normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
-  const TrainingData training{options.network, options.dataset, data_folder(options.data), options.normalization};
+  const TrainingData training{options.network, options.selection.dataset, data_folder(options.selection.data),
+                              options.normalization};
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
@@ -210,7 +242,7 @@ Result<Answer> perform_poly(const Options& options, const data::Dataset& images)
   OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
-  Answer answer = summarise(options, subject, images, result.inference, reference);
+  Answer answer = summarise(options, subject, images.labels, result.inference, reference);
   answer.json["polynomials"] = describe(*subject.graph, choice, result);
   answer.text += fmt::format(
       "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
@@ -220,27 +252,31 @@ Result<Answer> perform_poly(const Options& options, const data::Dataset& images)
   return answer;
 }
 
-Result<Answer> perform(const Options& options) {
-  OBSCURA_TRY(const data::Dataset images, load_images(options));
+Result<Answer> perform(const Options& options, const CLI::App& command, bool json) {
+  OBSCURA_TRY_VOID(refuse_restricted(command, options.backend));
+  OBSCURA_TRY(const Images images, Images::of_dataset(options.selection));
   if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
   OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
   OBSCURA_TRY_VOID(check_plan_images(subject, options, images));
-  const std::vector<float> pixels =
-      normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
-  OBSCURA_TRY(const Inference inference, infer(options, subject, pixels, images));
-  if (subject.graph) {
-    if (!on_plan(options)) return summarise(options, subject, images, inference, inference);
-    OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
-    return summarise(options, subject, images, inference, reference);
+  std::optional<std::uint64_t> needed;
+  const auto before = [&](std::uint64_t bytes) {
+    needed = bytes;
+    note(fmt::format("{}: {}", plural(images.count(), "image"), memory_text(bytes, options.memory)), json);
+  };
+  OBSCURA_TRY(const Inference inference, infer(options, subject, images, before));
+  std::optional<Inference> other;  // the float network is its own reference
+  if (on_plan(options)) {
+    OBSCURA_TRY(other, infer_reference(options, subject, images));
   }
-  OBSCURA_TRY(const Inference reference, infer_clear(subject.plan->plan, pixels, images.count(), {}));
-  return summarise(options, subject, images, inference, reference);
+  Answer answer = summarise(options, subject, inference.labels, inference, other ? *other : inference);
+  if (needed) answer.json["predicted_memory_bytes"] = *needed;
+  return answer;
 }
 
 }  // namespace
 
-Action define_evaluate(CLI::App& command, const Common&) {
+Action define_evaluate(CLI::App& command, const Common& common) {
   const std::string explanation =
       "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
       "precision,\n"
@@ -249,6 +285,7 @@ Action define_evaluate(CLI::App& command, const Common&) {
       "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
       "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
       "training images.\n"
+      "Images are read from disk a batch at a time, so that memory does not grow with their number (poly holds all).\n"
       "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
       "names it.\n" +
       explain_score();
@@ -257,18 +294,12 @@ Action define_evaluate(CLI::App& command, const Common&) {
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
-  command.add_option("--dataset", options->dataset, fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")))
-      ->required();
-  command.add_option("--split", options->split, "train, test, or val where the data set has it")
-      ->check(CLI::IsMember(data::split_names()))
-      ->capture_default_str();
-  command.add_option("--limit", options->limit, "Images to take (default: all)");
-  command.add_option("--first", options->first, "The first of them")->capture_default_str();
+  add_selection(command, options->selection)->required();
   command.add_option("--backend", options->backend, "float, poly, clear or ckks")
       ->check(CLI::IsMember({"float", "poly", "clear", "ckks"}))
       ->capture_default_str();
   command.add_option("--model", options->model, "For a plan: the ONNX file that it was compiled from");
-  command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  add_memory(command, options->memory);
   command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
   command.add_option("--calibration-images", options->calibration_images,
                      "Training images that give the ranges (default: 256; backend poly: 10000)");
@@ -286,7 +317,7 @@ Action define_evaluate(CLI::App& command, const Common&) {
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
   add_normalization(command, options->normalization);
-  return [options] { return perform(*options); };
+  return [options, &command, &common] { return perform(*options, command, common.json); };
 }
 
 }  // namespace obscura::cli

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Images and labels named on the command line.
+#include "cli/images.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -7,6 +10,7 @@
 #include "cli/support.h"
 #include "data/idx.h"
 #include "data/png.h"
+#include "data/records.h"
 
 namespace obscura::cli {
 namespace {
@@ -44,22 +48,6 @@ Result<bool> is_png(const std::filesystem::path& path) {
   return head == kMagic;
 }
 
-Result<data::Dataset> read_one(const std::string& argument, const std::string& range_option,
-                               const plan::InputSpec& input) {
-  OBSCURA_TRY(FileRange file, parse_file_range(argument));
-  OBSCURA_TRY(const bool png, is_png(file.path));
-  if (png) return data::read_png(file.path, input.channels, input.height, input.width);
-  if (!range_option.empty()) {
-    OBSCURA_TRY(file.range, parse_range(range_option, "--range"));
-  }
-  OBSCURA_TRY(data::Dataset images, data::read_idx_images(file.path, file.range));
-  if (images.channels != input.channels || images.height != input.height || images.width != input.width) {
-    return error(Code::wrong_params, "{}: images of {}x{}x{}; the network takes {}x{}x{}", file.path.string(),
-                 images.channels, images.height, images.width, input.channels, input.height, input.width);
-  }
-  return images;
-}
-
 }  // namespace
 
 Result<FileRange> parse_file_range(const std::string& argument) {
@@ -74,21 +62,85 @@ Result<FileRange> parse_file_range(const std::string& argument) {
   return file;
 }
 
-Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const std::string& range,
-                                  const plan::InputSpec& input) {
+Result<Images> Images::of_files(const std::vector<std::string>& arguments, const std::string& range,
+                                const plan::InputSpec& input) {
   if (!range.empty() && arguments.size() != 1) {
     return error(Code::wrong_params, "--range: {} files are named; with more than one write FILE:FIRST:COUNT",
                  arguments.size());
   }
-  data::Dataset all;
-  all.channels = input.channels;
-  all.height = input.height;
-  all.width = input.width;
+  Images out;
   for (const std::string& argument : arguments) {
-    OBSCURA_TRY(const data::Dataset images, read_one(argument, range, input));
-    all.pixels.insert(all.pixels.end(), images.pixels.begin(), images.pixels.end());
+    OBSCURA_TRY(FileRange file, parse_file_range(argument));
+    OBSCURA_TRY(const bool png, is_png(file.path));
+    const auto read = [path = file.path, png, input](data::Range part) -> Result<data::Dataset> {
+      return png ? data::read_png(path, input.channels, input.height, input.width) : data::read_idx_images(path, part);
+    };
+    if (!png && !range.empty()) {
+      OBSCURA_TRY(file.range, parse_range(range, "--range"));
+    }
+    OBSCURA_TRY_VOID(out.add(png ? data::Range{} : file.range, read));
+    OBSCURA_TRY_VOID(out.check_size(input, file.path.string()));
   }
-  return all;
+  return out;
+}
+
+CLI::Option* add_selection(CLI::App& command, Selection& selection) {
+  CLI::Option* dataset = command.add_option("--dataset", selection.dataset,
+                                            fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")));
+  command.add_option("--split", selection.split, "train, test, or val where the data set has it")
+      ->check(CLI::IsMember(data::split_names()))
+      ->capture_default_str();
+  command.add_option("--limit", selection.limit, "Images to take (default: all)");
+  command.add_option("--first", selection.first, "The first of them")->capture_default_str();
+  command.add_option("--data", selection.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  return dataset;
+}
+
+Result<Images> Images::of_dataset(const Selection& selection) {
+  if (selection.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
+  const auto read = [name = selection.dataset, split = selection.split, folder = data_folder(selection.data)](
+                        data::Range part) { return data::load(name, split, folder, part); };
+  Images out;
+  OBSCURA_TRY_VOID(out.add({selection.first, selection.limit.value_or(data::kAll)}, read));
+  return out;
+}
+
+Result<void> Images::add(data::Range range, std::function<Result<data::Dataset>(data::Range)> read) {
+  OBSCURA_TRY(head_, read({range.first, 1}));
+  OBSCURA_TRY_VOID(data::check_range(head_.name, head_.available, range));
+  count_ += range.count;
+  pieces_.push_back({range, std::move(read)});
+  return {};
+}
+
+Result<void> Images::check_size(const plan::InputSpec& input, const std::string& name) const {
+  if (head_.channels == input.channels && head_.height == input.height && head_.width == input.width) return {};
+  return error(Code::wrong_params, "{}: images of {}x{}x{}; the network takes {}x{}x{}", name, head_.channels,
+               head_.height, head_.width, input.channels, input.height, input.width);
+}
+
+Result<data::Dataset> Images::read(std::size_t first, std::size_t count) const {
+  OBSCURA_CHECK(first + count <= count_, "images {} to {} of {}", first, first + count, count_);
+  data::Dataset out;
+  std::size_t start = 0;  // of the piece, among all images
+  for (const Piece& piece : pieces_) {
+    const std::size_t from = std::max(first, start), to = std::min(first + count, start + piece.range.count);
+    if (from < to) {
+      OBSCURA_TRY(data::Dataset part, piece.read({piece.range.first + from - start, to - from}));
+      if (out.pixels.empty()) {
+        out = std::move(part);
+      } else {
+        out.pixels.insert(out.pixels.end(), part.pixels.begin(), part.pixels.end());
+      }
+    }
+    start += piece.range.count;
+  }
+  return out;
+}
+
+Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const plan::InputSpec& input) {
+  OBSCURA_TRY(const Images images, Images::of_files(arguments, "", input));
+  return images.read(0, images.count());
 }
 
 Result<std::vector<std::uint8_t>> read_labels(const std::string& argument, std::size_t count) {

@@ -2,18 +2,22 @@
 /// A set of images through one backend, all inside this process: what `evaluate` measures.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/check.h"
+#include "cli/images.h"
+#include "cli/support.h"
 #include "nn/graph.h"
 #include "wire/plan_frame.h"
 
 namespace obscura::cli {
 
 struct Inference {
-  std::vector<float> logits;  ///< count x classes, row-major
+  std::vector<float> logits;          ///< count x classes, row-major
+  std::vector<std::uint16_t> labels;  ///< the true ones, of images that were read here
   std::size_t batches = 0;
   struct Seconds {
     double keygen = 0;
@@ -27,13 +31,24 @@ struct Inference {
 /// errors: those of eval::Network.
 Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count);
 
-/// The plan on the clear twin, without noise unless a seed is given. errors: those of run::run_clear.
-Result<Inference> infer_clear(const plan::Plan& plan, std::span<const float> images, std::size_t count,
-                              std::optional<std::uint64_t> noise_seed);
+/// The same of images that are read from disk a part at a time.
+Result<Inference> infer_float(const nn::Graph& graph, const Images& images, const Normalization& normalization);
 
-/// Fresh keys, then for each batch of N/2 images: encrypt (client), run (server; expanding the seeds of
-/// fresh ciphertexts is its work), decrypt (client). `pixels`: C*H*W bytes an image. Progress bars on a terminal.
-/// errors: parameters that are refused, cancelled.
-Result<Inference> infer_encrypted(const wire::NamedPlan& plan, std::span<const std::uint8_t> pixels);
+/// How a plan is run on images.
+struct PlanOptions {
+  std::uint64_t memory = 0;                         ///< see server::allot
+  std::optional<std::uint64_t> noise_seed;          ///< of the clear twin
+  std::function<void(std::uint64_t bytes)> before;  ///< called with the memory that the plan takes, before any image
+};
+
+/// The plan on the clear twin, batch by batch of N/2 images, each read from disk when it is due; without noise unless a
+/// seed is given. Progress bar over all batches on a terminal.
+/// errors: those of the images, of server::allot and of run::run_clear.
+Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options);
+
+/// Fresh keys, then for each batch of N/2 images: read them from disk, encrypt (client), run (server; expanding the
+/// seeds of fresh ciphertexts is its work), decrypt (client). Progress bar over all batches on a terminal.
+/// errors: those of the images and of server::Session; parameters that are refused; cancelled.
+Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& images, const PlanOptions& options);
 
 }  // namespace obscura::cli

@@ -78,6 +78,12 @@ void ProgressBar::draw(std::size_t done, std::size_t total) {
   std::fflush(stderr);
 }
 
+void note(const std::string& line, bool json) {
+  std::FILE* const to = json ? stderr : stdout;
+  std::fprintf(to, "%s\n", line.c_str());
+  std::fflush(to);
+}
+
 void catch_interrupt() { std::signal(SIGINT, on_interrupt); }
 
 bool interrupted() { return interrupt_seen != 0; }

@@ -34,6 +34,9 @@ class ProgressBar {
 std::string progress_line(const std::string& title, std::size_t done, std::size_t total, double elapsed_seconds,
                           std::size_t columns);
 
+/// A line before long work: on standard output, or on standard error where that is kept for JSON.
+void note(const std::string& line, bool json);
+
 /// From now on the first Ctrl-C lets the work end by itself (nothing half-written stays); the second ends at once.
 void catch_interrupt();
 bool interrupted();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -16,22 +18,40 @@ struct Options {
   std::string output;
   bool trace = false;
   std::uint64_t memory = 0;
+  bool resume = false;
+  bool restart = false;
 };
 
-Result<Answer> perform(const Options& options) {
+/// What a person wants to know before a long run.
+std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) {
+  std::string text = fmt::format("{} in {}: {}", plural(outlook.images, "image"), plural(outlook.batches, "batch"),
+                                 memory_text(outlook.memory_bytes, allowed));
+  if (outlook.done > 0) text += fmt::format("; goes on after {} that are finished", plural(outlook.done, "batch"));
+  return text;
+}
+
+Result<Answer> perform(const Options& options, bool json) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   const Stopwatch watch;
+  server::RunOptions how;
+  how.memory = options.memory;
+  if (options.resume) how.unfinished = server::RunOptions::Unfinished::resume;
+  if (options.restart) how.unfinished = server::RunOptions::Unfinished::restart;
+  how.before = [&](const server::Outlook& outlook) { note(outlook_text(outlook, options.memory), json); };
   server::Report report;
   {
     ProgressBar bar("run");
-    OBSCURA_TRY(report, server::run(options.plan, options.eval, options.input, options.output,
-                                    {false, options.memory, bar.callback()}));
+    how.progress = bar.callback();
+    OBSCURA_TRY(report, server::run(options.plan, options.eval, options.input, options.output, how));
   }
-  const double milliseconds = 1000 * report.run_seconds / static_cast<double>(report.images);
+  // Nothing was run where an earlier run ended just before its last file operation.
+  const double milliseconds =
+      1000 * report.run_seconds / static_cast<double>(std::max<std::uint64_t>(report.run_images, 1));
   Answer answer;
   answer.json = {{"output", options.output},
                  {"images", report.images},
                  {"batches", report.batches},
+                 {"resumed_batches", report.resumed_batches},
                  {"seconds", watch.seconds()},
                  {"load_seconds", report.load_seconds},
                  {"read_seconds", report.read_seconds},
@@ -39,6 +59,7 @@ Result<Answer> perform(const Options& options) {
                  {"write_seconds", report.write_seconds},
                  {"milliseconds_per_image", milliseconds},
                  {"bytes", file_bytes(options.output)},
+                 {"predicted_memory_bytes", report.memory_bytes},
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format(
       "{}: answers for {}, {}\n"
@@ -55,13 +76,16 @@ Result<Answer> perform(const Options& options) {
 
 }  // namespace
 
-Action define_run(CLI::App& command, const Common&) {
-  teach(command,
-        "The server's work: executes the plan on encrypted images, batch by batch, on all cores. It never sees the "
-        "secret\n"
-        "key; what is not for this plan and this key is refused before the work starts.",
-        "obscura run swish4.plan --eval my.eval images.enc -o answer.enc",
-        "The answer goes back to the client. Only who holds the secret key can read it: not the server.");
+Action define_run(CLI::App& command, const Common& common) {
+  teach(
+      command,
+      "The server's work: executes the plan on encrypted images, batch by batch, on all cores. It never sees the "
+      "secret\n"
+      "key; what is not for this plan and this key is refused before the work starts.\n"
+      "Finished batches stand in OUT.partial until the last one is there. Where a run is stopped or killed, the same\n"
+      "command with --resume goes on after them; a batch that was not finished is run again.",
+      "obscura run swish4.plan --eval my.eval images.enc -o answer.enc",
+      "The answer goes back to the client. Only who holds the secret key can read it: not the server.");
   auto options = std::make_shared<Options>();
   command.add_option("PLAN", options->plan, "The plan")->required();
   command.add_option("IN", options->input, "Encrypted images (obscura encrypt)")->required();
@@ -69,7 +93,11 @@ Action define_run(CLI::App& command, const Common&) {
   command.add_option("-o,--output", options->output, "The encrypted answer to write")->required();
   add_memory(command, options->memory);
   command.add_flag("--trace", options->trace, "Print the time of every step");
-  return [options] { return perform(*options); };
+  CLI::Option* resume =
+      command.add_flag("--resume", options->resume, "Go on after the finished batches of a run that did not end");
+  command.add_flag("--restart", options->restart, "Begin again where such a run left finished batches")
+      ->excludes(resume);
+  return [options, &common] { return perform(*options, common.json); };
 }
 
 }  // namespace obscura::cli

@@ -140,6 +140,12 @@ Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std:
   return normalise(images.pixels, images.channels, images.height * images.width, normalization);
 }
 
+Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options) {
+  auto plan = compile::compile(graph, options);
+  if (plan) return plan;
+  return error(plan.error().code, "{}: {}", path, plan.error().message);
+}
+
 std::string plural(std::size_t count, const std::string& noun) {
   const char* ending = count == 1 ? "" : noun.ends_with("ch") ? "es" : "s";
   return fmt::format("{} {}{}", count, noun, ending);
@@ -154,6 +160,11 @@ std::string bytes_text(std::uint64_t bytes) {
     ++unit;
   }
   return fmt::format("{:.3g} {}", value, kUnits[unit]);
+}
+
+std::string memory_text(std::uint64_t needed, std::uint64_t allowed) {
+  const std::string text = fmt::format("needs about {} of memory", bytes_text(needed));
+  return allowed == 0 ? text : text + fmt::format(" of the {} allowed", bytes_text(allowed));
 }
 
 std::uint64_t file_bytes(const std::filesystem::path& path) {

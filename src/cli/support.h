@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What several verbs need: paths, normalisation, images named on the command line, labels from logits, figures.
+/// What several verbs need: paths, normalisation, labels from logits, figures.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "compile/compile.h"
 #include "data/dataset.h"
 #include "nn/graph.h"
 #include "plan/plan.h"
@@ -76,27 +77,15 @@ Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std:
                                               std::size_t usual);
 inline constexpr std::size_t kCalibrationImages = 256;
 
-/// A file named on the command line as FILE or FILE:FIRST:COUNT.
-struct FileRange {
-  std::filesystem::path path;
-  data::Range range;
-};
-/// errors: FIRST or COUNT that are no numbers; COUNT 0. A file whose name itself has colons is taken where it exists.
-Result<FileRange> parse_file_range(const std::string& argument);
-
-/// The images of PNG files and idx files with ranges, one after the other. `range` (FIRST:COUNT, may be empty) holds
-/// for the only idx file.
-/// errors: those of the files; a file whose images are not channels x height x width.
-Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const std::string& range,
-                                  const plan::InputSpec& input);
-
-/// The labels of an idx file, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
-Result<std::vector<std::uint8_t>> read_labels(const std::string& argument, std::size_t count);
+/// compile::compile, whose refusals name the file too.
+Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options);
 
 /// "8192 images", "1 batch", "2 batches": what a person reads.
 std::string plural(std::size_t count, const std::string& noun);
 /// "713 kB"
 std::string bytes_text(std::uint64_t bytes);
+/// "needs about 1.2 GB of memory of the 8 GB allowed", or of no limit where `allowed` is 0.
+std::string memory_text(std::uint64_t needed, std::uint64_t allowed);
 /// Size of a file; 0 where it is absent.
 std::uint64_t file_bytes(const std::filesystem::path& path);
 

@@ -136,6 +136,52 @@ TEST_F(BadInput, TellsWhatDoesNotFitThePlan) {
   refused({"compile", "net.onnx", "--mean", "0.1", "0.2", "-o", "x"}, {"--mean", "2", "1"}, "x");
 }
 
+TEST_F(BadInput, RefusesOptionsThatTheBackendWouldNotLookAt) {
+  const auto evaluate = [&](const std::string& backend, const std::string& option, const std::string& value,
+                            const std::string& wanted) {
+    refused({"evaluate", "net.onnx", "--dataset", "mnist", "--backend", backend, option, value},
+            {option + ": ", "--backend " + backend, wanted});
+  };
+  for (const char* option : {"--alpha", "--depth", "--products", "--margin", "--noise", "--ranges"}) {
+    for (const char* backend : {"float", "clear", "ckks"}) evaluate(backend, option, "9", "it is for poly");
+  }
+  evaluate("ckks", "--noise-seed", "1", "poly, clear");
+  for (const char* backend : {"float", "poly"}) {
+    evaluate(backend, "--memory", "8GB", "clear, ckks");
+    evaluate(backend, "--batch", "8", "clear, ckks");
+    evaluate(backend, "--max-error", "0.1", "clear, ckks");
+  }
+  evaluate("float", "--calibration-images", "8", "poly, clear, ckks");
+}
+
+TEST_F(BadInput, NamesTheFileOfANetworkThatIsNotCompiled) {
+  refused({"compile", "net.onnx", "--batch", "0", "-o", "x"}, {"net.onnx: a batch of 0"}, "x");
+  refused({"compile", "net.onnx", "--max-error", "1e-300", "-o", "x"}, {"net.onnx: "}, "x");
+  refused({"evaluate", "net.onnx", "--dataset", "mnist", "--max-error", "1e-300"}, {"net.onnx: "});
+}
+
+TEST_F(BadInput, TellsDamagedDataSets) {
+  make_keys();
+  const std::string images = "data/mnist/t10k-images-idx3-ubyte";
+  const std::string labels = "data/mnist/t10k-labels-idx1-ubyte";
+  const auto both = [&](const std::vector<std::string>& words) {
+    refused({"encrypt", "net.offer", "--secret", "s", "--dataset", "mnist", "--limit", "2", "-o", "x"}, words, "x");
+    refused({"evaluate", "net.plan", "--dataset", "mnist", "--limit", "2"}, words);
+  };
+  const std::string whole_images = slurp(path(images)), whole_labels = slurp(path(labels));
+  write(images, whole_images.substr(0, whole_images.size() - 1));
+  both({images, "40 images of 6x6", "the file has 1439"});
+  write(images, whole_images.substr(0, 10));
+  both({images, "truncated"});
+  write(images, whole_images);
+  write(labels, whole_labels.substr(0, whole_labels.size() - 1));
+  both({labels, "the file has 39"});
+  std::string fewer = whole_labels.substr(0, whole_labels.size() - 1);
+  fewer[7] = static_cast<char>(kImages - 1);
+  write(labels, fewer);
+  both({labels, "39 labels for 40 images"});
+}
+
 TEST_F(BadInput, LeavesNothingWhereTheDiskIsFull) {
   make_keys();
   // The program may write files of 8 kB at most: what a full disk does to it.

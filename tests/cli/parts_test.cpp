@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 
