@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/evaluate.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "ckks/params.h"
-#include "cli/images.h"
 #include "cli/inference.h"
-#include "cli/polynomials.h"
 #include "cli/progress.h"
 #include "cli/score.h"
 #include "cli/support.h"
@@ -22,23 +22,7 @@ namespace {
 constexpr std::size_t kDefaultBatch = 8192;
 constexpr int kDefaultAlpha = 13;
 
-struct Options {
-  std::string network;
-  std::string model;
-  Selection selection;
-  std::string backend = "ckks";
-  std::uint32_t batch = 0;
-  std::uint64_t memory = 0;
-  std::optional<std::size_t> calibration_images;
-  double max_error = 0;
-  std::optional<std::uint64_t> noise_seed;
-  bool predictions = false;
-  Normalization normalization;
-  std::optional<int> alpha;
-  std::optional<double> depth;
-  std::optional<double> products;
-  PolynomialOptions polynomials;
-};
+using Options = EvaluateOptions;
 
 /// What is evaluated: a network, a plan, or both.
 struct Subject {
@@ -145,12 +129,14 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["log2_qp"] = nullptr;
   json["limbs"] = nullptr;
   json["predicted_logit_error_std"] = nullptr;
+  json["predicted_seconds"] = nullptr;
   if (!subject.plan) return;
   const plan::Plan& plan = subject.plan->plan;
   json["ring_degree"] = std::uint64_t{1} << plan.params.log2_degree;
   json["log2_qp"] = ckks::log2_qp(plan.params);
   json["limbs"] = plan.input.limbs;
   json["predicted_logit_error_std"] = plan.output.error_std;
+  json["predicted_seconds"] = plan.predicted_seconds;
 }
 
 std::string text_of(const Options& options, const Subject& subject, const Score& score, const LogitError& difference,
@@ -194,7 +180,8 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
   const std::size_t count = labels.size();
   const std::size_t classes = inference.logits.size() / count;
   const auto predictions = predict(inference.logits, classes);
-  const Score marks = score(predictions, predict(reference.logits, classes), labels, classes);
+  const auto expected = predict(reference.logits, classes);
+  const Score marks = score(predictions, expected, labels, classes);
   const LogitError difference = compare_logits(inference.logits, reference.logits, classes);
   const auto& seconds = inference.seconds;
   Answer answer;
@@ -204,6 +191,7 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
                  {"split", options.selection.split},
                  {"first", options.selection.first}};
   add_score(answer.json, marks);
+  answer.json["reference_correct"] = score(expected, expected, labels, classes).correct;
   add_logit_error(answer.json, difference);
   answer.json.update(
       {{"seconds",
@@ -252,8 +240,9 @@ Result<Answer> perform_poly(const Options& options, const Images& source) {
   return answer;
 }
 
-Result<Answer> perform(const Options& options, const CLI::App& command, bool json) {
-  OBSCURA_TRY_VOID(refuse_restricted(command, options.backend));
+}  // namespace
+
+Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
   OBSCURA_TRY(const Images images, Images::of_dataset(options.selection));
   if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
@@ -273,8 +262,6 @@ Result<Answer> perform(const Options& options, const CLI::App& command, bool jso
   if (needed) answer.json["predicted_memory_bytes"] = *needed;
   return answer;
 }
-
-}  // namespace
 
 Action define_evaluate(CLI::App& command, const Common& common) {
   const std::string explanation =
@@ -317,7 +304,10 @@ Action define_evaluate(CLI::App& command, const Common& common) {
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
   add_normalization(command, options->normalization);
-  return [options, &command, &common] { return perform(*options, command, common.json); };
+  return [options, &command, &common]() -> Result<Answer> {
+    OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
+    return evaluate(*options, common.json);
+  };
 }
 
 }  // namespace obscura::cli

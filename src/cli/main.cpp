@@ -30,6 +30,7 @@ constexpr std::array kVerbs = {
     Verb{"run", "Server: classify encrypted images", define_run},
     Verb{"decrypt", "Client: decrypt the answer", define_decrypt},
     Verb{"evaluate", "Measure accuracy, time and precision on a data set", define_evaluate},
+    Verb{"bench", "Run a list of networks encrypted and make a table", define_bench},
     Verb{"calibrate", "Record the ranges of a network's activations on training images", define_calibrate},
     Verb{"sweep", "Accuracy of a network on polynomials, for each precision", define_sweep},
     Verb{"approx", "Compute polynomials for activations and max-pooling, with certificates", define_approx},

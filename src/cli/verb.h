@@ -46,6 +46,7 @@ Action define_approx(CLI::App& command, const Common& common);
 Action define_calibrate(CLI::App& command, const Common& common);
 Action define_sweep(CLI::App& command, const Common& common);
 Action define_evaluate(CLI::App& command, const Common& common);
+Action define_bench(CLI::App& command, const Common& common);
 Action define_version(CLI::App& command, const Common& common);
 
 /// Sets what stands below the options in --help: what the verb is for, an example, and what its files are and who may

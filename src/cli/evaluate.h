@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/// One network, or one plan, measured on images of a data set: what `evaluate` does, and `bench` for many.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/images.h"
+#include "cli/polynomials.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+
+namespace obscura::cli {
+
+struct EvaluateOptions {
+  std::string network;
+  std::string model;
+  Selection selection;
+  std::string backend = "ckks";
+  std::uint32_t batch = 0;
+  std::uint64_t memory = 0;
+  std::optional<std::size_t> calibration_images;
+  double max_error = 0;
+  std::optional<std::uint64_t> noise_seed;
+  bool predictions = false;
+  Normalization normalization;
+  std::optional<int> alpha;
+  std::optional<double> depth;
+  std::optional<double> products;
+  PolynomialOptions polynomials;
+};
+
+/// Accuracy, agreement with the float network, precision, time and memory. `json`: notes go to standard error.
+/// errors: the network, the data set or the options do not fit; parameters that are refused; cancelled.
+Result<Answer> evaluate(const EvaluateOptions& options, bool json);
+
+}  // namespace obscura::cli
