@@ -133,10 +133,16 @@ struct CompositePlan {
   bool operator==(const CompositePlan&) const = default;
 
   std::size_t output_limbs() const { return stages.back().output_limbs() - (times_input ? stages.back().rescale : 0); }
-  std::size_t depth() const { return (limbs - output_limbs()) / stages.back().rescale; }
+  std::size_t depth() const;
   std::vector<PolynomialLevelCost> cost() const;
   PolynomialLevelCost total() const;
 };
+
+/// cos(2 a) from t = cos(a): 2 t^2 - 1, one multiplication and one level.
+/// limbs   limbs - primes_per_level         scale  scale^2 / (primes dropped)
+/// errors  as plan_polynomial
+Result<PolynomialPlan> plan_double_angle(std::span<const std::uint64_t> chain, std::size_t limbs, double scale,
+                                         std::size_t primes_per_level);
 
 /// stages[0] is applied first; between stages the scale is the one at which the next one's t is as large as the
 /// primes that it drops.

@@ -351,6 +351,28 @@ Result<PolynomialPlan> plan_polynomial(std::span<const std::uint64_t> chain, con
   return Planner(chain, form, place).run();
 }
 
+Result<PolynomialPlan> plan_double_angle(std::span<const std::uint64_t> chain, std::size_t limbs, double scale,
+                                         std::size_t primes_per_level) {
+  if (primes_per_level < 1 || primes_per_level > kMaxRescale || limbs > chain.size() || limbs <= primes_per_level ||
+      !(scale >= 1)) {
+    return error(Code::wrong_params, "double angle at scale {} with {} of {} limbs, {} of them to drop", scale, limbs,
+                 chain.size(), primes_per_level);
+  }
+  PolynomialPlan plan;
+  plan.limbs = limbs;
+  plan.input_scale = plan.scale = scale;
+  plan.rescale = primes_per_level;
+  PolynomialStep step;
+  step.products.push_back({0, 0});
+  step.multiplier = 2;
+  step.limbs = limbs;
+  step.sum_scale = scale * scale;
+  step.constant = -std::nearbyint(step.sum_scale);
+  step.scale = step.sum_scale / first_drop(chain, limbs, primes_per_level);
+  plan.steps.push_back(std::move(step));
+  return plan;
+}
+
 Result<CompositePlan> plan_composite(std::span<const std::uint64_t> chain, std::span<const PolynomialForm> stages,
                                      const PolynomialPlace& place) {
   return plan_stages(chain, stages, place, false);
@@ -390,6 +412,12 @@ PolynomialLevelCost sum_of(const std::vector<PolynomialLevelCost>& levels) {
 }  // namespace
 
 PolynomialLevelCost PolynomialPlan::total() const { return sum_of(cost()); }
+
+std::size_t CompositePlan::depth() const {
+  std::size_t levels = times_input ? 1 : 0;
+  for (const PolynomialPlan& stage : stages) levels += stage.depth();
+  return levels;
+}
 
 std::vector<PolynomialLevelCost> CompositePlan::cost() const {
   std::vector<PolynomialLevelCost> levels;

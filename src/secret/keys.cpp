@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "ring/automorphism.h"
 #include "ring/sample.h"
+#include "secret/switch_key.h"
 
 namespace obscura::secret {
 
@@ -12,7 +13,8 @@ namespace {
 /// Domains of the streams that a secret seed expands to.
 constexpr std::uint64_t kSecretDomain = 1;
 
-/// Small integers, the same in every limb, to NTT form over the whole basis.
+}  // namespace
+
 ring::NttPoly small_to_ntt(const ckks::Context& context, std::span<const double> small, std::size_t limbs) {
   ring::NttPoly poly(context.degree(), limbs);
   for (std::size_t i = 0; i < limbs; ++i) {
@@ -21,8 +23,6 @@ ring::NttPoly small_to_ntt(const ckks::Context& context, std::span<const double>
   }
   return poly;
 }
-
-}  // namespace
 
 SecretKey SecretKey::generate(const ckks::Context& context) { return from_seed(context, base::random_seed()); }
 
@@ -42,9 +42,6 @@ SecretKey::~SecretKey() {
   poly_.zeroize();
 }
 
-namespace {
-
-/// body_d + uniform_d * to = P g_d from + e: switches polynomials under `from` to `to`.
 ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to) {
   const std::size_t n = context.degree();
   const std::size_t limbs = context.basis().size();
@@ -72,8 +69,6 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
   });
   return key;
 }
-
-}  // namespace
 
 ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret) {
   ring::NttPoly square(context.degree(), context.basis().size());

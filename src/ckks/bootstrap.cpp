@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ckks/bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <set>
+#include <utility>
+
+#include "base/parallel.h"
+#include "ckks/evaluator.h"
+#include "ckks/keyswitch.h"
+#include "ckks/plain.h"
+
+namespace obscura::ckks {
+
+namespace {
+
+/// Bits that a plaintext of the transforms has at least.
+constexpr double kMinPlaintextBits = 20;
+
+double prime_product(const Context& context, std::size_t first, std::size_t last) {
+  double product = 1;
+  for (std::size_t i = first; i < last; ++i) product *= static_cast<double>(context.basis().prime(i));
+  return product;
+}
+
+/// Signs that everybody knows and no message was chosen for.
+std::vector<double> public_signs(std::size_t count) {
+  base::Stream stream(base::Seed{}, 0);
+  std::vector<double> signs(count);
+  for (double& sign : signs) sign = stream.u64() % 2 == 0 ? 1 : -1;
+  return signs;
+}
+
+void scale_diagonals(SlotMatrix& matrix, double factor) {
+  for (auto& [step, diagonal] : matrix) {
+    for (auto& x : diagonal) x *= factor;
+  }
+}
+
+Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b) {
+  const CombineTerm terms[] = {{&a, 1}, {&b, 1}};
+  return combine(context, terms, 0);
+}
+
+/// c_2k of cos(a t) = sum c_2k T_2k(t) up to `degree`: by the discrete orthogonality at many more points than terms.
+std::vector<double> cosine_series(double a, int degree) {
+  constexpr int kPoints = 512;
+  std::vector<double> c(static_cast<std::size_t>(degree) + 1);
+  for (int k = 0; k <= degree; k += 2) {
+    long double sum = 0;
+    for (int j = 0; j < kPoints; ++j) {
+      const long double theta = std::numbers::pi_v<long double> * (j + 0.5L) / kPoints;
+      sum += std::cos(static_cast<long double>(a) * std::cos(theta)) * std::cos(k * theta);
+    }
+    c[static_cast<std::size_t>(k)] = static_cast<double>(sum * (k == 0 ? 1 : 2) / kPoints);
+  }
+  return c;
+}
+
+}  // namespace
+
+Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place)
+    : params_(params),
+      place_(place),
+      context_(Context::make(params.params())),
+      sparse_context_(Context::make(params.sparse_params())),
+      signs_(public_signs(params.slots())) {
+  const double message_scale = static_cast<double>(context_->basis().prime(0)) / raise_ratio();
+  entry_scale_ = message_scale * static_cast<double>(context_->basis().prime(1)) / place.input_scale;
+  std::vector<double> repeated(context_->params().slots());
+  for (std::size_t j = 0; j < repeated.size(); ++j) repeated[j] = signs_[j % signs_.size()];
+  entry_ = context_->encoder().encode(repeated, entry_scale_, 2);
+}
+
+double Bootstrapper::raise_ratio() const { return std::exp2(params_.literal().log2_ratio); }
+
+Result<std::shared_ptr<const Bootstrapper>> Bootstrapper::make(const BootstrapParams& params,
+                                                               const BootstrapPlace& place) {
+  const auto allowed = [](double scale) { return scale >= 0x1p20 && scale <= 0x1p60; };
+  if (!allowed(place.input_scale) || !allowed(place.output_scale)) {
+    return error(Code::wrong_params, "bootstrapping from scale {} to {}, 2^20 .. 2^60 are allowed", place.input_scale,
+                 place.output_scale);
+  }
+  std::shared_ptr<Bootstrapper> out(new Bootstrapper(params, place));
+  OBSCURA_TRY_VOID(out->plan_eval_mod());
+  OBSCURA_TRY_VOID(out->plan_coeff_to_slot());
+  OBSCURA_TRY_VOID(out->plan_slot_to_coeff());
+  return std::shared_ptr<const Bootstrapper>(std::move(out));
+}
+
+Result<void> Bootstrapper::plan_eval_mod() {
+  const BootstrapLiteral& literal = params_.literal();
+  const auto& chain = params_.params().literal().chain;
+  // Backwards: the scale of each double angle is what its square needs; the last one keeps its scale.
+  struct Angle {
+    std::size_t limbs, primes;
+    double scale;
+  };
+  std::vector<Angle> angles;
+  std::size_t limbs = params_.limbs().slot_to_coeff;
+  double scale = prime_product(*context_, limbs, limbs + 1);
+  for (int k = literal.double_angles; k-- > 0;) {
+    const std::size_t primes = k < literal.wide_angles ? 2 : 1;
+    scale = std::sqrt(scale * prime_product(*context_, limbs, limbs + primes));
+    limbs += primes;
+    angles.push_back({limbs, primes, scale});
+  }
+  const double half = literal.range + 0.25;
+  const std::vector<double> series =
+      cosine_series(2 * std::numbers::pi * half / std::exp2(literal.double_angles), literal.cosine_degree);
+  const PolynomialForm cosine{0.25 - half, 0.25 + half, PolynomialBasis::chebyshev, series};
+  const std::size_t top = params_.limbs().eval_mod;
+  const double drop = prime_product(*context_, top - 2, top);
+  OBSCURA_TRY(PolynomialPlan first, plan_polynomial(chain, cosine, {top, drop / half, scale, 2}));
+  eval_mod_.limbs = first.limbs;
+  eval_mod_.input_scale = first.input_scale;
+  eval_mod_.stages.push_back(std::move(first));
+  for (std::size_t k = angles.size(); k-- > 0;) {
+    const double exact = eval_mod_.stages.back().output_scale();
+    OBSCURA_TRY(PolynomialPlan stage, plan_double_angle(chain, angles[k].limbs, exact, angles[k].primes));
+    eval_mod_.stages.push_back(std::move(stage));
+  }
+  eval_mod_.output_scale = eval_mod_.stages.back().output_scale();
+  return {};
+}
+
+Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatrix> factors, std::size_t limbs,
+                                                           double scale_in, double scale_out) {
+  const std::size_t slots = context_->params().slots();
+  std::vector<Transform> out;
+  const double ratio = std::pow(scale_out / scale_in, 1.0 / static_cast<double>(factors.size()));
+  for (std::size_t f = 0; f < factors.size(); ++f, --limbs) {
+    SplitOptions options;
+    options.size = SwitchSize::at(params_.params(), limbs);
+    options.keys_there = rotation_steps();
+    for (const Transform& other : out) {
+      const auto& steps = other.shape().rotation_steps();
+      options.keys_there.insert(options.keys_there.end(), steps.begin(), steps.end());
+    }
+    const auto matrix = std::make_shared<SlotMatrix>();
+    std::vector<Diagonal> diagonals;
+    for (auto& [step, values] : factors[f]) {
+      // The steps of a ring with more slots, the least of those that are equal mod n.
+      const auto n = static_cast<std::int64_t>(values.size());
+      const std::int64_t least = 2 * step > n ? step - n : step;
+      diagonals.push_back({0, 0, least});
+      matrix->emplace((least % static_cast<std::int64_t>(slots) + static_cast<std::int64_t>(slots)) %
+                          static_cast<std::int64_t>(slots),
+                      std::move(values));
+    }
+    const auto shape = std::make_shared<TransformShape>(slots, 1, 1, std::move(diagonals), options);
+    const auto fill = [matrix](const Diagonal& at, std::span<std::complex<double>> to) {
+      const auto n = static_cast<std::int64_t>(to.size());
+      const auto& values = matrix->at((at.step % n + n) % n);
+      for (std::size_t j = 0; j < to.size(); ++j) to[j] = values[j % values.size()];
+    };
+    TransformPlace place;
+    place.limbs = limbs;
+    place.rescale = 1;
+    place.scale_in = scale_in;
+    place.scale_out = f + 1 == factors.size() ? scale_out : scale_in * ratio;
+    place.memory = place_.memory;
+    scale_in = place.scale_out;
+    const Transform& made = out.emplace_back(context_, shape, fill, place);
+    if (std::log2(made.plaintext_scale()) < kMinPlaintextBits) {
+      return error(Code::wrong_params, "bootstrapping: plaintexts of {:.1f} bits in a transform, at least {} are needed",
+                   std::log2(made.plaintext_scale()), kMinPlaintextBits);
+    }
+  }
+  return out;
+}
+
+Result<void> Bootstrapper::plan_coeff_to_slot() {
+  auto factors = slots_to_coefficients(params_.slots(), params_.literal().coeff_to_slot);
+  // The trace into the subring multiplies by N/2 / n; the real part is half of the sum with the conjugate.
+  const double gap = static_cast<double>(context_->params().slots()) / static_cast<double>(params_.slots());
+  scale_diagonals(factors.front(), 0.5 / gap);
+  const double scale = static_cast<double>(context_->basis().prime(0));
+  OBSCURA_TRY(coeff_to_slot_,
+              place_factors(std::move(factors), params_.limbs().raised, scale, eval_mod_.input_scale));
+  return {};
+}
+
+Result<void> Bootstrapper::plan_slot_to_coeff() {
+  auto factors = coefficients_to_slots(params_.slots(), params_.literal().slot_to_coeff);
+  const auto n = static_cast<std::int64_t>(params_.slots());
+  for (auto& [step, diagonal] : factors.front()) {  // the column of coefficient 0
+    diagonal[static_cast<std::size_t>((n - step) % n)] *= 0.5;
+  }
+  for (auto& [step, diagonal] : factors.back()) {
+    for (std::size_t j = 0; j < diagonal.size(); ++j) diagonal[j] *= signs_[j];
+  }
+  // sin(2 pi x) at the scale of EvalMod is the coefficient at another: 2^-ratio m = sin(2 pi x) / 2 pi.
+  const double scale = eval_mod_.output_scale * 2 * std::numbers::pi / raise_ratio();
+  OBSCURA_TRY(slot_to_coeff_,
+              place_factors(std::move(factors), params_.limbs().slot_to_coeff, scale, place_.output_scale));
+  return {};
+}
+
+std::vector<std::int64_t> Bootstrapper::rotation_steps() const {
+  std::set<std::int64_t> steps;
+  for (const auto* transforms : {&coeff_to_slot_, &slot_to_coeff_}) {
+    for (const Transform& transform : *transforms) {
+      steps.insert(transform.shape().rotation_steps().begin(), transform.shape().rotation_steps().end());
+    }
+  }
+  for (std::size_t step = params_.slots(); step < context_->params().slots(); step *= 2) {
+    steps.insert(static_cast<std::int64_t>(step));
+  }
+  return {steps.begin(), steps.end()};
+}
+
+Ciphertext Bootstrapper::encapsulate(const BootstrapKeys& own, const Ciphertext& x) const {
+  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() >= 2 && x.scale == place_.input_scale,
+                "bootstrapping: {} parts and {} limbs at scale {}, 2, at least 2 and {} are needed", x.parts.size(),
+                x.limbs(), x.scale, place_.input_scale);
+  Ciphertext cut = x;
+  for (ring::NttPoly& part : cut.parts) part.drop_to(2);
+  const Ciphertext low = rescale(*context_, multiply_plain(*context_, cut, Plaintext{entry_, entry_scale_}), 1);
+  const Decomposition digits(*sparse_context_, low.parts[1]);
+  Ciphertext out;
+  out.parts = std::move(switch_many(*sparse_context_, own.to_sparse, {{&digits, {&low.parts[0], nullptr}}}, 0).front());
+  out.scale = low.scale;
+  return out;
+}
+
+Ciphertext Bootstrapper::mod_raise(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const {
+  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() == 1, "ModRaise: {} parts and {} limbs, 2 and 1 are needed",
+                x.parts.size(), x.limbs());
+  const std::size_t n = context_->degree(), limbs = params_.limbs().raised;
+  const ring::Basis& basis = context_->basis();
+  Ciphertext raised;
+  for (const ring::NttPoly& part : x.parts) {
+    ring::CoeffPoly low(n, 1);
+    std::copy_n(part.limb(0), n, low.limb(0));
+    basis.inverse(low.limb(0), 0);
+    ring::NttPoly& high = raised.parts.emplace_back(n, limbs);
+    base::parallel_for(limbs, [&](std::size_t i) {
+      kernels::active().reduce(high.limb(i), low.limb(0), n, basis.modulus(i));
+      basis.forward(high.limb(i), i);
+    });
+  }
+  const Decomposition digits(*context_, raised.parts[1]);
+  Ciphertext out;
+  out.parts = std::move(switch_many(*context_, own.to_dense, {{&digits, {&raised.parts[0], nullptr}}}, 0).front());
+  // Slots are now what the transform takes: coefficients in units of q_0.
+  out.scale = static_cast<double>(basis.prime(0));
+  for (std::size_t step = params_.slots(); step < context_->params().slots(); step *= 2) {
+    out = add(*context_, out, rotate(*context_, keys, out, static_cast<std::int64_t>(step)));
+  }
+  return out;
+}
+
+Ciphertext Bootstrapper::coeff_to_slot(const EvalKeys& keys, const Ciphertext& x) const {
+  Ciphertext y = x;
+  for (const Transform& factor : coeff_to_slot_) {
+    y = std::move(apply(*context_, keys, factor, std::span(&y, 1)).front());
+  }
+  return add(*context_, y, conjugate(*context_, keys, y));
+}
+
+Ciphertext Bootstrapper::eval_mod(const EvalKeys& keys, const Ciphertext& x) const {
+  Ciphertext y = evaluate(*context_, keys, eval_mod_, x);
+  y.scale = slot_to_coeff_.front().place().scale_in;
+  return y;
+}
+
+Ciphertext Bootstrapper::slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const {
+  Ciphertext y = x;
+  for (const Transform& factor : slot_to_coeff_) {
+    y = std::move(apply(*context_, keys, factor, std::span(&y, 1)).front());
+  }
+  return add(*context_, y, conjugate(*context_, keys, y));
+}
+
+Ciphertext Bootstrapper::run(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const {
+  const Ciphertext raised = mod_raise(keys, own, encapsulate(own, x));
+  return slot_to_coeff(keys, eval_mod(keys, coeff_to_slot(keys, raised)));
+}
+
+}  // namespace obscura::ckks

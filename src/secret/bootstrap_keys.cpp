@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "secret/bootstrap_keys.h"
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "secret/switch_key.h"
+
+namespace obscura::secret {
+
+namespace {
+
+/// `weight` coefficients of +-1, the rest 0: positions by rejection, uniform.
+std::vector<double> sample_sparse(std::size_t degree, int weight) {
+  base::Seed seed = base::random_seed();
+  base::Stream stream(seed, 0);
+  std::vector<double> out(degree);
+  for (int placed = 0; placed < weight;) {
+    const std::uint64_t word = stream.u64();
+    double& x = out[(word >> 1) % degree];  // a power of two
+    if (x != 0) continue;
+    x = word % 2 == 0 ? 1 : -1;
+    ++placed;
+  }
+  base::zeroize(seed.data(), seed.size());
+  return out;
+}
+
+}  // namespace
+
+ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret) {
+  const ckks::Context &context = *bootstrapper.context(), &low = bootstrapper.sparse_context();
+  std::vector<double> sparse = sample_sparse(context.degree(), bootstrapper.params().literal().weight);
+  ring::NttPoly at_low = small_to_ntt(low, sparse, low.basis().size());
+  ring::NttPoly at_all = small_to_ntt(context, sparse, context.basis().size());
+  base::zeroize(sparse.data(), sparse.size() * sizeof(double));
+  // q_0 is the first prime of both.
+  ckks::BootstrapKeys keys;
+  keys.to_sparse = make_switch_key(low, secret.poly(), at_low);
+  keys.to_dense = make_switch_key(context, at_all, secret.poly());
+  at_low.zeroize();
+  at_all.zeroize();
+  return keys;
+}
+
+void add_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret, ckks::EvalKeys& keys) {
+  const ckks::Context& context = *bootstrapper.context();
+  if (keys.relinearization.empty()) keys.relinearization.push_back(make_relinearization_key(context, secret));
+  std::vector<std::uint64_t> elements = {ckks::conjugation_element(context.degree())};
+  for (const std::int64_t step : bootstrapper.rotation_steps()) elements.push_back(context.galois_element(step));
+  for (const std::uint64_t element : elements) {
+    if (element != 1 && !keys.galois.contains(element)) {
+      keys.galois.emplace(element, make_galois_key(context, secret, element));
+    }
+  }
+}
+
+}  // namespace obscura::secret
