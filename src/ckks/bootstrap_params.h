@@ -28,7 +28,7 @@ struct BootstrapLiteral {
   // Precision. An error e of x is an error 2^log2_ratio sqrt(2 n) e of a slot.
   /// q_0 over the scale of the message: the sine is x but for (2 pi / 2^log2_ratio)^2 / 6 of the cube of a coefficient.
   /// Slots change signs at random before, so that coefficients are about 1 / sqrt(2 n) of a slot, whatever the slots.
-  int log2_ratio = 6;
+  int log2_ratio = 5;
   int cosine_degree = 28;  ///< even: cos(2 pi (x - 1/4) / 2^double_angles); ceil(log2(degree + 1)) levels
   int double_angles = 4;   ///< one level each; an error of the cosine grows 4 times at most with each
   int wide_angles = 1;     ///< the first of them, which still need two primes a level
@@ -44,7 +44,7 @@ struct BootstrapLiteral {
 
   // Key switching: as many special primes as limbs in a digit.
   int special = 8;
-  int special_bits = 46;
+  int special_bits = 47;
   bool operator==(const BootstrapLiteral&) const = default;
 };
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Bootstrapping at the demonstrated parameter sets: the whole, with its steps, precision and memory as counters.
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <random>
+
+#include "base/parallel.h"
+#include "ckks/bootstrap.h"
+#include "ckks/evaluator.h"
+#include "secret/bootstrap_keys.h"
+#include "secret/crypt.h"
+
+namespace obscura::ckks {
+namespace {
+
+constexpr double kScale = 0x1p45;
+
+std::size_t bytes_of(const SwitchKey& key) {
+  std::size_t bytes = key.uniform.bytes();
+  for (const ring::NttPoly& poly : key.body) bytes += ring::NttPoly::bytes(poly.degree(), poly.limbs());
+  return bytes;
+}
+
+/// One set with its keys; memory allows one at a time.
+struct World {
+  explicit World(std::size_t set)
+      : bootstrapper(Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(),
+                                        {kScale, kScale})
+                         .value()),
+        key(secret::SecretKey::generate(*bootstrapper->context())),
+        own(secret::make_bootstrap_keys(*bootstrapper, key)) {
+    secret::add_bootstrap_keys(*bootstrapper, key, keys);
+    std::mt19937_64 generator(1);
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    slots.resize(bootstrapper->context()->params().slots());
+    for (std::size_t j = 0; j < slots.size(); ++j) {
+      slots[j] = j < bootstrapper->params().slots() ? uniform(generator) : slots[j - bootstrapper->params().slots()];
+    }
+    x = expand(*bootstrapper->context(), secret::encrypt(*bootstrapper->context(), key, slots, kScale, 2));
+  }
+  std::shared_ptr<const Bootstrapper> bootstrapper;
+  secret::SecretKey key;
+  BootstrapKeys own;
+  EvalKeys keys;
+  std::vector<double> slots;
+  Ciphertext x;
+};
+
+World& world_of(std::size_t set) {
+  static std::map<std::size_t, std::unique_ptr<World>> worlds;
+  if (!worlds.contains(set)) worlds.clear();
+  auto& world = worlds[set];
+  if (!world) world = std::make_unique<World>(set);
+  return *world;
+}
+
+/// Runs the steps of Bootstrapper::run and adds the seconds of each to its counter.
+Ciphertext run_timed(const World& w, benchmark::State& state) {
+  const auto timed = [&](const char* name, auto step) {
+    const auto start = std::chrono::steady_clock::now();
+    Ciphertext out = step();
+    state.counters[name] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return out;
+  };
+  const Bootstrapper& b = *w.bootstrapper;
+  Ciphertext y = timed("1 encapsulate", [&] { return b.encapsulate(w.own, w.x); });
+  y = timed("2 ModRaise", [&] { return b.mod_raise(w.keys, w.own, y); });
+  y = timed("3 CoeffToSlot", [&] { return b.coeff_to_slot(w.keys, y); });
+  y = timed("4 EvalMod", [&] { return b.eval_mod(w.keys, y); });
+  return timed("5 SlotToCoeff", [&] { return b.slot_to_coeff(w.keys, y); });
+}
+
+void bootstrap(benchmark::State& state) {
+  const World& w = world_of(static_cast<std::size_t>(state.range(0)));
+  const base::ThreadLimit limit(static_cast<std::size_t>(state.range(1)));
+  Ciphertext out = w.bootstrapper->run(w.keys, w.own, w.x);  // keys are expanded and diagonals encoded
+  for (auto _ : state) out = run_timed(w, state);
+  for (auto& [name, counter] : state.counters) counter.flags = benchmark::Counter::kAvgIterations;
+  double largest = 0, squares = 0;
+  const std::vector<double> got = secret::decrypt(*w.bootstrapper->context(), w.key, out);
+  for (std::size_t j = 0; j < got.size(); ++j) {
+    largest = std::max(largest, std::fabs(got[j] - w.slots[j]));
+    squares += std::pow(got[j] - w.slots[j], 2);
+  }
+  std::size_t key_bytes = bytes_of(w.own.to_dense) + bytes_of(w.own.to_sparse) + bytes_of(w.keys.relinearization[0]);
+  for (const auto& [element, key] : w.keys.galois) key_bytes += bytes_of(key);
+  std::size_t diagonal_bytes = 0;
+  for (const Transform& t : w.bootstrapper->coeff_to_slot_factors()) diagonal_bytes += t.bytes();
+  for (const Transform& t : w.bootstrapper->slot_to_coeff_factors()) diagonal_bytes += t.bytes();
+  state.counters["bitsMin"] = -std::log2(largest);
+  state.counters["bitsRms"] = -std::log2(std::sqrt(squares / static_cast<double>(got.size())));
+  state.counters["bitsPredicted"] = -std::log2(w.bootstrapper->predict(1 / std::sqrt(3.0)).total());
+  state.counters["log2QP"] = w.bootstrapper->params().params().log2_qp();
+  state.counters["log2Failure"] = w.bootstrapper->params().log2_failure();
+  state.counters["keys"] = static_cast<double>(w.keys.galois.size()) + 3;
+  state.counters["keysGiB"] = static_cast<double>(key_bytes) / 0x1p30;
+  state.counters["diagonalsGiB"] = static_cast<double>(diagonal_bytes) / 0x1p30;
+  state.counters["levelsLeft"] = static_cast<double>(out.limbs() - 1);
+}
+
+void sets(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"set", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
+  for (std::int64_t set = 0; set < static_cast<std::int64_t>(BootstrapParams::demonstrated().size()); ++set) {
+    for (const std::int64_t threads : {1, 2}) bench->Args({set, threads});
+  }
+}
+
+BENCHMARK(bootstrap)->Apply(sets);
+
+}  // namespace
+}  // namespace obscura::ckks
