@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/parallel.h"
+#include "ckks/cosine.h"
 #include "ckks/evaluator.h"
 #include "ckks/keyswitch.h"
 #include "ckks/plain.h"
@@ -44,19 +45,11 @@ Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b)
   return combine(context, terms, 0);
 }
 
-/// c_2k of cos(a t) = sum c_2k T_2k(t) up to `degree`: by the discrete orthogonality at many more points than terms.
-std::vector<double> cosine_series(double a, int degree) {
-  constexpr int kPoints = 512;
-  std::vector<double> c(static_cast<std::size_t>(degree) + 1);
-  for (int k = 0; k <= degree; k += 2) {
-    long double sum = 0;
-    for (int j = 0; j < kPoints; ++j) {
-      const long double theta = std::numbers::pi_v<long double> * (j + 0.5L) / kPoints;
-      sum += std::cos(static_cast<long double>(a) * std::cos(theta)) * std::cos(k * theta);
-    }
-    c[static_cast<std::size_t>(k)] = static_cast<double>(sum * (k == 0 ? 1 : 2) / kPoints);
-  }
-  return c;
+/// How far messages reach from whole numbers: slots of root mean square 1 have coefficients of deviation 1 / sqrt(2 n),
+/// and no n of them pass 8 deviations.
+double reach_of(const BootstrapParams& params) {
+  return std::min(0.03, 8 / std::sqrt(2.0 * static_cast<double>(params.slots())) /
+                            std::exp2(params.literal().log2_ratio));
 }
 
 }  // namespace
@@ -107,9 +100,9 @@ Result<void> Bootstrapper::plan_eval_mod() {
     limbs += primes;
     angles.push_back({limbs, primes, scale});
   }
-  const double half = literal.range + 0.25;
+  const double half = cosine_half_width(literal.range);
   const std::vector<double> series =
-      cosine_series(2 * std::numbers::pi * half / std::exp2(literal.double_angles), literal.cosine_degree);
+      fit_cosine({literal.cosine_degree, literal.double_angles, literal.range, literal.weight, reach_of(params_)});
   const PolynomialForm cosine{0.25 - half, 0.25 + half, PolynomialBasis::chebyshev, series};
   const std::size_t top = params_.limbs().eval_mod;
   const double drop = prime_product(*context_, top - 2, top);

@@ -23,14 +23,14 @@ struct BootstrapLiteral {
 
   // Failure. x is a sum of weight + 1 uniform numbers in +-1/2: beyond +-range nothing is promised.
   int weight = 32;  ///< non-zero coefficients of the sparse secret; security: max_log2_qp_sparse
-  int range = 16;   ///< K; a higher one needs a higher cosine_degree or one more double angle
+  int range = 14;   ///< K; a higher one needs a higher cosine_degree or one more double angle
 
   // Precision. An error e of x is an error 2^log2_ratio sqrt(2 n) e of a slot.
   /// q_0 over the scale of the message: the sine is x but for (2 pi / 2^log2_ratio)^2 / 6 of the cube of a coefficient.
   /// Slots change signs at random before, so that coefficients are about 1 / sqrt(2 n) of a slot, whatever the slots.
   int log2_ratio = 5;
-  int cosine_degree = 28;  ///< even: cos(2 pi (x - 1/4) / 2^double_angles); ceil(log2(degree + 1)) levels
-  int double_angles = 4;   ///< one level each; an error of the cosine grows 4 times at most with each
+  int cosine_degree = 30;  ///< even: cos(2 pi (x - 1/4) / 2^double_angles); ceil(log2(degree + 1)) levels
+  int double_angles = 3;   ///< one level each; an error of the cosine grows 4 times at most with each
   int wide_angles = 1;     ///< the first of them, which still need two primes a level
   int wide_bits = 30;      ///< of each of the two primes of a level
   int angle_bits = 50;     ///< of the other double angles' primes
@@ -43,8 +43,8 @@ struct BootstrapLiteral {
   int slot_to_coeff_bits = 45;
 
   // Key switching: as many special primes as limbs in a digit.
-  int special = 8;
-  int special_bits = 47;
+  int special = 10;
+  int special_bits = 46;
   bool operator==(const BootstrapLiteral&) const = default;
 };
 
