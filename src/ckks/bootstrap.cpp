@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <set>
 #include <utility>
 
 #include "base/parallel.h"
@@ -19,6 +18,10 @@ namespace {
 
 /// Bits that a plaintext of the transforms has at least.
 constexpr double kMinPlaintextBits = 20;
+/// Of a rotation's key, in NTTs for each two limbs of it: keys are what bootstrapping takes most memory for.
+constexpr double kKeyPrice = 2.5;
+/// The sine's scale over the prime of the last double angle: the square root of this is what the scale before it gains.
+constexpr double kOutputRaise = 0x1p16;
 
 double prime_product(const Context& context, std::size_t first, std::size_t last) {
   double product = 1;
@@ -86,14 +89,14 @@ Result<std::shared_ptr<const Bootstrapper>> Bootstrapper::make(const BootstrapPa
 Result<void> Bootstrapper::plan_eval_mod() {
   const BootstrapLiteral& literal = params_.literal();
   const auto& chain = params_.params().literal().chain;
-  // Backwards: the scale of each double angle is what its square needs; the last one keeps its scale.
+  // Backwards: the scale of each double angle is what its square needs.
   struct Angle {
     std::size_t limbs, primes;
     double scale;
   };
   std::vector<Angle> angles;
   std::size_t limbs = params_.limbs().slot_to_coeff;
-  double scale = prime_product(*context_, limbs, limbs + 1);
+  double scale = kOutputRaise * prime_product(*context_, limbs, limbs + 1);
   for (int k = literal.double_angles; k-- > 0;) {
     const std::size_t primes = k < literal.wide_angles ? 2 : 1;
     scale = std::sqrt(scale * prime_product(*context_, limbs, limbs + primes));
@@ -127,10 +130,12 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
   for (std::size_t f = 0; f < factors.size(); ++f, --limbs) {
     SplitOptions options;
     options.size = SwitchSize::at(params_.params(), limbs);
-    options.keys_there = rotation_steps();
-    for (const Transform& other : out) {
-      const auto& steps = other.shape().rotation_steps();
-      options.keys_there.insert(options.keys_there.end(), steps.begin(), steps.end());
+    options.key_price = kKeyPrice * static_cast<double>(options.size.digits * (limbs + options.size.special));
+    for (const auto* others : {&std::as_const(out), &std::as_const(coeff_to_slot_)}) {
+      for (const Transform& other : *others) {
+        const auto& steps = other.shape().rotation_steps();
+        options.keys_there.insert(options.keys_there.end(), steps.begin(), steps.end());
+      }
     }
     const auto matrix = std::make_shared<SlotMatrix>();
     std::vector<Diagonal> diagonals;
@@ -192,17 +197,23 @@ Result<void> Bootstrapper::plan_slot_to_coeff() {
   return {};
 }
 
-std::vector<std::int64_t> Bootstrapper::rotation_steps() const {
-  std::set<std::int64_t> steps;
+std::map<std::uint64_t, std::size_t> Bootstrapper::galois_limbs() const {
+  std::map<std::uint64_t, std::size_t> out;
+  const auto need = [&](std::uint64_t element, std::size_t limbs) {
+    out[element] = std::max(out[element], limbs);
+  };
   for (const auto* transforms : {&coeff_to_slot_, &slot_to_coeff_}) {
     for (const Transform& transform : *transforms) {
-      steps.insert(transform.shape().rotation_steps().begin(), transform.shape().rotation_steps().end());
+      for (const std::int64_t step : transform.shape().rotation_steps()) {
+        need(context_->galois_element(step), transform.place().limbs);
+      }
     }
   }
   for (std::size_t step = params_.slots(); step < context_->params().slots(); step *= 2) {
-    steps.insert(static_cast<std::int64_t>(step));
+    need(context_->galois_element(static_cast<std::int64_t>(step)), params_.limbs().raised);
   }
-  return {steps.begin(), steps.end()};
+  need(conjugation_element(context_->degree()), params_.limbs().eval_mod);
+  return out;
 }
 
 Ciphertext Bootstrapper::encapsulate(const BootstrapKeys& own, const Ciphertext& x) const {

@@ -13,6 +13,7 @@
 ///      Bossuat, Troncoso-Pastoriza, Hubaux: ePrint 2022/024 (sparse secret)
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -55,8 +56,8 @@ class Bootstrapper {
   const std::shared_ptr<const Context>& context() const { return context_; }
   /// The context of BootstrapParams::sparse_params.
   const Context& sparse_context() const { return *sparse_context_; }
-  /// Keys that run needs in EvalKeys: these steps, conjugation_element and relinearisation.
-  std::vector<std::int64_t> rotation_steps() const;
+  /// Galois keys that run needs in EvalKeys, besides relinearisation: the power of X, and the most limbs it is used at.
+  std::map<std::uint64_t, std::size_t> galois_limbs() const;
   const CompositePlan& eval_mod_plan() const { return eval_mod_; }
   const std::vector<Transform>& coeff_to_slot_factors() const { return coeff_to_slot_; }
   const std::vector<Transform>& slot_to_coeff_factors() const { return slot_to_coeff_; }

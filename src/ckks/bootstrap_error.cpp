@@ -92,7 +92,8 @@ BootstrapError Bootstrapper::predict(double root_mean_square) const {
     variance += 2 * (plain * plain + rounding * rounding) / std::exp2(levels) * 2;
   }
   const double conjugated = switched(params, params_.limbs().eval_mod, 1) / eval_mod_.input_scale;
-  variance += conjugated * conjugated;
+  // From here on noise is complex where values are real, and both parts of it reach the slots.
+  variance += 2 * conjugated * conjugated;
 
   Normal normal;
   const double coefficient = root_mean_square / spread, sine = ratio / (2 * std::numbers::pi);
@@ -105,7 +106,7 @@ BootstrapError Bootstrapper::predict(double root_mean_square) const {
   }
   const double own = mean_square(predict_error(params, eval_mod_, x, 0));
   const double whole = mean_square(predict_error(params, eval_mod_, x, std::sqrt(variance)));
-  out.eval_mod = std::sqrt(own) * sine * spread;
+  out.eval_mod = std::sqrt(2 * own) * sine * spread;
   out.coeff_to_slot = std::sqrt(std::max(0.0, whole - own)) * sine * spread;
   std::vector<double> line = evaluate_clear(eval_mod_, x);
   for (std::size_t k = 0; k < line.size(); ++k) line[k] = line[k] * sine - c[k];

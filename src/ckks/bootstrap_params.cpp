@@ -85,12 +85,12 @@ const std::vector<BootstrapLiteral>& BootstrapParams::demonstrated() {
     BootstrapLiteral full;
     full.log2_degree = 16;
     full.log2_slots = 15;
-    full.coeff_to_slot = {5, 5, 5};
-    full.slot_to_coeff = {5, 5, 5};
+    full.coeff_to_slot = {4, 4, 4, 3};
+    full.slot_to_coeff = {3, 4, 4, 4};
     BootstrapLiteral sparse = full;
     sparse.log2_slots = 14;
-    sparse.coeff_to_slot = {5, 5, 4};
-    sparse.slot_to_coeff = {4, 5, 5};
+    sparse.coeff_to_slot = {4, 4, 3, 3};
+    sparse.slot_to_coeff = {3, 3, 4, 4};
     return std::vector<BootstrapLiteral>{full, sparse};
   }();
   return sets;

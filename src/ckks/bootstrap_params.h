@@ -18,7 +18,7 @@ struct BootstrapLiteral {
 
   // Depth that is left, and precision of the values that networks compute with.
   int base_bits = 50;   ///< q_0
-  int levels = 9;       ///< rescales left after bootstrapping; the last leads into the next bootstrapping
+  int levels = 8;       ///< rescales left after bootstrapping; the last leads into the next bootstrapping
   int level_bits = 45;  ///< their primes
 
   // Failure. x is a sum of weight + 1 uniform numbers in +-1/2: beyond +-range nothing is promised.
@@ -31,7 +31,7 @@ struct BootstrapLiteral {
   int log2_ratio = 5;
   int cosine_degree = 30;  ///< even: cos(2 pi (x - 1/4) / 2^double_angles); ceil(log2(degree + 1)) levels
   int double_angles = 3;   ///< one level each; an error of the cosine grows 4 times at most with each
-  int wide_angles = 1;     ///< the first of them, which still need two primes a level
+  int wide_angles = 0;     ///< the first so many of them have two primes a level, as the cosine
   int wide_bits = 30;      ///< of each of the two primes of a level
   int angle_bits = 50;     ///< of the other double angles' primes
 

@@ -36,8 +36,8 @@ ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, 
   base::zeroize(sparse.data(), sparse.size() * sizeof(double));
   // q_0 is the first prime of both.
   ckks::BootstrapKeys keys;
-  keys.to_sparse = make_switch_key(low, secret.poly(), at_low);
-  keys.to_dense = make_switch_key(context, at_all, secret.poly());
+  keys.to_sparse = make_switch_key(low, secret.poly(), at_low, 1);
+  keys.to_dense = make_switch_key(context, at_all, secret.poly(), context.chain_limbs());
   at_low.zeroize();
   at_all.zeroize();
   return keys;
@@ -46,11 +46,9 @@ ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, 
 void add_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret, ckks::EvalKeys& keys) {
   const ckks::Context& context = *bootstrapper.context();
   if (keys.relinearization.empty()) keys.relinearization.push_back(make_relinearization_key(context, secret));
-  std::vector<std::uint64_t> elements = {ckks::conjugation_element(context.degree())};
-  for (const std::int64_t step : bootstrapper.rotation_steps()) elements.push_back(context.galois_element(step));
-  for (const std::uint64_t element : elements) {
-    if (element != 1 && !keys.galois.contains(element)) {
-      keys.galois.emplace(element, make_galois_key(context, secret, element));
+  for (const auto& [element, limbs] : bootstrapper.galois_limbs()) {
+    if (!keys.galois.contains(element)) {
+      keys.galois.emplace(element, make_galois_key(context, secret, element, limbs));
     }
   }
 }

@@ -42,30 +42,35 @@ SecretKey::~SecretKey() {
   poly_.zeroize();
 }
 
-ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to) {
+ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to,
+                                std::size_t limbs) {
   const std::size_t n = context.degree();
-  const std::size_t limbs = context.basis().size();
-  const std::size_t chain = context.chain_limbs();
+  const std::size_t chain = context.chain_limbs(), all = context.basis().size();
+  OBSCURA_CHECK(limbs >= 1 && limbs <= chain, "switch key: {} limbs of {}", limbs, chain);
   const auto& kernels = kernels::active();
   ckks::SwitchKey key;
   key.seed = base::random_seed();
-  for (std::size_t d = 0; d < context.digits(chain); ++d) key.body.emplace_back(n, limbs);
+  for (std::size_t d = 0; d < context.digits(limbs); ++d) key.body.push_back(ring::NttPoly::absent(n, all));
   key.uniform = ckks::UniformHalf(context.basis(), key.seed, key.body.size());
   base::parallel_for(key.body.size(), [&](std::size_t d) {
     std::vector<double> small(n);
     base::Stream stream(base::random_seed(), 0);
     ring::sample_noise(stream, small);
-    ring::NttPoly noise = small_to_ntt(context, small, limbs);
-    base::zeroize(small.data(), n * sizeof(double));
-    for (std::size_t i = 0; i < limbs; ++i) {
+    ring::NttPoly noise(n, 1);
+    for (std::size_t i = 0; i < all; ++i) {
+      if (i >= limbs && i < chain) continue;
       const auto& m = context.basis().modulus(i);
+      key.body[d].take(i);
       double* body = key.body[d].limb(i);
+      std::copy(small.begin(), small.end(), noise.limb(0));
+      context.basis().forward(noise.limb(0), i);
       kernels.multiply(body, key.uniform.limb(d, i), to.limb(i), n, m);
-      kernels.subtract(body, noise.limb(i), body, n, m);
+      kernels.subtract(body, noise.limb(0), body, n, m);
       if (i < context.digit_begin(d) || i >= context.digit_end(d, chain)) continue;
       kernels.multiply_scalar_add(body, from.limb(i), context.special_product(i), n, m);
     }
     noise.zeroize();
+    base::zeroize(small.data(), n * sizeof(double));
   });
   return key;
 }
@@ -76,19 +81,24 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
     const double* s = secret.poly().limb(i);
     kernels::active().multiply(square.limb(i), s, s, context.degree(), context.basis().modulus(i));
   }
-  ckks::SwitchKey key = make_switch_key(context, square, secret.poly());
+  ckks::SwitchKey key = make_switch_key(context, square, secret.poly(), context.chain_limbs());
   square.zeroize();
   return key;
 }
 
-ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element) {
+ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element,
+                                std::size_t limbs) {
   // The inverse of an odd number modulo the power of two 2N: its power N/2 - 1 (the group's exponent is N/2).
   const std::uint64_t order = 2 * context.degree();
   const std::uint64_t inverse = ring::power_mod(element, context.degree() / 2 - 1, order);
   ring::NttPoly target = ring::permute(secret.poly(), context.automorphisms().permutation(inverse));
-  ckks::SwitchKey key = make_switch_key(context, secret.poly(), target);
+  ckks::SwitchKey key = make_switch_key(context, secret.poly(), target, limbs);
   target.zeroize();
   return key;
+}
+
+ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element) {
+  return make_galois_key(context, secret, element, context.chain_limbs());
 }
 
 std::map<std::uint64_t, ckks::SwitchKey> make_galois_keys(const ckks::Context& context, const SecretKey& secret,

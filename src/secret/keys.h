@@ -39,6 +39,9 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
 /// automorphism's s, so that one permutation of the result is enough.
 /// cost    as above
 ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element);
+/// The same for ciphertexts of at most `limbs` limbs: the key lacks the chain limbs and digits above.
+ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element,
+                                std::size_t limbs);
 
 /// The Galois keys of exactly these rotation steps (step 0 needs none), by element: what EvalKeys::galois holds.
 /// cost    one key a step

@@ -13,7 +13,8 @@ namespace obscura::secret {
 ring::NttPoly small_to_ntt(const ckks::Context& context, std::span<const double> small, std::size_t limbs);
 
 /// body_d + uniform_d * to = P g_d from + e: switches polynomials under `from` to `to`. `from` is read at the chain
-/// limbs only, `to` at all.
-ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to);
+/// limbs only, `to` at all. For polynomials of at most `limbs` limbs: chain limbs and digits above are not made.
+ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to,
+                                std::size_t limbs);
 
 }  // namespace obscura::secret

@@ -16,13 +16,15 @@ namespace {
 constexpr double kScale = 0x1p45;
 
 /// The sets of full size on a small ring.
-BootstrapLiteral toy(int log2_degree, int log2_slots, std::vector<int> coeff_to_slot, std::vector<int> slot_to_coeff) {
+BootstrapLiteral toy(int log2_degree, int log2_slots, int log2_ratio, std::vector<int> coeff_to_slot,
+                     std::vector<int> slot_to_coeff) {
   BootstrapLiteral literal;
   literal.log2_degree = log2_degree;
   literal.log2_slots = log2_slots;
   literal.coeff_to_slot = std::move(coeff_to_slot);
   literal.slot_to_coeff = std::move(slot_to_coeff);
   literal.levels = 2;
+  literal.log2_ratio = log2_ratio;  // few slots have large coefficients: the sine would hide the noise
   literal.special_bits = 50;
   return literal;
 }
@@ -81,8 +83,8 @@ TEST_P(Bootstrapping, GivesTheSameSlotsWithinThePredictedError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Toy, Bootstrapping,
-                         testing::Values(toy(10, 9, {3, 3, 3}, {3, 3, 3}), toy(12, 11, {4, 4, 3}, {3, 4, 4}),
-                                         toy(12, 8, {4, 4}, {4, 4})));
+                         testing::Values(toy(10, 9, 10, {3, 3, 3}, {3, 3, 3}), toy(12, 11, 9, {4, 4, 3}, {3, 4, 4}),
+                                         toy(12, 8, 11, {4, 4}, {4, 4})));
 
 }  // namespace
 }  // namespace obscura::ckks
