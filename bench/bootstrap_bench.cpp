@@ -27,9 +27,9 @@ std::size_t bytes_of(const SwitchKey& key) {
 /// One set with its keys; memory allows one at a time.
 struct World {
   explicit World(std::size_t set)
-      : bootstrapper(Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(),
-                                        {kScale, kScale})
-                         .value()),
+      : bootstrapper(
+            Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(), {kScale, kScale})
+                .value()),
         key(secret::SecretKey::generate(*bootstrapper->context())),
         own(secret::make_bootstrap_keys(*bootstrapper, key)) {
     secret::add_bootstrap_keys(*bootstrapper, key, keys);

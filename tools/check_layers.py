@@ -82,7 +82,7 @@ def check_file(root, path, table):
     relative = path.relative_to(root)
     if relative.parts[0] != "src":
         return
-    if relative.parts[:2] != ("src", "ckks") or path.stem != "params":
+    if relative.parts[:2] != ("src", "ckks") or path.stem not in ("params", "bootstrap_params"):
         for number, line in enumerate(lines, 1):
             if "insecure_for_tests" in line:
                 yield number, "insecure_for_tests is for tests only"

@@ -51,8 +51,8 @@ Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b)
 /// How far messages reach from whole numbers: slots of root mean square 1 have coefficients of deviation 1 / sqrt(2 n),
 /// and no n of them pass 8 deviations.
 double reach_of(const BootstrapParams& params) {
-  return std::min(0.03, 8 / std::sqrt(2.0 * static_cast<double>(params.slots())) /
-                            std::exp2(params.literal().log2_ratio));
+  return std::min(0.03,
+                  8 / std::sqrt(2.0 * static_cast<double>(params.slots())) / std::exp2(params.literal().log2_ratio));
 }
 
 }  // namespace
@@ -163,7 +163,8 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
     scale_in = place.scale_out;
     const Transform& made = out.emplace_back(context_, shape, fill, place);
     if (std::log2(made.plaintext_scale()) < kMinPlaintextBits) {
-      return error(Code::wrong_params, "bootstrapping: plaintexts of {:.1f} bits in a transform, at least {} are needed",
+      return error(Code::wrong_params,
+                   "bootstrapping: plaintexts of {:.1f} bits in a transform, at least {} are needed",
                    std::log2(made.plaintext_scale()), kMinPlaintextBits);
     }
   }
@@ -176,8 +177,7 @@ Result<void> Bootstrapper::plan_coeff_to_slot() {
   const double gap = static_cast<double>(context_->params().slots()) / static_cast<double>(params_.slots());
   scale_diagonals(factors.front(), 0.5 / gap);
   const double scale = static_cast<double>(context_->basis().prime(0));
-  OBSCURA_TRY(coeff_to_slot_,
-              place_factors(std::move(factors), params_.limbs().raised, scale, eval_mod_.input_scale));
+  OBSCURA_TRY(coeff_to_slot_, place_factors(std::move(factors), params_.limbs().raised, scale, eval_mod_.input_scale));
   return {};
 }
 
@@ -199,9 +199,7 @@ Result<void> Bootstrapper::plan_slot_to_coeff() {
 
 std::map<std::uint64_t, std::size_t> Bootstrapper::galois_limbs() const {
   std::map<std::uint64_t, std::size_t> out;
-  const auto need = [&](std::uint64_t element, std::size_t limbs) {
-    out[element] = std::max(out[element], limbs);
-  };
+  const auto need = [&](std::uint64_t element, std::size_t limbs) { out[element] = std::max(out[element], limbs); };
   for (const auto* transforms : {&coeff_to_slot_, &slot_to_coeff_}) {
     for (const Transform& transform : *transforms) {
       for (const std::int64_t step : transform.shape().rotation_steps()) {

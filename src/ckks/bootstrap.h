@@ -31,8 +31,8 @@ struct BootstrapKeys {
 
 /// Scales that the rest of a plan wants.
 struct BootstrapPlace {
-  double input_scale = 1;   ///< of the ciphertext that comes, with 2 limbs
-  double output_scale = 1;  ///< of the one that goes, with 1 + levels limbs
+  double input_scale = 1;                     ///< of the ciphertext that comes, with 2 limbs
+  double output_scale = 1;                    ///< of the one that goes, with 1 + levels limbs
   std::size_t memory = std::size_t{1} << 33;  ///< bytes of encoded diagonals that are kept
 };
 

@@ -47,9 +47,9 @@ Result<void> check(const BootstrapLiteral& literal) {
                  literal.cosine_degree, kMaxPolynomialDegree - 1);
   }
   if (literal.double_angles < 0 || literal.double_angles > 8 || literal.wide_angles < 0 ||
-      literal.wide_angles > literal.double_angles || literal.range < 2 || literal.range > 1024 ||
-      literal.levels < 1 || literal.levels > 64 || literal.special < 1 || literal.special > 32 ||
-      literal.log2_ratio < 2 || literal.log2_ratio >= literal.base_bits - 20 || literal.weight < 1) {
+      literal.wide_angles > literal.double_angles || literal.range < 2 || literal.range > 1024 || literal.levels < 1 ||
+      literal.levels > 64 || literal.special < 1 || literal.special > 32 || literal.log2_ratio < 2 ||
+      literal.log2_ratio >= literal.base_bits - 20 || literal.weight < 1) {
     return error(Code::wrong_params, "bootstrapping: a field is out of its range");
   }
   for (const int bits : {literal.base_bits, literal.level_bits, literal.wide_bits, literal.angle_bits,
@@ -100,7 +100,8 @@ Result<BootstrapParams> BootstrapParams::make(const BootstrapLiteral& literal) {
   const auto& sets = demonstrated();
   if (std::find(sets.begin(), sets.end(), literal) == sets.end()) {
     return error(Code::wrong_params,
-                 "bootstrapping: no test has shown this parameter set to be right; {} sets have been shown", sets.size());
+                 "bootstrapping: no test has shown this parameter set to be right; {} sets have been shown",
+                 sets.size());
   }
   OBSCURA_TRY(BootstrapParams params, build(literal, Params::make));
   const double limit = max_log2_qp_sparse(literal.log2_degree, literal.weight);
@@ -116,8 +117,7 @@ Result<BootstrapParams> BootstrapParams::insecure_for_tests(const BootstrapLiter
   return build(literal, Params::insecure_for_tests);
 }
 
-Result<BootstrapParams> BootstrapParams::build(const BootstrapLiteral& literal,
-                                               Result<Params> (*gate)(ParamsLiteral)) {
+Result<BootstrapParams> BootstrapParams::build(const BootstrapLiteral& literal, Result<Params> (*gate)(ParamsLiteral)) {
   OBSCURA_TRY_VOID(check(literal));
   Primes primes(literal.log2_degree);
   const auto count = [](int n) { return static_cast<std::size_t>(n); };

@@ -62,8 +62,8 @@ struct BootstrapLimbs {
 /// Troncoso-Pastoriza, Hubaux: ePrint 2022/024: N = 2^16, weight 32, about 120 bits).
 double max_log2_qp_sparse(int log2_degree, int weight);
 
-/// log2 of a bound on the chance that any of `count` coefficients leaves +-range: Chernoff's bound of a sum of weight + 1
-/// uniform numbers in +-1/2.
+/// log2 of a bound on the chance that any of `count` coefficients leaves +-range: Chernoff's bound of a sum of weight +
+/// 1 uniform numbers in +-1/2.
 double log2_failure(int weight, int range, std::size_t count);
 
 /// A validated set: the ring's parameters, and the small ones of the sparse secret.

@@ -101,6 +101,13 @@ ring::NttPoly divide_extended(const Context& context, ring::NttPoly x, std::size
   return x;
 }
 
+void require_limbs(const Context& context, const SwitchKey& key, std::size_t limbs, const char* who) {
+  OBSCURA_CHECK(key.body.size() >= context.digits(limbs), "{}: a key of {} digits, {} are needed", who, key.body.size(),
+                context.digits(limbs));
+  OBSCURA_CHECK(key.body.front().limb(limbs - 1) != nullptr, "{}: the key was made for fewer than {} limbs", who,
+                limbs);
+}
+
 std::size_t primes_together(std::size_t degree) { return std::clamp<std::size_t>(degree >> 14, 1, 4); }
 
 namespace {
@@ -126,8 +133,7 @@ class Switching {
     for (const SwitchTerm& term : terms) {
       OBSCURA_CHECK(term.digits->limbs() == limbs_, "key switch: {} limbs vs {}", term.digits->limbs(), limbs_);
     }
-    OBSCURA_CHECK(key.body.size() >= context.digits(limbs_), "key switch: a key of {} digits, {} are needed",
-                  key.body.size(), context.digits(limbs_));
+    require_limbs(context, key, limbs_, "key switch");
     const std::size_t count = drop_.sources().size();
     for (Dropped& state : dropped_) {
       for (int part = 0; part < 2; ++part) {

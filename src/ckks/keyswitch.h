@@ -50,6 +50,9 @@ std::size_t extended_prime(const Context& context, std::size_t limbs, std::size_
 /// cost    special + rescale inverse and limbs - rescale forward NTTs; all cores
 ring::NttPoly divide_extended(const Context& context, ring::NttPoly x, std::size_t limbs, std::size_t rescale);
 
+/// ContractError where a key was made for fewer limbs; `who` begins the sentence.
+void require_limbs(const Context& context, const SwitchKey& key, std::size_t limbs, const char* who);
+
 /// One polynomial to switch, with what is added to the result: parts 0 and 1 of a ciphertext, or none.
 struct SwitchTerm {
   const Decomposition* digits = nullptr;

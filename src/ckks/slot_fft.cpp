@@ -47,8 +47,8 @@ SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
       sum.resize(n);
       for (std::size_t j = 0; j < n; ++j) {
         const std::complex<double> x = left[j], y = right[(j + static_cast<std::size_t>(k)) % n];
-        sum[j] += std::complex<double>(x.real() * y.real() - x.imag() * y.imag(),
-                                       x.real() * y.imag() + x.imag() * y.real());
+        sum[j] +=
+            std::complex<double>(x.real() * y.real() - x.imag() * y.imag(), x.real() * y.imag() + x.imag() * y.real());
       }
     }
   }

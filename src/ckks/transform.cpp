@@ -55,9 +55,7 @@ class Application {
         babies_(shape.babies().size()) {
     for (const std::int64_t step : shape.rotation_steps()) {
       rotations_[step].key = &rotation_key(context, keys, step);
-      OBSCURA_CHECK(rotations_[step].key->body.size() >= context.digits(place.limbs),
-                    "transform: the key of step {} has {} digits, {} are needed", step,
-                    rotations_[step].key->body.size(), context.digits(place.limbs));
+      require_limbs(context, *rotations_[step].key, place.limbs, fmt::format("transform, step {}", step).c_str());
     }
     for (auto& [step, rotation] : rotations_) {
       rotation.permutation = context.automorphisms().permutation(context.galois_element(step));

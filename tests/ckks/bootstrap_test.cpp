@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/bootstrap.h"
 
-#include "secret/bootstrap_keys.h"
-#include "tests/ckks/fixture.h"
+#include "tests/ckks/boot_fixture.h"
 
 namespace obscura::ckks {
-
-void PrintTo(const BootstrapLiteral& literal, std::ostream* out);
-void PrintTo(const BootstrapLiteral& literal, std::ostream* out) {
-  *out << "2^" << literal.log2_slots << " slots at N = 2^" << literal.log2_degree;
-}
-
 namespace {
 
-constexpr double kScale = 0x1p45;
-
-/// The sets of full size on a small ring.
+/// The sets of full size on a small ring. Few slots have large coefficients: a larger ratio keeps the sine from hiding
+/// the noise.
 BootstrapLiteral toy(int log2_degree, int log2_slots, int log2_ratio, std::vector<int> coeff_to_slot,
                      std::vector<int> slot_to_coeff) {
   BootstrapLiteral literal;
@@ -24,67 +16,160 @@ BootstrapLiteral toy(int log2_degree, int log2_slots, int log2_ratio, std::vecto
   literal.coeff_to_slot = std::move(coeff_to_slot);
   literal.slot_to_coeff = std::move(slot_to_coeff);
   literal.levels = 2;
-  literal.log2_ratio = log2_ratio;  // few slots have large coefficients: the sine would hide the noise
   literal.special_bits = 50;
+  literal.log2_ratio = log2_ratio;
   return literal;
 }
 
-struct Booted {
-  explicit Booted(const BootstrapLiteral& literal)
-      : params(BootstrapParams::insecure_for_tests(literal).value()),
-        bootstrapper(Bootstrapper::make(params, {kScale, kScale}).value()),
-        secret(secret::SecretKey::generate(*bootstrapper->context())),
-        own(secret::make_bootstrap_keys(*bootstrapper, secret)) {
-    secret::add_bootstrap_keys(*bootstrapper, secret, keys);
-  }
+BootstrapLiteral full_toy() { return toy(12, 11, 9, {4, 4, 3}, {3, 4, 4}); }
+BootstrapLiteral sparse_toy() { return toy(12, 8, 11, {4, 4}, {4, 4}); }
 
-  Ciphertext encrypt(const std::vector<double>& slots) const {
-    return expand(*bootstrapper->context(), secret::encrypt(*bootstrapper->context(), secret, slots, kScale, 2));
-  }
-
-  /// n slots, repeated.
-  std::vector<double> slots(unsigned seed) const {
-    std::mt19937_64 generator(seed);
-    std::uniform_real_distribution<double> uniform(-1, 1);
-    std::vector<double> some(params.slots()), out(params.params().slots());
-    for (double& x : some) x = uniform(generator);
-    for (std::size_t j = 0; j < out.size(); ++j) out[j] = some[j % some.size()];
-    return out;
-  }
-
-  double deviation(const Ciphertext& x, const std::vector<double>& expected) const {
-    const std::vector<double> got = secret::decrypt(*bootstrapper->context(), secret, x);
-    double sum = 0;
-    for (std::size_t j = 0; j < got.size(); ++j) sum += std::pow(got[j] - expected[j], 2);
-    return std::sqrt(sum / static_cast<double>(got.size()));
-  }
-
-  BootstrapParams params;
-  std::shared_ptr<const Bootstrapper> bootstrapper;
-  secret::SecretKey secret;
-  BootstrapKeys own;
-  EvalKeys keys;
-};
+/// One set of keys for all tests that only read.
+const Booted& world() {
+  static const Booted booted(BootstrapParams::insecure_for_tests(full_toy()).value());
+  return booted;
+}
 
 class Bootstrapping : public testing::TestWithParam<BootstrapLiteral> {};
 
 TEST_P(Bootstrapping, GivesTheSameSlotsWithinThePredictedError) {
-  const Booted world(GetParam());
-  const std::vector<double> slots = world.slots(1);
-  const Ciphertext out = world.bootstrapper->run(world.keys, world.own, world.encrypt(slots));
-  EXPECT_EQ(out.limbs(), world.params.limbs().output);
-  EXPECT_EQ(out.scale, kScale);
-  const BootstrapError predicted = world.bootstrapper->predict(1 / std::sqrt(3.0));
-  const double measured = world.deviation(out, slots);
-  std::printf("in %.2f cts %.2f mod %.2f stc %.2f sine %.2f total %.2f measured %.2f\n", std::log2(predicted.input),
-              std::log2(predicted.coeff_to_slot), std::log2(predicted.eval_mod), std::log2(predicted.slot_to_coeff),
-              std::log2(predicted.sine), std::log2(predicted.total()), std::log2(measured));
-  expect_predicted(measured, predicted.total());
+  const Booted booted(BootstrapParams::insecure_for_tests(GetParam()).value());
+  const std::vector<double> slots = booted.random_slots();
+  const Ciphertext out = booted.bootstrapper->run(booted.keys, booted.own, booted.encrypt(slots));
+  EXPECT_EQ(out.limbs(), booted.params.limbs().output);
+  EXPECT_EQ(out.scale, Booted::kScale);
+  const auto errors = booted.errors(out, slots);
+  // n slots only, all under one secret: half a bit.
+  EXPECT_NEAR(std::log2(errors.deviation), std::log2(booted.bootstrapper->predict(kUniform).total()), 0.5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Toy, Bootstrapping,
-                         testing::Values(toy(10, 9, 10, {3, 3, 3}, {3, 3, 3}), toy(12, 11, 9, {4, 4, 3}, {3, 4, 4}),
-                                         toy(12, 8, 11, {4, 4}, {4, 4})));
+                         testing::Values(toy(10, 9, 10, {3, 3, 3}, {3, 3, 3}), full_toy(), sparse_toy()));
+
+TEST(Bootstrap, EqualSlotsAreAsPreciseAsAnyOthers) {
+  // Without the signs, coefficient 0 would be 1 and the others 0.
+  const std::vector<double> slots(world().params.params().slots(), 1.0);
+  const Ciphertext out = world().bootstrapper->run(world().keys, world().own, world().encrypt(slots));
+  EXPECT_LT(world().errors(out, slots).largest, kFar * world().bootstrapper->predict(1).total());
+}
+
+TEST(Bootstrap, ABootstrappedCiphertextCanBeBootstrapped) {
+  const std::vector<double> slots = world().random_slots();
+  Ciphertext x = world().encrypt(slots);
+  for (int round = 0; round < 2; ++round) x = world().bootstrapper->run(world().keys, world().own, x);
+  const double once = world().bootstrapper->predict(kUniform).total();
+  EXPECT_LT(world().errors(x, slots).largest, 2 * kFar * once);
+}
+
+TEST(Bootstrap, WholeNumbersVanishOnAllOfTheRange) {
+  BootstrapLiteral literal = full_toy();
+  literal.log2_ratio = BootstrapLiteral{}.log2_ratio;
+  const auto bootstrapper = Bootstrapper::make(BootstrapParams::insecure_for_tests(literal).value(), {0x1p45, 0x1p45});
+  std::vector<double> x;
+  for (int i = -literal.range; i <= literal.range; ++i) x.push_back(i);
+  const double sine = std::exp2(literal.log2_ratio) / (2 * M_PI);
+  // In a slot, one coefficient's error counts twice at most.
+  for (const double y : evaluate_clear(bootstrapper.value()->eval_mod_plan(), x)) {
+    EXPECT_LT(2 * std::fabs(y) * sine, kFar * bootstrapper.value()->predict(kUniform).total());
+  }
+}
+
+TEST(Bootstrap, KeysUnderTheSparseSecretExistAtTheLowestLevelOnly) {
+  EXPECT_EQ(world().params.sparse_params().chain_limbs(), 1U);
+  EXPECT_EQ(world().params.sparse_params().special_limbs(), 1U);
+  EXPECT_EQ(world().params.sparse_params().literal().chain[0], world().params.params().literal().chain[0]);
+  ASSERT_EQ(world().own.to_sparse.body.size(), 1U);
+  EXPECT_EQ(world().own.to_sparse.body[0].limbs(), 2U);
+}
+
+TEST(Bootstrap, AbsentKeysAreRefused) {
+  const Ciphertext x = world().encrypt(world().random_slots());
+  const Bootstrapper& bootstrapper = *world().bootstrapper;
+  const Ciphertext raised = bootstrapper.mod_raise(world().keys, world().own, bootstrapper.encapsulate(world().own, x));
+  EXPECT_THROW((void)bootstrapper.coeff_to_slot(EvalKeys{}, raised), ContractError);
+  Ciphertext in_slots = bootstrapper.coeff_to_slot(world().keys, raised);
+  EXPECT_THROW((void)bootstrapper.eval_mod(EvalKeys{}, in_slots), ContractError);
+}
+
+TEST(Bootstrap, KeysMadeForFewerLimbsAreRefused) {
+  const Context& context = *world().bootstrapper->context();
+  EvalKeys few;
+  few.galois.emplace(context.galois_element(1),
+                     secret::make_galois_key(context, world().secret, context.galois_element(1), 3));
+  const auto encrypt = [&](std::size_t limbs) {
+    return expand(context, secret::encrypt(context, world().secret, world().random_slots(), Booted::kScale, limbs));
+  };
+  EXPECT_NO_THROW((void)rotate(context, few, encrypt(3), 1));
+  EXPECT_THROW((void)rotate(context, few, encrypt(4), 1), ContractError);
+  EXPECT_THROW((void)rotate(context, few, encrypt(context.chain_limbs()), 1), ContractError);
+}
+
+TEST(Bootstrap, InputsOfAnotherScaleOrLevelAreRefused) {
+  Ciphertext x = world().encrypt(world().random_slots());
+  x.scale *= 2;
+  EXPECT_THROW((void)world().bootstrapper->encapsulate(world().own, x), ContractError);
+  x.scale /= 2;
+  for (ring::NttPoly& part : x.parts) part.drop_to(1);
+  EXPECT_THROW((void)world().bootstrapper->encapsulate(world().own, x), ContractError);
+}
+
+TEST(BootstrapParams, SetsThatNoTestHasShownRightAreRefused) {
+  for (const BootstrapLiteral& literal : BootstrapParams::demonstrated()) {
+    EXPECT_TRUE(BootstrapParams::make(literal).ok());
+    BootstrapLiteral other = literal;
+    other.range -= 4;
+    EXPECT_EQ(BootstrapParams::make(other).error().code, Code::wrong_params);
+  }
+}
+
+TEST(BootstrapParams, DemonstratedSetsAreSecureAndRarelyFail) {
+  for (const BootstrapLiteral& literal : BootstrapParams::demonstrated()) {
+    const BootstrapParams params = BootstrapParams::make(literal).value();
+    EXPECT_LE(params.params().log2_qp(), max_log2_qp(literal.log2_degree));
+    EXPECT_LE(params.sparse_params().log2_qp(), max_log2_qp_sparse(literal.log2_degree, literal.weight));
+    EXPECT_LT(params.log2_failure(), -50);
+    EXPECT_EQ(params.limbs().output, static_cast<std::size_t>(literal.levels) + 1);
+  }
+}
+
+TEST(BootstrapParams, FieldsOutOfRangeAreRefused) {
+  const auto code = [](auto change) {
+    BootstrapLiteral literal = full_toy();
+    change(literal);
+    return BootstrapParams::insecure_for_tests(literal).error().code;
+  };
+  EXPECT_EQ(code([](auto& l) { l.log2_slots = 12; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.coeff_to_slot = {4, 4}; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.slot_to_coeff = {11, 0}; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.cosine_degree = 31; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.wide_angles = 4; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.base_bits = 51; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.log2_ratio = 45; }), Code::wrong_params);
+  EXPECT_EQ(code([](auto& l) { l.special_bits = 40; }), Code::wrong_params);  // less than a digit
+}
+
+TEST(BootstrapParams, TheFailureBoundHoldsWhereItCanBeCounted) {
+  // A sum of 33 uniform numbers beyond 4: about 1.5 in a hundred.
+  std::mt19937_64 generator(1);
+  std::uniform_real_distribution<double> uniform(-0.5, 0.5);
+  constexpr int kTries = 100000;
+  int beyond = 0;
+  for (int k = 0; k < kTries; ++k) {
+    double sum = 0;
+    for (int i = 0; i < 33; ++i) sum += uniform(generator);
+    beyond += std::fabs(sum) > 4 ? 1 : 0;
+  }
+  const double counted = std::log2(static_cast<double>(beyond) / kTries), bound = log2_failure(32, 4, 1);
+  EXPECT_LT(counted, bound);
+  EXPECT_GT(counted, bound - 4);
+  // The largest sum is 16.5.
+  EXPECT_LT(log2_failure(32, 16, 1 << 15), -100);
+}
+
+TEST(BootstrapParams, NobodyVouchesForOtherSparseSecrets) {
+  EXPECT_EQ(max_log2_qp_sparse(15, 32), 0);
+  EXPECT_EQ(max_log2_qp_sparse(16, 31), 0);
+}
 
 }  // namespace
 }  // namespace obscura::ckks

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The demonstrated parameter sets at full size: minutes, and 9 GB of memory.
+#include "tests/ckks/boot_fixture.h"
+
+namespace obscura::ckks {
+namespace {
+
+class DemonstratedSets : public testing::TestWithParam<BootstrapLiteral> {};
+
+TEST_P(DemonstratedSets, GiveTheSameSlotsWithinThePredictedError) {
+  const Booted booted(BootstrapParams::make(GetParam()).value());
+  const std::vector<double> random = booted.random_slots();
+  const std::vector<double> equal(random.size(), 1.0);
+  for (const auto& [slots, root_mean_square] : {std::pair(&random, kUniform), std::pair(&equal, 1.0)}) {
+    const Ciphertext out = booted.bootstrapper->run(booted.keys, booted.own, booted.encrypt(*slots));
+    EXPECT_EQ(out.limbs(), static_cast<std::size_t>(GetParam().levels) + 1);
+    const auto errors = booted.errors(out, *slots);
+    const double predicted = booted.bootstrapper->predict(root_mean_square).total();
+    expect_predicted(errors.deviation, predicted);
+    EXPECT_LT(errors.largest, kFar * predicted);
+    std::printf("bits: %.1f at least, %.1f root mean square, %.1f predicted\n", -std::log2(errors.largest),
+                -std::log2(errors.deviation), -std::log2(predicted));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DemonstratedSets, testing::ValuesIn(BootstrapParams::demonstrated()));
+
+}  // namespace
+}  // namespace obscura::ckks
