@@ -39,16 +39,48 @@ double switched(const Params& params, std::size_t limbs, double dropped) {
   return std::hypot(noise_of_rounding(params, 2), noise_of_switch(params, limbs) / dropped);
 }
 
-double dropped_by(const Params& params, const Transform& transform) {
-  return static_cast<double>(params.literal().chain[transform.place().limbs - 1]);
+/// A slot's error as it goes through a transform's factors, with the mean square of the slots themselves.
+struct Signal {
+  double error = 0;
+  double square = 0;
+};
+
+/// Each level of butterflies multiplies mean squares by `level_square`; the first factor by `first_square` besides.
+Signal pass(const Params& params, const std::vector<Transform>& factors, const std::vector<int>& levels,
+            double level_square, double first_square, Signal signal) {
+  for (std::size_t f = 0; f < factors.size(); ++f) {
+    TransformNoise noise;
+    noise.limbs = factors[f].place().limbs;
+    noise.scale_in = factors[f].place().scale_in;
+    noise.scale_out = factors[f].place().scale_out;
+    noise.plaintext_scale = factors[f].plaintext_scale();
+    noise.error_in = signal.error;
+    noise.input_square = signal.square;
+    noise.weight_square = std::pow(level_square, levels[f]) * (f == 0 ? first_square : 1);
+    noise.rotated_square = noise.weight_square;
+    noise.diagonals = factors[f].shape().diagonals();
+    noise.real_weights = false;
+    for (const TransformGroup& group : factors[f].shape().groups()) noise.giant_switches += group.giant == 0 ? 0 : 1;
+    signal = {noise_of_transform(params, noise), signal.square * noise.weight_square};
+  }
+  return signal;
 }
 
-/// What the rounding of a transform's plaintexts adds to slots of a root mean square: one rounding of N coefficients
-/// for each diagonal.
-double noise_of_plaintexts(const Params& params, const Transform& transform, double root_mean_square) {
-  const double rounding = std::sqrt(static_cast<double>(params.degree()) / 12 / 2);
-  return rounding * std::sqrt(2.0 * static_cast<double>(transform.shape().diagonals())) / transform.plaintext_scale() *
-         root_mean_square;
+/// Coefficients x = I + message / q_0 as they come out of the raised ciphertext.
+struct Samples {
+  std::vector<double> x, message;
+};
+
+Samples sample_coefficients(int weight, double deviation, double ratio) {
+  Normal normal;
+  Samples out;
+  for (std::size_t k = 0; k < kSamples; ++k) {
+    double sum = 0;
+    for (int i = 0; i <= weight; ++i) sum += normal.uniform();
+    out.message.push_back(deviation * normal.next());
+    out.x.push_back(std::nearbyint(sum) + out.message.back() / ratio);
+  }
+  return out;
 }
 
 }  // namespace
@@ -62,71 +94,40 @@ BootstrapError Bootstrapper::predict(double root_mean_square) const {
   const Params& params = params_.params();
   const BootstrapLiteral& literal = params_.literal();
   const auto n = static_cast<double>(params_.slots()), gap = static_cast<double>(params.slots()) / n;
-  // n coefficients of deviation e make slots of deviation sqrt(2 n) e: 2 Re of a sum of n terms.
-  const double spread = std::sqrt(2 * n), ratio = raise_ratio();
-  const double message_scale = static_cast<double>(params.literal().chain[0]) / ratio;
+  const auto lowest = static_cast<double>(params.literal().chain[0]);
+  // n coefficients of deviation e make slots of deviation sqrt(2 n) e: 2 Re of a sum of n terms. sin(2 pi x) is the
+  // message times 2 pi / ratio.
+  const double spread = std::sqrt(2 * n), ratio = raise_ratio(), sine = ratio / (2 * std::numbers::pi);
   BootstrapError out;
 
-  const double at_input = std::hypot(noise_of_rounding(params, 2), noise_of_switch(params_.sparse_params(), 1));
   // A slot's deviation is sqrt(N / 2) times a coefficient's.
-  const double coefficients = 1 / std::sqrt(static_cast<double>(params.degree()) / 2);
-  out.input = at_input * coefficients / message_scale * spread;
+  const double at_input = std::hypot(noise_of_rounding(params, 2), noise_of_switch(params_.sparse_params(), 1));
+  out.input = at_input / std::sqrt(static_cast<double>(params.degree()) / 2) / (lowest / ratio) * spread;
 
-  // x: what each step adds, and the levels of the FFT after it, each of which halves a variance.
-  double variance = 0;
-  double levels = literal.log2_slots;
-  const double raised_scale = static_cast<double>(params.literal().chain[0]);
-  const double switching = switched(params, params_.limbs().raised, 1) / raised_scale;
-  // The switch back and the rotations of the trace, the real part's half and the division by the gap.
-  variance += switching * switching * (1 + std::log2(gap)) / std::exp2(levels) / gap;
-  double magnitude = std::sqrt(n * gap * 2 * (literal.weight + 1) / 12.0) / 2;
-  double root_gap = 1 / std::sqrt(gap);
-  for (std::size_t f = 0; f < coeff_to_slot_.size(); ++f) {
-    const Transform& factor = coeff_to_slot_[f];
-    levels -= literal.coeff_to_slot[f];
-    const double plain = noise_of_plaintexts(params, factor, f == 0 ? magnitude * 2 * gap * root_gap : magnitude);
-    if (f == 0) magnitude *= root_gap;
-    magnitude *= std::exp2(-literal.coeff_to_slot[f] / 2.0);
-    const double rounding =
-        switched(params, factor.place().limbs, dropped_by(params, factor)) / factor.place().scale_out;
-    variance += 2 * (plain * plain + rounding * rounding) / std::exp2(levels) * 2;
+  // A step of the trace doubles a variance in the slots, and the square of a value.
+  Signal x{switched(params, params_.limbs().raised, 1) / lowest,
+           static_cast<double>(params.degree()) * (literal.weight + 1) / 12.0};
+  for (double step = 1; step < gap; step *= 2) {
+    x = {std::hypot(std::sqrt(2.0) * x.error, switched(params, params_.limbs().raised, 1) / lowest), 2 * x.square};
   }
+  x = pass(params, coeff_to_slot_, literal.coeff_to_slot, 0.5, 0.25 / (gap * gap), x);
+  // Twice the real part; what conjugation adds is complex where values are real, and from there on both parts of an
+  // error reach the slots.
   const double conjugated = switched(params, params_.limbs().eval_mod, 1) / eval_mod_.input_scale;
-  // From here on noise is complex where values are real, and both parts of it reach the slots.
-  variance += 2 * conjugated * conjugated;
+  x.error = std::hypot(2 * x.error, std::sqrt(2.0) * conjugated);
 
-  Normal normal;
-  const double coefficient = root_mean_square / spread, sine = ratio / (2 * std::numbers::pi);
-  std::vector<double> x, c;
-  for (std::size_t k = 0; k < kSamples; ++k) {
-    double sum = 0;
-    for (int i = 0; i <= literal.weight; ++i) sum += normal.uniform();
-    c.push_back(coefficient * normal.next());
-    x.push_back(std::nearbyint(sum) + c.back() / ratio);
-  }
-  const double own = mean_square(predict_error(params, eval_mod_, x, 0));
-  const double whole = mean_square(predict_error(params, eval_mod_, x, std::sqrt(variance)));
+  const Samples samples = sample_coefficients(literal.weight, root_mean_square / spread, ratio);
+  const double own = mean_square(predict_error(params, eval_mod_, samples.x, 0));
+  const double whole = mean_square(predict_error(params, eval_mod_, samples.x, x.error));
   out.eval_mod = std::sqrt(2 * own) * sine * spread;
   out.coeff_to_slot = std::sqrt(std::max(0.0, whole - own)) * sine * spread;
-  std::vector<double> line = evaluate_clear(eval_mod_, x);
-  for (std::size_t k = 0; k < line.size(); ++k) line[k] = line[k] * sine - c[k];
+  std::vector<double> line = evaluate_clear(eval_mod_, samples.x);
+  for (std::size_t k = 0; k < line.size(); ++k) line[k] = line[k] * sine - samples.message[k];
   out.sine = std::sqrt(mean_square(line)) * spread;
 
-  // Slots: each level after a step doubles a variance; the real part is taken twice.
-  variance = 0;
-  levels = literal.log2_slots;
-  magnitude = coefficient;
-  for (std::size_t f = 0; f < slot_to_coeff_.size(); ++f) {
-    const Transform& factor = slot_to_coeff_[f];
-    levels -= literal.slot_to_coeff[f];
-    const double plain = noise_of_plaintexts(params, factor, magnitude);
-    const double rounding =
-        switched(params, factor.place().limbs, dropped_by(params, factor)) / factor.place().scale_out;
-    magnitude *= std::exp2(literal.slot_to_coeff[f] / 2.0);
-    variance += 4 * (plain * plain + rounding * rounding) * std::exp2(levels);
-  }
-  const double last = switched(params, params_.limbs().output, 1) / place_.output_scale;
-  out.slot_to_coeff = std::sqrt(variance + last * last);
+  const double coefficient = root_mean_square / spread;
+  const Signal slots = pass(params, slot_to_coeff_, literal.slot_to_coeff, 2, 1, {0, coefficient * coefficient});
+  out.slot_to_coeff = std::hypot(2 * slots.error, switched(params, params_.limbs().output, 1) / place_.output_scale);
   return out;
 }
 
