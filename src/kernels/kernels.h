@@ -8,15 +8,18 @@
 /// for |a| <= 2^52, |w| <= p/2, p < 2^50, with |r| <= p/2 + |a| 2^(bits - 53). This rests on IEEE rules: round to
 /// nearest, no contraction, no fast-math; tests/kernels fails if a flag changes that.
 ///
-/// Every kernel exists for each instruction set (Highway: AVX-512, AVX2) and as a portable twin on 64/128-bit integers
-/// that needs no FMA and defines the truth. All of them order NTT values alike: bit-reversed, with each block of 64
-/// seen as an 8 x 8 matrix and transposed (the SIMD tail leaves it so; only pointwise operations follow).
+/// Every kernel exists for each instruction set (Highway: AVX-512, with AMX or without, AVX2) and as a portable twin on
+/// 64/128-bit integers that needs no FMA and defines the truth. All of them order NTT values alike: bit-reversed, with
+/// each block of 64 seen as an 8 x 8 matrix and transposed (the SIMD tail leaves it so; only pointwise operations
+/// follow).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
+
+#include "kernels/digits.h"
 
 namespace obscura::kernels {
 
@@ -109,14 +112,21 @@ struct Kernels {
   /// y[r][j] = sum_c weights[r][c] * x[c][j] + bias[r], j < kMatrixTile: two fused multiply-adds for a product, by
   /// halves of x; one reduction for an output.
   void (*matrix_product)(const MatrixProduct& job, const Modulus& m);
+
+  /// The same product by digits (digits.h): faster where many outputs share inputs, which are packed once.
+  /// Null, both, in tables without tiles.
+  /// pack_digits: kMatrixTile coefficients of kQuad * quads inputs; quads >= kDigitTile; out aligned to 64 bytes, of
+  /// packed_bytes(quads, m).
+  void (*pack_digits)(std::int8_t* out, const double* const* x, std::size_t quads, const Modulus& m);
+  void (*digit_product)(const DigitProduct& job, const Modulus& m);
 };
 
 /// The best table that this machine can run, unless force() chose another.
 const Kernels& active();
 /// All that this machine can run, best first; the last is "portable".
 std::vector<const Kernels*> available();
-/// Makes active() the named table ("avx512", "avx2", "portable"; "" = the best). False where the machine has none such.
-/// Call it before work starts.
+/// Makes active() the named table ("avx512+amx", "avx512", "avx2", "portable"; "" = the best). False where the machine
+/// has none such. Call it before work starts.
 bool force(std::string_view name);
 
 }  // namespace obscura::kernels

@@ -149,7 +149,7 @@ const Kernels& portable() {
   static constexpr Kernels kTable{
       "portable",      ntt_forward,         ntt_inverse,       add,    subtract,      multiply,     multiply_pair,
       multiply_scalar, multiply_scalar_add, subtract_multiply, reduce, inner_product, weighted_sum, rounded_sum,
-      permute,         matrix_product};
+      permute,         matrix_product,      nullptr,           nullptr};
   return kTable;
 }
 

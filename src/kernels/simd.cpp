@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The SIMD instances, one table for each Highway target with fused multiply-add. The baseline target has none, so
-/// there the portable twin stands in.
+/// The SIMD instances, one table for each Highway target with fused multiply-add, and that of AVX-512 with tiles (AMX).
+/// The baseline target has none, so there the portable twin stands in.
 #define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSE4 | HWY_SSSE3)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd.cpp"
@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#include "kernels/digits-inl.h"
 #include "kernels/matrix-inl.h"
 #include "kernels/ntt-inl.h"
 #include "kernels/pointwise-inl.h"
@@ -37,12 +38,27 @@ const Kernels* table() {
                                   weighted_sum,
                                   rounded_sum,
                                   permute,
-                                  matrix_product};
+                                  matrix_product,
+                                  nullptr,
+                                  nullptr};
   return &kTable;
 #else
   return &portable();
 #endif
 }
+
+#if defined(OBSCURA_AMX) && HWY_TARGET == HWY_AVX3
+const Kernels* table_with_tiles() {
+  static const Kernels kTable = [] {
+    Kernels kernels = *table();
+    kernels.name = "avx512+amx";
+    kernels.pack_digits = pack_digits;
+    kernels.digit_product = digit_product;
+    return kernels;
+  }();
+  return &kTable;
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace obscura::kernels
@@ -55,6 +71,9 @@ std::vector<const Kernels*> simd_tables() {
   std::vector<const Kernels*> tables;
   const auto supported = hwy::SupportedTargets();
 #if HWY_TARGETS & HWY_AVX3
+#ifdef OBSCURA_AMX
+  if ((supported & HWY_AVX3) && amx_available()) tables.push_back(N_AVX3::table_with_tiles());
+#endif
   if (supported & HWY_AVX3) tables.push_back(N_AVX3::table());
 #endif
 #if HWY_TARGETS & HWY_AVX2
