@@ -72,10 +72,13 @@ class PreparedMap {
   explicit PreparedMap(IntegerMap map);
   const IntegerMap& map() const { return map_; }
   const std::vector<double>& weights(std::size_t matrix) const { return weights_[matrix]; }
+  /// Whether kernels::make_digit_matrix takes the matrix.
+  bool in_digits(std::size_t matrix) const { return in_digits_[matrix]; }
 
  private:
   IntegerMap map_;
   std::vector<std::vector<double>> weights_;
+  std::vector<bool> in_digits_;
 };
 
 /// y[o] = sum_i W(o, i) x[i] / weight_scale + bias[o]: an exact integer matrix product over the residues.

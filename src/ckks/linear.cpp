@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// apply: the integer matrix product over all residues. The work is cut into tiles of coefficients of one limb of one
-/// part; a tile of the inputs is packed side by side once, then every block reads it from the second-level cache.
+/// part; a tile of the inputs is packed side by side once, as doubles or as digits, then every block of a group reads
+/// it from the second-level cache.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "base/parallel.h"
 #include "ckks/evaluator.h"
@@ -21,6 +25,8 @@ PreparedMap::PreparedMap(IntegerMap map) : map_(std::move(map)) {
       OBSCURA_CHECK(norm < kMaxRowNorm, "matrix row of L1 norm {}, below {} is allowed", norm, kMaxRowNorm);
     }
     weights_.emplace_back(matrix.data.begin(), matrix.data.end());
+    in_digits_.push_back(matrix.cols <= kernels::kMaxDigitColumns &&
+                         kernels::weight_digits(weights_.back().data(), weights_.back().size()).has_value());
   }
   for (const IntegerBlock& block : map_.blocks) {
     OBSCURA_CHECK(block.matrix < map_.matrices.size(), "block with matrix {} of {}", block.matrix,
@@ -38,91 +44,181 @@ namespace {
 
 constexpr std::size_t kTile = kernels::kMatrixTile;
 
+/// Inputs that a group packs at most, unless one block alone reads more: 1 MiB for a tile, which stays in the
+/// second-level cache.
+constexpr std::size_t kGroupInputs = 2048;
+
+/// Below these, packing digits and the edges of tiles cost more than they save (linear_bench, `digits` against `tile`).
+constexpr std::size_t kDigitRows = 12, kDigitColumns = 64;
+
 /// A cache line, left uninitialised.
 struct alignas(64) Line {
   Line() {}  // NOLINT: a vector of these must not be zeroed
   double x[8];
 };
 
-/// Some blocks of a map on ciphertexts.
-class Application {
+struct Job {
+  const Context& context;
+  const PreparedMap& map;
+  std::span<const double> bias;
+  std::span<const Ciphertext> x;
+  std::span<Ciphertext> y;
+};
+
+bool by_digits(const PreparedMap& map, const IntegerBlock& block) {
+  if (kernels::active().digit_product == nullptr || block.outputs.size() < kDigitRows ||
+      block.inputs.size() < kDigitColumns || !map.in_digits(block.matrix)) {
+    return false;
+  }
+  std::vector<std::uint32_t> inputs = block.inputs;
+  std::ranges::sort(inputs);
+  return std::ranges::adjacent_find(inputs) == inputs.end();  // a tile has one place for an input
+}
+
+/// Some blocks of a map on ciphertexts: those inputs that any of them reads are packed once for all of them.
+class Group {
  public:
-  Application(const Context& context, const PreparedMap& map, std::span<const std::uint32_t> blocks,
-              std::span<const double> bias, std::span<const Ciphertext> x, std::span<Ciphertext> y)
-      : context_(context), map_(map), blocks_(blocks), y_(y) {
-    find_inputs(x);
-    const Ciphertext& first = y[map.map().blocks[blocks[0]].outputs[0]];
+  Group(const Job& job, std::vector<std::uint32_t> blocks, bool digits)
+      : job_(job), blocks_(std::move(blocks)), digits_(digits) {
+    find_inputs();
+    find_biases();
+    if (digits) make_digits();
+  }
+
+  /// All outputs of the blocks, for one tile of coefficients of one limb of one part.
+  void run_tile(std::size_t part, std::size_t limb, std::size_t offset) const {
+    const auto& modulus = job_.context.basis().modulus(limb);
+    std::vector<const double*> inputs;
+    for (const Ciphertext* x : inputs_) inputs.push_back(x->parts[part].limb(limb) + offset);
+    std::vector<double*> outputs;
+    for (const std::uint32_t b : blocks_) {
+      for (const auto o : job_.map.map().blocks[b].outputs) {
+        outputs.push_back(job_.y[o].parts[part].limb(limb) + offset);
+      }
+    }
+    const double* bias = part == 0 ? biases_[limb].data() : nullptr;
+    if (digits_) {
+      run_digits(inputs, outputs.data(), bias, modulus);
+    } else {
+      run_doubles(inputs, outputs.data(), bias, modulus);
+    }
+  }
+
+ private:
+  /// The inputs of all blocks, each once, and where each block finds its own among them. Inputs that the same blocks
+  /// read lie side by side, so that few tiles of digits hold what a block reads.
+  void find_inputs() {
+    std::map<std::uint32_t, std::vector<std::uint32_t>> readers;
+    for (std::uint32_t b = 0; b < blocks_.size(); ++b) {
+      for (const auto i : job_.map.map().blocks[blocks_[b]].inputs) readers[i].push_back(b);
+    }
+    std::vector<std::uint32_t> all;
+    for (const auto& [input, blocks] : readers) all.push_back(input);
+    std::ranges::stable_sort(
+        all, {}, [&](std::uint32_t i) -> const auto& { return readers.at(i); });
+    std::map<std::uint32_t, std::uint32_t> place;
+    const Ciphertext& first = job_.x[all.front()];
+    for (const std::uint32_t i : all) {
+      const Ciphertext& x = job_.x[i];
+      OBSCURA_CHECK(x.limbs() == first.limbs() && x.parts.size() == first.parts.size() && x.scale == first.scale &&
+                        first.limbs() > 0,
+                    "apply: inputs differ in limbs, parts or scale, or are absent");
+      place[i] = static_cast<std::uint32_t>(inputs_.size());
+      inputs_.push_back(&x);
+    }
+    for (const std::uint32_t b : blocks_) {
+      std::vector<std::uint32_t>& places = places_.emplace_back();
+      for (const std::uint32_t i : job_.map.map().blocks[b].inputs) places.push_back(place.at(i));
+    }
+  }
+
+  void find_biases() {
+    const Ciphertext& first = job_.y[job_.map.map().blocks[blocks_[0]].outputs[0]];
     biases_.resize(first.limbs());
     for (std::size_t i = 0; i < biases_.size(); ++i) {
-      for (const std::uint32_t b : blocks) {
-        for (const auto o : map.map().blocks[b].outputs) {
-          biases_[i].push_back(ring::integer_residue(std::nearbyint(bias[o] * first.scale), context.basis().prime(i)));
+      for (const std::uint32_t b : blocks_) {
+        for (const auto o : job_.map.map().blocks[b].outputs) {
+          biases_[i].push_back(
+              ring::integer_residue(std::nearbyint(job_.bias[o] * first.scale), job_.context.basis().prime(i)));
         }
       }
     }
   }
 
-  /// All outputs of the blocks, for one tile of coefficients of one limb of one part.
-  void run_tile(std::size_t part, std::size_t limb, std::size_t offset) const {
-    std::vector<Line> packed(kTile / 8 * inputs_.size());
-    for (std::size_t c = 0; c < inputs_.size(); ++c) {
-      std::memcpy(packed[c * kTile / 8].x, inputs_[c]->parts[part].limb(limb) + offset, kTile * sizeof(double));
-    }
-    const auto& kernels = kernels::active();
-    const auto& m = context_.basis().modulus(limb);
-    std::vector<const double*> inputs;
-    std::vector<double*> outputs;
-    std::size_t done = 0;
+  void make_digits() {
+    const std::size_t quads = kernels::packed_quads(inputs_.size());
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      const IntegerBlock& block = map_.map().blocks[blocks_[b]];
-      inputs.clear(), outputs.clear();
-      for (const std::uint32_t place : places_[b]) inputs.push_back(packed[place * kTile / 8].x);
-      for (const auto o : block.outputs) outputs.push_back(y_[o].parts[part].limb(limb) + offset);
-      kernels::MatrixProduct job;
-      job.weights = map_.weights(block.matrix).data();
-      job.rows = block.outputs.size();
-      job.cols = block.inputs.size();
-      job.x = inputs.data();
-      job.y = outputs.data();
-      job.bias = part == 0 ? biases_[limb].data() + done : nullptr;
-      kernels.matrix_product(job, m);
-      done += block.outputs.size();
+      const IntegerBlock& block = job_.map.map().blocks[blocks_[b]];
+      matrices_.push_back(kernels::make_digit_matrix(job_.map.weights(block.matrix).data(), block.outputs.size(),
+                                                     block.inputs.size(), places_[b].data(), quads));
     }
   }
 
- private:
-  /// The inputs of all blocks, each once, and where each block finds its own among them.
-  void find_inputs(std::span<const Ciphertext> x) {
-    std::vector<std::uint32_t> all;
-    for (const std::uint32_t b : blocks_) {
-      const auto& inputs = map_.map().blocks[b].inputs;
-      all.insert(all.end(), inputs.begin(), inputs.end());
+  void run_doubles(std::vector<const double*>& inputs, double* const* outputs, const double* bias,
+                   const kernels::Modulus& modulus) const {
+    std::vector<Line> packed(kTile / 8 * inputs.size());
+    for (std::size_t c = 0; c < inputs.size(); ++c) {
+      std::memcpy(packed[c * kTile / 8].x, inputs[c], kTile * sizeof(double));
     }
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    const Ciphertext& first = x[all.front()];
-    for (const std::uint32_t i : all) {
-      OBSCURA_CHECK(x[i].limbs() == first.limbs() && x[i].parts.size() == first.parts.size() &&
-                        x[i].scale == first.scale && first.limbs() > 0,
-                    "apply: inputs differ in limbs, parts or scale, or are absent");
-      inputs_.push_back(&x[i]);
-    }
-    for (const std::uint32_t b : blocks_) {
-      std::vector<std::uint32_t>& places = places_.emplace_back();
-      for (const std::uint32_t i : map_.map().blocks[b].inputs) {
-        places.push_back(static_cast<std::uint32_t>(std::lower_bound(all.begin(), all.end(), i) - all.begin()));
-      }
+    std::vector<const double*> own;
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      own.clear();
+      for (const std::uint32_t place : places_[b]) own.push_back(packed[place * kTile / 8].x);
+      const std::uint32_t matrix = job_.map.map().blocks[blocks_[b]].matrix;
+      const std::size_t rows = job_.map.map().matrices[matrix].rows;
+      kernels::active().matrix_product({job_.map.weights(matrix).data(), rows, own.size(), own.data(), outputs, bias},
+                                       modulus);
+      outputs += rows;
+      if (bias != nullptr) bias += rows;
     }
   }
 
-  const Context& context_;
-  const PreparedMap& map_;
-  std::span<const std::uint32_t> blocks_;
-  std::span<Ciphertext> y_;
+  void run_digits(std::vector<const double*>& inputs, double* const* outputs, const double* bias,
+                  const kernels::Modulus& modulus) const {
+    const std::size_t quads = kernels::packed_quads(inputs.size());
+    inputs.resize(kernels::kQuad * quads, inputs.back());  // no column meets these
+    std::vector<Line> packed(kernels::packed_bytes(quads, modulus) / sizeof(Line));
+    auto* const digits = reinterpret_cast<std::int8_t*>(packed.data());
+    kernels::active().pack_digits(digits, inputs.data(), quads, modulus);
+    for (const kernels::DigitMatrix& matrix : matrices_) {
+      kernels::active().digit_product({&matrix, digits, quads, outputs, bias}, modulus);
+      outputs += matrix.rows;
+      if (bias != nullptr) bias += matrix.rows;
+    }
+  }
+
+  const Job& job_;
+  std::vector<std::uint32_t> blocks_;
+  bool digits_;
   std::vector<const Ciphertext*> inputs_;
   std::vector<std::vector<std::uint32_t>> places_;  ///< by block of blocks_
   std::vector<std::vector<double>> biases_;         ///< by limb: residues, outputs in the order of the blocks; part 0
+  std::vector<kernels::DigitMatrix> matrices_;      ///< by block of blocks_, where they are products by digits
 };
+
+/// The blocks in order, those by digits and those not apart, cut where a group would pack too many inputs.
+std::vector<Group> make_groups(const Job& job, std::span<const std::uint32_t> blocks) {
+  std::vector<std::uint32_t> kinds[2];
+  for (const std::uint32_t b : blocks) kinds[by_digits(job.map, job.map.map().blocks[b]) ? 1 : 0].push_back(b);
+  std::vector<Group> groups;
+  for (const bool digits : {false, true}) {
+    std::vector<std::uint32_t> some;
+    std::set<std::uint32_t> inputs;
+    const auto flush = [&] {
+      if (!some.empty()) groups.emplace_back(job, std::exchange(some, {}), digits);
+      inputs.clear();
+    };
+    for (const std::uint32_t b : kinds[digits ? 1 : 0]) {
+      const auto& own = job.map.map().blocks[b].inputs;
+      const auto fresh = std::ranges::count_if(own, [&](std::uint32_t i) { return !inputs.contains(i); });
+      if (inputs.size() + static_cast<std::size_t>(fresh) > kGroupInputs) flush();
+      inputs.insert(own.begin(), own.end());
+      some.push_back(b);
+    }
+    flush();
+  }
+  return groups;
+}
 
 }  // namespace
 
@@ -142,11 +238,12 @@ void apply(const Context& context, const PreparedMap& map, std::span<const std::
       for (std::size_t part = 0; part < parts; ++part) y[o].parts.emplace_back(context.degree(), limbs);
     }
   }
-  const Application application(context, map, blocks, bias, x, y);
-  const std::size_t tiles = context.degree() / kTile;
-  base::parallel_for(limbs * parts * tiles, [&](std::size_t task) {
-    const std::size_t slice = task / tiles;
-    application.run_tile(slice % parts, slice / parts, task % tiles * kTile);
+  const Job job{context, map, bias, x, y};
+  const std::vector<Group> groups = make_groups(job, blocks);
+  const std::size_t tiles = context.degree() / kTile, slices = limbs * parts;
+  base::parallel_for(groups.size() * slices * tiles, [&](std::size_t task) {
+    const std::size_t slice = task / tiles % slices;
+    groups[task / tiles / slices].run_tile(slice % parts, slice / parts, task % tiles * kTile);
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "tests/ckks/fixture.h"
 
@@ -87,6 +88,83 @@ TEST(Linear, KeepsThreeParts) {
   const auto y = apply(*world.context, PreparedMap(map), 4, std::vector<double>{0.5}, square);
   EXPECT_EQ(y[0].parts.size(), 3U);
   EXPECT_LT(world.error(y[0], [&](std::size_t j) { return -0.75 * a[j] * a[j] + 0.5; }), 0x1p-20);
+}
+
+/// Windows wide enough for products by digits, one that is too small, one whose weights have three digits, and one that
+/// reads an input twice.
+IntegerMap mixed_map() {
+  IntegerMap map;
+  map.inputs = 100;
+  map.matrices = {{17, 67, {}}, {2, 67, {}}, {17, 67, {}}};
+  std::int32_t w = 1;
+  for (IntegerMatrix& matrix : map.matrices) {
+    for (std::uint32_t i = 0; i < matrix.rows * matrix.cols; ++i) {
+      w = (w * 7919 + 13) % 32633;
+      matrix.data.push_back(i % 3 == 0 ? -w : w);
+    }
+  }
+  map.matrices[2].data[5] = 1 << 20;
+  for (const auto& [matrix, first] : {std::pair{0U, 0U}, {0U, 9U}, {0U, 33U}, {1U, 3U}, {2U, 20U}, {0U, 30U}}) {
+    IntegerBlock block{matrix, {}, {}};
+    for (std::uint32_t c = 0; c < 67; ++c) block.inputs.push_back(first + c);
+    for (std::uint32_t r = 0; r < map.matrices[matrix].rows; ++r) block.outputs.push_back(map.outputs++);
+    map.blocks.push_back(block);
+  }
+  map.blocks.back().inputs[8] = map.blocks.back().inputs[7];
+  return map;
+}
+
+TEST(Linear, EveryInstructionSetGivesTheSameResidues) {
+  const World world(make_params(13, 49, 1, 1, 1));
+  const PreparedMap map(mixed_map());
+  const std::vector<double> bias(map.map().outputs, -1.25);
+  std::vector<Ciphertext> x;
+  for (unsigned i = 0; i < map.map().inputs; ++i) x.push_back(world.encrypt(world.random_slots(1, i), 0x1p30, 1));
+  ASSERT_TRUE(kernels::force("portable"));
+  const auto truth = apply(*world.context, map, 512, bias, x);
+  const auto p = static_cast<double>(world.context->basis().prime(0));
+  for (const kernels::Kernels* kernels : kernels::available()) {
+    ASSERT_TRUE(kernels::force(kernels->name));
+    const auto y = apply(*world.context, map, 512, bias, x);
+    for (std::size_t o = 0; o < y.size(); ++o) {
+      for (std::size_t part = 0; part < 2; ++part) {
+        const auto got = y[o].parts[part].residues(0), want = truth[o].parts[part].residues(0);
+        for (std::size_t j = 0; j < got.size(); ++j) {
+          ASSERT_LE(std::abs(got[j]), 0.6 * p);
+          ASSERT_EQ(std::remainder(got[j] - want[j], p), 0) << kernels->name << " output " << o << " at " << j;
+        }
+      }
+    }
+  }
+  kernels::force("");
+}
+
+TEST(Linear, BlocksThatReadMoreThanIsPackedAtATimeGiveWhatEachGivesAlone) {
+  const World world(make_params(12, 36, 1, 1, 1));
+  IntegerMap map;
+  map.inputs = 2250;
+  map.matrices = {{13, 900, {}}};
+  for (std::int32_t i = 0; i < 13 * 900; ++i) map.matrices[0].data.push_back(i * 31 % 1021 - 510);
+  for (std::uint32_t b = 0; b < 4; ++b) {
+    IntegerBlock& block = map.blocks.emplace_back();
+    for (std::uint32_t c = 0; c < 900; ++c) block.inputs.push_back(450 * b + c);
+    for (std::uint32_t r = 0; r < 13; ++r) block.outputs.push_back(map.outputs++);
+  }
+  const PreparedMap prepared(map);
+  const std::vector<double> bias(map.outputs, 0.5);
+  std::vector<Ciphertext> x;
+  for (unsigned i = 0; i < 7; ++i) x.push_back(world.encrypt(world.random_slots(1, i), 0x1p30, 1));
+  for (unsigned i = 7; i < map.inputs; ++i) x.push_back(x[i * i % 7]);
+  const auto whole = apply(*world.context, prepared, 512, bias, x);
+  for (std::uint32_t b = 0; b < 4; ++b) {
+    std::vector<Ciphertext> y(map.outputs);
+    apply(*world.context, prepared, std::span(&b, 1), 512, bias, x, y);
+    for (const std::uint32_t o : map.blocks[b].outputs) {
+      for (std::size_t part = 0; part < 2; ++part) {
+        EXPECT_TRUE(std::ranges::equal(y[o].parts[part].residues(0), whole[o].parts[part].residues(0)));
+      }
+    }
+  }
 }
 
 TEST(Linear, BrokenMapsThrow) {
