@@ -58,8 +58,9 @@ struct BootstrapLimbs {
 };
 
 /// Largest log2(QP) at 128-bit security of a key under a ternary secret of `weight` non-zero coefficients; 0 where
-/// nobody has said. Only the lowest prime and one special prime may ever meet such a secret (Bossuat,
-/// Troncoso-Pastoriza, Hubaux: ePrint 2022/024: N = 2^16, weight 32, about 120 bits).
+/// nobody has said. Only the lowest prime and one special prime may ever meet such a secret. The 128-bit sets of
+/// Bossuat, Troncoso-Pastoriza, Hubaux (ePrint 2022/024) have 121 bits at N = 2^16 and weight 32; the limit here is
+/// below that.
 double max_log2_qp_sparse(int log2_degree, int weight);
 
 /// log2 of a bound on the chance that any of `count` coefficients leaves +-range: Chernoff's bound of a sum of weight +
