@@ -42,13 +42,14 @@ void run_network(benchmark::State& state, const fs::path& path, std::uint32_t ba
   ckks::EvalKeys keys;
   keys.relinearization.push_back(secret::make_relinearization_key(*context, key));
   const run::EncodedModel model(*plan);
+  const run::EncodedTransforms transforms(context, model, run::kEncodedBytes);
   const auto images = static_cast<double>(context->params().slots());
   const std::vector<ckks::Ciphertext> inputs = encrypt_noise(*context, key, plan->input);
   for (auto _ : state) {
     state.PauseTiming();
     auto copy = inputs;
     state.ResumeTiming();
-    benchmark::DoNotOptimize(run::execute(model, run::CkksBackend(*context, keys), std::move(copy)));
+    benchmark::DoNotOptimize(run::execute(model, run::CkksBackend(*context, keys, transforms), std::move(copy)));
   }
   state.counters["images"] = images;
   state.counters["ms_per_image"] = benchmark::Counter(images * static_cast<double>(state.iterations()) * 1e-3,

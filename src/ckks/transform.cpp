@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "base/parallel.h"
@@ -12,6 +13,9 @@
 #include "ckks/keyswitch.h"
 
 namespace obscura::ckks {
+
+/// Scales that follow from one another in another order of products differ by some 1e-16.
+constexpr double kScaleTolerance = 1e-9;
 
 Transform::Transform(std::shared_ptr<const Context> context, std::shared_ptr<const TransformShape> shape,
                      DiagonalValues values, const TransformPlace& place)
@@ -276,7 +280,8 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
   const TransformPlace& place = transform.place();
   OBSCURA_CHECK(x.size() == shape.inputs(), "transform: {} inputs, {} are needed", x.size(), shape.inputs());
   for (const Ciphertext& input : x) {
-    OBSCURA_CHECK(input.parts.size() == 2 && input.limbs() == place.limbs && input.scale == place.scale_in,
+    const bool same_scale = std::abs(input.scale / place.scale_in - 1) < kScaleTolerance;
+    OBSCURA_CHECK(input.parts.size() == 2 && input.limbs() == place.limbs && same_scale,
                   "transform: an input of {} parts and {} limbs at scale {}, 2, {} and {} are needed",
                   input.parts.size(), input.limbs(), input.scale, place.limbs, place.scale_in);
   }

@@ -21,8 +21,14 @@ struct Options {
   std::optional<std::size_t> calibration_images;
   double max_error = 0;
   std::optional<int> log2_degree;
+  std::string layout = "auto";
   Normalization normalization;
 };
+
+compile::LayoutChoice layout_of(const std::string& name) {
+  if (name == "image") return compile::LayoutChoice::image;
+  return name == "batch" ? compile::LayoutChoice::batch : compile::LayoutChoice::automatic;
+}
 
 Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
@@ -41,6 +47,7 @@ Result<Answer> perform(const Options& options) {
   how.deviation = options.normalization.deviation;
   how.max_error_std = options.max_error;
   how.log2_degree = options.log2_degree;
+  how.layout = layout_of(options.layout);
   how.calibration = calibration;
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
@@ -48,7 +55,8 @@ Result<Answer> perform(const Options& options) {
   answer.json = {{"network", plan.name},
                  {"plan", options.output},
                  {"batch", plan.batch},
-                 {"images_per_ciphertext", std::uint64_t{1} << (plan.params.log2_degree - 1)},
+                 {"layout", plan.input.layout ? "image" : "batch"},
+                 {"images_at_once", plan.images_at_once()},
                  {"ring_degree", std::uint64_t{1} << plan.params.log2_degree},
                  {"log2_qp", ckks::log2_qp(plan.params)},
                  {"limbs", plan.input.limbs},
@@ -59,8 +67,8 @@ Result<Answer> perform(const Options& options) {
                  {"reasons", plan.reasons},
                  {"seconds", watch.seconds()},
                  {"peak_memory_bytes", peak_memory_bytes()}};
-  answer.text = fmt::format("{}: plan of {} steps for {} images at a time in {}\n", options.output, plan.steps.size(),
-                            std::uint64_t{1} << (plan.params.log2_degree - 1), plan.name);
+  answer.text = fmt::format("{}: plan of {} steps for {} at a time in {}\n", options.output, plan.steps.size(),
+                            plural(plan.images_at_once(), "image"), plan.name);
   for (const std::string& reason : plan.reasons) answer.text += "  " + reason + "\n";
   return answer;
 }
@@ -79,6 +87,11 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
   command.add_option("-o,--output", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
+  command
+      .add_option("--layout", options->layout,
+                  "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
+      ->check(CLI::IsMember({"auto", "image", "batch"}))
+      ->capture_default_str();
   command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");

@@ -57,12 +57,15 @@ Result<Answer> inspect_offer(const std::string& path) {
                  {"mean", input.mean},
                  {"deviation", input.deviation},
                  {"classes", offer.output.classes},
-                 {"relinearization_key", offer.keys.relinearization}},
+                 {"layout", offer.input.layout ? "image" : "batch"},
+                 {"relinearization_key", offer.keys.relinearization},
+                 {"rotation_keys", offer.keys.rotations.size()}},
                 fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
-                            "  keys: {}",
+                            "  keys: {}, {}",
                             digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
                             fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
-                            offer.keys.relinearization ? "relinearisation" : "none")};
+                            offer.keys.relinearization ? "relinearisation" : "no relinearisation",
+                            plural(offer.keys.rotations.size(), "rotation"))};
 }
 
 Result<Answer> inspect_keys(const std::string& path) {
@@ -74,12 +77,13 @@ Result<Answer> inspect_keys(const std::string& path) {
                  {"key", key},
                  {"ring_degree", std::uint64_t{1} << info.log2_degree},
                  {"relinearization_keys", info.relinearization},
+                 {"rotation_keys", info.rotations},
                  {"digits", info.digits},
                  {"bytes", file_bytes(path)}},
-                fmt::format("evaluation keys {} for plan {}\n  N = {}, {} primes, {} of {}, {}", key, plan,
+                fmt::format("evaluation keys {} for plan {}\n  N = {}, {} primes, {} and {} of {}, {}", key, plan,
                             std::uint64_t{1} << info.log2_degree, info.primes,
-                            plural(info.relinearization, "relinearisation key"), plural(info.digits, "digit"),
-                            bytes_text(file_bytes(path)))};
+                            plural(info.relinearization, "relinearisation key"), plural(info.rotations, "rotation key"),
+                            plural(info.digits, "digit"), bytes_text(file_bytes(path)))};
 }
 
 Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {

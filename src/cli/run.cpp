@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/progress.h"
 #include "cli/support.h"
@@ -68,8 +69,16 @@ Result<Answer> perform(const Options& options, bool json) {
       report.read_seconds, report.run_seconds, milliseconds, report.write_seconds, bytes_text(peak_memory_bytes()));
   if (!options.trace) return answer;
   for (const run::StepTime& step : report.trace.steps) {
-    answer.json["steps"].push_back({{"operation", step.operation}, {"origin", step.origin}, {"seconds", step.seconds}});
-    answer.text += fmt::format("\n{:9.3f} s  {:12} {}", step.seconds, step.operation, step.origin);
+    const double predicted = step.predicted * static_cast<double>(report.batches);
+    answer.json["steps"].push_back({{"operation", step.operation},
+                                    {"origin", step.origin},
+                                    {"seconds", step.seconds},
+                                    {"predicted_core_seconds", predicted},
+                                    {"limbs", step.limbs},
+                                    {"log2_scale", std::log2(step.scale)}});
+    const std::string beside = predicted > 0 ? fmt::format(" ({:.3f} core-seconds predicted)", predicted) : "";
+    answer.text += fmt::format("\n{:9.3f} s{}  {:2} limbs  2^{:<5.1f} {:12} {}", step.seconds, beside, step.limbs,
+                               std::log2(step.scale), step.operation, step.origin);
   }
   return answer;
 }

@@ -81,35 +81,53 @@ ckks::EvalKeys Client::make_eval_keys() const {
   if (offer_.keys.relinearization) {
     keys.relinearization.push_back(secret::make_relinearization_key(*context_, secret_));
   }
+  keys.galois = secret::make_galois_keys(*context_, secret_, offer_.keys.rotations);
   return keys;
 }
 
 base::Bytes Client::secret_frame() const { return write_secret({secret_.secret_seed(), binding_}); }
 
+std::vector<double> Client::slots_of(std::span<const std::uint8_t> pixels, std::size_t ciphertext) const {
+  const plan::InputSpec& input = offer_.input;
+  const std::size_t elements = input.elements();
+  if (!input.layout) {
+    const auto table = normalised_pixels(input, ciphertext / plane(input));
+    std::vector<double> values(pixels.size() / elements);
+    for (std::size_t j = 0; j < values.size(); ++j) values[j] = table[pixels[j * elements + ciphertext]];
+    return values;
+  }
+  std::vector<double> values(slots(), 0);
+  for (std::size_t c = 0; c < input.channels; ++c) {
+    const auto table = normalised_pixels(input, c);
+    for (std::size_t e = c * plane(input); e < (c + 1) * plane(input); ++e) {
+      const plan::Place at = input.layout->place(static_cast<std::uint32_t>(e));
+      if (at.ciphertext != ciphertext) continue;
+      for (std::size_t j = at.slot; j < values.size(); j += input.layout->period) values[j] = table[pixels[e]];
+    }
+  }
+  return values;
+}
+
 std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
                                                              std::size_t count) const {
   const plan::InputSpec& input = offer_.input;
-  const std::size_t elements = input.elements();
-  const std::size_t images = pixels.size() / elements;
-  OBSCURA_CHECK(images <= slots() && first + count <= elements, "{} images, elements {} to {}", images, first,
-                first + count);
+  const std::size_t images = pixels.size() / input.elements();
+  OBSCURA_CHECK(images <= batch_images() && first + count <= input.ciphertexts(), "{} images, elements {} to {}", images,
+                first, first + count);
   std::vector<ckks::SeededCiphertext> out(count);
   base::parallel_for(count, [&](std::size_t i) {
-    const std::size_t e = first + i;
-    const auto table = normalised_pixels(input, e / plane(input));
-    std::vector<double> values(images);
-    for (std::size_t j = 0; j < images; ++j) values[j] = table[pixels[j * elements + e]];
-    out[i] = secret::encrypt(*context_, secret_, values, input.scale, input.limbs);
+    out[i] = secret::encrypt(*context_, secret_, slots_of(pixels, first + i), input.scale, input.limbs);
   });
   return out;
 }
 
 Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const std::uint8_t> pixels,
                                                             const base::Progress& progress) const {
-  const std::size_t elements = offer_.input.elements();
-  if (pixels.empty() || pixels.size() % elements != 0 || pixels.size() / elements > slots()) {
+  const std::size_t image = offer_.input.elements();
+  const std::size_t elements = offer_.input.ciphertexts();
+  if (pixels.empty() || pixels.size() % image != 0 || pixels.size() / image > batch_images()) {
     return error(Code::wrong_params, "{} bytes of pixels; a batch is 1 to {} images of {} bytes", pixels.size(),
-                 slots(), elements);
+                 batch_images(), image);
   }
   std::vector<ckks::SeededCiphertext> out;
   const std::size_t at_once = 4 * base::thread_count();
@@ -122,14 +140,21 @@ Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const std:
 }
 
 std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, std::size_t images) const {
-  const std::size_t classes = offer_.output.classes;
-  OBSCURA_CHECK(outputs.size() == classes && images <= slots(), "{} outputs of {} images; the offer has {} and {}",
-                outputs.size(), images, classes, slots());
+  const plan::OutputSpec& spec = offer_.output;
+  const std::size_t classes = spec.classes;
+  OBSCURA_CHECK(outputs.size() == spec.ciphertexts() && images <= batch_images(),
+                "{} outputs of {} images; the offer has {} and {}", outputs.size(), images, spec.ciphertexts(),
+                batch_images());
+  std::vector<std::vector<double>> values(outputs.size());
+  base::parallel_for(outputs.size(),
+                     [&](std::size_t i) { values[i] = secret::decrypt(*context_, secret_, outputs[i]); });
   std::vector<float> logits(images * classes);
-  base::parallel_for(classes, [&](std::size_t c) {
-    const std::vector<double> values = secret::decrypt(*context_, secret_, outputs[c]);
-    for (std::size_t j = 0; j < images; ++j) logits[j * classes + c] = static_cast<float>(values[j]);
-  });
+  for (std::uint32_t c = 0; c < classes; ++c) {
+    const plan::Place at = spec.layout ? spec.layout->place(c) : plan::Place{c, 0};
+    for (std::size_t j = 0; j < images; ++j) {
+      logits[j * classes + c] = static_cast<float>(values[at.ciphertext][at.slot + j]);
+    }
+  }
   return logits;
 }
 

@@ -34,20 +34,24 @@ class Client {
   const wire::Binding& binding() const { return binding_; }
   const plan::Offer& offer() const { return offer_; }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
-  /// Images that one batch of ciphertexts holds: N/2.
   std::size_t slots() const { return context_->params().slots(); }
+  /// Images that one batch of ciphertexts holds: N/2, or one in the image layout.
+  std::size_t batch_images() const {
+    return static_cast<std::size_t>(plan::images_at_once(offer_.input, offer_.params));
+  }
 
   /// The keys that the offer asks for, for the server.
   ckks::EvalKeys make_eval_keys() const;
   /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
   base::Bytes secret_frame() const;
 
-  /// One batch: up to slots() images of C*H*W bytes each; one ciphertext per element, slot j = image j.
+  /// One batch: up to batch_images() images of C*H*W bytes each; one ciphertext per element, slot j = image j, or in the
+  /// image layout the ciphertexts of the offer's layout.
   /// errors   wrong_params: no image, too many, or bytes that are not whole images; cancelled
   /// threads  all cores
   Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const std::uint8_t> pixels,
                                                       const base::Progress& progress = {}) const;
-  /// The ciphertexts of elements [first, first + count) of such a batch.
+  /// The ciphertexts [first, first + count) of such a batch.
   std::vector<ckks::SeededCiphertext> encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
                                                        std::size_t count) const;
   /// One batch back: images x classes logits, row-major.
@@ -57,6 +61,8 @@ class Client {
  private:
   Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
          const wire::KeyId& key);
+  /// What one ciphertext of a batch encrypts.
+  std::vector<double> slots_of(std::span<const std::uint8_t> pixels, std::size_t ciphertext) const;
   plan::Offer offer_;
   std::shared_ptr<const ckks::Context> context_;
   secret::SecretKey secret_;

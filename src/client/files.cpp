@@ -39,10 +39,12 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
     return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
   }
   OBSCURA_TRY(const Client client, Client::load(offer, secret));
-  const std::size_t elements = offer.input.elements();
+  const std::size_t image = offer.input.elements();
+  const std::size_t elements = offer.input.ciphertexts();
   wire::CiphertextHeader header;
   header.binding = client.binding();
   header.images = images.count;
+  header.one_image = offer.input.layout.has_value();
   header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
   header.elements = static_cast<std::uint32_t>(elements);
   header.limbs = offer.input.limbs;
@@ -53,10 +55,10 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   const std::size_t at_once = 4 * base::thread_count();
   std::size_t done = 0;
   for (std::size_t batch = 0; batch < header.batches(); ++batch) {
-    const std::uint64_t first = batch * client.slots();
-    const std::size_t count = std::min<std::uint64_t>(client.slots(), header.images - first);
+    const std::uint64_t first = batch * client.batch_images();
+    const std::size_t count = std::min<std::uint64_t>(client.batch_images(), header.images - first);
     OBSCURA_TRY(const std::vector<std::uint8_t> pixels, images.read(first, count));
-    OBSCURA_CHECK(pixels.size() == count * elements, "{} bytes for {} images of {}", pixels.size(), count, elements);
+    OBSCURA_CHECK(pixels.size() == count * image, "{} bytes for {} images of {}", pixels.size(), count, image);
     for (std::size_t e = 0; e < elements; e += at_once) {
       const auto some = client.encrypt_elements(pixels, e, std::min(at_once, elements - e));
       OBSCURA_TRY_VOID(writer.write(some));
@@ -70,16 +72,15 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
 Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
                      std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite,
                      const base::Progress& progress) {
-  const std::size_t elements = offer.input.elements();
-  if (pixels.empty() || pixels.size() % elements != 0) {
-    return error(Code::wrong_params, "{} bytes of pixels are not one or more images of {} bytes", pixels.size(),
-                 elements);
+  const std::size_t image = offer.input.elements();
+  if (pixels.empty() || pixels.size() % image != 0) {
+    return error(Code::wrong_params, "{} bytes of pixels are not one or more images of {} bytes", pixels.size(), image);
   }
   const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<std::uint8_t>> {
-    const auto these = pixels.subspan(first * elements, count * elements);
+    const auto these = pixels.subspan(first * image, count * image);
     return std::vector<std::uint8_t>(these.begin(), these.end());
   };
-  return encrypt(offer, secret, ImageSource{pixels.size() / elements, read}, out, overwrite, progress);
+  return encrypt(offer, secret, ImageSource{pixels.size() / image, read}, out, overwrite, progress);
 }
 
 Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
@@ -89,7 +90,8 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
   wire::CiphertextHeader expected = reader.header();
   expected.binding = client.binding();
   expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
-  expected.elements = offer.output.classes;
+  expected.elements = offer.output.ciphertexts();
+  expected.one_image = offer.input.layout.has_value();
   expected.limbs = offer.output.limbs;
   expected.seeded = false;
   expected.scale = offer.output.scale;
@@ -97,8 +99,8 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
   Logits logits{static_cast<std::size_t>(reader.header().images), offer.output.classes, {}};
   const std::size_t batches = reader.header().batches();
   for (std::size_t batch = 0; batch < batches; ++batch) {
-    OBSCURA_TRY(const auto outputs, reader.read(logits.classes));
-    const std::size_t images = std::min(client.slots(), logits.images - batch * client.slots());
+    OBSCURA_TRY(const auto outputs, reader.read(offer.output.ciphertexts()));
+    const std::size_t images = std::min(client.batch_images(), logits.images - batch * client.batch_images());
     const std::vector<float> some = client.decrypt(outputs, images);
     logits.values.insert(logits.values.end(), some.begin(), some.end());
     if (progress && !progress(batch + 1, batches)) return error(Code::cancelled, "decryption was stopped");

@@ -83,7 +83,7 @@ void require_maps(MonicNetwork& network) {
     for (const Branch& branch : junction.branches) {
       Segment& segment = network.segments[branch.segment];
       const std::uint32_t size = elements[branch.source];
-      if (segment.empty()) segment.push_back({identity_matrix(size), std::vector<double>(size, 0), ""});
+      if (segment.empty()) segment.push_back({identity_matrix(size), std::vector<double>(size, 0), "", {}});
     }
     elements.push_back(network.segments[junction.branches[0].segment].back().matrix.rows);
   }

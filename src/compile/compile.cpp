@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "compile/emit.h"
+#include "compile/image_compile.h"
 #include "compile/reasons.h"
 #include "compile/search.h"
 #include "plan/verify.h"
@@ -98,6 +99,70 @@ std::size_t affordable(std::uint64_t budget, const MonicNetwork& network, std::s
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(images, kMinImages, most));
 }
 
+struct Limits {
+  int headroom_bits = 0;
+  double max_input = 1;
+  double max_error = 0;
+};
+
+struct Measured {
+  const MonicNetwork& network;
+  const Statistics& statistics;
+  const Gains& gains;
+};
+
+Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& rounding, const Limits& limits,
+                                 const Options& options, bool calibrated) {
+  Setting setting;
+  setting.network = &measured.network;
+  setting.statistics = &measured.statistics;
+  setting.gains = &measured.gains;
+  setting.rounding = &rounding;
+  setting.headroom_bits = limits.headroom_bits;
+  setting.max_input = limits.max_input;
+  setting.max_error = limits.max_error;
+  const Request request{options.batch, options.log2_degree};
+  OBSCURA_TRY(const Selection selection, search(setting, request));
+  OBSCURA_TRY(plan::Plan plan, emit(measured.network, selection.best));
+  plan.batch = options.batch;
+  plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
+  explain(setting, selection, calibrated, plan);
+  return plan;
+}
+
+/// Core-seconds for `batch` images: whole runs.
+double seconds_for(const plan::Plan& plan, std::uint32_t batch) {
+  const std::uint64_t at_once = plan.images_at_once();
+  return plan.predicted_seconds * static_cast<double>((batch + at_once - 1) / at_once);
+}
+
+/// The cheaper of the two layouts, or the one that was asked for.
+template <class Image, class Batch>
+Result<plan::Plan> choose_layout(const Options& options, const Image& image, const Batch& batch) {
+  if (options.layout == LayoutChoice::image) return image();
+  auto slots = batch();
+  // Ciphertexts full of images are far cheaper than as many runs.
+  const bool full = slots.ok() && options.batch >= slots.value().images_at_once();
+  if (options.layout == LayoutChoice::batch || full) return slots;
+  auto one = image();
+  if (!one.ok()) return slots;
+  const std::string others = slots.ok() ? fmt::format("the batch layout, {:.2f} core-seconds",
+                                                      seconds_for(slots.value(), options.batch))
+                                        : "the batch layout, which is infeasible";
+  const double own = seconds_for(one.value(), options.batch);
+  const std::string images = options.batch == 1 ? "one image" : fmt::format("{} images", options.batch);
+  if (!slots.ok() || own <= seconds_for(slots.value(), options.batch)) {
+    one.value().reasons.insert(one.value().reasons.begin(),
+                               fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.", own, images, others));
+    return one;
+  }
+  slots.value().reasons.insert(
+      slots.value().reasons.begin(),
+      fmt::format("Batch layout: {:.2f} core-seconds for {}; beside it the image layout, {:.2f}.",
+                  seconds_for(slots.value(), options.batch), images, own));
+  return slots;
+}
+
 }  // namespace
 
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
@@ -116,27 +181,25 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   }
 
   const Gains gains(network, statistics);
-  OBSCURA_TRY(const Rounding rounding,
-              Rounding::measure(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
-
-  Setting setting;
-  setting.network = &network;
-  setting.statistics = &statistics;
-  setting.gains = &gains;
-  setting.rounding = &rounding;
-  setting.headroom_bits = calibrated ? kHeadroomBits : kHeadroomBitsProbes;
-  setting.max_input = largest_input(network.input, options);
-  setting.max_error = options.max_error_std;
-  if (setting.max_error == 0) setting.max_error = kDefaultRelativeError * statistics.logit_deviation;
-  const Request request{options.batch, options.log2_degree};
-  OBSCURA_TRY(const Selection selection, search(setting, request));
-
-  OBSCURA_TRY(plan::Plan plan, emit(network, selection.best));
+  Limits limits;
+  limits.headroom_bits = calibrated ? kHeadroomBits : kHeadroomBitsProbes;
+  limits.max_input = largest_input(network.input, options);
+  limits.max_error = options.max_error_std;
+  if (limits.max_error == 0) limits.max_error = kDefaultRelativeError * statistics.logit_deviation;
+  const auto batch = [&]() -> Result<plan::Plan> {
+    OBSCURA_TRY(const Rounding rounding,
+                Rounding::measure(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
+    return compile_batch({network, statistics, gains}, rounding, limits, options, calibrated);
+  };
+  const auto image = [&] {
+    const ImageSetting setting{&network,         &statistics,      &gains, {}, limits.headroom_bits,
+                               limits.max_input, limits.max_error};
+    return compile_image(setting, options.log2_degree, calibrated);
+  };
+  OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
   plan.batch = options.batch;
   plan.input.mean = or_else(options.mean, network.input[0], 0);
   plan.input.deviation = or_else(options.deviation, network.input[0], 1);
-  plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
-  explain(setting, selection, calibrated, plan);
   const auto verified = plan::verify(plan);
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   return plan;

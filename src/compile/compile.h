@@ -11,12 +11,15 @@
 
 namespace obscura::compile {
 
+enum class LayoutChoice { automatic, image, batch };
+
 struct Options {
   std::uint32_t batch = 8192;      ///< images that are classified at a time
   std::vector<double> mean;        ///< per channel; empty = 0
   std::vector<double> deviation;   ///< per channel; empty = 1
   double max_error_std = 0;        ///< largest predicted logit error (std) accepted; 0 = the default of compile.cpp
   std::optional<int> log2_degree;  ///< force N
+  LayoutChoice layout = LayoutChoice::automatic;  ///< automatic: the cheaper of the two for `batch` images
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.
   std::span<const float> calibration;

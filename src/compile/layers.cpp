@@ -191,6 +191,7 @@ LinearMap concat_part(const nn::Graph& graph, const nn::Node& node, std::size_t 
   for (std::uint32_t e = 0; e < size(node.inputs[i]); ++e) source[first + e] = e;
   LinearMap map = selection(size(node.inputs[i]), source);
   map.origin = node.name;
+  map.shape = graph.values[node.output].shape;
   return map;
 }
 
@@ -218,6 +219,7 @@ Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node) {
   };
   OBSCURA_TRY(LinearMap map, build());
   map.origin = node.name;
+  map.shape = graph.values[node.output].shape;
   return map;
 }
 

@@ -22,6 +22,7 @@ struct LinearMap {
   SparseMatrix matrix;
   std::vector<double> bias;
   std::string origin;  ///< the nodes it comes from
+  nn::Shape shape = {};  ///< of y; empty: as x
 };
 
 /// Maps that follow one another without an activation between: composed already where that saves work.

@@ -8,7 +8,7 @@ namespace obscura::compile {
 namespace {
 
 LinearMap identity_map(std::uint32_t elements) {
-  return LinearMap{identity_matrix(elements), std::vector<double>(elements, 0), ""};
+  return LinearMap{identity_matrix(elements), std::vector<double>(elements, 0), "", {}};
 }
 
 /// The maps from index `from` on as one.
@@ -85,7 +85,8 @@ std::optional<Pair> align(const Symbol& a, const Symbol& b) {
 
 LinearMap compose(const LinearMap& second, const LinearMap& first) {
   auto matrix = product(second.matrix, first.matrix, std::numeric_limits<std::uint64_t>::max());
-  LinearMap out{std::move(*matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin}))};
+  LinearMap out{std::move(*matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin})),
+                second.shape.empty() ? first.shape : second.shape};
   for (std::size_t r = 0; r < out.bias.size(); ++r) out.bias[r] += second.bias[r];
   return out;
 }
@@ -121,7 +122,8 @@ std::shared_ptr<const Affine> add(const Affine& a, const Affine& b) {
                                                 : a.elements;
   const LinearMap left = compose_from(a, common, start);
   const LinearMap right = compose_from(b, common, start);
-  LinearMap both{sum(left.matrix, right.matrix), left.bias, join(merge({left.origin}, {right.origin}))};
+  LinearMap both{sum(left.matrix, right.matrix), left.bias, join(merge({left.origin}, {right.origin})),
+                 left.shape.empty() ? right.shape : left.shape};
   for (std::size_t r = 0; r < both.bias.size(); ++r) both.bias[r] += right.bias[r];
   Affine out;
   out.atom = a.atom;

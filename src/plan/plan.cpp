@@ -24,7 +24,7 @@ ValueInfo Plan::value(ValueId id) const {
   OBSCURA_CHECK(id <= steps.size(), "plan: value {} of {}", id, steps.size() + 1);
   if (id > 0) return steps[id - 1].output;
   ValueInfo info;
-  info.elements = input.elements();
+  info.elements = input.ciphertexts();
   info.limbs = input.limbs;
   info.parts = 2;
   info.scale = input.scale;

@@ -3,7 +3,9 @@
 /// (ciphertexts or the clear twin), `inspect` prints it, `verify` recomputes it, golden files hold it still.
 ///
 /// Batch layout: a value is a vector of elements (the tensor in C, H, W order), each one ciphertext; slot j of every
-/// element belongs to image j. Step k defines value k + 1; value 0 is the encrypted input.
+/// element belongs to image j. Image layout: a value is one or a few ciphertexts, also called its elements, whose slots
+/// hold the tensor of one image (plan/layout.h); the input has a Layout then. Step k defines value k + 1; value 0 is the
+/// encrypted input.
 ///
 /// Vocabulary: limbs = level + 1 (primes of the chain that a value still has); parts = polynomials of a ciphertext
 /// (2, or 3 before relinearisation); scale = the factor between the slot's number and what is encrypted.
@@ -11,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +21,7 @@
 #include "base/check.h"
 #include "ckks/integer_map.h"
 #include "ckks/params.h"
+#include "plan/layout.h"
 
 namespace obscura::plan {
 
@@ -65,8 +69,39 @@ struct Combine {
   std::vector<double> constants;  ///< none, one for all, or one per element
 };
 
-using Operation = std::variant<Linear, Multiply, Relinearize, Rescale, Combine>;
-inline constexpr int kOperationCount = 5;
+/// y = W x / weight_scale + bias between the elements of two layouts, by the diagonals of W (ckks/transform.h); then
+/// away with the last `rescale` limbs. Slots of y that no part of an output is at are 0.
+/// limbs out = limbs in - rescale; 2 parts in and out; scale out = scale in * plain_scale / product of those primes, and
+/// plain_scale is that of the encoded diagonals; the bias is encoded at the scale out, at the outputs' own slots.
+/// Needs rotation keys: transform_shapes (plan/diagonals.h) names them.
+struct Transform {
+  ValueId input = 0;
+  ckks::IntegerMap map;
+  double weight_scale = 1;
+  std::vector<double> bias;  ///< one per output
+  Layout from;               ///< of the input
+  Layout to;
+  std::vector<std::uint32_t> spread;  ///< see Spots: outputs come in parts that a Fold adds up
+  ckks::Split split;                  ///< of its diagonals into baby and giant steps
+  double plain_scale = 1;
+  std::uint32_t rescale = 0;
+};
+
+/// For each sum in turn x becomes x[j] + x[j + step] + ... + x[j + (count - 1) step], slot numbers modulo n: average
+/// pooling without its factor, or the parts of a spread Transform. Limbs and scale unchanged; 2 parts. Needs the rotation
+/// keys of its steps: step for a count of 2, step .. (count - 1) step else.
+struct Fold {
+  struct Sum {
+    std::uint32_t step = 0;
+    std::uint32_t count = 2;
+    bool operator==(const Sum&) const = default;
+  };
+  ValueId input = 0;
+  std::vector<Sum> sums;
+};
+
+using Operation = std::variant<Linear, Multiply, Relinearize, Rescale, Combine, Transform, Fold>;
+inline constexpr int kOperationCount = 7;
 
 /// What is known of a value before anything runs.
 struct ValueInfo {
@@ -83,6 +118,7 @@ struct Step {
   Operation operation;
   ValueInfo output;
   std::string origin;  ///< the nodes of the network that this step computes, for people
+  double seconds = 0;  ///< predicted, on the planner's cost model; 0 where steps are not timed one by one
 };
 
 /// What the client must do with an image: pixel in 0..255 -> (pixel / 255 - mean[c]) / deviation[c] -> encrypt.
@@ -94,11 +130,15 @@ struct InputSpec {
   std::vector<double> deviation;  ///< per channel
   std::uint32_t limbs = 0;
   double scale = 0;
+  std::optional<Layout> layout = {};  ///< image layout: where in the slots; none: batch layout
+  /// Of one image.
   std::uint32_t elements() const { return channels * height * width; }
+  /// Of one batch.
+  std::uint32_t ciphertexts() const { return layout ? layout->ciphertexts() : elements(); }
   bool operator==(const InputSpec&) const = default;
 };
 
-/// What comes back: `classes` ciphertexts of logits.
+/// What comes back: `classes` ciphertexts of logits, or in the image layout those of `layout`.
 struct OutputSpec {
   std::uint32_t classes = 0;
   std::uint32_t limbs = 0;
@@ -107,28 +147,37 @@ struct OutputSpec {
   /// The part of error_std that depends on the key: encryption, key switching and rounding of ciphertexts, without
   /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it.
   double noise_std = 0;
+  std::optional<Layout> layout = {};
+  std::uint32_t ciphertexts() const { return layout ? layout->ciphertexts() : classes; }
   bool operator==(const OutputSpec&) const = default;
 };
 
 struct KeyRequest {
   bool relinearization = false;
+  std::vector<std::int64_t> rotations = {};  ///< steps of the Galois keys: ascending, distinct, in (-n/2, n/2], without 0
   bool operator==(const KeyRequest&) const = default;
 };
 
+/// Images that one run of a plan takes: one for each slot, or one image in the image layout.
+inline std::uint64_t images_at_once(const InputSpec& input, const ckks::ParamsLiteral& params) {
+  return input.layout ? 1 : std::uint64_t{1} << (params.log2_degree - 1);
+}
+
 struct Plan {
   std::string name;         ///< the network's
-  std::uint32_t batch = 0;  ///< images asked for; images per ciphertext = N/2
+  std::uint32_t batch = 0;  ///< images asked for at a time; images_at_once() go through together
   ckks::ParamsLiteral params;
   InputSpec input;
   OutputSpec output;
   KeyRequest keys;
   std::vector<Step> steps;
   std::vector<std::string> reasons;   ///< what the planner chose and why, one sentence each
-  double predicted_seconds = 0;       ///< server's work for one full batch of N/2 images, on the planner's cost model
+  double predicted_seconds = 0;       ///< server's work for images_at_once() images, on the planner's cost model
   std::uint64_t predicted_bytes = 0;  ///< peak memory of the executor
 
   /// Info of a value, 0 = the input.
   ValueInfo value(ValueId id) const;
+  std::uint64_t images_at_once() const { return plan::images_at_once(input, params); }
 };
 
 /// What a client may see: no weights, no layers.

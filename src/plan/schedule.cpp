@@ -21,24 +21,39 @@ struct WorkOf {
 
   std::uint64_t operator()(const Linear& x) const { return x.map.multiplications() * out.limbs * out.parts; }
   std::uint64_t operator()(const Multiply& x) const { return (x.a == x.b ? 3U : 4U) * kProduct * out.limbs; }
-  std::uint64_t operator()(const Relinearize& x) const {
-    const std::uint64_t limbs = out.limbs + x.rescale;
+  std::uint64_t key_switch(std::uint64_t limbs) const {
     const std::uint64_t special = plan.params.special.size();
     const auto alpha = static_cast<std::uint64_t>(std::max(1, plan.params.digit_limbs));
     const std::uint64_t digits = (limbs + alpha - 1) / alpha;
     const std::uint64_t extended = digits * (limbs + special);
     return kTransform * (extended + 2 * (special + limbs)) + 2 * kProduct * extended;
   }
+  std::uint64_t operator()(const Relinearize& x) const { return key_switch(out.limbs + x.rescale); }
   std::uint64_t operator()(const Rescale& x) const { return kTransform * out.parts * (out.limbs + x.limbs); }
   std::uint64_t operator()(const Combine& x) const { return std::uint64_t{out.parts} * out.limbs * x.terms.size(); }
+  /// Diagonals are encoded, multiplied and summed; there are about as many as weights in a slot on average.
+  std::uint64_t operator()(const Transform& x) const {
+    const std::uint64_t limbs = out.limbs + x.rescale + plan.params.special.size();
+    const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+    const std::uint64_t diagonals = 1 + x.map.multiplications() * (slots / x.to.period) / slots;
+    return diagonals * limbs * (kTransform + 2 * kProduct);
+  }
+  std::uint64_t operator()(const Fold& x) const {
+    std::uint64_t rotations = 0;
+    for (const Fold::Sum& sum : x.sums) rotations += sum.count - 1;
+    return rotations * key_switch(out.limbs);
+  }
 };
 
-bool is_linear(const Step& step) { return std::holds_alternative<Linear>(step.operation); }
+/// Not elementwise: its units are blocks, or for a transform the whole.
+bool is_map(const Step& step) {
+  return std::holds_alternative<Linear>(step.operation) || std::holds_alternative<Transform>(step.operation);
+}
 
 std::vector<Stage> make_stages(const Plan& plan) {
   std::vector<Stage> stages;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const bool elementwise = !is_linear(plan.steps[i]);
+    const bool elementwise = !is_map(plan.steps[i]);
     const bool joins = elementwise && !stages.empty() && stages.back().elementwise &&
                        plan.steps[stages.back().first].output.elements == plan.steps[i].output.elements;
     if (joins) {
@@ -100,18 +115,24 @@ class Dataflow {
   const std::vector<ValueId>& makes(std::uint32_t stage) const { return makes_[stage]; }
 
   std::size_t units(std::uint32_t stage) const {
+    if (transform_of(stage) != nullptr) return 1;
     const Linear* linear = linear_of(stage);
-    return linear != nullptr ? linear->map.blocks.size() : plan_.steps[schedule_.stages[stage].first].output.elements;
+    return linear != nullptr ? linear->map.blocks.size() : step_of(stage).output.elements;
   }
   std::size_t outputs(Unit unit) const {
+    if (transform_of(unit.stage) != nullptr) return step_of(unit.stage).output.elements;
     const Linear* linear = linear_of(unit.stage);
     return linear != nullptr ? linear->map.blocks[unit.index].outputs.size() : 1;
   }
   std::size_t inputs(Unit unit) const {
+    if (const Transform* transform = transform_of(unit.stage)) return plan_.value(transform->input).elements;
     const Linear* linear = linear_of(unit.stage);
     return linear != nullptr ? linear->map.blocks[unit.index].inputs.size() : reads_[unit.stage].size();
   }
   Element input(Unit unit, std::size_t k) const {
+    if (const Transform* transform = transform_of(unit.stage)) {
+      return {transform->input, static_cast<std::uint32_t>(k)};
+    }
     const Linear* linear = linear_of(unit.stage);
     if (linear != nullptr) return {linear->input, linear->map.blocks[unit.index].inputs[k]};
     return {reads_[unit.stage][k], unit.index};
@@ -120,8 +141,11 @@ class Dataflow {
   template <class F>
   void for_outputs(Unit unit, const F& f) const {
     const Linear* linear = linear_of(unit.stage);
+    const bool whole = transform_of(unit.stage) != nullptr;
     for (const ValueId id : makes_[unit.stage]) {
-      if (linear == nullptr) {
+      if (whole) {
+        for (std::uint32_t o = 0; o < outputs(unit); ++o) f(Element{id, o});
+      } else if (linear == nullptr) {
         f(Element{id, unit.index});
       } else {
         for (const std::uint32_t o : linear->map.blocks[unit.index].outputs) f(Element{id, o});
@@ -135,13 +159,17 @@ class Dataflow {
   }
 
  private:
-  const Linear* linear_of(std::uint32_t stage) const {
-    return std::get_if<Linear>(&plan_.steps[schedule_.stages[stage].first].operation);
-  }
+  const Step& step_of(std::uint32_t stage) const { return plan_.steps[schedule_.stages[stage].first]; }
+  const Linear* linear_of(std::uint32_t stage) const { return std::get_if<Linear>(&step_of(stage).operation); }
+  const Transform* transform_of(std::uint32_t stage) const { return std::get_if<Transform>(&step_of(stage).operation); }
   void index_outputs(std::size_t step) {
-    const IntegerBlocks& blocks = std::get<Linear>(plan_.steps[step].operation).map.blocks;
     std::vector<std::uint32_t>& of = block_of_[step + 1];
     of.assign(plan_.steps[step].output.elements, kUnvisited);
+    if (std::holds_alternative<Transform>(plan_.steps[step].operation)) {
+      std::fill(of.begin(), of.end(), 0);
+      return;
+    }
+    const IntegerBlocks& blocks = std::get<Linear>(plan_.steps[step].operation).map.blocks;
     for (std::uint32_t b = 0; b < blocks.size(); ++b) {
       for (const std::uint32_t o : blocks[b].outputs) of.at(o) = b;
     }
@@ -327,6 +355,8 @@ std::vector<ValueId> inputs_of(const Operation& operation) {
   if (const auto* sum = std::get_if<Combine>(&operation)) {
     for (const auto& term : sum->terms) ids.push_back(term.input);
   }
+  if (const auto* transform = std::get_if<Transform>(&operation)) ids = {transform->input};
+  if (const auto* fold = std::get_if<Fold>(&operation)) ids = {fold->input};
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
@@ -345,7 +375,7 @@ Schedule make_schedule(const Plan& plan, std::size_t wave) {
     }
     const ValueInfo& out = plan.steps[i].output;
     schedule.work.push_back(std::visit(WorkOf{plan, out}, plan.steps[i].operation));
-    schedule.total_work += schedule.work.back() * (is_linear(plan.steps[i]) ? 1 : out.elements);
+    schedule.total_work += schedule.work.back() * (is_map(plan.steps[i]) ? 1 : out.elements);
   }
   schedule.last_use[steps] = steps;
   if (steps > 0) Simulation(plan, schedule, wave).run();

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/random.h"
-#include "plan/plan.h"
+#include "plan/diagonals.h"
 
 namespace obscura::plan {
 namespace {
@@ -78,10 +78,51 @@ std::string describe(const Combine& step) {
   return text;
 }
 
+std::string describe(const Layout& layout, std::uint64_t slots) {
+  std::string text = fmt::format("{}x{}x{}", layout.channels, layout.height, layout.width);
+  if (layout.height > 1 || layout.width > 1) text += fmt::format(", rows {} and columns {} apart", layout.row, layout.column);
+  if (layout.phases > 1) text += fmt::format(", {}x{} phases", layout.phases, layout.phases);
+  const std::uint64_t copies = slots / layout.period;
+  if (copies > 1) text += fmt::format(", {} copies", copies);
+  const std::uint32_t count = layout.ciphertexts();
+  return text + fmt::format(", {} ciphertext{}", count, count == 1 ? "" : "s");
+}
+
+std::string describe(const Transform& step, const ckks::TransformShape& shape) {
+  std::size_t giants = 0;
+  for (const auto& group : shape.groups()) giants += group.giant != 0 ? 1 : 0;
+  Linear weights;
+  weights.map = step.map;
+  weights.bias = step.bias;
+  std::string parts;
+  if (!step.spread.empty()) parts = fmt::format(" in {} parts", std::uint64_t{1} << step.spread.size());
+  return fmt::format(
+      "transform <- {}: {} diagonals, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale {}, "
+      "rescale by {}, {}",
+      step.input, shape.diagonals(), shape.babies().size(), giants, describe(step.to, shape.slots()), parts,
+      step.weight_scale, power(step.plain_scale), step.rescale, digest_of(weights));
+}
+
+std::string describe(const Fold& step) {
+  std::string text = fmt::format("fold <- {}:", step.input);
+  for (const Fold::Sum& sum : step.sums) text += fmt::format(" {} slots {} apart", sum.count, sum.step);
+  return text;
+}
+
+std::string describe(const Transform&) { return ""; }  // needs its shape
+
 std::string primes(const std::vector<std::uint64_t>& values) {
   std::string text;
   for (const std::uint64_t p : values) text += fmt::format("{}{}", text.empty() ? "" : " ", p);
   return text;
+}
+
+std::string keys(const KeyRequest& request) {
+  std::string text = request.relinearization ? "relinearization" : "";
+  if (!request.rotations.empty()) {
+    text += fmt::format("{}{} rotations", text.empty() ? "" : ", ", request.rotations.size());
+  }
+  return text.empty() ? "none" : text;
 }
 
 std::string header(const Plan& plan) {
@@ -89,7 +130,12 @@ std::string header(const Plan& plan) {
   auto out = std::back_inserter(text);
   const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
   fmt::format_to(out, "plan     {}\n", plan.name);
-  fmt::format_to(out, "batch    {} images, {} to a ciphertext\n", plan.batch, slots);
+  if (plan.input.layout) {
+    fmt::format_to(out, "batch    {} image{}, one at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s", slots);
+    fmt::format_to(out, "layout   {} -> {}\n", describe(*plan.input.layout, slots), describe(*plan.output.layout, slots));
+  } else {
+    fmt::format_to(out, "batch    {} images, {} to a ciphertext\n", plan.batch, slots);
+  }
   fmt::format_to(out, "ring     N = 2^{}, log2(QP) = {:.1f} of at most {:.0f}\n", plan.params.log2_degree,
                  ckks::log2_qp(plan.params), ckks::max_log2_qp(plan.params.log2_degree));
   fmt::format_to(out, "chain    {}\n", primes(plan.params.chain));
@@ -101,7 +147,7 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}\n", plan.output.classes,
                  plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
                  power(plan.output.noise_std));
-  fmt::format_to(out, "keys     {}\n", plan.keys.relinearization ? "relinearization" : "none");
+  fmt::format_to(out, "keys     {}\n", keys(plan.keys));
   return text;
 }
 
@@ -116,15 +162,20 @@ std::string to_text(const Plan& plan) {
                    power(v.max_abs), power(v.error_std), what);
   };
   row(0, plan.value(0), "encrypted image");
+  const TransformShapes shapes = transform_shapes(plan, diagonals_of(plan));
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     const Step& step = plan.steps[k];
-    row(k + 1, step.output, std::visit([](const auto& s) { return describe(s); }, step.operation));
+    const auto* transform = std::get_if<Transform>(&step.operation);
+    row(k + 1, step.output,
+        transform != nullptr ? describe(*transform, *shapes.by_step[k])
+                             : std::visit([](const auto& s) { return describe(s); }, step.operation));
+    if (step.seconds > 0) fmt::format_to(out, "{:53}  {:.1f} ms\n", "", 1e3 * step.seconds);
     if (!step.origin.empty()) fmt::format_to(out, "{:53}  of {}\n", "", step.origin);
   }
   fmt::format_to(out, "\nreasons\n");
   for (const auto& reason : plan.reasons) fmt::format_to(out, "- {}\n", reason);
   fmt::format_to(out, "\nwork     {:.2f} core-seconds for {} images (predicted)\n", plan.predicted_seconds,
-                 std::uint64_t{1} << (plan.params.log2_degree - 1));
+                 plan.images_at_once());
   fmt::format_to(out, "memory   {:.0f} MB at the peak (predicted)\n", static_cast<double>(plan.predicted_bytes) / 1e6);
   return text;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "plan/diagonals.h"
 #include "plan/verify_map.h"
 
 namespace obscura::plan {
@@ -12,6 +13,8 @@ namespace {
 
 constexpr double kScaleTolerance = 1e-9;            // doubles multiplied in another order differ by 1e-15
 constexpr double kMaxEncoded = 0x1p100;             // ckks::apply and combine encode constants below it
+constexpr double kMaxSlot = 0x1p61;                 // ckks::Encoder takes coefficients below 2^62
+constexpr std::uint32_t kMaxFold = 64;              // slots that a fold sums at a time
 constexpr std::uint64_t kMaxElements = 1ULL << 26;  // far above any image or layer that fits into memory
 
 bool positive(double x) { return std::isfinite(x) && x > 0; }
@@ -35,6 +38,7 @@ class Verifier {
       OBSCURA_TRY_VOID(compare(expected.value(), plan_.steps[k].output));
       values_.push_back(plan_.steps[k].output);
     }
+    OBSCURA_TRY_VOID(rotations());
     return output();
   }
 
@@ -67,6 +71,14 @@ class Verifier {
       }
     }
     OBSCURA_TRY_VOID(limbs_and_scale(spec.limbs, spec.scale));
+    if (spec.layout) {
+      OBSCURA_TRY_VOID(verify_layout(*spec.layout, slots(), place_));
+      if (spec.layout->channels != spec.channels || spec.layout->height != spec.height ||
+          spec.layout->width != spec.width) {
+        return broken("a layout of {}x{}x{} for an image of {}x{}x{}", spec.layout->channels, spec.layout->height,
+                      spec.layout->width, spec.channels, spec.height, spec.width);
+      }
+    }
     values_.push_back(plan_.value(0));
     return fits(values_.front().max_abs * spec.scale, spec.limbs, "the largest input");
   }
@@ -201,6 +213,68 @@ class Verifier {
     return info;
   }
 
+  Result<ValueInfo> follow(const Transform& step) const {
+    OBSCURA_TRY(ValueInfo info, read(step.input));
+    if (!plan_.input.layout) return broken("a transform in the batch layout");
+    if (step.map.outputs == 0) return broken("a map without outputs");
+    if (info.parts != 2) return broken("transforms a value of {} parts; 2 are expected", info.parts);
+    OBSCURA_TRY_VOID(verify_map(step.map, place_));
+    OBSCURA_TRY_VOID(verify_transform(step, slots(), place_));
+    if (step.from.ciphertexts() != info.elements) {
+      return broken("a layout of {} ciphertexts reads {}", step.from.ciphertexts(), info.elements);
+    }
+    if (!positive(step.weight_scale)) return broken("a weight scale of {}", step.weight_scale);
+    if (!positive(step.plain_scale)) return broken("a plaintext scale of {}", step.plain_scale);
+    if (step.bias.size() != step.map.outputs) {
+      return broken("{} biases for {} outputs", step.bias.size(), step.map.outputs);
+    }
+    double largest = 0;
+    for (const auto& matrix : step.map.matrices) {
+      for (const std::int32_t w : matrix.data) largest = std::max(largest, std::abs(static_cast<double>(w)));
+    }
+    OBSCURA_TRY_VOID(slots_fit({largest / step.weight_scale}, step.plain_scale, info.limbs, "a weight"));
+    info.scale *= step.plain_scale;
+    if (step.rescale > 0) OBSCURA_TRY_VOID(drop(info, step.rescale));
+    OBSCURA_TRY_VOID(slots_fit(step.bias, info.scale, info.limbs, "a bias"));
+    info.elements = step.to.ciphertexts();
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Fold& step) const {
+    OBSCURA_TRY(ValueInfo info, read(step.input));
+    if (!plan_.input.layout) return broken("a fold in the batch layout");
+    if (info.parts != 2) return broken("folds a value of {} parts; 2 are expected", info.parts);
+    if (step.sums.empty() || step.sums.size() > kMaxSpreads) return broken("{} sums", step.sums.size());
+    for (const Fold::Sum& sum : step.sums) {
+      if (sum.count < 2 || sum.count > kMaxFold || sum.step == 0 || sum.step >= slots()) {
+        return broken("sums {} slots {} apart; 2 to {}, 1 to {} apart, are allowed", sum.count, sum.step, kMaxFold,
+                      slots() - 1);
+      }
+    }
+    return info;
+  }
+
+  /// As constants_fit, below the encoder's bound.
+  Result<void> slots_fit(const std::vector<double>& values, double scale, std::uint32_t limbs, const char* what) const {
+    OBSCURA_TRY_VOID(constants_fit(values, scale, limbs, what));
+    for (const double v : values) {
+      if (std::abs(v) * scale >= kMaxSlot) {
+        return broken("{} is 2^{:.1f} at its scale; 2^61 is the bound", what, std::log2(std::abs(v) * scale));
+      }
+    }
+    return {};
+  }
+
+  std::uint64_t slots() const { return std::uint64_t{1} << (plan_.params.log2_degree - 1); }
+
+  /// Exactly the rotation keys that transforms and folds need are requested.
+  Result<void> rotations() const {
+    const TransformShapes shapes = transform_shapes(plan_, diagonals_of(plan_));
+    if (shapes.rotations == plan_.keys.rotations) return {};
+    return error(Code::wrong_params, "plan keys: {} rotation keys are requested, and the steps need {} others",
+                 plan_.keys.rotations.size(), shapes.rotations.size());
+  }
+
   Result<void> compare(const ValueInfo& expected, const ValueInfo& actual) const {
     if (actual.elements != expected.elements) {
       return broken("says {} elements, {} follow", actual.elements, expected.elements);
@@ -223,9 +297,17 @@ class Verifier {
     const ValueInfo& last = values_.back();
     const OutputSpec& spec = plan_.output;
     if (last.parts != 2) return broken("{} parts; 2 are expected", last.parts);
-    if (spec.classes != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
+    if (spec.layout.has_value() != plan_.input.layout.has_value()) return broken("a layout on one side only");
+    if (spec.layout) {
+      OBSCURA_TRY_VOID(verify_layout(*spec.layout, slots(), place_));
+      if (spec.layout->elements() != spec.classes) {
+        return broken("a layout of {} for {} classes", spec.layout->elements(), spec.classes);
+      }
+    }
+    if (spec.ciphertexts() != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
         spec.error_std != last.error_std) {
-      return broken("says {} classes, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}", spec.classes,
+      return broken("says {} {}, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}",
+                    spec.ciphertexts(), spec.layout ? "ciphertexts" : "classes",
                     spec.limbs, spec.scale, spec.error_std, last.elements, last.limbs, last.scale, last.error_std);
     }
     if (!positive(spec.noise_std) || spec.noise_std > (1 + kScaleTolerance) * spec.error_std) {

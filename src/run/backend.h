@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a machine must offer to execute plans: the five operations of plan/plan.h on its own kind of value.
+/// What a machine must offer to execute plans: the operations of plan/plan.h on its own kind of value.
 #pragma once
 
 #include <concepts>
@@ -9,6 +9,7 @@
 
 #include "ckks/evaluator.h"
 #include "plan/plan.h"
+#include "run/encode.h"
 
 namespace obscura::run {
 
@@ -26,21 +27,24 @@ struct Term {
   double coefficient = 1;
 };
 
-/// One Value is one element of a tensor, with one image in each slot. `linear` computes the outputs of some blocks of a
-/// map; xs and ys are whole tensors in which other elements may be absent. All operations are const and may run
+/// One Value is one element of a tensor, with one image in each slot, or in the image layout one of a tensor's
+/// ciphertexts. `linear` computes the outputs of some blocks of a map; xs and ys are whole tensors in which other elements
+/// may be absent. `transform` computes all outputs of a transform. All operations are const and may run
 /// concurrently; what each does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
 template <class B>
 concept Backend = std::default_initializable<typename B::Value> && std::movable<typename B::Value> &&
     requires(const B& backend, const typename B::Value& x, std::span<const typename B::Value> xs,
              std::span<typename B::Value> ys, std::span<const Term<typename B::Value>> terms,
              std::span<const double> bias, const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks,
-             std::uint32_t limbs, double number) {
+             const PreparedTransform& transform, const plan::Fold& fold, std::uint32_t limbs, double number) {
   { backend.shape(x) } -> std::same_as<Shape>;
   { backend.multiply(x, x) } -> std::same_as<typename B::Value>;
   { backend.relinearize(x, limbs) } -> std::same_as<typename B::Value>;
   { backend.rescale(x, limbs) } -> std::same_as<typename B::Value>;
   { backend.combine(terms, number) } -> std::same_as<typename B::Value>;
   { backend.linear(map, blocks, number, bias, xs, ys) } -> std::same_as<void>;
+  { backend.transform(transform, xs, ys) } -> std::same_as<void>;
+  { backend.fold(fold, x) } -> std::same_as<typename B::Value>;
 };
 
 }  // namespace obscura::run

@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/ckks_backend.h"
 
+#include <algorithm>
+
+#include "base/parallel.h"
 #include "ckks/evaluator.h"
+#include "ckks/plain.h"
 
 namespace obscura::run {
+
+EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>& context, const EncodedModel& model,
+                                     std::size_t memory) {
+  for (const PreparedTransform& t : model.transforms()) {
+    const ckks::SwitchSize size = ckks::SwitchSize::at(context->params(), t.limbs);
+    const std::size_t all = t.shape->cost(size, t.rescale).encoded_limbs * context->degree() * sizeof(double);
+    const ckks::TransformPlace place{t.limbs, t.rescale, t.scale_in, t.scale_out, std::min(all, memory)};
+    memory -= place.memory;
+    const auto values = [diagonals = t.diagonals](const ckks::Diagonal& at, std::span<std::complex<double>> slots) {
+      diagonals->fill(at, slots);
+    };
+    by_step_.emplace(t.step, ckks::Transform(context, t.shape, values, place));
+  }
+}
+
+const ckks::Transform& EncodedTransforms::at(std::size_t step) const {
+  const auto found = by_step_.find(step);
+  OBSCURA_CHECK(found != by_step_.end(), "step {} is no transform", step);
+  return found->second;
+}
 
 Shape CkksBackend::shape(const Value& x) const {
   return {static_cast<std::uint32_t>(x.limbs()), static_cast<std::uint32_t>(x.parts.size()), x.scale};
@@ -30,6 +54,27 @@ CkksBackend::Value CkksBackend::combine(std::span<const Term<Value>> terms, doub
 void CkksBackend::linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
                          std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const {
   ckks::apply(*context_, map, blocks, weight_scale, bias, x, y);
+}
+
+void CkksBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
+  std::vector<Value> out = ckks::apply(*context_, *keys_, transforms_->at(transform.step), x);
+  base::parallel_for(out.size(), [&](std::size_t o) {
+    const std::vector<double> bias = transform.diagonals->bias(static_cast<std::uint32_t>(o));
+    y[o] = ckks::add_plain(*context_, out[o], ckks::make_plaintext(*context_, bias, out[o].scale, out[o].limbs()));
+  });
+}
+
+CkksBackend::Value CkksBackend::fold(const plan::Fold& fold, const Value& x) const {
+  Value y = x;
+  for (const plan::Fold::Sum& sum : fold.sums) {
+    std::vector<std::int64_t> steps;
+    for (std::int64_t k = 1; k < sum.count; ++k) steps.push_back(k * sum.step);
+    const std::vector<Value> rotated = ckks::rotate_many(*context_, *keys_, y, steps);
+    std::vector<ckks::CombineTerm> terms{{&y, 1}};
+    for (const Value& r : rotated) terms.push_back({&r, 1});
+    y = ckks::combine(*context_, terms, 0);
+  }
+  return y;
 }
 
 }  // namespace obscura::run

@@ -2,7 +2,9 @@
 #include "run/clear_backend.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <mutex>
 #include <random>
 #include <utility>
 
@@ -16,7 +18,7 @@ namespace {
 // Slots that a thread takes at a time: a row of the widest layers (some thousand inputs) then stays in the L2 cache.
 constexpr std::size_t kSlotsAtOnce = 128;
 
-enum Purpose : std::uint64_t { kEncrypt = 1, kMultiply, kRelinearize, kRescale, kCombine, kLinear };
+enum Purpose : std::uint64_t { kEncrypt = 1, kMultiply, kRelinearize, kRescale, kCombine, kLinear, kTransform, kFold };
 
 /// SplitMix64's finaliser over two words: names of values, not cryptography.
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
@@ -138,12 +140,109 @@ void ClearBackend::linear(const ckks::PreparedMap& prepared, std::span<const std
   });
 }
 
+void ClearBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
+  const std::size_t slots = params_.slots();
+  const plan::Diagonals& diagonals = *transform.diagonals;
+  std::uint64_t stream = mix(kTransform, transform.step);
+  for (const Value& in : x) stream = mix(stream, in.stream);
+  const double scale = transform.scale_out;
+  for (std::uint32_t o = 0; o < y.size(); ++o) {
+    y[o] = {diagonals.bias(o), {transform.limbs - transform.rescale, 2, scale}, mix(stream, o)};
+  }
+  for (std::size_t d = 0; d < diagonals.places().size(); ++d) {
+    const ckks::Diagonal& place = diagonals.places()[d];
+    const std::vector<double>& in = x[place.input].slots;
+    std::vector<double>& out = y[place.output].slots;
+    const auto step = static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
+    for (const auto& [slot, weight] : diagonals.weights(d)) {
+      const std::size_t from = slot + step;
+      out[slot] += static_cast<double>(weight) / diagonals.weight_scale() * in[from < slots ? from : from - slots];
+    }
+  }
+  if (!noise_seed_) return;
+  double square = 0;
+  for (const Value& in : x) {
+    for (const double v : in.slots) square += v * v / static_cast<double>(x.size() * slots);
+  }
+  for (std::uint32_t o = 0; o < y.size(); ++o) {
+    ckks::TransformNoise noise = transform.noise[o];
+    noise.limbs = transform.limbs;
+    noise.scale_in = transform.scale_in;
+    noise.scale_out = scale;
+    noise.plaintext_scale = transform.plain_scale;
+    noise.input_square = square;
+    add_noise(y[o], ckks::noise_of_transform(params_, noise));
+  }
+}
+
+ClearBackend::Value ClearBackend::fold(const plan::Fold& fold, const Value& x) const {
+  Value y = x;
+  const double switched = std::hypot(ckks::noise_of_switch(params_, x.shape.limbs), ckks::noise_of_rounding(params_, 2));
+  for (const plan::Fold::Sum& sum : fold.sums) {
+    const std::vector<double> before = y.slots;
+    const std::size_t n = before.size();
+    for (std::size_t k = 1; k < sum.count; ++k) {
+      for (std::size_t j = 0; j < n; ++j) y.slots[j] += before[(j + k * sum.step) % n];
+    }
+    y.stream = mix(mix(kFold, y.stream), sum.step);
+    add_noise(y, switched * std::sqrt(static_cast<double>(sum.count - 1)) / y.shape.scale);
+  }
+  return y;
+}
+
+namespace {
+
+/// The slots of each of an image's ciphertexts.
+std::vector<std::vector<double>> pack(const plan::Layout& layout, std::span<const float> image, std::size_t slots) {
+  std::vector<std::vector<double>> out(layout.ciphertexts(), std::vector<double>(slots, 0));
+  for (std::uint32_t e = 0; e < layout.elements(); ++e) {
+    const plan::Place at = layout.place(e);
+    for (std::size_t j = at.slot; j < slots; j += layout.period) out[at.ciphertext][j] = image[e];
+  }
+  return out;
+}
+
+/// One image after the other.
+Result<std::vector<float>> run_images(const EncodedModel& model, const ckks::Params& params,
+                                      std::span<const float> images, std::size_t count,
+                                      std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
+  const plan::Plan& plan = model.plan();
+  const std::size_t elements = plan.input.elements();
+  const std::size_t classes = plan.output.classes;
+  std::vector<float> logits(count * classes);
+  std::atomic<std::size_t> done{0};
+  std::atomic<bool> stopped{false};
+  std::mutex reporting;
+  base::parallel_for(count, [&](std::size_t i) {
+    if (stopped) return;
+    std::optional<std::uint64_t> seed;
+    if (noise_seed) seed = mix(*noise_seed, i);
+    const ClearBackend backend(params, seed);
+    std::vector<ClearValue> inputs;
+    for (auto& slots : pack(*plan.input.layout, images.subspan(i * elements, elements), params.slots())) {
+      inputs.push_back(backend.encrypt(std::move(slots), plan.input.scale, plan.input.limbs, inputs.size()));
+    }
+    const auto outputs = execute(model, backend, std::move(inputs)).value();
+    for (std::uint32_t c = 0; c < classes; ++c) {
+      const plan::Place at = plan.output.layout->place(c);
+      logits[i * classes + c] = static_cast<float>(outputs[at.ciphertext].slots[at.slot]);
+    }
+    const std::lock_guard lock(reporting);
+    if (progress && !progress(++done, count)) stopped = true;
+  });
+  if (stopped) return error(Code::cancelled, "stopped after {} of {} images", done.load(), count);
+  return logits;
+}
+
+}  // namespace
+
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
                                      std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
   const plan::Plan& plan = model.plan();
   const std::size_t elements = plan.input.elements();
   OBSCURA_CHECK(images.size() == count * elements, "{} floats for {} images of {}", images.size(), count, elements);
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.params));
+  if (plan.input.layout) return run_images(model, params, images, count, noise_seed, progress);
   const std::size_t classes = plan.output.classes;
   const std::size_t batches = (count + params.slots() - 1) / params.slots();
   std::vector<float> logits(count * classes);

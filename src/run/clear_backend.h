@@ -14,7 +14,7 @@
 
 namespace obscura::run {
 
-/// One element: a number for each image, and what its ciphertext would say of itself.
+/// One element: a number for each image (image layout: for each slot), and what its ciphertext would say of itself.
 struct ClearValue {
   std::vector<double> slots;
   Shape shape;
@@ -40,6 +40,8 @@ class ClearBackend {
   Value combine(std::span<const Term<Value>> terms, double constant) const;
   void linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
               std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const;
+  void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const;
+  Value fold(const plan::Fold& fold, const Value& x) const;
 
  private:
   void add_noise(Value& x, double deviation) const;
@@ -51,7 +53,7 @@ class ClearBackend {
 static_assert(Backend<ClearBackend>);
 
 /// logits[i] of images[i] on the clear twin: `count` normalised images (C*H*W floats each) in, count x classes out,
-/// row-major, as nn::run_reference. Works in batches of N/2 images.
+/// row-major, as nn::run_reference. Works in batches of N/2 images, or in the image layout image by image.
 /// errors  wrong_params where the plan's parameters are refused, cancelled. ContractError where sizes do not fit.
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
                                      std::optional<std::uint64_t> noise_seed = {}, const base::Progress& progress = {});

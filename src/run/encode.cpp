@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/encode.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace obscura::run {
@@ -10,11 +11,30 @@ EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule)
   for (std::size_t i = 0; i < maps_.size(); ++i) {
     if (const auto* linear = std::get_if<plan::Linear>(&plan_.steps[i].operation)) maps_[i].emplace(linear->map);
   }
+  const auto diagonals = plan::diagonals_of(plan_);
+  const plan::TransformShapes shapes = plan::transform_shapes(plan_, diagonals);
+  for (std::size_t i = 0; i < maps_.size(); ++i) {
+    const auto* transform = std::get_if<plan::Transform>(&plan_.steps[i].operation);
+    if (transform == nullptr) continue;
+    const plan::ValueInfo in = plan_.value(transform->input);
+    transforms_.push_back({i, diagonals[i], shapes.by_step[i], in.limbs, transform->rescale, in.scale,
+                           plan_.steps[i].output.scale, transform->plain_scale, {}});
+    for (std::uint32_t o = 0; o < shapes.by_step[i]->outputs(); ++o) {
+      transforms_.back().noise.push_back(plan::noise_of(*shapes.by_step[i], *diagonals[i], o));
+    }
+  }
 }
 
 const ckks::PreparedMap& EncodedModel::map(std::size_t step) const {
   OBSCURA_CHECK(step < maps_.size() && maps_[step].has_value(), "step {} has no linear map", step);
   return *maps_[step];
+}
+
+const PreparedTransform& EncodedModel::transform(std::size_t step) const {
+  const auto found = std::find_if(transforms_.begin(), transforms_.end(),
+                                  [&](const PreparedTransform& t) { return t.step == step; });
+  OBSCURA_CHECK(found != transforms_.end(), "step {} is no transform", step);
+  return *found;
 }
 
 }  // namespace obscura::run

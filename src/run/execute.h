@@ -16,6 +16,9 @@ struct StepTime {
   std::string origin;
   std::string operation;
   double seconds = 0;
+  double predicted = 0;     ///< plan::Step::seconds
+  std::uint32_t limbs = 0;  ///< of the result
+  double scale = 0;
 };
 
 struct Trace {
@@ -23,7 +26,7 @@ struct Trace {
   double seconds = 0;
 };
 
-/// "Linear", "Multiply", "Relinearize", "Rescale", "Combine"
+/// "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold"
 const char* operation_name(const plan::Operation& operation);
 
 /// errors  ContractError naming the step, where a value differs from what the plan predicts for it: limbs, parts, or

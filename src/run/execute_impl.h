@@ -42,8 +42,8 @@ class Execution {
 
   Result<std::vector<Value>> run(std::vector<Value> inputs) {
     const auto start = Clock::now();
-    OBSCURA_CHECK(inputs.size() == plan_.input.elements(), "{} inputs; the plan expects {}", inputs.size(),
-                  plan_.input.elements());
+    OBSCURA_CHECK(inputs.size() == plan_.input.ciphertexts(), "{} inputs; the plan expects {}", inputs.size(),
+                  plan_.input.ciphertexts());
     for (const Value& x : inputs) check_shape(plan_, 0, backend_.shape(x));
     values_[0] = std::move(inputs);
     for (std::size_t i = 0; i < values_[0].size(); ++i) {
@@ -55,6 +55,8 @@ class Execution {
       const plan::Stage& stage = schedule_.stages[task.stage];
       if (stage.elementwise) {
         run_elementwise(stage, task.units);
+      } else if (std::holds_alternative<plan::Transform>(plan_.steps[stage.first].operation)) {
+        run_transform(stage.first);
       } else {
         run_linear(stage.first, task.units);
       }
@@ -70,7 +72,10 @@ class Execution {
   void start_trace() {
     if (trace_->steps.size() == plan_.steps.size()) return;
     trace_->steps.clear();
-    for (const auto& step : plan_.steps) trace_->steps.push_back({step.origin, operation_name(step.operation), 0});
+    for (const auto& step : plan_.steps) {
+      trace_->steps.push_back({step.origin, operation_name(step.operation), 0, step.seconds, step.output.limbs,
+                               step.output.scale});
+    }
   }
 
   void run_linear(std::size_t s, std::span<const std::uint32_t> blocks) {
@@ -89,6 +94,17 @@ class Execution {
     }
     if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
     counter_.add(products * out.limbs * out.parts);
+  }
+
+  void run_transform(std::size_t s) {
+    const auto start = Clock::now();
+    const plan::ValueId input = std::get<plan::Transform>(plan_.steps[s].operation).input;
+    const auto id = static_cast<plan::ValueId>(s + 1);
+    backend_.transform(model_.transform(s), std::span<const Value>(values_[input]), std::span<Value>(values_[id]));
+    for (const Value& y : values_[id]) check_shape(plan_, id, backend_.shape(y));
+    for (std::size_t i = 0; i < values_[input].size(); ++i) release(input, i);
+    if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
+    counter_.add(schedule_.work[s]);
   }
 
   void run_elementwise(const plan::Stage& stage, std::span<const std::uint32_t> elements) {
@@ -147,6 +163,7 @@ class Execution {
     if (const auto* rescaled = std::get_if<plan::Rescale>(&operation)) {
       return backend_.rescale(at(rescaled->input), rescaled->limbs);
     }
+    if (const auto* folded = std::get_if<plan::Fold>(&operation)) return backend_.fold(*folded, at(folded->input));
     const auto& sum = std::get<plan::Combine>(operation);
     std::vector<Term<Value>> terms;
     for (const auto& term : sum.terms) terms.push_back({&at(term.input), pick(term.coefficients, i, 1)});

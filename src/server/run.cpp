@@ -36,7 +36,8 @@ wire::CiphertextHeader expected_input(const plan::Plan& plan, const wire::Bindin
   wire::CiphertextHeader header;
   header.binding = binding;
   header.log2_degree = static_cast<std::uint32_t>(plan.params.log2_degree);
-  header.elements = plan.input.elements();
+  header.elements = plan.input.ciphertexts();
+  header.one_image = plan.input.layout.has_value();
   header.limbs = plan.input.limbs;
   header.seeded = true;
   header.scale = plan.input.scale;
@@ -141,7 +142,7 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
   report.images = header.images;
   report.batches = header.batches();
   report.resumed_batches = job->writer.batches();
-  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.slots());
+  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.batch_images());
   report.memory_bytes = job->session.memory();
   if (options.before) options.before({report.images, report.batches, report.resumed_batches, report.memory_bytes});
   std::uint64_t finished = report.resumed_batches;

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
+#include "run/ckks_backend.h"
 #include "run/execute.h"
 #include "wire/plan_frame.h"
 
@@ -57,6 +58,7 @@ class Session {
   std::shared_ptr<const ckks::Context> context_;
   std::shared_ptr<const run::EncodedModel> model_;
   std::shared_ptr<const ckks::EvalKeys> keys_;
+  std::shared_ptr<const run::EncodedTransforms> transforms_;
   std::uint64_t memory_ = 0;
 };
 

@@ -13,6 +13,7 @@ Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel
     : context_(std::move(context)),
       model_(std::make_shared<const run::EncodedModel>(std::move(model))),
       keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))),
+      transforms_(std::make_shared<const run::EncodedTransforms>(context_, *model_, run::kEncodedBytes)),
       memory_(memory) {}
 
 Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
@@ -35,14 +36,19 @@ Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::ui
   if (plan.plan.keys.relinearization && keys.relinearization.empty()) {
     return error(Code::missing_key, "plan {} needs a relinearisation key", plan.plan.name);
   }
+  const auto context = ckks::Context::make(params);
+  for (const std::int64_t step : plan.plan.keys.rotations) {
+    if (keys.galois.contains(context->galois_element(step))) continue;
+    return error(Code::missing_key, "plan {} needs a key for rotations by {}", plan.plan.name, step);
+  }
   OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory));
-  return Session(ckks::Context::make(params), run::EncodedModel(std::move(plan.plan), std::move(allotment.schedule)),
-                 std::move(keys), allotment.bytes);
+  return Session(context, run::EncodedModel(std::move(plan.plan), std::move(allotment.schedule)), std::move(keys),
+                 allotment.bytes);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace) const {
-  const run::CkksBackend backend(*context_, *keys_);
+  const run::CkksBackend backend(*context_, *keys_, *transforms_);
   return run::execute(*model_, backend, std::move(inputs), progress, trace);
 }
 

@@ -29,6 +29,7 @@ struct EvalKeysInfo {
   std::uint32_t log2_degree = 0;
   std::uint32_t primes = 0;
   std::uint32_t relinearization = 0;  ///< keys of that sort
+  std::uint32_t rotations = 0;        ///< keys of that sort
   std::uint32_t digits = 0;
 };
 Result<EvalKeysInfo> inspect_eval_keys(const std::filesystem::path& path);

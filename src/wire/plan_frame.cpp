@@ -18,6 +18,7 @@ constexpr std::size_t kMaxSteps = 1000;
 constexpr std::size_t kMaxElements = std::size_t{1} << 20;
 constexpr std::size_t kMaxWeights = std::size_t{1} << 28;
 constexpr std::size_t kMaxTerms = 64;
+constexpr std::size_t kMaxRotations = std::size_t{1} << 16;
 constexpr std::uint32_t kMaxSide = 65536;
 constexpr std::uint64_t kMaxOfferPayload = std::uint64_t{1} << 20;
 
@@ -64,7 +65,38 @@ ckks::ParamsLiteral read_params(base::Reader& r) {
   return p;
 }
 
-void write_interface(base::Writer& w, const plan::InputSpec& in, const plan::OutputSpec& out, plan::KeyRequest keys) {
+void write_layout(base::Writer& w, const plan::Layout& x) {
+  for (const std::uint32_t v : {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period}) w.u32(v);
+  w.u32(static_cast<std::uint32_t>(x.units.size()));
+  for (const plan::Place& unit : x.units) {
+    w.u32(unit.ciphertext);
+    w.u32(unit.slot);
+  }
+}
+
+plan::Layout read_layout(base::Reader& r) {
+  plan::Layout x;
+  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period}) *v = r.u32();
+  x.units.resize(r.count(plan::kMaxLayoutElements, 8));
+  for (plan::Place& unit : x.units) {
+    unit.ciphertext = r.u32();
+    unit.slot = r.u32();
+  }
+  return x;
+}
+
+void write_optional(base::Writer& w, const std::optional<plan::Layout>& x) {
+  w.u8(x ? 1 : 0);
+  if (x) write_layout(w, *x);
+}
+
+std::optional<plan::Layout> read_optional(base::Reader& r) {
+  if (r.u8() != 1) return std::nullopt;
+  return read_layout(r);
+}
+
+void write_interface(base::Writer& w, const plan::InputSpec& in, const plan::OutputSpec& out,
+                     const plan::KeyRequest& keys) {
   w.u32(in.channels);
   w.u32(in.height);
   w.u32(in.width);
@@ -78,6 +110,10 @@ void write_interface(base::Writer& w, const plan::InputSpec& in, const plan::Out
   w.f64(out.error_std);
   w.f64(out.noise_std);
   w.u8(keys.relinearization ? 1 : 0);
+  w.u32(static_cast<std::uint32_t>(keys.rotations.size()));
+  w.raw(std::as_bytes(std::span(keys.rotations)));
+  write_optional(w, in.layout);
+  write_optional(w, out.layout);
 }
 
 void read_interface(base::Reader& r, plan::InputSpec& in, plan::OutputSpec& out, plan::KeyRequest& keys) {
@@ -94,6 +130,9 @@ void read_interface(base::Reader& r, plan::InputSpec& in, plan::OutputSpec& out,
   out.error_std = r.f64();
   out.noise_std = r.f64();
   keys.relinearization = r.u8() == 1;
+  keys.rotations = read_array<std::int64_t>(r, kMaxRotations);
+  in.layout = read_optional(r);
+  out.layout = read_optional(r);
 }
 
 bool all_finite(const std::vector<double>& v) {
@@ -118,6 +157,24 @@ Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputS
   if (!std::isfinite(encoded) || encoded >= std::exp2(allowed)) {
     return error(Code::bad_format, "{}: pixels reach 2^{:.1f} at scale 2^{:.1f}; below 2^{:.1f} is allowed", name,
                  std::log2(encoded), std::log2(in.scale), allowed);
+  }
+  return {};
+}
+
+/// Where the client puts an image and finds the logits, if not in slots of their own.
+Result<void> check_layouts(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const plan::OutputSpec& out,
+                           const std::string& name) {
+  if (in.layout.has_value() != out.layout.has_value()) {
+    return error(Code::bad_format, "{}: a layout of one of image and logits", name);
+  }
+  if (!in.layout) return {};
+  const std::uint64_t slots = std::uint64_t{1} << (literal.log2_degree - 1);
+  OBSCURA_TRY_VOID(plan::verify_layout(*in.layout, slots, name));
+  OBSCURA_TRY_VOID(plan::verify_layout(*out.layout, slots, name));
+  if (in.layout->channels != in.channels || in.layout->height != in.height || in.layout->width != in.width ||
+      out.layout->elements() != out.classes) {
+    return error(Code::bad_format, "{}: layouts of {} and {} elements for {} pixels and {} classes", name,
+                 in.layout->elements(), out.layout->elements(), in.elements(), out.classes);
   }
   return {};
 }
@@ -159,7 +216,8 @@ Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::Inp
     return error(Code::bad_format, "{}: an encryption noise of {}; above 0 and at most the error, {}, are allowed",
                  name, out.noise_std, out.error_std);
   }
-  return check_pixels(literal, in, name);
+  OBSCURA_TRY_VOID(check_pixels(literal, in, name));
+  return check_layouts(literal, in, out, name);
 }
 
 void write_map(base::Writer& w, const ckks::IntegerMap& map) {
@@ -229,7 +287,55 @@ struct WriteOperation {
     }
     write_numbers(w, x.constants);
   }
+  void operator()(const plan::Transform& x) const {
+    w.u32(x.input);
+    write_map(w, x.map);
+    w.f64(x.weight_scale);
+    write_numbers(w, x.bias);
+    write_layout(w, x.from);
+    write_layout(w, x.to);
+    write_integers(w, x.spread);
+    w.u32(static_cast<std::uint32_t>(x.split.period));
+    w.u32(static_cast<std::uint32_t>(x.split.phase));
+    w.f64(x.plain_scale);
+    w.u32(x.rescale);
+  }
+  void operator()(const plan::Fold& x) const {
+    w.u32(x.input);
+    w.u32(static_cast<std::uint32_t>(x.sums.size()));
+    for (const auto& sum : x.sums) {
+      w.u32(sum.step);
+      w.u32(sum.count);
+    }
+  }
 };
+
+plan::Transform read_transform(base::Reader& r) {
+  plan::Transform x;
+  x.input = r.u32();
+  x.map = read_map(r);
+  x.weight_scale = r.f64();
+  x.bias = read_array<double>(r, kMaxElements);
+  x.from = read_layout(r);
+  x.to = read_layout(r);
+  x.spread = read_array<std::uint32_t>(r, plan::kMaxSpreads);
+  x.split.period = r.u32();
+  x.split.phase = static_cast<std::int32_t>(r.u32());
+  x.plain_scale = r.f64();
+  x.rescale = r.u32();
+  return x;
+}
+
+plan::Fold read_fold(base::Reader& r) {
+  plan::Fold x;
+  x.input = r.u32();
+  x.sums.resize(r.count(plan::kMaxSpreads, 8));
+  for (auto& sum : x.sums) {
+    sum.step = r.u32();
+    sum.count = r.u32();
+  }
+  return x;
+}
 
 plan::Operation read_operation(base::Reader& r, std::uint32_t tag) {
   switch (tag) {
@@ -253,6 +359,10 @@ plan::Operation read_operation(base::Reader& r, std::uint32_t tag) {
       const std::uint32_t input = r.u32();
       return plan::Rescale{input, r.u32()};
     }
+    case 5:
+      return read_transform(r);
+    case 6:
+      return read_fold(r);
     default: {
       plan::Combine x;
       x.terms.resize(r.count(kMaxTerms, 8));
@@ -293,7 +403,7 @@ Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
   plan.batch = r.u32();
   plan.params = read_params(r);
   read_interface(r, plan.input, plan.output, plan.keys);
-  const std::size_t steps = r.count(kMaxSteps, 44);
+  const std::size_t steps = r.count(kMaxSteps, 52);
   for (std::size_t i = 0; i < steps && r.ok(); ++i) {
     plan::Step step;
     const std::uint32_t tag = r.u32();
@@ -303,6 +413,7 @@ Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
     step.operation = read_operation(r, tag);
     step.output = read_value(r);
     step.origin = r.text(kMaxText);
+    step.seconds = r.f64();
     plan.steps.push_back(std::move(step));
   }
   const std::size_t reasons = r.count(kMaxSteps, 4);
@@ -328,6 +439,7 @@ base::Bytes write_plan(const plan::Plan& plan) {
     std::visit(WriteOperation{w}, step.operation);
     write_value(w, step.output);
     w.text(step.origin);
+    w.f64(step.seconds);
   }
   w.u32(static_cast<std::uint32_t>(plan.reasons.size()));
   for (const auto& reason : plan.reasons) w.text(reason);

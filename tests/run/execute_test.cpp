@@ -83,6 +83,14 @@ class CountingBackend {
       }
     }
   }
+  void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
+    for (const Value& in : x) EXPECT_TRUE(in.counted) << "reads a freed value";
+    for (Value& out : y) out = Value({transform.limbs - transform.rescale, 2, transform.scale_out});
+  }
+  Value fold(const plan::Fold&, const Value& x) const {
+    EXPECT_TRUE(x.counted) << "reads a freed value";
+    return Value(x.shape);
+  }
 
  private:
   Value dropped(const Value& x, std::uint32_t n, std::uint32_t parts) const {

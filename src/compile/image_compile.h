@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/// MonicNetwork -> Plan in the image layout.
+#pragma once
+
+#include "compile/image_search.h"
+
+namespace obscura::compile {
+
+/// The plan with its reasons and predictions; batch and normalisation are the caller's.
+/// errors: as search_image.
+Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated);
+
+}  // namespace obscura::compile

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Limbs, scales, predicted errors and times of an ImageNetwork for one choice of parameters.
+///
+/// A transform and a square are each followed by a division by one prime; the last transform is not, and the logits keep
+/// the limbs that are left. Scales: what enters a segment has 2^log2_scale. Before the squares of an activation stands
+/// the scale that they bring back there: with primes q, q' it is sqrt(q 2^log2_scale), or for two squares
+/// sqrt(q sqrt(q' 2^log2_scale)). A transform's diagonals have the scale that leads there exactly.
+#pragma once
+
+#include "compile/gains.h"
+#include "compile/image_network.h"
+
+namespace obscura::compile {
+
+struct ImageChoice {
+  int log2_degree = 0;
+  int digit_limbs = 1;
+  int final_bits = 0;  ///< of the primes that stay to the end
+  int drop_bits = 0;   ///< of the primes that are dropped
+  std::uint32_t final_limbs = 1;
+  double log2_scale = 0;
+};
+
+/// What judging needs besides the choice.
+struct ImageSetting {
+  const MonicNetwork* network = nullptr;
+  const Statistics* statistics = nullptr;
+  const Gains* gains = nullptr;
+  CostModel cost;
+  int headroom_bits = 0;  ///< between the largest logit seen and the modulus
+  double max_input = 1;   ///< largest |pixel| after normalisation
+  double max_error = 0;   ///< of a logit
+};
+
+struct ImageSchedule {
+  ImageChoice choice;
+  double input_scale = 0;
+  std::uint32_t limbs = 0;               ///< of the input
+  std::vector<plan::ValueInfo> values;   ///< of each step
+  std::vector<double> plain_scales;      ///< of each step that is a transform
+  std::vector<double> nanoseconds;       ///< of each step
+  std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
+  std::vector<std::int64_t> rotations;
+  double logit_error = 0;
+  double noise_std = 0;  ///< the part of it that depends on the key
+  double total_nanoseconds() const;
+};
+
+/// Steps split at their limbs: what depends on the number of limbs and digits alone, and is costly.
+struct ImageSplits {
+  std::vector<std::uint32_t> limbs;  ///< of each step's output; of the input in front
+  std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
+  std::vector<std::vector<ckks::TransformNoise>> noise;  ///< of each transform's outputs
+  std::vector<std::int64_t> rotations;
+};
+ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int digit_limbs);
+
+/// Everything predicted; nothing where scales leave no room: a value that does not fit its modulus, or drowns in noise.
+std::optional<ImageSchedule> judge(const ImageSetting& setting, const ImageNetwork& network, const ImageSplits& splits,
+                                   const ImageChoice& choice, const ckks::Params& params);
+
+}  // namespace obscura::compile

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/image_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace obscura::compile {
+namespace {
+
+constexpr int kMaxDigitLimbs = 4;
+constexpr std::uint32_t kMaxFinalLimbs = 2;
+constexpr int kLargestBits = 49;
+constexpr double kTie = 1.01;
+/// Ring degrees that are compared, from the least that is feasible on.
+constexpr int kDegrees = 2;
+/// log2 of the scale, around the bits of the primes.
+constexpr int kScaleBelow = 6;
+constexpr int kScaleAbove = 6;
+
+Result<ckks::ParamsLiteral> make_literal(const ImageChoice& choice, std::uint32_t drops) {
+  ckks::ParamsLiteral literal;
+  literal.log2_degree = choice.log2_degree;
+  literal.digit_limbs = choice.digit_limbs;
+  std::vector<std::uint64_t> taken;
+  const auto take = [&](int bits, std::size_t count, std::vector<std::uint64_t>& into) -> Result<void> {
+    OBSCURA_TRY(const auto primes, ckks::make_primes(choice.log2_degree, bits, count, taken));
+    into.insert(into.end(), primes.begin(), primes.end());
+    taken.insert(taken.end(), primes.begin(), primes.end());
+    return {};
+  };
+  OBSCURA_TRY_VOID(take(std::max(choice.final_bits, choice.drop_bits), static_cast<std::size_t>(choice.digit_limbs),
+                        literal.special));
+  OBSCURA_TRY_VOID(take(choice.final_bits, choice.final_limbs, literal.chain));
+  OBSCURA_TRY_VOID(take(choice.drop_bits, drops, literal.chain));
+  return literal;
+}
+
+/// Sizes {final, dropped} within the secure modulus: every size of the dropped ones with what is left for the others.
+std::vector<std::pair<int, int>> prime_sizes(int log2_degree, std::uint32_t final_limbs, std::uint32_t drops,
+                                             int digit_limbs) {
+  const double budget = ckks::max_log2_qp(log2_degree);
+  std::vector<std::pair<int, int>> out;
+  for (int drop = ckks::kMinPrimeBits; drop <= kLargestBits; ++drop) {
+    for (int last = kLargestBits; last >= ckks::kMinPrimeBits; --last) {
+      const double bits = last * static_cast<double>(final_limbs) + drop * static_cast<double>(drops) +
+                          std::max(last, drop) * static_cast<double>(digit_limbs);
+      if (bits > budget) continue;
+      out.emplace_back(last, drop);
+      break;
+    }
+  }
+  return out;
+}
+
+class Search {
+ public:
+  Search(const ImageSetting& setting, ImageSelection& selection) : setting_(setting), selection_(selection) {}
+
+  /// Whether anything reached the precision.
+  bool found() const { return found_; }
+  double closest() const { return closest_; }
+
+  void degree(const ImageNetwork& network) {
+    const std::uint32_t drops = network.drops();
+    for (int digits = 1; digits <= kMaxDigitLimbs; ++digits) {
+      for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
+        const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
+        if (sizes.empty()) continue;
+        const ImageSplits splits = split(network, final_limbs, digits);
+        for (const auto& [last, drop] : sizes) {
+          primes(network, splits, {network.log2_degree, digits, last, drop, final_limbs, 0});
+        }
+      }
+    }
+  }
+
+ private:
+  void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
+    auto literal = make_literal(choice, network.drops());
+    if (!literal.ok()) return;
+    const auto params = ckks::Params::make(literal.value());
+    if (!params.ok()) return;
+    for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
+      choice.log2_scale = choice.drop_bits + above;
+      ++selection_.considered;
+      auto schedule = judge(setting_, network, splits, choice, params.value());
+      if (!schedule) continue;
+      closest_ = std::min(closest_, schedule->logit_error);
+      if (schedule->logit_error > setting_.max_error) continue;
+      const double time = schedule->total_nanoseconds();
+      const double best = found_ ? selection_.schedule.total_nanoseconds() : HUGE_VAL;
+      const bool tied = time <= kTie * best && best <= kTie * time;
+      if (tied ? schedule->logit_error >= selection_.schedule.logit_error : time >= best) continue;
+      found_ = true;
+      selection_.network = network;
+      selection_.schedule = std::move(*schedule);
+      selection_.literal = literal.value();
+    }
+  }
+
+  const ImageSetting& setting_;
+  ImageSelection& selection_;
+  bool found_ = false;
+  double closest_ = HUGE_VAL;
+};
+
+}  // namespace
+
+Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree) {
+  ImageSelection selection;
+  Search search(setting, selection);
+  std::uint32_t drops = static_cast<std::uint32_t>(setting.network->segments.size()) - 1;
+  for (const auto& a : setting.network->activations) drops += static_cast<std::uint32_t>(a.squares);
+  std::optional<Error> refusal;
+  int tried = 0;
+  for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
+    if (log2_degree && *log2_degree != n) continue;
+    if (prime_sizes(n, 1, drops, 1).empty()) continue;
+    auto network = make_image_network(*setting.network, n, setting.cost);
+    if (!network.ok()) {
+      refusal = network.error();
+      if (network.error().code == Code::infeasible) continue;
+      return network.error();
+    }
+    search.degree(network.value());
+    tried += search.found() ? 1 : 0;
+  }
+  if (search.found()) return selection;
+  if (search.closest() == HUGE_VAL) {
+    if (refusal) return *refusal;
+    return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);
+  }
+  return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed", search.closest(),
+               setting.max_error);
+}
+
+}  // namespace obscura::compile

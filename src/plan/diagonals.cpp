@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/diagonals.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+#include "base/parallel.h"
+
+namespace obscura::plan {
+namespace {
+
+constexpr std::int32_t kMaxWeight = 1 << 24;       // exact in a float
+constexpr std::uint64_t kMaxPairs = 1024;          // of an input and an output ciphertext
+constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
+
+/// Calls visit(entry, weight) for each weight that is not 0, in each copy of its output.
+template <class Visit>
+void for_entries(const Transform& transform, const Spots& spots, Visit visit) {
+  for (const ckks::IntegerBlock& block : transform.map.blocks) {
+    const ckks::IntegerMatrix& matrix = transform.map.matrices[block.matrix];
+    for (std::size_t r = 0; r < block.outputs.size(); ++r) {
+      for (std::size_t c = 0; c < block.inputs.size(); ++c) {
+        const std::int32_t w = matrix.data[r * matrix.cols + c];
+        if (w == 0) continue;
+        for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
+          visit(spots.at(block.outputs[r], block.inputs[c], copy), w);
+        }
+      }
+    }
+  }
+}
+
+/// Numbers diagonals: a table of n steps for each pair of ciphertexts that meet.
+class Numbering {
+ public:
+  Numbering(std::uint32_t inputs, std::uint32_t outputs, std::uint64_t slots)
+      : inputs_(inputs), slots_(slots), tables_(std::size_t{inputs} * outputs) {}
+  std::uint32_t& operator[](const ckks::Diagonal& d) {
+    auto& table = tables_[std::size_t{d.output} * inputs_ + d.input];
+    if (table.empty()) table.assign(slots_, 0);
+    const std::int64_t step = d.step < 0 ? d.step + static_cast<std::int64_t>(slots_) : d.step;
+    return table[static_cast<std::size_t>(step)];
+  }
+
+ private:
+  std::uint32_t inputs_;
+  std::uint64_t slots_;
+  std::vector<std::vector<std::uint32_t>> tables_;
+};
+
+std::int64_t centred(std::int64_t step, std::int64_t slots) {
+  const std::int64_t left = (step % slots + slots) % slots;
+  return left > slots / 2 ? left - slots : left;
+}
+
+}  // namespace
+
+Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
+    : slots_(slots), weight_scale_(transform.weight_scale) {
+  const Spots spots(transform.from, transform.to, transform.spread, slots);
+  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), slots);
+  std::vector<ckks::Diagonal> found;
+  for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
+    if (count[entry.diagonal]++ == 0) found.push_back(entry.diagonal);
+  });
+  std::sort(found.begin(), found.end());
+  places_ = std::move(found);
+  start_.push_back(0);
+  for (const ckks::Diagonal& d : places_) {
+    std::uint32_t& entries = count[d];
+    start_.push_back(start_.back() + entries);
+    entries = static_cast<std::uint32_t>(start_[start_.size() - 2]);  // where the next entry goes
+  }
+  weights_.resize(start_.back());
+  for_entries(transform, spots, [&](const Entry& entry, std::int32_t w) {
+    weights_[count[entry.diagonal]++] = {entry.slot, static_cast<float>(w)};
+  });
+  for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
+    if (transform.bias[o] == 0) continue;
+    Place at = transform.to.place(o);
+    for (; at.slot < slots; at.slot += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
+  }
+}
+
+void Diagonals::fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const {
+  const auto found = std::lower_bound(places_.begin(), places_.end(), place);
+  OBSCURA_CHECK(found != places_.end() && *found == place, "no diagonal of step {}", place.step);
+  for (const Weight& w : weights(static_cast<std::size_t>(found - places_.begin()))) {
+    slots[w.slot] += static_cast<double>(w.weight) / weight_scale_;
+  }
+}
+
+std::vector<double> Diagonals::bias(std::uint32_t output) const {
+  std::vector<double> out(slots_, 0);
+  for (const auto& [place, value] : biases_) {
+    if (place.ciphertext == output) out[place.slot] = value;
+  }
+  return out;
+}
+
+Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place) {
+  OBSCURA_TRY_VOID(verify_layout(transform.from, slots, place));
+  OBSCURA_TRY_VOID(verify_layout(transform.to, slots, place));
+  const auto broken = [&](const std::string& what) { return error(Code::bad_format, "{}: {}", place, what); };
+  if (transform.from.elements() != transform.map.inputs || transform.to.elements() != transform.map.outputs) {
+    return broken(fmt::format("layouts of {} and {} elements for a map of {} to {}", transform.from.elements(),
+                              transform.to.elements(), transform.map.inputs, transform.map.outputs));
+  }
+  const std::uint64_t inputs = transform.from.ciphertexts(), outputs = transform.to.ciphertexts();
+  if (inputs * outputs > kMaxPairs) return broken(fmt::format("{} ciphertexts meet {}", inputs, outputs));
+  std::uint64_t reach = 0;
+  for (const std::uint32_t step : transform.spread) reach += step;
+  if (transform.spread.size() > kMaxSpreads || reach >= slots ||
+      std::uint64_t{1} << std::min<std::size_t>(transform.spread.size(), 40) > slots) {
+    return broken(fmt::format("{} spread steps that reach {} of {} slots", transform.spread.size(), reach, slots));
+  }
+  const auto n = static_cast<std::int64_t>(slots);
+  if (transform.split.period < 1 || transform.split.period > n || transform.split.phase <= -n ||
+      transform.split.phase >= n) {
+    return broken(fmt::format("a split of period {} and phase {} in {} slots", transform.split.period,
+                              transform.split.phase, slots));
+  }
+  if (transform.map.multiplications() * (slots / transform.to.period) > kMaxEntries) {
+    return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), slots / transform.to.period));
+  }
+  for (const ckks::IntegerMatrix& matrix : transform.map.matrices) {
+    for (const std::int32_t w : matrix.data) {
+      if (w <= -kMaxWeight || w >= kMaxWeight) return broken(fmt::format("a weight of {}; below 2^24 is allowed", w));
+    }
+  }
+  std::vector<bool> read(inputs), made(outputs);
+  const Spots spots(transform.from, transform.to, transform.spread, slots);
+  for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
+    read[entry.diagonal.input] = made[entry.diagonal.output] = true;
+  });
+  const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
+  if (!all(read) || !all(made)) return broken("a ciphertext without a weight");
+  return {};
+}
+
+ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output) {
+  ckks::TransformNoise out;
+  std::vector<bool> written(shape.slots());
+  const auto square_of = [&](const ckks::Diagonal& place) {
+    const auto& places = diagonals.places();
+    const auto index = std::lower_bound(places.begin(), places.end(), place) - places.begin();
+    double sum = 0;
+    for (const auto& [slot, weight] : diagonals.weights(static_cast<std::size_t>(index))) {
+      const double w = static_cast<double>(weight) / diagonals.weight_scale();
+      sum += w * w;
+      written[slot] = true;
+    }
+    return sum;
+  };
+  for (const ckks::TransformGroup& group : shape.groups()) {
+    if (group.output != output) continue;
+    out.giant_switches += group.giant != 0 ? 1 : 0;
+    out.diagonals += group.terms.size();
+    for (const auto& term : group.terms) {
+      const double square = square_of(term.diagonal);
+      out.weight_square += square;
+      if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
+    }
+  }
+  const auto slots = static_cast<double>(std::count(written.begin(), written.end(), true));
+  out.weight_square /= slots;
+  out.rotated_square /= slots;
+  return out;
+}
+
+std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots) {
+  std::set<std::int64_t> steps;
+  for (const Fold::Sum& sum : fold.sums) {
+    for (std::int64_t k = 1; k < sum.count; ++k) steps.insert(centred(k * sum.step, static_cast<std::int64_t>(slots)));
+  }
+  steps.erase(0);
+  return {steps.begin(), steps.end()};
+}
+
+TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
+  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  TransformShapes out;
+  std::set<std::int64_t> rotations;
+  for (std::size_t k = 0; k < plan.steps.size(); ++k) {
+    out.by_step.emplace_back();
+    if (const auto* fold = std::get_if<Fold>(&plan.steps[k].operation)) {
+      for (const std::int64_t step : rotations_of(*fold, slots)) rotations.insert(step);
+    }
+    const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
+    if (transform == nullptr) continue;
+    out.by_step.back() = std::make_shared<const ckks::TransformShape>(
+        slots, transform->from.ciphertexts(), transform->to.ciphertexts(), diagonals[k]->places(), transform->split);
+    for (const std::int64_t step : out.by_step.back()->rotation_steps()) rotations.insert(step);
+  }
+  out.rotations.assign(rotations.begin(), rotations.end());
+  return out;
+}
+
+std::vector<std::shared_ptr<const Diagonals>> diagonals_of(const Plan& plan) {
+  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  std::vector<std::shared_ptr<const Diagonals>> out(plan.steps.size());
+  base::parallel_for(out.size(), [&](std::size_t k) {
+    const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
+    if (transform != nullptr) out[k] = std::make_shared<const Diagonals>(*transform, slots);
+  });
+  return out;
+}
+
+}  // namespace obscura::plan

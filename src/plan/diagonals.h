@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The diagonals of a plan's transforms, and the rotation keys that it needs. Arrow: run and compile -> ckks/transform.h.
+#pragma once
+
+#include <complex>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ckks/noise.h"
+#include "plan/plan.h"
+
+namespace obscura::plan {
+
+/// The entries of a transform's matrix between slots, by diagonal.
+class Diagonals {
+ public:
+  /// An entry: d[slot] = weight.
+  struct Weight {
+    std::uint32_t slot = 0;
+    float weight = 0;  ///< an integer below 2^24 over the map's weight scale, to which it is exact
+  };
+  /// needs   a map and layouts that passed verify_transform
+  /// cost    one pass over the weights at each position: 8 bytes for each
+  Diagonals(const Transform& transform, std::uint64_t slots);
+
+  /// Ascending; those that are 0 everywhere are absent.
+  const std::vector<ckks::Diagonal>& places() const { return places_; }
+  std::span<const Weight> weights(std::size_t index) const {
+    return std::span(weights_).subspan(start_[index], start_[index + 1] - start_[index]);
+  }
+  /// What ckks::DiagonalValues asks for: d[slot] += weight. errors  ContractError: a diagonal that is not there
+  void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
+  double weight_scale() const { return weight_scale_; }
+  /// The bias in slots of one output, 0 elsewhere.
+  std::vector<double> bias(std::uint32_t output) const;
+
+ private:
+  std::uint64_t slots_;
+  double weight_scale_;
+  std::vector<ckks::Diagonal> places_;
+  std::vector<std::size_t> start_;
+  std::vector<Weight> weights_;
+  std::vector<std::pair<Place, double>> biases_;
+};
+
+/// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an entry;
+/// weights below 2^24. Needs a verified map. errors  bad_format, naming `place`
+Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place);
+
+/// Of one output: what ckks::noise_of_transform asks for, but the input's error and mean square. Means are over the slots
+/// that have a weight.
+ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output);
+
+/// Rotation steps of a fold, all in (-n/2, n/2].
+std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots);
+
+/// The shape of each transform of a plan, by step (nothing where the step is none), and the keys of all of them and of
+/// the folds: what KeyRequest::rotations holds.
+struct TransformShapes {
+  std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;
+  std::vector<std::int64_t> rotations;
+};
+TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals);
+
+/// The diagonals of each transform of a plan, by step.
+std::vector<std::shared_ptr<const Diagonals>> diagonals_of(const Plan& plan);
+
+}  // namespace obscura::plan

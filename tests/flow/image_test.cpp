@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Networks in the image layout three ways: on floats, on the clear twin, on ciphertexts.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "../compile/networks.h"
+#include "client/client.h"
+#include "compile/compile.h"
+#include "nn/onnx.h"
+#include "run/clear_backend.h"
+#include "server/server.h"
+#include "wire/plan_frame.h"
+
+namespace obscura {
+namespace {
+
+using compile::Net;
+using nn::Op;
+using nn::ValueId;
+
+std::vector<std::uint8_t> random_pixels(std::size_t count) {
+  std::mt19937 engine(5);
+  std::vector<std::uint8_t> pixels(count);
+  for (auto& p : pixels) p = static_cast<std::uint8_t>(engine() & 255U);
+  return pixels;
+}
+
+double deviation(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+/// Through the wire format, as a server gets it.
+wire::NamedPlan named(const plan::Plan& plan) {
+  auto read = wire::read_plan(wire::write_plan(plan), "test.plan");
+  if (!read) throw std::runtime_error(read.error().message);
+  return std::move(read).value();
+}
+
+struct ThreeWays {
+  plan::Plan plan;
+  double clear = 0;      ///< deviation of the clear twin's logits from the reference's
+  double encrypted = 0;  ///< of the decrypted ones
+};
+
+/// Compiled for one image, calibrated on the images that it is then asked about.
+ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4) {
+  const nn::Shape& shape = graph.values[graph.input].shape;
+  const auto elements = static_cast<std::size_t>(nn::element_count(shape));
+  const auto pixels = random_pixels(images * elements);
+  plan::InputSpec input;
+  input.channels = static_cast<std::uint32_t>(shape[0]);
+  input.height = static_cast<std::uint32_t>(shape[1]);
+  input.width = static_cast<std::uint32_t>(shape[2]);
+  input.mean.assign(input.channels, 0);
+  input.deviation.assign(input.channels, 1);
+  const auto floats = client::normalise(input, pixels);
+  compile::Options options;
+  options.batch = 1;
+  options.layout = compile::LayoutChoice::image;
+  options.calibration = floats;
+  auto compiled = compile::compile(graph, options);
+  if (!compiled.ok()) throw std::runtime_error(compiled.error().message);
+  const wire::NamedPlan network = named(compiled.value());
+  const auto expected = nn::run_reference(graph, floats, images);
+  ThreeWays out{network.plan, 0, 0};
+  out.clear = deviation(expected, run::run_clear(run::EncodedModel(network.plan), floats, images).value());
+  const auto client = client::Client::generate(wire::make_offer(network)).value();
+  const auto session = server::Session::make(network, client.make_eval_keys()).value();
+  std::vector<float> logits;
+  for (std::size_t i = 0; i < images; ++i) {
+    const auto inputs = client.encrypt(std::span(pixels).subspan(i * elements, elements)).value();
+    const auto outputs = session.run_batch(inputs).value();
+    const auto some = client.decrypt(outputs, 1);
+    logits.insert(logits.end(), some.begin(), some.end());
+  }
+  out.encrypted = deviation(expected, logits);
+  return out;
+}
+
+/// The plan's predicted error holds, for few logits: within a factor that covers their spread.
+void expect_as_predicted(const ThreeWays& ways) {
+  const double predicted = ways.plan.output.error_std;
+  EXPECT_EQ(ways.plan.images_at_once(), 1U);
+  EXPECT_LT(ways.clear, 2 * predicted);
+  EXPECT_LT(ways.encrypted, 2 * predicted);
+}
+
+TEST(Image, ADenseLayerAlone) {
+  Net net({1, 6, 6});
+  net.dense(0, 36, 5);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, AStridedConvolutionASquareAndADenseLayer) {
+  Net net({1, 12, 12});
+  net.dense(net.square(net.conv(0, 1, 5, 5, {.strides = {2, 2}})), 80, 10);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, PaddingGroupsAndDilation) {
+  Net net({2, 8, 8});
+  const ValueId x = net.square(net.conv(0, 2, 4, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId y = net.square(net.conv(x, 4, 6, 3, {.pads = {2, 2, 2, 2}, .dilations = {2, 2}, .groups = 2}));
+  net.dense(y, 384, 3);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, AQuarticActivationAndAnAveragePooling) {
+  Net net({1, 8, 8});
+  const ValueId x = net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}});
+  const ValueId x2 = net.square(x);
+  const ValueId y = net.sum(net.sum(net.times(net.square(x2), 0.05F), net.times(x2, 0.2F)), net.times(x, 0.5F));
+  nn::Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  const ValueId z = net.square(net.conv(net.node(Op::average_pool, {y}, pool), 4, 8, 3, {.pads = {1, 1, 1, 1}}));
+  net.dense(z, 128, 4);
+  const ThreeWays ways = run_three_ways(net.finished());
+  expect_as_predicted(ways);
+  std::size_t transforms = 0;
+  for (const auto& step : ways.plan.steps) transforms += std::holds_alternative<plan::Transform>(step.operation);
+  EXPECT_EQ(transforms, 3U) << "the pooling is sums alone";
+}
+
+TEST(Image, AShortcutOfSlicesAndZerosAndAConcat) {
+  Net net({2, 6, 6});
+  const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId half = net.node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {3, 3, 3}});
+  const ValueId wide = net.node(Op::pad, {half}, {.pads_before = {1, 0, 0}, .pads_after = {2, 0, 0}});
+  const ValueId main = net.conv(x, 3, 6, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
+  net.dense(net.square(net.node(Op::concat, {net.sum(main, wide), wide})), 108, 4);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, SeveralCiphertexts) {
+  Net net({3, 32, 32});
+  const ValueId x = net.square(net.conv(0, 3, 12, 3, {.pads = {1, 1, 1, 1}}));
+  nn::Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  net.dense(net.node(Op::average_pool, {x}, pool), 12 * 256, 5);
+  const ThreeWays ways = run_three_ways(net.finished(), 1);
+  expect_as_predicted(ways);
+  EXPECT_GT(ways.plan.steps[0].output.elements, 1U);
+}
+
+TEST(Image, RotationKeysAreThoseOfTheSteps) {
+  Net net({1, 8, 8});
+  net.dense(net.square(net.conv(0, 1, 2, 3)), 72, 3);
+  const ThreeWays ways = run_three_ways(net.finished(), 1);
+  plan::Plan plan = ways.plan;
+  ASSERT_FALSE(plan.keys.rotations.empty());
+  plan.keys.rotations.pop_back();
+  EXPECT_FALSE(wire::read_plan(wire::write_plan(plan), "test.plan").ok());
+}
+
+TEST(Image, ModelsOfTheRepository) {
+  for (const char* name : {"mnist-square.onnx", "mnist-swish4.onnx"}) {
+    SCOPED_TRACE(name);
+    const auto graph = nn::read_onnx_file(std::filesystem::path(OBSCURA_MODELS) / name);
+    ASSERT_TRUE(graph.ok()) << graph.error().message;
+    expect_as_predicted(run_three_ways(graph.value(), 2));
+  }
+}
+
+TEST(Image, PublishedNetworks) {
+  for (const char* name : {"mnist_CKKS-swish_rg6_deg4-BN-DA.onnx", "mnist_HCNN-DA.onnx"}) {
+    const auto path = nn::shared_data() / "ishiyama2020" / name;
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "the published networks are not at hand";
+    SCOPED_TRACE(name);
+    expect_as_predicted(run_three_ways(nn::read_onnx_file(path).value(), 2));
+  }
+}
+
+}  // namespace
+}  // namespace obscura
