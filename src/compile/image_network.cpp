@@ -155,13 +155,25 @@ class Builder {
     push(way, std::move(step));
   }
 
+  /// The maps of a segment, the first of which adds what was taken away from the activation before: the constant would
+  /// only enlarge what the rounding of diagonals is multiplied with.
+  Segment with_rest(std::size_t s) const {
+    Segment maps = network_.segments[s];
+    const double constant = s > 0 ? resting(network_.activations[s - 1]) : 0;
+    if (constant == 0) return maps;
+    const std::vector<double> shift = multiply(maps[0].matrix, Elements{constant});
+    for (std::size_t r = 0; r < shift.size(); ++r) maps[0].bias[r] += shift[r];
+    return maps;
+  }
+
   /// Sums in front of the segment's maps, a relinearisation where the activation before is still in three parts, and
   /// one transform.
   Result<void> segment(std::size_t s) {
     std::vector<Way> grown;
+    const Segment maps = with_rest(s);
     for (Way& way : ways_) {
-      const std::size_t first = sums(way, s);
-      const LinearMap map = rest(way, s, first);
+      const std::size_t first = sums(way, s, maps);
+      const LinearMap map = rest(maps, first);
       OBSCURA_TRY_VOID(transforms(way, s, map, grown));
     }
     std::sort(grown.begin(), grown.end(), [](const Way& a, const Way& b) { return a.nanoseconds < b.nanoseconds; });
@@ -173,8 +185,7 @@ class Builder {
   }
 
   /// Sums the average poolings at the start of a segment; returns how many maps they were.
-  std::size_t sums(Way& way, std::size_t s) {
-    const Segment& maps = network_.segments[s];
+  std::size_t sums(Way& way, std::size_t s, const Segment& maps) {
     const bool three_parts = s > 0;
     absorbed_.reset();
     std::size_t first = 0;
@@ -213,8 +224,7 @@ class Builder {
   }
 
   /// The maps of a segment from `first` on as one.
-  LinearMap rest(const Way&, std::size_t s, std::size_t first) const {
-    const Segment& maps = network_.segments[s];
+  LinearMap rest(const Segment& maps, std::size_t first) const {
     LinearMap out = absorbed_ ? *absorbed_ : maps[first];
     for (std::size_t m = first + 1; m < maps.size(); ++m) out = compose(maps[m], out);
     return out;
@@ -333,7 +343,7 @@ class Builder {
       push_combine(way, k, x, a.p, a.q, points_.shifted(k));
       push_relinearize(way, points_.shifted(k), 1);
       push_square(way, k, points_.outer_square(k));
-      push_combine(way, k, x, a.r, {0}, points_.result(k));
+      push_combine(way, k, x, a.r, {-resting(a)}, points_.result(k));
     }
     drops_ -= static_cast<std::uint32_t>(a.squares);
     return {};

@@ -40,7 +40,7 @@ class Judge {
   }
 
   std::optional<ImageSchedule> run() {
-    out_.input_scale = std::exp2(out_.choice.log2_scale);
+    out_.input_scale = scale_of(0);
     const double room = std::min(kMaxLog2Constant, log2_modulus(chain_, out_.limbs) - 2);
     if (!(std::log2(setting_.max_input * out_.input_scale) < room)) return std::nullopt;
     for (std::size_t k = 0; k < network_.steps.size(); ++k) {
@@ -55,6 +55,13 @@ class Judge {
   double prime(std::uint32_t limbs) const { return static_cast<double>(chain_[limbs - 1]); }
   double scale(plan::ValueId id) const { return id == 0 ? out_.input_scale : out_.values[id - 1].scale; }
 
+  /// Of a value that a transform reads: the largest of them is encoded as 2^log2_scale.
+  double scale_of(plan::ValueId id) const {
+    const double largest = id == 0 ? setting_.max_input
+                                   : setting_.statistics->max_moving[network_.steps[id - 1].point] / network_.steps[id - 1].factor;
+    return std::exp2(out_.choice.log2_scale) / std::max(largest, kSmallest);
+  }
+
   /// The scale in front of the squares that follow the transform k.
   double scale_before(std::size_t k) const {
     const ImageStep& step = network_.steps[k];
@@ -66,7 +73,9 @@ class Judge {
     for (std::size_t i = k + 1; i < network_.steps.size() && network_.steps[i].kind != Kind::transform; ++i) {
       if (network_.steps[i].kind == Kind::relinearize) primes.push_back(prime(splits_.limbs[i]));
     }
-    double before = std::exp2(out_.choice.log2_scale);
+    std::size_t next = k + 1;
+    while (network_.steps[next].kind != Kind::transform) ++next;
+    double before = scale_of(network_.steps[next].input);
     for (; !primes.empty(); primes.pop_back()) before = std::sqrt(before * primes.back());
     return before;
   }
@@ -79,7 +88,7 @@ class Judge {
     value.limbs = limbs;
     value.parts = k > 0 ? out_.values[k - 1].parts : 2;
     value.scale = scale(step.input);
-    value.max_abs = setting_.statistics->max_abs[step.point] / step.factor;
+    value.max_abs = setting_.statistics->max_moving[step.point] / step.factor;
     double plain = 0;
     double nanoseconds = 0;
     const int degree = network_.log2_degree;
@@ -156,7 +165,9 @@ class Judge {
   };
 
   double mean_square(plan::ValueId id) const {
-    return squared((id == 0 ? setting_.max_input : out_.values[id - 1].max_abs) / 3);
+    if (id == 0) return squared(setting_.max_input);
+    const ImageStep& step = network_.steps[id - 1];
+    return setting_.statistics->mean_square[step.point] / squared(step.factor);
   }
 
   void enter(std::vector<Source>& sources, std::size_t k) const {

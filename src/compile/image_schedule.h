@@ -2,9 +2,9 @@
 /// Limbs, scales, predicted errors and times of an ImageNetwork for one choice of parameters.
 ///
 /// A transform and a square are each followed by a division by one prime; the last transform is not, and the logits keep
-/// the limbs that are left. Scales: what enters a segment has 2^log2_scale. Before the squares of an activation stands
-/// the scale that they bring back there: with primes q, q' it is sqrt(q 2^log2_scale), or for two squares
-/// sqrt(q sqrt(q' 2^log2_scale)). A transform's diagonals have the scale that leads there exactly.
+/// the limbs that are left. Scales: what enters a transform has the scale s at which its largest number is encoded as
+/// 2^log2_scale. Before the squares of an activation stands the scale that they bring there: with primes q, q' it is
+/// sqrt(q s), or for two squares sqrt(q sqrt(q' s)). A transform's diagonals have the scale that leads there exactly.
 #pragma once
 
 #include "compile/gains.h"

@@ -15,7 +15,7 @@ constexpr double kTie = 1.01;
 constexpr int kDegrees = 2;
 /// log2 of the scale, around the bits of the primes.
 constexpr int kScaleBelow = 6;
-constexpr int kScaleAbove = 6;
+constexpr int kScaleAbove = 10;
 
 Result<ckks::ParamsLiteral> make_literal(const ImageChoice& choice, std::uint32_t drops) {
   ckks::ParamsLiteral literal;

@@ -157,13 +157,28 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   const std::size_t lanes = std::min(kLanes, images.count() - first);
   Statistics sums;
   sums.max_abs.assign(points.count(), 0);
+  sums.max_moving.assign(points.count(), 0);
+  sums.mean_square.assign(points.count(), 0);
+  std::vector<double> rest(points.count(), 0);
+  for (std::size_t k = 0; k < network.activations.size(); ++k) {
+    if (network.activations[k].squares == 2) rest[points.result(k)] = resting(network.activations[k]);
+  }
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
   const auto visit = [&](std::size_t point, const Batch& x) {
     double largest = 0;
+    double moving = 0;
+    double squares = 0;
     for (std::size_t i = 0; i < x.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < lanes; ++lane) largest = std::max(largest, std::abs(x[i + lane]));
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        largest = std::max(largest, std::abs(x[i + lane]));
+        const double moved = x[i + lane] - rest[point];
+        moving = std::max(moving, std::abs(moved));
+        squares += moved * moved;
+      }
     }
     sums.max_abs[point] = largest;
+    sums.max_moving[point] = moving;
+    sums.mean_square[point] = squares * kLanes / static_cast<double>(x.size());
   };
   const auto before = [&](std::size_t k, const Batch& x) {
     add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
@@ -196,6 +211,13 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
   }
 }
 
+double resting(const MonicActivation& activation) {
+  if (activation.squares == 1) return 0;
+  const Elements& q = activation.q;
+  const bool same = std::all_of(q.begin(), q.end(), [&](double v) { return v == q[0]; });
+  return same ? q[0] * q[0] : 0;
+}
+
 Statistics measure(const MonicNetwork& network, const Images& images) {
   OBSCURA_CHECK(images.elements > 0 && images.count() > 0, "measure without images");
   const Points points(network);
@@ -205,12 +227,17 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   base::parallel_for(batches, [&](std::size_t b) { parts[b] = measure_batch(network, points, images, b * kLanes); });
   Statistics out = std::move(parts[0]);
   for (std::size_t b = 1; b < batches; ++b) {
-    for (std::size_t p = 0; p < points.count(); ++p) out.max_abs[p] = std::max(out.max_abs[p], parts[b].max_abs[p]);
+    for (std::size_t p = 0; p < points.count(); ++p) {
+      out.max_abs[p] = std::max(out.max_abs[p], parts[b].max_abs[p]);
+      out.max_moving[p] = std::max(out.max_moving[p], parts[b].max_moving[p]);
+    }
+    accumulate(out.mean_square, parts[b].mean_square);
     for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
     out.logit_deviation += parts[b].logit_deviation;
   }
   out.images = images.count();
   const auto count = static_cast<double>(images.count());
+  for (double& square : out.mean_square) square /= count;
   for (auto& slopes : out.slopes) {
     for_fields(slopes, slopes, [&](std::vector<double>& values, const std::vector<double>&) {
       for (double& v : values) v /= count;

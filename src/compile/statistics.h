@@ -51,11 +51,17 @@ struct Slopes {
 
 struct Statistics {
   std::vector<double> max_abs;  ///< by point
+  /// By point: the largest and the mean square of what is left of a value after its rest is taken away (resting).
+  std::vector<double> max_moving;
+  std::vector<double> mean_square;
   std::vector<Slopes> slopes;   ///< by activation; inner, outer and result only where it has two squares
   double max_logit = 0;
   double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
   std::size_t images = 0;
 };
+
+/// What (x^2 + p x + q)^2 + r x is at x = 0, where it is the same for all elements: q^2. 0 for a square.
+double resting(const MonicActivation& activation);
 
 /// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
 Statistics measure(const MonicNetwork& network, const Images& images);
