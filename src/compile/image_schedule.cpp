@@ -13,6 +13,7 @@ using Kind = ImageStep::Kind;
 
 constexpr double kSmallest = 0x1p-30;     // stands for values that are always 0
 constexpr double kMaxLog2Constant = 60;   // of an encoded slot; the encoder's bound is 2^62
+constexpr double kLastWeightBits = 34;    // of the largest weight of the last transform, where there is room
 constexpr double kLeastLog2Plain = 12;    // fewer bits would not tell weights apart
 
 double squared(double x) { return x * x; }
@@ -25,6 +26,14 @@ double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs
 
 std::uint32_t drop_of(const ImageStep& step) {
   return step.kind == Kind::relinearize || (step.kind == Kind::transform && !step.last) ? 1 : 0;
+}
+
+double largest_weight(const ImageStep& step) {
+  double weight = 0;
+  for (const auto& matrix : step.transform->map.matrices) {
+    for (const std::int32_t w : matrix.data) weight = std::max(weight, std::abs(static_cast<double>(w)));
+  }
+  return weight / step.transform->weight_scale;
 }
 
 /// Goes through the steps for one choice.
@@ -67,7 +76,8 @@ class Judge {
     const ImageStep& step = network_.steps[k];
     if (step.last) {
       const double room = log2_modulus(chain_, out_.choice.final_limbs) - 2 - setting_.headroom_bits;
-      return std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest);
+      const double enough = scale(step.input) * std::exp2(kLastWeightBits) / largest_weight(step);
+      return std::min(std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest), enough);
     }
     std::vector<double> primes;
     for (std::size_t i = k + 1; i < network_.steps.size() && network_.steps[i].kind != Kind::transform; ++i) {
@@ -145,12 +155,7 @@ class Judge {
       return most == 0 || std::log2(most * at) < std::min(limit, room);
     };
     if (step.kind == Kind::transform) {
-      double weight = 0;
-      for (const auto& matrix : step.transform->map.matrices) {
-        for (const std::int32_t w : matrix.data) weight = std::max(weight, std::abs(static_cast<double>(w)));
-      }
-      return std::log2(plain) > kLeastLog2Plain &&
-             small({weight / step.transform->weight_scale}, plain, kMaxLog2Constant) &&
+      return std::log2(plain) > kLeastLog2Plain && small({largest_weight(step)}, plain, kMaxLog2Constant) &&
              small(step.transform->bias, value.scale, kMaxLog2Constant);
     }
     if (step.kind != Kind::combine) return true;
