@@ -14,6 +14,7 @@ struct CostModel {
   double product_ns = 0.12;          ///< one modular product, or one product and sum of key switching
   double conversion_ns = 0.20;       ///< base conversion, a source limb to a target limb, one coefficient
   double fft_ns = 1.05;              ///< of encoding: n log2 n of them for n slots
+  double draw_ns = 1.5;              ///< one residue of a key's uniform half
   double macs_per_ns = 15;           ///< integer matrix product, weight times residue
   double bytes_per_ns = 8;           ///< memory that elementwise steps stream through
   double large_prime_factor = 1.06;  ///< NTTs with primes above 48 bits reduce more often

@@ -272,7 +272,7 @@ class Builder {
     if (inputs.size() != way.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return false;
     const ckks::TransformShape shape(grid_.slots, way.layout.ciphertexts(), target.to.ciphertexts(), diagonals,
                                      {size(), {}});
-    way.nanoseconds += transform_nanoseconds(cost_, log2_degree_, shape.cost(size(), 1));
+    way.nanoseconds += transform_nanoseconds(cost_, log2_degree_, shape.cost(size(), 1), size());
     ImageStep step;
     step.ciphertexts = target.to.ciphertexts();
     step.point = points_.map(s, network_.segments[s].size() - 1);
@@ -369,12 +369,14 @@ std::uint32_t ImageNetwork::drops() const {
   return count;
 }
 
-double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work) {
+double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
+                             const ckks::SwitchSize& size) {
   const double n = std::exp2(log2_degree);
   const double ntts = static_cast<double>(work.ntts + work.encode_ntts) * cost.ntt(log2_degree, kNominalBits);
   const double products = static_cast<double>(work.products) * n * cost.product_ns;
   const double ffts = static_cast<double>(work.plaintexts) * n / 2 * (log2_degree - 1) * cost.fft_ns;
-  return ntts + (products + ffts) / cost.threads;
+  const double drawn = static_cast<double>(work.keys * size.digits * (size.limbs + size.special)) * n * cost.draw_ns;
+  return ntts + (products + ffts + drawn) / cost.threads;
 }
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost) {

@@ -50,7 +50,9 @@ struct ImageNetwork {
 /// coefficients differ from element to element.
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost);
 
-/// Predicted nanoseconds of a transform at `size`, its encoding included.
-double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work);
+/// Predicted nanoseconds of a transform at `size`: for the first image, with the encoding of its diagonals and the
+/// expansion of its keys' seeds.
+double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
+                             const ckks::SwitchSize& size);
 
 }  // namespace obscura::compile

@@ -111,7 +111,8 @@ class Judge {
         value.scale *= plain;
         if (drop_of(step) > 0) value.scale /= prime(before);
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before);
-        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, drop_of(step)));
+        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, drop_of(step)),
+                                            size);
         break;
       }
       case Kind::square:

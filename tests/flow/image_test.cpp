@@ -104,7 +104,7 @@ TEST(Image, AStridedConvolutionASquareAndADenseLayer) {
 TEST(Image, PaddingGroupsAndDilation) {
   Net net({2, 8, 8});
   const ValueId x = net.square(net.conv(0, 2, 4, 3, {.pads = {1, 1, 1, 1}}));
-  const ValueId y = net.square(net.conv(x, 4, 6, 3, {.pads = {2, 2, 2, 2}, .dilations = {2, 2}, .groups = 2}));
+  const ValueId y = net.square(net.conv(x, 4, 6, 3, {.dilations = {2, 2}, .pads = {2, 2, 2, 2}, .groups = 2}));
   net.dense(y, 384, 3);
   expect_as_predicted(run_three_ways(net.finished()));
 }
