@@ -102,18 +102,24 @@ Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32
 Entry Spots::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
   const Place source = from_[column];
   const std::int64_t target = to_[row].slot + std::int64_t{copy} * to_period_;
-  // The distance that is left after each offset; the nearest below and above it, around the period.
-  const std::int64_t distance = floor_mod(source.slot - target, from_period_);
+  // Periods and slots are powers of two.
+  const std::int64_t distance = (source.slot - target) & (from_period_ - 1);
+  const std::int64_t offset = offsets_.size() == 1 ? 0 : nearest(distance);
+  std::int64_t step = (distance - offset) & (from_period_ - 1);
+  if (step > from_period_ / 2) step -= from_period_;
+  Entry entry;
+  entry.diagonal = {to_[row].ciphertext, source.ciphertext, step};
+  entry.slot = static_cast<std::uint32_t>((target + offset) & (slots_ - 1));
+  return entry;
+}
+
+std::int64_t Spots::nearest(std::int64_t distance) const {
   const auto above = std::lower_bound(offsets_.begin(), offsets_.end(), distance);
   const std::int64_t after = above == offsets_.end() ? offsets_.front() : *above;
   const std::int64_t before = above == offsets_.begin() ? offsets_.back() : *(above - 1);
   const std::int64_t to_after = centred(distance - after, from_period_);
   const std::int64_t to_before = centred(distance - before, from_period_);
-  const bool take_before = std::abs(to_before) <= std::abs(to_after);
-  Entry entry;
-  entry.diagonal = {to_[row].ciphertext, source.ciphertext, take_before ? to_before : to_after};
-  entry.slot = static_cast<std::uint32_t>(floor_mod(target + (take_before ? before : after), slots_));
-  return entry;
+  return std::abs(to_before) <= std::abs(to_after) ? before : after;
 }
 
 }  // namespace obscura::plan

@@ -35,7 +35,7 @@ struct Layout {
   std::uint32_t phases = 1;
   std::uint32_t row = 0;
   std::uint32_t column = 0;
-  std::uint32_t period = 0;   ///< divides the slots; all of them where there are no copies
+  std::uint32_t period = 0;   ///< divides the slots, a power of two; all of them where there are no copies
   std::vector<Place> units;
   bool operator==(const Layout&) const = default;
 
@@ -73,6 +73,8 @@ class Spots {
   Entry at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const;
 
  private:
+  /// The offset that is nearest to a distance, around the period.
+  std::int64_t nearest(std::int64_t distance) const;
   std::vector<Place> from_, to_;
   std::vector<std::int64_t> offsets_;  ///< sums of spread steps, ascending
   std::int64_t slots_, from_period_, to_period_;
