@@ -39,11 +39,23 @@ void absorb(const WindowSum& sum, const LinearMap& pool, LinearMap& next) {
   scale_columns(next.matrix, sum.factor);
 }
 
-/// Largest weights first that quantize takes.
+struct QuantizedWeights {
+  std::vector<std::int32_t> integers;
+  double scale = 1;
+  bool exact = false;  ///< nothing was rounded
+};
+
+/// Exact where weights are whole; else the most bits that the bound on rows allows.
 Result<QuantizedWeights> quantized(const LinearMap& map) {
+  if (const auto whole = whole_scale(map)) {
+    OBSCURA_TRY(auto integers, quantize(map, *whole));
+    return QuantizedWeights{std::move(integers), *whole, true};
+  }
   for (int bits = kWeightBits;; --bits) {
-    auto weights = quantize(map, bits);
-    if (weights.ok() || bits == kLeastWeightBits) return weights;
+    const double scale = power_scale(map, bits);
+    auto integers = quantize(map, scale);
+    if (integers.ok()) return QuantizedWeights{std::move(integers).value(), scale, false};
+    if (bits == kLeastWeightBits) return integers.error();
   }
 }
 
@@ -359,6 +371,17 @@ class Builder {
   std::optional<LinearMap> absorbed_;  ///< the segment's first map after its sum
 };
 
+/// Whether every segment reads what the activation before it gives, and nothing else does.
+bool is_chain(const MonicNetwork& network) {
+  for (std::size_t j = 0; j < network.junctions.size(); ++j) {
+    const Junction& junction = network.junctions[j];
+    const bool last = j + 1 == network.junctions.size();
+    if (junction.branches.size() != 1 || junction.branches[0].source != j || junction.branches[0].segment != j) return false;
+    if (!last && junction.activation != j) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::uint32_t ImageNetwork::drops() const {
@@ -380,6 +403,10 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
 }
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost) {
+  if (!is_chain(network)) {
+    return error(Code::unsupported,
+                 "network '{}': shortcuts around activations are compiled in the batch layout only", network.name);
+  }
   const auto slots = std::uint32_t{1} << (log2_degree - 1);
   const auto grid = make_grid(network.input, slots);
   if (!grid) {

@@ -46,7 +46,8 @@ struct ImageNetwork {
 /// Chooses layouts for all values, one transform after the other, keeping the cheapest few ways so far (by `cost`, at
 /// the limbs that will be left there). Maps without an activation between become one, but average poolings whose
 /// windows lie at equal distances: those are sums of rotations or ciphertexts and cost no level.
-/// errors: infeasible where a plane of the image does not fit a ciphertext; unsupported: a degree-4 activation whose
+/// errors: infeasible where a plane of the image does not fit a ciphertext; unsupported: a shortcut around an activation, a
+/// degree-4 activation whose
 /// coefficients differ from element to element.
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost);
 
