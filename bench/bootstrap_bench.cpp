@@ -39,7 +39,8 @@ struct World {
     for (std::size_t j = 0; j < slots.size(); ++j) {
       slots[j] = j < bootstrapper->params().slots() ? uniform(generator) : slots[j - bootstrapper->params().slots()];
     }
-    x = expand(*bootstrapper->context(), secret::encrypt(*bootstrapper->context(), key, slots, kScale, 2));
+    x = expand(*bootstrapper->context(),
+               secret::encrypt(*bootstrapper->context(), key, slots, kScale, bootstrapper->params().limbs().input));
   }
   std::shared_ptr<const Bootstrapper> bootstrapper;
   secret::SecretKey key;
@@ -66,11 +67,11 @@ Ciphertext run_timed(const World& w, benchmark::State& state) {
     return out;
   };
   const Bootstrapper& b = *w.bootstrapper;
-  Ciphertext y = timed("1 encapsulate", [&] { return b.encapsulate(w.own, w.x); });
-  y = timed("2 ModRaise", [&] { return b.mod_raise(w.keys, w.own, y); });
-  y = timed("3 CoeffToSlot", [&] { return b.coeff_to_slot(w.keys, y); });
-  y = timed("4 EvalMod", [&] { return b.eval_mod(w.keys, y); });
-  return timed("5 SlotToCoeff", [&] { return b.slot_to_coeff(w.keys, y); });
+  Ciphertext y = timed("1 SlotToCoeff", [&] { return b.slot_to_coeff(w.keys, w.x); });
+  y = timed("2 encapsulate", [&] { return b.encapsulate(w.own, y); });
+  y = timed("3 ModRaise", [&] { return b.mod_raise(w.keys, w.own, y); });
+  y = timed("4 CoeffToSlot", [&] { return b.coeff_to_slot(w.keys, y); });
+  return timed("5 EvalMod", [&] { return b.eval_mod(w.keys, y); });
 }
 
 void bootstrap(benchmark::State& state) {
@@ -92,13 +93,13 @@ void bootstrap(benchmark::State& state) {
   for (const Transform& t : w.bootstrapper->slot_to_coeff_factors()) diagonal_bytes += t.bytes();
   state.counters["bitsMin"] = -std::log2(largest);
   state.counters["bitsRms"] = -std::log2(std::sqrt(squares / static_cast<double>(got.size())));
-  state.counters["bitsPredicted"] = -std::log2(w.bootstrapper->predict(1 / std::sqrt(3.0)).total());
+  state.counters["bitsPredicted"] = -std::log2(w.bootstrapper->predict(w.slots).total());
   state.counters["log2QP"] = w.bootstrapper->params().params().log2_qp();
   state.counters["log2Failure"] = w.bootstrapper->params().log2_failure();
   state.counters["keys"] = static_cast<double>(w.keys.galois.size()) + 3;
   state.counters["keysGiB"] = static_cast<double>(key_bytes) / 0x1p30;
   state.counters["diagonalsGiB"] = static_cast<double>(diagonal_bytes) / 0x1p30;
-  state.counters["levelsLeft"] = static_cast<double>(out.limbs() - 1);
+  state.counters["levelsLeft"] = static_cast<double>(out.limbs() - w.bootstrapper->params().limbs().input);
 }
 
 void sets(benchmark::internal::Benchmark* bench) {

@@ -10,7 +10,6 @@
 #include "ckks/cosine.h"
 #include "ckks/evaluator.h"
 #include "ckks/keyswitch.h"
-#include "ckks/plain.h"
 
 namespace obscura::ckks {
 
@@ -20,21 +19,11 @@ namespace {
 constexpr double kMinPlaintextBits = 20;
 /// Of a rotation's key, in NTTs for each two limbs of it: keys are what bootstrapping takes most memory for.
 constexpr double kKeyPrice = 2.5;
-/// The sine's scale over the prime of the last double angle: the square root of this is what the scale before it gains.
-constexpr double kOutputRaise = 0x1p16;
 
 double prime_product(const Context& context, std::size_t first, std::size_t last) {
   double product = 1;
   for (std::size_t i = first; i < last; ++i) product *= static_cast<double>(context.basis().prime(i));
   return product;
-}
-
-/// Signs that everybody knows and no message was chosen for.
-std::vector<double> public_signs(std::size_t count) {
-  base::Stream stream(base::Seed{}, 0);
-  std::vector<double> signs(count);
-  for (double& sign : signs) sign = stream.u64() % 2 == 0 ? 1 : -1;
-  return signs;
 }
 
 void scale_diagonals(SlotMatrix& matrix, double factor) {
@@ -48,29 +37,17 @@ Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b)
   return combine(context, terms, 0);
 }
 
-/// How far messages reach from whole numbers: slots of root mean square 1 have coefficients of deviation 1 / sqrt(2 n),
-/// and no n of them pass 8 deviations.
-double reach_of(const BootstrapParams& params) {
-  return std::min(0.03,
-                  8 / std::sqrt(2.0 * static_cast<double>(params.slots())) / std::exp2(params.literal().log2_ratio));
-}
-
 }  // namespace
 
 Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place)
     : params_(params),
       place_(place),
       context_(Context::make(params.params())),
-      sparse_context_(Context::make(params.sparse_params())),
-      signs_(public_signs(params.slots())) {
-  const double message_scale = static_cast<double>(context_->basis().prime(0)) / raise_ratio();
-  entry_scale_ = message_scale * static_cast<double>(context_->basis().prime(1)) / place.input_scale;
-  std::vector<double> repeated(context_->params().slots());
-  for (std::size_t j = 0; j < repeated.size(); ++j) repeated[j] = signs_[j % signs_.size()];
-  entry_ = context_->encoder().encode(repeated, entry_scale_, 2);
-}
+      sparse_context_(Context::make(params.sparse_params())) {}
 
-double Bootstrapper::raise_ratio() const { return std::exp2(params_.literal().log2_ratio); }
+double Bootstrapper::ratio() const { return std::exp2(params_.literal().log2_ratio); }
+
+double Bootstrapper::message_scale() const { return static_cast<double>(context_->basis().prime(0)) / ratio(); }
 
 Result<std::shared_ptr<const Bootstrapper>> Bootstrapper::make(const BootstrapParams& params,
                                                                const BootstrapPlace& place) {
@@ -95,8 +72,9 @@ Result<void> Bootstrapper::plan_eval_mod() {
     double scale;
   };
   std::vector<Angle> angles;
-  std::size_t limbs = params_.limbs().slot_to_coeff;
-  double scale = kOutputRaise * prime_product(*context_, limbs, limbs + 1);
+  std::size_t limbs = params_.limbs().output;
+  // sin(2 pi x) at one scale is the slot at another: sin(2 pi x) / 2 pi = 2^-ratio z.
+  double scale = place_.output_scale * ratio() / (2 * std::numbers::pi);
   for (int k = literal.double_angles; k-- > 0;) {
     const std::size_t primes = k < literal.wide_angles ? 2 : 1;
     scale = std::sqrt(scale * prime_product(*context_, limbs, limbs + primes));
@@ -105,7 +83,7 @@ Result<void> Bootstrapper::plan_eval_mod() {
   }
   const double half = cosine_half_width(literal.range);
   const std::vector<double> series =
-      fit_cosine({literal.cosine_degree, literal.double_angles, literal.range, literal.weight, reach_of(params_)});
+      fit_cosine({literal.cosine_degree, literal.double_angles, literal.range, literal.weight, 1 / ratio()});
   const PolynomialForm cosine{0.25 - half, 0.25 + half, PolynomialBasis::chebyshev, series};
   const std::size_t top = params_.limbs().eval_mod;
   const double drop = prime_product(*context_, top - 2, top);
@@ -183,17 +161,8 @@ Result<void> Bootstrapper::plan_coeff_to_slot() {
 
 Result<void> Bootstrapper::plan_slot_to_coeff() {
   auto factors = coefficients_to_slots(params_.slots(), params_.literal().slot_to_coeff);
-  const auto n = static_cast<std::int64_t>(params_.slots());
-  for (auto& [step, diagonal] : factors.front()) {  // the column of coefficient 0
-    diagonal[static_cast<std::size_t>((n - step) % n)] *= 0.5;
-  }
-  for (auto& [step, diagonal] : factors.back()) {
-    for (std::size_t j = 0; j < diagonal.size(); ++j) diagonal[j] *= signs_[j];
-  }
-  // sin(2 pi x) at the scale of EvalMod is the coefficient at another: 2^-ratio m = sin(2 pi x) / 2 pi.
-  const double scale = eval_mod_.output_scale * 2 * std::numbers::pi / raise_ratio();
   OBSCURA_TRY(slot_to_coeff_,
-              place_factors(std::move(factors), params_.limbs().slot_to_coeff, scale, place_.output_scale));
+              place_factors(std::move(factors), params_.limbs().input, place_.input_scale, message_scale()));
   return {};
 }
 
@@ -214,17 +183,26 @@ std::map<std::uint64_t, std::size_t> Bootstrapper::galois_limbs() const {
   return out;
 }
 
+Ciphertext Bootstrapper::slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const {
+  const std::size_t limbs = params_.limbs().input;
+  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() >= limbs && x.scale == place_.input_scale,
+                "bootstrapping: {} parts and {} limbs at scale {}, 2, at least {} and {} are needed", x.parts.size(),
+                x.limbs(), x.scale, limbs, place_.input_scale);
+  Ciphertext y = x;
+  for (ring::NttPoly& part : y.parts) part.drop_to(limbs);
+  for (const Transform& factor : slot_to_coeff_) {
+    y = std::move(apply(*context_, keys, factor, std::span(&y, 1)).front());
+  }
+  return y;
+}
+
 Ciphertext Bootstrapper::encapsulate(const BootstrapKeys& own, const Ciphertext& x) const {
-  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() >= 2 && x.scale == place_.input_scale,
-                "bootstrapping: {} parts and {} limbs at scale {}, 2, at least 2 and {} are needed", x.parts.size(),
-                x.limbs(), x.scale, place_.input_scale);
-  Ciphertext cut = x;
-  for (ring::NttPoly& part : cut.parts) part.drop_to(2);
-  const Ciphertext low = rescale(*context_, multiply_plain(*context_, cut, Plaintext{entry_, entry_scale_}), 1);
-  const Decomposition digits(*sparse_context_, low.parts[1]);
+  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() == 1, "encapsulate: {} parts and {} limbs, 2 and 1 are needed",
+                x.parts.size(), x.limbs());
+  const Decomposition digits(*sparse_context_, x.parts[1]);
   Ciphertext out;
-  out.parts = std::move(switch_many(*sparse_context_, own.to_sparse, {{&digits, {&low.parts[0], nullptr}}}, 0).front());
-  out.scale = low.scale;
+  out.parts = std::move(switch_many(*sparse_context_, own.to_sparse, {{&digits, {&x.parts[0], nullptr}}}, 0).front());
+  out.scale = x.scale;
   return out;
 }
 
@@ -265,21 +243,13 @@ Ciphertext Bootstrapper::coeff_to_slot(const EvalKeys& keys, const Ciphertext& x
 
 Ciphertext Bootstrapper::eval_mod(const EvalKeys& keys, const Ciphertext& x) const {
   Ciphertext y = evaluate(*context_, keys, eval_mod_, x);
-  y.scale = slot_to_coeff_.front().place().scale_in;
+  y.scale = place_.output_scale;
   return y;
 }
 
-Ciphertext Bootstrapper::slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const {
-  Ciphertext y = x;
-  for (const Transform& factor : slot_to_coeff_) {
-    y = std::move(apply(*context_, keys, factor, std::span(&y, 1)).front());
-  }
-  return add(*context_, y, conjugate(*context_, keys, y));
-}
-
 Ciphertext Bootstrapper::run(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const {
-  const Ciphertext raised = mod_raise(keys, own, encapsulate(own, x));
-  return slot_to_coeff(keys, eval_mod(keys, coeff_to_slot(keys, raised)));
+  const Ciphertext raised = mod_raise(keys, own, encapsulate(own, slot_to_coeff(keys, x)));
+  return eval_mod(keys, coeff_to_slot(keys, raised));
 }
 
 }  // namespace obscura::ckks

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Bootstrapping: a ciphertext that has no levels left becomes one of the same slots that has. Arrow run -> ckks.
+/// Bootstrapping: a ciphertext that has few levels left becomes one of the same slots that has more. Arrow run -> ckks.
 ///
-/// With q_0 the lowest prime and the message m at scale q_0 / 2^log2_ratio:
-///   encapsulate    c mod q_0 under the sparse secret
-///   ModRaise       m + q_0 I mod Q, back under the dense secret; I is small since the secret was sparse
-///   CoeffToSlot    coefficients x = I + m / q_0 into slots, as real numbers
+/// With q_0 the lowest prime, and n real slots z at most 1:
+///   SlotToCoeff    slots into coefficients, at the lowest levels: z at scale q_0 / 2^log2_ratio
+///   encapsulate    mod q_0 under the sparse secret
+///   ModRaise       message + q_0 I mod Q, back under the dense secret; I is small since the secret was sparse
+///   CoeffToSlot    coefficients x = I + message / q_0 into slots, as real numbers
 ///   EvalMod        sin(2 pi x), a cosine's Chebyshev series and double angles: I is gone
-///   SlotToCoeff    coefficients back into place
-/// Slots are real numbers. The second half of a real message's coefficients mirrors the first, so only n coefficients
-/// are made, in one ciphertext: with a the first half, a_0 halved, the slots are 2 Re FFT(a).
+/// Of the 2 n coefficients only the first n carry slots, so that one EvalMod is enough; what slots had of imaginary
+/// parts, noise as a rule, goes into the others and is dropped with them.
 /// see  Cheon, Han, Kim, Kim, Song: ePrint 2018/153; Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux: ePrint 2020/1203;
 ///      Bossuat, Troncoso-Pastoriza, Hubaux: ePrint 2022/024 (sparse secret)
 #pragma once
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "ckks/bootstrap_params.h"
@@ -33,15 +34,15 @@ struct BootstrapKeys {
 struct BootstrapPlace {
   double input_scale = 1;                     ///< of the ciphertext that comes, with 2 limbs
   double output_scale = 1;                    ///< of the one that goes, with 1 + levels limbs
-  std::size_t memory = std::size_t{1} << 33;  ///< bytes of encoded diagonals that are kept
+  std::size_t memory = std::size_t{1} << 33;  ///< bytes of encoded diagonals that each factor keeps
 };
 
 /// Predicted deviation of a slot's error after bootstrapping, in slot units, by where it comes from.
 struct BootstrapError {
-  double input = 0;          ///< rounding at the lowest prime, and the switch to the sparse secret
+  double slot_to_coeff = 0;
+  double encapsulate = 0;
   double coeff_to_slot = 0;  ///< ModRaise and CoeffToSlot, seen through EvalMod
   double eval_mod = 0;
-  double slot_to_coeff = 0;
   double sine = 0;  ///< sine and cosine series against the line
   double total() const;
 };
@@ -62,23 +63,24 @@ class Bootstrapper {
   const std::vector<Transform>& coeff_to_slot_factors() const { return coeff_to_slot_; }
   const std::vector<Transform>& slot_to_coeff_factors() const { return slot_to_coeff_; }
 
-  /// result[j] = x[j], j < n; the slots repeat with period n where n < N/2, in x as in the result.
-  /// limbs   2 (more are cut) -> params().limbs().output     scale  place.input_scale -> place.output_scale, exactly
-  /// needs   real slots, root mean square at most about 1; the keys named above
+  /// result[j] = Re x[j], j < n; the slots repeat with period n where n < N/2, in x as in the result.
+  /// limbs   params().limbs().input (more are cut) -> output
+  /// scale   place.input_scale -> place.output_scale, exactly
+  /// needs   slots at most 1; the keys named above
   /// noise   predict; garbage with a chance of at most 2^params().log2_failure()
   /// errors  ContractError: another scale, too few limbs, an absent key
   /// threads all cores inside of each step
   Ciphertext run(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const;
 
   /// The steps of run, each on what the one before gives.
+  Ciphertext slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const;
   Ciphertext encapsulate(const BootstrapKeys& own, const Ciphertext& x) const;
   Ciphertext mod_raise(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const;
   Ciphertext coeff_to_slot(const EvalKeys& keys, const Ciphertext& x) const;
   Ciphertext eval_mod(const EvalKeys& keys, const Ciphertext& x) const;
-  Ciphertext slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const;
 
-  /// For slots of this root mean square.
-  BootstrapError predict(double root_mean_square) const;
+  /// For slots like these.
+  BootstrapError predict(std::span<const double> slots) const;
 
  private:
   Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place);
@@ -88,14 +90,12 @@ class Bootstrapper {
   /// Transforms of consecutive factors from limbs and scale in, over one prime each, to scale out.
   Result<std::vector<Transform>> place_factors(std::vector<SlotMatrix> factors, std::size_t limbs, double scale_in,
                                                double scale_out);
-  double raise_ratio() const;
+  double ratio() const;
+  double message_scale() const;
 
   BootstrapParams params_;
   BootstrapPlace place_;
   std::shared_ptr<const Context> context_, sparse_context_;
-  std::vector<double> signs_;  ///< n of them
-  ring::NttPoly entry_;        ///< signs, encoded for the scale of the message over q_0
-  double entry_scale_ = 1;
   CompositePlan eval_mod_;
   std::vector<Transform> coeff_to_slot_, slot_to_coeff_;
 };

@@ -11,22 +11,8 @@ namespace obscura::ckks {
 
 namespace {
 
-/// Samples of x = I + message / q_0 for the mean over coefficients.
-constexpr std::size_t kSamples = 4096;
-
-/// Approximately normal numbers of deviation 1, the same each time.
-class Normal {
- public:
-  double next() {
-    double sum = -6;
-    for (int k = 0; k < 12; ++k) sum += std::ldexp(static_cast<double>(stream_.u64() >> 11), -53);
-    return sum;
-  }
-  double uniform() { return std::ldexp(static_cast<double>(stream_.u64() >> 11), -53) - 0.5; }
-
- private:
-  base::Stream stream_{base::Seed{}, 1};
-};
+/// Slots that the means are taken over.
+constexpr std::ptrdiff_t kSamples = 4096;
 
 double mean_square(const std::vector<double>& x) {
   double sum = 0;
@@ -66,68 +52,60 @@ Signal pass(const Params& params, const std::vector<Transform>& factors, const s
   return signal;
 }
 
-/// Coefficients x = I + message / q_0 as they come out of the raised ciphertext.
-struct Samples {
-  std::vector<double> x, message;
-};
-
-Samples sample_coefficients(int weight, double deviation, double ratio) {
-  Normal normal;
-  Samples out;
-  for (std::size_t k = 0; k < kSamples; ++k) {
+/// x = I + message / q_0 for each of these messages and a random I.
+std::vector<double> sample_raised(int weight, double ratio, std::span<const double> messages) {
+  base::Stream stream(base::Seed{}, 0);
+  std::vector<double> x;
+  for (const double message : messages) {
     double sum = 0;
-    for (int i = 0; i <= weight; ++i) sum += normal.uniform();
-    out.message.push_back(deviation * normal.next());
-    out.x.push_back(std::nearbyint(sum) + out.message.back() / ratio);
+    for (int i = 0; i <= weight; ++i) sum += std::ldexp(static_cast<double>(stream.u64() >> 11), -53) - 0.5;
+    x.push_back(std::nearbyint(sum) + message / ratio);
   }
-  return out;
+  return x;
 }
 
 }  // namespace
 
 double BootstrapError::total() const {
-  return std::sqrt(input * input + coeff_to_slot * coeff_to_slot + eval_mod * eval_mod + slot_to_coeff * slot_to_coeff +
-                   sine * sine);
+  const double parts[] = {slot_to_coeff, encapsulate, coeff_to_slot, eval_mod, sine};
+  double squares = 0;
+  for (const double part : parts) squares += part * part;
+  return std::sqrt(squares);
 }
 
-BootstrapError Bootstrapper::predict(double root_mean_square) const {
+BootstrapError Bootstrapper::predict(std::span<const double> slots) const {
   const Params& params = params_.params();
   const BootstrapLiteral& literal = params_.literal();
-  const auto n = static_cast<double>(params_.slots()), gap = static_cast<double>(params.slots()) / n;
+  const double gap = static_cast<double>(params.slots()) / static_cast<double>(params_.slots());
   const auto lowest = static_cast<double>(params.literal().chain[0]);
-  // n coefficients of deviation e make slots of deviation sqrt(2 n) e: 2 Re of a sum of n terms. sin(2 pi x) is the
-  // message times 2 pi / ratio.
-  const double spread = std::sqrt(2 * n), ratio = raise_ratio(), sine = ratio / (2 * std::numbers::pi);
-  BootstrapError out;
-
+  const double sine = ratio() / (2 * std::numbers::pi);  // sin(2 pi x) is the slot over this
   // A slot's deviation is sqrt(N / 2) times a coefficient's.
-  const double at_input = std::hypot(noise_of_rounding(params, 2), noise_of_switch(params_.sparse_params(), 1));
-  out.input = at_input / std::sqrt(static_cast<double>(params.degree()) / 2) / (lowest / ratio) * spread;
+  const double coefficients = 1 / std::sqrt(static_cast<double>(params.degree()) / 2);
+  const std::vector<double> messages(slots.begin(),
+                                     slots.begin() + std::min<std::ptrdiff_t>(std::ssize(slots), kSamples));
+  BootstrapError out;
+  out.slot_to_coeff =
+      pass(params, slot_to_coeff_, literal.slot_to_coeff, 2, 1, {0, mean_square(messages)}).error * coefficients;
+  out.encapsulate =
+      std::hypot(noise_of_switch(params_.sparse_params(), 1) * coefficients, std::sqrt((literal.weight + 1) / 12.0)) /
+      message_scale();
 
   // A step of the trace doubles a variance in the slots, and the square of a value.
-  Signal x{switched(params, params_.limbs().raised, 1) / lowest,
-           static_cast<double>(params.degree()) * (literal.weight + 1) / 12.0};
-  for (double step = 1; step < gap; step *= 2) {
-    x = {std::hypot(std::sqrt(2.0) * x.error, switched(params, params_.limbs().raised, 1) / lowest), 2 * x.square};
-  }
+  const double raised = switched(params, params_.limbs().raised, 1) / lowest;
+  Signal x{raised, static_cast<double>(params.degree()) * (literal.weight + 1) / 12.0};
+  for (double step = 1; step < gap; step *= 2) x = {std::hypot(std::sqrt(2.0) * x.error, raised), 2 * x.square};
   x = pass(params, coeff_to_slot_, literal.coeff_to_slot, 0.5, 0.25 / (gap * gap), x);
-  // Twice the real part; what conjugation adds is complex where values are real, and from there on both parts of an
-  // error reach the slots.
-  const double conjugated = switched(params, params_.limbs().eval_mod, 1) / eval_mod_.input_scale;
-  x.error = std::hypot(2 * x.error, std::sqrt(2.0) * conjugated);
+  // Twice the real part, and what conjugation adds.
+  x.error = std::hypot(2 * x.error, switched(params, params_.limbs().eval_mod, 1) / eval_mod_.input_scale);
 
-  const Samples samples = sample_coefficients(literal.weight, root_mean_square / spread, ratio);
-  const double own = mean_square(predict_error(params, eval_mod_, samples.x, 0));
-  const double whole = mean_square(predict_error(params, eval_mod_, samples.x, x.error));
-  out.eval_mod = std::sqrt(2 * own) * sine * spread;
-  out.coeff_to_slot = std::sqrt(std::max(0.0, whole - own)) * sine * spread;
-  std::vector<double> line = evaluate_clear(eval_mod_, samples.x);
-  for (std::size_t k = 0; k < line.size(); ++k) line[k] = line[k] * sine - samples.message[k];
-  out.sine = std::sqrt(mean_square(line)) * spread;
-
-  const double coefficient = root_mean_square / spread;
-  const Signal slots = pass(params, slot_to_coeff_, literal.slot_to_coeff, 2, 1, {0, coefficient * coefficient});
-  out.slot_to_coeff = std::hypot(2 * slots.error, switched(params, params_.limbs().output, 1) / place_.output_scale);
+  const std::vector<double> samples = sample_raised(literal.weight, ratio(), messages);
+  const double own = mean_square(predict_error(params, eval_mod_, samples, 0));
+  const double whole = mean_square(predict_error(params, eval_mod_, samples, x.error));
+  out.eval_mod = std::sqrt(own) * sine;
+  out.coeff_to_slot = std::sqrt(std::max(0.0, whole - own)) * sine;
+  std::vector<double> line = evaluate_clear(eval_mod_, samples);
+  for (std::size_t k = 0; k < line.size(); ++k) line[k] = line[k] * sine - messages[k];
+  out.sine = std::sqrt(mean_square(line));
   return out;
 }
 

@@ -86,11 +86,11 @@ const std::vector<BootstrapLiteral>& BootstrapParams::demonstrated() {
     full.log2_degree = 16;
     full.log2_slots = 15;
     full.coeff_to_slot = {4, 4, 4, 3};
-    full.slot_to_coeff = {3, 4, 4, 4};
+    full.slot_to_coeff = {5, 5, 5};
     BootstrapLiteral sparse = full;
     sparse.log2_slots = 14;
     sparse.coeff_to_slot = {4, 4, 3, 3};
-    sparse.slot_to_coeff = {3, 3, 4, 4};
+    sparse.slot_to_coeff = {4, 5, 5};
     return std::vector<BootstrapLiteral>{full, sparse};
   }();
   return sets;
@@ -127,10 +127,10 @@ Result<BootstrapParams> BootstrapParams::build(const BootstrapLiteral& literal, 
   ring.digit_limbs = literal.special;
   BootstrapLimbs limbs;
   OBSCURA_TRY_VOID(primes.take(literal.base_bits, 1, ring.chain));
+  OBSCURA_TRY_VOID(primes.take(literal.slot_to_coeff_bits, literal.slot_to_coeff.size(), ring.chain));
+  limbs.input = ring.chain.size();
   OBSCURA_TRY_VOID(primes.take(literal.level_bits, count(literal.levels), ring.chain));
   limbs.output = ring.chain.size();
-  OBSCURA_TRY_VOID(primes.take(literal.slot_to_coeff_bits, literal.slot_to_coeff.size(), ring.chain));
-  limbs.slot_to_coeff = ring.chain.size();
   OBSCURA_TRY_VOID(primes.take(literal.angle_bits, count(literal.double_angles - literal.wide_angles), ring.chain));
   OBSCURA_TRY_VOID(primes.take(literal.wide_bits, wide, ring.chain));
   limbs.eval_mod = ring.chain.size();

@@ -9,7 +9,7 @@
 
 namespace obscura::ckks {
 
-/// One prime after the other, from the lowest: base | levels | slot_to_coeff | angles | wide | coeff_to_slot. x is what
+/// One prime after the other, from the lowest: base | slot_to_coeff | levels | angles | wide | coeff_to_slot. x is what
 /// a coefficient of the raised polynomial is in units of q_0: a whole number I plus message / 2^log2_ratio.
 struct BootstrapLiteral {
   int log2_degree = 0;
@@ -18,29 +18,29 @@ struct BootstrapLiteral {
 
   // Depth that is left, and precision of the values that networks compute with.
   int base_bits = 50;   ///< q_0
-  int levels = 8;       ///< rescales left after bootstrapping; the last leads into the next bootstrapping
+  int levels = 8;       ///< rescales that are left for others, above those of the next SlotToCoeff
   int level_bits = 45;  ///< their primes
 
   // Failure. x is a sum of weight + 1 uniform numbers in +-1/2: beyond +-range nothing is promised.
   int weight = 32;  ///< non-zero coefficients of the sparse secret; security: max_log2_qp_sparse
   int range = 14;   ///< K; a higher one needs a higher cosine_degree or one more double angle
 
-  // Precision. An error e of x is an error 2^log2_ratio sqrt(2 n) e of a slot.
-  /// q_0 over the scale of the message: the sine is x but for (2 pi / 2^log2_ratio)^2 / 6 of the cube of a coefficient.
-  /// Slots change signs at random before, so that coefficients are about 1 / sqrt(2 n) of a slot, whatever the slots.
-  int log2_ratio = 5;
+  // Precision. An error e of x is an error 2^log2_ratio e of a slot.
+  /// q_0 over the scale of the message, whose slots are at most 1: the sine is x but for (2 pi / 2^log2_ratio)^2 / 6 of
+  /// a slot's cube.
+  int log2_ratio = 12;
   int cosine_degree = 30;  ///< even: cos(2 pi (x - 1/4) / 2^double_angles); ceil(log2(degree + 1)) levels
   int double_angles = 3;   ///< one level each; an error of the cosine grows 4 times at most with each
-  int wide_angles = 0;     ///< the first so many of them have two primes a level, as the cosine
+  int wide_angles = 1;     ///< the first so many of them have two primes a level, as the cosine
   int wide_bits = 30;      ///< of each of the two primes of a level
   int angle_bits = 50;     ///< of the other double angles' primes
 
   // Transforms: levels of the FFT that one factor takes, in the order of application; one prime each. A factor of k has
   // 2^(k+1) - 1 diagonals.
-  std::vector<int> coeff_to_slot;
-  int coeff_to_slot_bits = 50;
   std::vector<int> slot_to_coeff;
   int slot_to_coeff_bits = 45;
+  std::vector<int> coeff_to_slot;
+  int coeff_to_slot_bits = 50;
 
   // Key switching: as many special primes as limbs in a digit.
   int special = 10;
@@ -50,11 +50,10 @@ struct BootstrapLiteral {
 
 /// Chain limbs at which each step starts.
 struct BootstrapLimbs {
-  std::size_t input = 2;          ///< what a ciphertext has when it comes
-  std::size_t raised = 0;         ///< after ModRaise
-  std::size_t eval_mod = 0;       ///< after CoeffToSlot
-  std::size_t slot_to_coeff = 0;  ///< after EvalMod
-  std::size_t output = 0;
+  std::size_t input = 0;     ///< what SlotToCoeff takes, down to 1
+  std::size_t raised = 0;    ///< after ModRaise
+  std::size_t eval_mod = 0;  ///< after CoeffToSlot
+  std::size_t output = 0;    ///< input + levels
 };
 
 /// Largest log2(QP) at 128-bit security of a key under a ternary secret of `weight` non-zero coefficients; 0 where

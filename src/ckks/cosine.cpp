@@ -50,7 +50,7 @@ double cosine_half_width(int range) { return range + 0.3125; }
 std::vector<double> fit_cosine(const CosineRequest& request) {
   OBSCURA_CHECK(request.degree % 2 == 0 && request.reach < 1.0 / 32, "cosine of degree {} within {}", request.degree,
                 request.reach);
-  constexpr long double kLeastWeight = 0x1p-30;
+  constexpr long double kLeastWeight = 0x1p-12;
   const long double variance = (request.weight + 1) / 12.0L, half = cosine_half_width(request.range);
   std::vector<Vector> columns(static_cast<std::size_t>(request.degree) / 2 + 1);
   Vector target;

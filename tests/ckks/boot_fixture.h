@@ -24,7 +24,8 @@ struct Booted {
   }
 
   Ciphertext encrypt(const std::vector<double>& slots) const {
-    return expand(*bootstrapper->context(), secret::encrypt(*bootstrapper->context(), secret, slots, kScale, 2));
+    return expand(*bootstrapper->context(),
+                  secret::encrypt(*bootstrapper->context(), secret, slots, kScale, params.limbs().input));
   }
 
   /// n uniform slots in [-1, 1], repeated.
@@ -60,8 +61,6 @@ struct Booted {
   EvalKeys keys;
 };
 
-/// Root mean square of numbers that are uniform in [-1, 1].
-inline const double kUniform = 1 / std::sqrt(3.0);
 /// A slot's error sums thousands of coefficients' and is nearly Gaussian: one in 2^36 passes 7 deviations.
 inline constexpr double kFar = 7;
 
