@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <type_traits>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -80,7 +81,8 @@ std::string describe(const Combine& step) {
 
 std::string describe(const Layout& layout, std::uint64_t slots) {
   std::string text = fmt::format("{}x{}x{}", layout.channels, layout.height, layout.width);
-  if (layout.height > 1 || layout.width > 1) text += fmt::format(", rows {} and columns {} apart", layout.row, layout.column);
+  if (layout.height > 1 || layout.width > 1)
+    text += fmt::format(", rows {} and columns {} apart", layout.row, layout.column);
   if (layout.phases > 1) text += fmt::format(", {}x{} phases", layout.phases, layout.phases);
   const std::uint64_t copies = slots / layout.period;
   if (copies > 1) text += fmt::format(", {} copies", copies);
@@ -97,7 +99,8 @@ std::string describe(const Transform& step, const ckks::TransformShape& shape) {
   std::string parts;
   if (!step.spread.empty()) parts = fmt::format(" in {} parts", std::uint64_t{1} << step.spread.size());
   return fmt::format(
-      "transform <- {}: {} diagonals, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale {}, "
+      "transform <- {}: {} diagonals, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale "
+      "{}, "
       "rescale by {}, {}",
       step.input, shape.diagonals(), shape.babies().size(), giants, describe(step.to, shape.slots()), parts,
       step.weight_scale, power(step.plain_scale), step.rescale, digest_of(weights));
@@ -108,8 +111,6 @@ std::string describe(const Fold& step) {
   for (const Fold::Sum& sum : step.sums) text += fmt::format(" {} slots {} apart", sum.count, sum.step);
   return text;
 }
-
-std::string describe(const Transform&) { return ""; }  // needs its shape
 
 std::string primes(const std::vector<std::uint64_t>& values) {
   std::string text;
@@ -131,8 +132,10 @@ std::string header(const Plan& plan) {
   const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
   fmt::format_to(out, "plan     {}\n", plan.name);
   if (plan.input.layout) {
-    fmt::format_to(out, "batch    {} image{}, one at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s", slots);
-    fmt::format_to(out, "layout   {} -> {}\n", describe(*plan.input.layout, slots), describe(*plan.output.layout, slots));
+    fmt::format_to(out, "batch    {} image{}, one at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s",
+                   slots);
+    fmt::format_to(out, "layout   {} -> {}\n", describe(*plan.input.layout, slots),
+                   describe(*plan.output.layout, slots));
   } else {
     fmt::format_to(out, "batch    {} images, {} to a ciphertext\n", plan.batch, slots);
   }
@@ -165,10 +168,14 @@ std::string to_text(const Plan& plan) {
   const TransformShapes shapes = transform_shapes(plan, diagonals_of(plan));
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     const Step& step = plan.steps[k];
-    const auto* transform = std::get_if<Transform>(&step.operation);
-    row(k + 1, step.output,
-        transform != nullptr ? describe(*transform, *shapes.by_step[k])
-                             : std::visit([](const auto& s) { return describe(s); }, step.operation));
+    const auto what = [&](const auto& operation) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(operation)>, Transform>) {
+        return describe(operation, *shapes.by_step[k]);
+      } else {
+        return describe(operation);
+      }
+    };
+    row(k + 1, step.output, std::visit(what, step.operation));
     if (step.seconds > 0) fmt::format_to(out, "{:53}  {:.1f} ms\n", "", 1e3 * step.seconds);
     if (!step.origin.empty()) fmt::format_to(out, "{:53}  of {}\n", "", step.origin);
   }

@@ -10,10 +10,11 @@ namespace obscura::plan {
 /// parameters pass ckks::Params::make; every id is defined before its use; elements, limbs, parts and scales of each
 /// step follow from its inputs (scales to a relative 1e-9); every integer map covers each output once with indices in
 /// range and rows under the norm bound; coefficients and biases are finite, and fit the modulus at their scale;
-/// relinearisation only where a key is requested; calibrated values times scale stay below half the modulus at every
-/// value that is decrypted; the output spec is the last value's, and its encryption noise is
-/// above 0 and no more than its error. errors: bad_format or wrong_params, naming the step,
-/// the actual and the expected value.
+/// layouts put every element in a slot of its own; a transform's map and layouts fit each other and its input;
+/// relinearisation only where a key is requested, and exactly the rotation keys that transforms and folds need;
+/// calibrated values times scale stay below half the modulus at every value that is decrypted; the output spec is the
+/// last value's, and its encryption noise is above 0 and no more than its error. errors: bad_format or wrong_params,
+/// naming the step, the actual and the expected value.
 Result<void> verify(const Plan& plan);
 
 }  // namespace obscura::plan

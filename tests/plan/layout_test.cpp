@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/layout.h"
+
+#include <gmock/gmock.h>
+
+#include "plan/diagonals.h"
+
+namespace obscura::plan {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Two channels of 4x4 in blocks of 16 slots, two copies in 64.
+Layout planes() { return {2, 4, 4, 1, 4, 1, 32, {{0, 0}, {0, 16}}}; }
+
+TEST(Layout, PutsElementsAtTheirUnitsRowAndColumn) {
+  const Layout layout = planes();
+  EXPECT_EQ(layout.place(0), (Place{0, 0}));
+  EXPECT_EQ(layout.place(16 + 2 * 4 + 3), (Place{0, 16 + 11}));
+  EXPECT_TRUE(verify_layout(layout, 64, "test").ok());
+}
+
+TEST(Layout, PhasesPutNeighboursAtOnePlaceOfDifferentUnits) {
+  const Layout layout{1, 4, 4, 2, 8, 2, 64, {{0, 0}, {0, 1}, {1, 0}, {1, 1}}};
+  EXPECT_EQ(layout.place(0), (Place{0, 0}));
+  EXPECT_EQ(layout.place(1), (Place{0, 1}));
+  EXPECT_EQ(layout.place(4), (Place{1, 0}));
+  EXPECT_EQ(layout.place(2 * 4 + 2), (Place{0, 10}));
+  EXPECT_EQ(layout.ciphertexts(), 2U);
+  EXPECT_TRUE(verify_layout(layout, 64, "test").ok());
+}
+
+TEST(Layout, RefusesWhatDoesNotFit) {
+  const auto message = [](const auto& change) {
+    Layout layout = planes();
+    change(layout);
+    const auto verified = verify_layout(layout, 64, "test");
+    return verified.ok() ? std::string() : verified.error().message;
+  };
+  EXPECT_THAT(message([](Layout& x) { x.units[1].slot = 15; }), HasSubstr("two elements"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].slot = 17; }), HasSubstr("reaches slot 32"));
+  EXPECT_THAT(message([](Layout& x) { x.period = 48; }), HasSubstr("repeats after 48"));
+  EXPECT_THAT(message([](Layout& x) { x.units.pop_back(); }), HasSubstr("1 units"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].ciphertext = 2; }), HasSubstr("ciphertext 1 empty"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].ciphertext = kMaxLayoutCiphertexts; }), HasSubstr("1024"));
+  EXPECT_THAT(message([](Layout& x) { x.channels = kMaxLayoutElements; }), HasSubstr("elements are allowed"));
+  EXPECT_THAT(message([](Layout& x) { x.channels = 0; }), HasSubstr("elements are allowed"));
+}
+
+/// Every entry reads its input, in one of its copies, and writes a part of its output.
+TEST(Spots, ReadTheirInputsAndWriteTheirOutputs) {
+  const Layout from = planes();
+  const Layout to{4, 1, 1, 1, 0, 0, 32, {{0, 0}, {0, 1}, {0, 2}, {0, 3}}};
+  const Spots spots(from, to, {4, 8, 16}, 64);
+  ASSERT_EQ(spots.copies(), 2U);
+  for (std::uint32_t row = 0; row < 4; ++row) {
+    for (std::uint32_t column = 0; column < 32; ++column) {
+      for (std::uint32_t copy = 0; copy < 2; ++copy) {
+        const Entry entry = spots.at(row, column, copy);
+        const std::uint32_t read = (entry.slot + 64U + static_cast<std::uint32_t>(entry.diagonal.step)) % 64;
+        EXPECT_EQ(read % 32, from.place(column).slot);
+        EXPECT_EQ(entry.slot % 4, to.place(row).slot % 4);
+        EXPECT_LE(std::abs(entry.diagonal.step), 2) << "the nearest part";
+      }
+    }
+  }
+}
+
+TEST(Fold, NeedsTheStepsOfItsSums) {
+  EXPECT_EQ(rotations_of({0, {{16, 2}, {3, 3}}}, 64), (std::vector<std::int64_t>{3, 6, 16}));
+  EXPECT_EQ(rotations_of({0, {{48, 2}}}, 64), (std::vector<std::int64_t>{-16}));
+}
+
+}  // namespace
+}  // namespace obscura::plan
