@@ -113,6 +113,7 @@ class Group {
       for (const auto i : job_.map.map().blocks[blocks_[b]].inputs) readers[i].push_back(b);
     }
     std::vector<std::uint32_t> all;
+    all.reserve(readers.size());
     for (const auto& [input, blocks] : readers) all.push_back(input);
     std::ranges::stable_sort(
         all, {}, [&](std::uint32_t i) -> const auto& { return readers.at(i); });

@@ -55,6 +55,7 @@ class DigitProducts : public testing::TestWithParam<int> {
     std::vector<const double*> x_rows(kQuad * quads, x.back().data());
     for (std::size_t i = 0; i < inputs; ++i) x_rows[i] = x[i].data();
     std::vector<double*> y_rows;
+    y_rows.reserve(rows);
     for (Residues& row : y) y_rows.push_back(row.data());
     const std::vector<double> bias(rows, std::floor(modulus_.p / 2));
     const DigitMatrix matrix = make_digit_matrix(weights.data(), rows, cols, places.data(), quads);
