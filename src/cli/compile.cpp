@@ -88,8 +88,9 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("-o,--output", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
   command
-      .add_option("--layout", options->layout,
-                  "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
+      .add_option(
+          "--layout", options->layout,
+          "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
       ->check(CLI::IsMember({"auto", "image", "batch"}))
       ->capture_default_str();
   command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");

@@ -112,8 +112,8 @@ std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const std
                                                              std::size_t count) const {
   const plan::InputSpec& input = offer_.input;
   const std::size_t images = pixels.size() / input.elements();
-  OBSCURA_CHECK(images <= batch_images() && first + count <= input.ciphertexts(), "{} images, elements {} to {}", images,
-                first, first + count);
+  OBSCURA_CHECK(images <= batch_images() && first + count <= input.ciphertexts(), "{} images, elements {} to {}",
+                images, first, first + count);
   std::vector<ckks::SeededCiphertext> out(count);
   base::parallel_for(count, [&](std::size_t i) {
     out[i] = secret::encrypt(*context_, secret_, slots_of(pixels, first + i), input.scale, input.limbs);

@@ -45,10 +45,9 @@ class Client {
   /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
   base::Bytes secret_frame() const;
 
-  /// One batch: up to batch_images() images of C*H*W bytes each; one ciphertext per element, slot j = image j, or in the
-  /// image layout the ciphertexts of the offer's layout.
-  /// errors   wrong_params: no image, too many, or bytes that are not whole images; cancelled
-  /// threads  all cores
+  /// One batch: up to batch_images() images of C*H*W bytes each; one ciphertext per element, slot j = image j, or in
+  /// the image layout the ciphertexts of the offer's layout. errors   wrong_params: no image, too many, or bytes that
+  /// are not whole images; cancelled threads  all cores
   Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const std::uint8_t> pixels,
                                                       const base::Progress& progress = {}) const;
   /// The ciphertexts [first, first + count) of such a batch.

@@ -146,14 +146,15 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
   if (options.layout == LayoutChoice::batch || full) return slots;
   auto one = image();
   if (!one.ok()) return slots;
-  const std::string others = slots.ok() ? fmt::format("the batch layout, {:.2f} core-seconds",
-                                                      seconds_for(slots.value(), options.batch))
-                                        : "the batch layout, which is infeasible";
+  const std::string others =
+      slots.ok() ? fmt::format("the batch layout, {:.2f} core-seconds", seconds_for(slots.value(), options.batch))
+                 : "the batch layout, which is infeasible";
   const double own = seconds_for(one.value(), options.batch);
   const std::string images = options.batch == 1 ? "one image" : fmt::format("{} images", options.batch);
   if (!slots.ok() || own <= seconds_for(slots.value(), options.batch)) {
-    one.value().reasons.insert(one.value().reasons.begin(),
-                               fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.", own, images, others));
+    one.value().reasons.insert(
+        one.value().reasons.begin(),
+        fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.", own, images, others));
     return one;
   }
   slots.value().reasons.insert(
@@ -192,7 +193,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     return compile_batch({network, statistics, gains}, rounding, limits, options, calibrated);
   };
   const auto image = [&] {
-    const ImageSetting setting{&network,         &statistics,      &gains, {}, limits.headroom_bits,
+    const ImageSetting setting{&network,         &statistics,     &gains, {}, limits.headroom_bits,
                                limits.max_input, limits.max_error};
     return compile_image(setting, options.log2_degree, calibrated);
   };

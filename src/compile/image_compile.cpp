@@ -83,7 +83,11 @@ plan::Plan emit(const MonicNetwork& network, const ImageSelection& selection) {
   }
   plan.keys.rotations = schedule.rotations;
   const plan::ValueInfo& last = plan.steps.back().output;
-  plan.output = {selection.network.output.elements(), last.limbs, last.scale, last.error_std, schedule.noise_std,
+  plan.output = {selection.network.output.elements(),
+                 last.limbs,
+                 last.scale,
+                 last.error_std,
+                 schedule.noise_std,
                  selection.network.output};
   plan.predicted_seconds = schedule.total_nanoseconds() * 1e-9;
   return plan;
@@ -116,12 +120,15 @@ void explain(const ImageSetting& setting, const ImageSelection& selection, bool 
     encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
     working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));
   }
-  const double keys = static_cast<double>(plan.keys.rotations.size() + (plan.keys.relinearization ? 1 : 0)) * key_bytes(plan);
-  out.push_back(fmt::format(
-      "The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs of {} bits and "
-      "{} of {}, digits of {}: {:.2f} core-seconds for an image, logit error {:.2g}.",
-      selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits, schedule.limbs - choice.final_limbs,
-      choice.drop_bits, choice.digit_limbs, plan.predicted_seconds, schedule.logit_error));
+  const double keys =
+      static_cast<double>(plan.keys.rotations.size() + (plan.keys.relinearization ? 1 : 0)) * key_bytes(plan);
+  out.push_back(
+      fmt::format("The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs "
+                  "of {} bits and "
+                  "{} of {}, digits of {}: {:.2f} core-seconds for an image, logit error {:.2g}.",
+                  selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits,
+                  schedule.limbs - choice.final_limbs, choice.drop_bits, choice.digit_limbs, plan.predicted_seconds,
+                  schedule.logit_error));
   out.push_back(fmt::format("{} diagonals and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
                             diagonals, plan.keys.rotations.size(), choice.log2_scale));
   out.push_back(fmt::format(

@@ -29,8 +29,8 @@ std::int64_t last_read(const LinearMap& map, const Layout& from, std::uint32_t r
   return last;
 }
 
-/// How many input rows (columns) the window moves from one output row (column) to the next; where windows are cut at the
-/// edge they move less, so the largest counts.
+/// How many input rows (columns) the window moves from one output row (column) to the next; where windows are cut at
+/// the edge they move less, so the largest counts.
 std::uint32_t stride(const LinearMap& map, const Layout& from, int dimension) {
   const std::uint32_t height = size(map.shape[1]), width = size(map.shape[2]);
   const std::uint32_t count = dimension == 0 ? height : width;
@@ -48,9 +48,9 @@ std::uint32_t stride(const LinearMap& map, const Layout& from, int dimension) {
 /// How the planes of a convolution's outputs share the blocks.
 struct Packing {
   std::uint32_t phases = 1;
-  std::uint32_t row = 0, column = 0;          ///< from one row, column of a unit to the next
+  std::uint32_t row = 0, column = 0;            ///< from one row, column of a unit to the next
   std::uint32_t gap_rows = 1, gap_columns = 1;  ///< units that one block holds between them
-  std::uint32_t channels = 0;                 ///< units of one phase, whole powers of two where there are several phases
+  std::uint32_t channels = 0;  ///< units of one phase, whole powers of two where there are several phases
   std::uint32_t units() const { return channels * phases * phases; }
   std::uint32_t gaps() const { return gap_rows * gap_columns; }
 };
@@ -69,7 +69,8 @@ std::optional<Packing> packing(const LinearMap& map, const Layout& from, const G
   p.channels = phases > 1 ? std::bit_ceil(size(map.shape[0])) : size(map.shape[0]);
   const std::uint64_t last = std::uint64_t{height / phases - 1} * p.row + std::uint64_t{width / phases - 1} * p.column +
                              (p.gap_rows - 1) * grid.row + p.gap_columns - 1;
-  if (last >= grid.block || std::uint64_t{width / phases - 1} * p.column + p.gap_columns > grid.row) return std::nullopt;
+  if (last >= grid.block || std::uint64_t{width / phases - 1} * p.column + p.gap_columns > grid.row)
+    return std::nullopt;
   return p;
 }
 
@@ -91,8 +92,8 @@ Layout packed(const LinearMap& map, const Packing& p, const Grid& grid, bool gap
       const std::uint32_t unit = phase * p.channels + c, v = unit % capacity;
       const std::uint32_t gap = gaps_first ? v % p.gaps() : v / used;
       const std::uint32_t block = gaps_first ? v / p.gaps() : v % used;
-      out.units.push_back({unit / capacity, block * spacing * grid.block + gap / p.gap_columns * grid.row +
-                                                gap % p.gap_columns});
+      out.units.push_back(
+          {unit / capacity, block * spacing * grid.block + gap / p.gap_columns * grid.row + gap % p.gap_columns});
     }
   }
   return out;

@@ -22,15 +22,16 @@ plan::Layout input_layout(const nn::Shape& image, const Grid& grid);
 
 /// Where a map may put its outputs.
 struct Target {
-  plan::Layout to;                      ///< of the transform
-  std::vector<std::uint32_t> spread;    ///< of the transform
-  std::vector<plan::Fold::Sum> folds;   ///< that add up the parts
-  plan::Layout after;                   ///< of the folded value
+  plan::Layout to;                     ///< of the transform
+  std::vector<std::uint32_t> spread;   ///< of the transform
+  std::vector<plan::Fold::Sum> folds;  ///< that add up the parts
+  plan::Layout after;                  ///< of the folded value
 };
 
 /// Targets for a map that reads `from`. Convolutions keep their pixels where they are, so that one step serves all
-/// positions: a stride leaves gaps for other channels. Everything else is a vector, computed in as many parts as fit and
-/// folded. `pool`: the window of an average pooling that reads the outputs, or 1; its elements may go to different units.
+/// positions: a stride leaves gaps for other channels. Everything else is a vector, computed in as many parts as fit
+/// and folded. `pool`: the window of an average pooling that reads the outputs, or 1; its elements may go to different
+/// units.
 std::vector<Target> targets_of(const LinearMap& map, const plan::Layout& from, const Grid& grid, std::uint32_t pool);
 
 /// A map whose rows add up equal multiples of elements: y[r] = factor[r] * (sum of its window) + bias[r].

@@ -15,7 +15,7 @@ namespace {
 
 using Kind = ImageStep::Kind;
 
-constexpr int kWeightBits = 16;      // rounding then moves a weight by 2^-17 of the largest
+constexpr int kWeightBits = 22;      // rounding then drowns in what encoding and encryption do
 constexpr int kLeastWeightBits = 8;  // where rows are so long that more would break the bound on them
 constexpr std::size_t kBeam = 3;     // ways that are kept
 constexpr std::size_t kNominalDigitLimbs = 2;
@@ -64,8 +64,9 @@ struct Way {
   ImageNetwork network;
   plan::Layout layout;
   double nanoseconds = 0;
-  std::uint32_t ciphertexts() const { return network.steps.empty() ? network.input.ciphertexts()
-                                                                   : network.steps.back().ciphertexts; }
+  std::uint32_t ciphertexts() const {
+    return network.steps.empty() ? network.input.ciphertexts() : network.steps.back().ciphertexts;
+  }
   plan::ValueId value() const { return static_cast<plan::ValueId>(network.steps.size()); }
 };
 
@@ -95,7 +96,8 @@ std::vector<ckks::Diagonal> diagonals_of(const LinearMap& map, const plan::Layou
     for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
       for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
         const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
-        const std::size_t step = static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
+        const std::size_t step =
+            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
         const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
         if (seen[index]) continue;
         seen[index] = true;
@@ -134,9 +136,7 @@ class Builder {
     const std::size_t limbs = 2 + drops_;
     return {limbs, kNominalDigitLimbs, (limbs + kNominalDigitLimbs - 1) / kNominalDigitLimbs};
   }
-  double key_switch() const {
-    return cost_.relinearize(log2_degree_, kNominalBits, 2 + drops_, kNominalDigitLimbs, 0);
-  }
+  double key_switch() const { return cost_.relinearize(log2_degree_, kNominalBits, 2 + drops_, kNominalDigitLimbs, 0); }
 
   void push(Way& way, ImageStep step) const {
     step.input = way.value();
@@ -376,7 +376,8 @@ bool is_chain(const MonicNetwork& network) {
   for (std::size_t j = 0; j < network.junctions.size(); ++j) {
     const Junction& junction = network.junctions[j];
     const bool last = j + 1 == network.junctions.size();
-    if (junction.branches.size() != 1 || junction.branches[0].source != j || junction.branches[0].segment != j) return false;
+    if (junction.branches.size() != 1 || junction.branches[0].source != j || junction.branches[0].segment != j)
+      return false;
     if (!last && junction.activation != j) return false;
   }
   return true;
@@ -404,8 +405,8 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost) {
   if (!is_chain(network)) {
-    return error(Code::unsupported,
-                 "network '{}': shortcuts around activations are compiled in the batch layout only", network.name);
+    return error(Code::unsupported, "network '{}': shortcuts around activations are compiled in the batch layout only",
+                 network.name);
   }
   const auto slots = std::uint32_t{1} << (log2_degree - 1);
   const auto grid = make_grid(network.input, slots);

@@ -24,11 +24,11 @@ struct ImageStep {
   std::shared_ptr<const plan::Transform> transform;
   std::shared_ptr<const plan::Diagonals> diagonals;
   double parts = 1;
-  double weight_error = 0;                       ///< mean square of what rounding a weight does, over its inputs' square
-  std::vector<std::vector<std::uint32_t>> add;   ///< add
-  plan::Fold fold;                               ///< fold
-  std::vector<double> coefficient, constant;     ///< combine: of x, and what is added; none or one number
-  std::size_t activation = 0;                    ///< square, combine
+  double weight_error = 0;                      ///< mean square of what rounding a weight does, over its inputs' square
+  std::vector<std::vector<std::uint32_t>> add;  ///< add
+  plan::Fold fold;                              ///< fold
+  std::vector<double> coefficient, constant;    ///< combine: of x, and what is added; none or one number
+  std::size_t activation = 0;                   ///< square, combine
   /// The value's range and error are those of this point, divided by `factor`.
   std::size_t point = 0;
   double factor = 1;
@@ -46,9 +46,8 @@ struct ImageNetwork {
 /// Chooses layouts for all values, one transform after the other, keeping the cheapest few ways so far (by `cost`, at
 /// the limbs that will be left there). Maps without an activation between become one, but average poolings whose
 /// windows lie at equal distances: those are sums of rotations or ciphertexts and cost no level.
-/// errors: infeasible where a plane of the image does not fit a ciphertext; unsupported: a shortcut around an activation, a
-/// degree-4 activation whose
-/// coefficients differ from element to element.
+/// errors: infeasible where a plane of the image does not fit a ciphertext; unsupported: a shortcut around an
+/// activation, a degree-4 activation whose coefficients differ from element to element.
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost);
 
 /// Predicted nanoseconds of a transform at `size`: for the first image, with the encoding of its diagonals and the

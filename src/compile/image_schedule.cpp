@@ -11,10 +11,10 @@ namespace {
 
 using Kind = ImageStep::Kind;
 
-constexpr double kSmallest = 0x1p-30;     // stands for values that are always 0
-constexpr double kMaxLog2Constant = 60;   // of an encoded slot; the encoder's bound is 2^62
-constexpr double kLastWeightBits = 34;    // of the largest weight of the last transform, where there is room
-constexpr double kLeastLog2Plain = 12;    // fewer bits would not tell weights apart
+constexpr double kSmallest = 0x1p-30;    // stands for values that are always 0
+constexpr double kMaxLog2Constant = 60;  // of an encoded slot; the encoder's bound is 2^62
+constexpr double kLastWeightBits = 34;   // of the largest weight of the last transform, where there is room
+constexpr double kLeastLog2Plain = 12;   // fewer bits would not tell weights apart
 
 double squared(double x) { return x * x; }
 
@@ -66,8 +66,9 @@ class Judge {
 
   /// Of a value that a transform reads: the largest of them is encoded as 2^log2_scale.
   double scale_of(plan::ValueId id) const {
-    const double largest = id == 0 ? setting_.max_input
-                                   : setting_.statistics->max_moving[network_.steps[id - 1].point] / network_.steps[id - 1].factor;
+    const double largest =
+        id == 0 ? setting_.max_input
+                : setting_.statistics->max_moving[network_.steps[id - 1].point] / network_.steps[id - 1].factor;
     return std::exp2(out_.choice.log2_scale) / std::max(largest, kSmallest);
   }
 
@@ -111,8 +112,7 @@ class Judge {
         value.scale *= plain;
         if (drop_of(step) > 0) value.scale /= prime(before);
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before);
-        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, drop_of(step)),
-                                            size);
+        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, drop_of(step)), size);
         break;
       }
       case Kind::square:
@@ -134,7 +134,8 @@ class Judge {
         }
         break;
       case Kind::add:
-        for (const auto& sum : step.add) nanoseconds += setting_.cost.combine(degree, limbs, 2) * static_cast<double>(sum.size());
+        for (const auto& sum : step.add)
+          nanoseconds += setting_.cost.combine(degree, limbs, 2) * static_cast<double>(sum.size());
         break;
     }
     out_.values.push_back(value);
@@ -226,8 +227,8 @@ class Judge {
       double noise = 0;
       double other = 0;
       for (const Source& source : sources) {
-        const double gain = source.point ? setting_.gains->from(*source.point, step.point)
-                                         : setting_.gains->from_input(step.point);
+        const double gain =
+            source.point ? setting_.gains->from(*source.point, step.point) : setting_.gains->from_input(step.point);
         (source.of_encryption ? noise : other) += gain * source.variance;
       }
       out_.values[k].error_std = std::sqrt(noise + other) / step.factor;
@@ -264,8 +265,8 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int di
     if (step.kind != Kind::transform) continue;
     const ckks::SplitOptions options{{limbs, alpha, (limbs + alpha - 1) / alpha}, {rotations.begin(), rotations.end()}};
     const plan::Layout& from = step.transform->from;
-    out.shapes.back() = std::make_shared<const ckks::TransformShape>(
-        slots, from.ciphertexts(), step.ciphertexts, step.diagonals->places(), options);
+    out.shapes.back() = std::make_shared<const ckks::TransformShape>(slots, from.ciphertexts(), step.ciphertexts,
+                                                                     step.diagonals->places(), options);
     for (const std::int64_t r : out.shapes.back()->rotation_steps()) rotations.insert(r);
     for (std::uint32_t o = 0; o < step.ciphertexts; ++o) {
       out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *step.diagonals, o));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Limbs, scales, predicted errors and times of an ImageNetwork for one choice of parameters.
 ///
-/// A transform and a square are each followed by a division by one prime; the last transform is not, and the logits keep
-/// the limbs that are left. Scales: what enters a transform has the scale s at which its largest number is encoded as
-/// 2^log2_scale. Before the squares of an activation stands the scale that they bring there: with primes q, q' it is
+/// A transform and a square are each followed by a division by one prime; the last transform is not, and the logits
+/// keep the limbs that are left. Scales: what enters a transform has the scale s at which its largest number is encoded
+/// as 2^log2_scale. Before the squares of an activation stands the scale that they bring there: with primes q, q' it is
 /// sqrt(q s), or for two squares sqrt(q sqrt(q' s)). A transform's diagonals have the scale that leads there exactly.
 #pragma once
 
@@ -35,10 +35,10 @@ struct ImageSetting {
 struct ImageSchedule {
   ImageChoice choice;
   double input_scale = 0;
-  std::uint32_t limbs = 0;               ///< of the input
-  std::vector<plan::ValueInfo> values;   ///< of each step
-  std::vector<double> plain_scales;      ///< of each step that is a transform
-  std::vector<double> nanoseconds;       ///< of each step
+  std::uint32_t limbs = 0;              ///< of the input
+  std::vector<plan::ValueInfo> values;  ///< of each step
+  std::vector<double> plain_scales;     ///< of each step that is a transform
+  std::vector<double> nanoseconds;      ///< of each step
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
   std::vector<std::int64_t> rotations;
   double logit_error = 0;

@@ -130,8 +130,8 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
     if (refusal) return *refusal;
     return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);
   }
-  return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed", search.closest(),
-               setting.max_error);
+  return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed",
+               search.closest(), setting.max_error);
 }
 
 }  // namespace obscura::compile

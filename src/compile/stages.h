@@ -21,7 +21,7 @@ namespace obscura::compile {
 struct LinearMap {
   SparseMatrix matrix;
   std::vector<double> bias;
-  std::string origin;  ///< the nodes it comes from
+  std::string origin;    ///< the nodes it comes from
   nn::Shape shape = {};  ///< of y; empty: as x
 };
 

@@ -54,7 +54,7 @@ struct Statistics {
   /// By point: the largest and the mean square of what is left of a value after its rest is taken away (resting).
   std::vector<double> max_moving;
   std::vector<double> mean_square;
-  std::vector<Slopes> slopes;   ///< by activation; inner, outer and result only where it has two squares
+  std::vector<Slopes> slopes;  ///< by activation; inner, outer and result only where it has two squares
   double max_logit = 0;
   double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
   std::size_t images = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The diagonals of a plan's transforms, and the rotation keys that it needs. Arrow: run and compile -> ckks/transform.h.
+/// The diagonals of a plan's transforms, and the rotation keys that it needs. Arrow: run and compile ->
+/// ckks/transform.h.
 #pragma once
 
 #include <complex>
@@ -44,12 +45,12 @@ class Diagonals {
   std::vector<std::pair<Place, double>> biases_;
 };
 
-/// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an entry;
-/// weights below 2^24. Needs a verified map. errors  bad_format, naming `place`
+/// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an
+/// entry; weights below 2^24. Needs a verified map. errors  bad_format, naming `place`
 Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place);
 
-/// Of one output: what ckks::noise_of_transform asks for, but the input's error and mean square. Means are over the slots
-/// that have a weight.
+/// Of one output: what ckks::noise_of_transform asks for, but the input's error and mean square. Means are over the
+/// slots that have a weight.
 ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output);
 
 /// Rotation steps of a fold, all in (-n/2, n/2].

@@ -60,10 +60,12 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
     return broken(fmt::format("repeats after {} of {} slots; a divisor is allowed", layout.period, slots));
   }
   if (layout.row >= layout.period || layout.column >= layout.period) {
-    return broken(fmt::format("has rows {} and columns {} apart in {} slots", layout.row, layout.column, layout.period));
+    return broken(
+        fmt::format("has rows {} and columns {} apart in {} slots", layout.row, layout.column, layout.period));
   }
   for (const Place& unit : layout.units) {
-    const std::uint64_t last = std::uint64_t{unit.slot} + std::uint64_t{(layout.height - 1) / layout.phases} * layout.row +
+    const std::uint64_t last = std::uint64_t{unit.slot} +
+                               std::uint64_t{(layout.height - 1) / layout.phases} * layout.row +
                                std::uint64_t{(layout.width - 1) / layout.phases} * layout.column;
     if (unit.ciphertext >= kMaxLayoutCiphertexts || last >= layout.period) {
       return broken(fmt::format("reaches slot {} of ciphertext {}; {} ciphertexts of {} are allowed", last,

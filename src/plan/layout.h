@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the elements of a tensor stand in slots (image layout), and which diagonals of a matrix between two layouts are
-/// not zero. Arrows: the client packs an image by a Layout; the runtime turns a step's map into diagonals.
+/// Where the elements of a tensor stand in slots (image layout), and which diagonals of a matrix between two layouts
+/// are not zero. Arrows: the client packs an image by a Layout; the runtime turns a step's map into diagonals.
 #pragma once
 
 #include <array>
@@ -22,8 +22,8 @@ struct Place {
 };
 
 /// Element (c, y, x) stands at units[(c * phases + y % phases) * phases + x % phases], (y / phases) * row +
-/// (x / phases) * column slots further on, and again at each multiple of `period` slots from there. Slots that no element
-/// has hold anything.
+/// (x / phases) * column slots further on, and again at each multiple of `period` slots from there. Slots that no
+/// element has hold anything.
 ///
 /// A convolution of stride 2 leaves gaps in the rows and columns, into which other channels go: units are slots of the
 /// gaps and of further blocks (multiplexed packing: Lee et al.: ICML 2022). phases = 2 puts the four elements that an
@@ -35,7 +35,7 @@ struct Layout {
   std::uint32_t phases = 1;
   std::uint32_t row = 0;
   std::uint32_t column = 0;
-  std::uint32_t period = 0;   ///< divides the slots, a power of two; all of them where there are no copies
+  std::uint32_t period = 0;  ///< divides the slots, a power of two; all of them where there are no copies
   std::vector<Place> units;
   bool operator==(const Layout&) const = default;
 
@@ -62,10 +62,10 @@ struct Entry {
   std::uint32_t slot = 0;
 };
 
-/// Where the entries of a matrix between the elements of two layouts go. An output may be computed in parts, at its slot
-/// and at the sums of some of the `spread` steps from there (a fold adds them up afterwards): each entry goes to the part
-/// that is nearest to its input, so that few diagonals are not zero. Inputs with copies are read at the nearest one;
-/// outputs with copies are computed in each.
+/// Where the entries of a matrix between the elements of two layouts go. An output may be computed in parts, at its
+/// slot and at the sums of some of the `spread` steps from there (a fold adds them up afterwards): each entry goes to
+/// the part that is nearest to its input, so that few diagonals are not zero. Inputs with copies are read at the
+/// nearest one; outputs with copies are computed in each.
 class Spots {
  public:
   Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t slots);

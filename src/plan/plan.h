@@ -4,8 +4,8 @@
 ///
 /// Batch layout: a value is a vector of elements (the tensor in C, H, W order), each one ciphertext; slot j of every
 /// element belongs to image j. Image layout: a value is one or a few ciphertexts, also called its elements, whose slots
-/// hold the tensor of one image (plan/layout.h); the input has a Layout then. Step k defines value k + 1; value 0 is the
-/// encrypted input.
+/// hold the tensor of one image (plan/layout.h); the input has a Layout then. Step k defines value k + 1; value 0 is
+/// the encrypted input.
 ///
 /// Vocabulary: limbs = level + 1 (primes of the chain that a value still has); parts = polynomials of a ciphertext
 /// (2, or 3 before relinearisation); scale = the factor between the slot's number and what is encrypted.
@@ -71,8 +71,8 @@ struct Combine {
 
 /// y = W x / weight_scale + bias between the elements of two layouts, by the diagonals of W (ckks/transform.h); then
 /// away with the last `rescale` limbs. Slots of y that no part of an output is at are 0.
-/// limbs out = limbs in - rescale; 2 parts in and out; scale out = scale in * plain_scale / product of those primes, and
-/// plain_scale is that of the encoded diagonals; the bias is encoded at the scale out, at the outputs' own slots.
+/// limbs out = limbs in - rescale; 2 parts in and out; scale out = scale in * plain_scale / product of those primes,
+/// and plain_scale is that of the encoded diagonals; the bias is encoded at the scale out, at the outputs' own slots.
 /// Needs rotation keys: transform_shapes (plan/diagonals.h) names them.
 struct Transform {
   ValueId input = 0;
@@ -88,8 +88,8 @@ struct Transform {
 };
 
 /// For each sum in turn x becomes x[j] + x[j + step] + ... + x[j + (count - 1) step], slot numbers modulo n: average
-/// pooling without its factor, or the parts of a spread Transform. Limbs and scale unchanged; 2 parts. Needs the rotation
-/// keys of its steps: step for a count of 2, step .. (count - 1) step else.
+/// pooling without its factor, or the parts of a spread Transform. Limbs and scale unchanged; 2 parts. Needs the
+/// rotation keys of its steps: step for a count of 2, step .. (count - 1) step else.
 struct Fold {
   struct Sum {
     std::uint32_t step = 0;
@@ -154,7 +154,8 @@ struct OutputSpec {
 
 struct KeyRequest {
   bool relinearization = false;
-  std::vector<std::int64_t> rotations = {};  ///< steps of the Galois keys: ascending, distinct, in (-n/2, n/2], without 0
+  std::vector<std::int64_t> rotations =
+      {};  ///< steps of the Galois keys: ascending, distinct, in (-n/2, n/2], without 0
   bool operator==(const KeyRequest&) const = default;
 };
 

@@ -306,9 +306,9 @@ class Verifier {
     }
     if (spec.ciphertexts() != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
         spec.error_std != last.error_std) {
-      return broken("says {} {}, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}",
-                    spec.ciphertexts(), spec.layout ? "ciphertexts" : "classes",
-                    spec.limbs, spec.scale, spec.error_std, last.elements, last.limbs, last.scale, last.error_std);
+      return broken("says {} {}, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}", spec.ciphertexts(),
+                    spec.layout ? "ciphertexts" : "classes", spec.limbs, spec.scale, spec.error_std, last.elements,
+                    last.limbs, last.scale, last.error_std);
     }
     if (!positive(spec.noise_std) || spec.noise_std > (1 + kScaleTolerance) * spec.error_std) {
       return broken("an encryption noise of {}; above 0 and at most the error, {}, are allowed", spec.noise_std,

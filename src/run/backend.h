@@ -28,8 +28,8 @@ struct Term {
 };
 
 /// One Value is one element of a tensor, with one image in each slot, or in the image layout one of a tensor's
-/// ciphertexts. `linear` computes the outputs of some blocks of a map; xs and ys are whole tensors in which other elements
-/// may be absent. `transform` computes all outputs of a transform. All operations are const and may run
+/// ciphertexts. `linear` computes the outputs of some blocks of a map; xs and ys are whole tensors in which other
+/// elements may be absent. `transform` computes all outputs of a transform. All operations are const and may run
 /// concurrently; what each does to limbs, parts and scale stands at the operation of the same name in plan/plan.h.
 template <class B>
 concept Backend = std::default_initializable<typename B::Value> && std::movable<typename B::Value> &&

@@ -153,7 +153,8 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
     const ckks::Diagonal& place = diagonals.places()[d];
     const std::vector<double>& in = x[place.input].slots;
     std::vector<double>& out = y[place.output].slots;
-    const auto step = static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
+    const auto step =
+        static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
     for (const auto& [slot, weight] : diagonals.weights(d)) {
       const std::size_t from = slot + step;
       out[slot] += static_cast<double>(weight) / diagonals.weight_scale() * in[from < slots ? from : from - slots];
@@ -177,7 +178,8 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
 
 ClearBackend::Value ClearBackend::fold(const plan::Fold& fold, const Value& x) const {
   Value y = x;
-  const double switched = std::hypot(ckks::noise_of_switch(params_, x.shape.limbs), ckks::noise_of_rounding(params_, 2));
+  const double switched =
+      std::hypot(ckks::noise_of_switch(params_, x.shape.limbs), ckks::noise_of_rounding(params_, 2));
   for (const plan::Fold::Sum& sum : fold.sums) {
     const std::vector<double> before = y.slots;
     const std::size_t n = before.size();

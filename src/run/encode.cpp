@@ -17,8 +17,15 @@ EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule)
     const auto* transform = std::get_if<plan::Transform>(&plan_.steps[i].operation);
     if (transform == nullptr) continue;
     const plan::ValueInfo in = plan_.value(transform->input);
-    transforms_.push_back({i, diagonals[i], shapes.by_step[i], in.limbs, transform->rescale, in.scale,
-                           plan_.steps[i].output.scale, transform->plain_scale, {}});
+    transforms_.push_back({i,
+                           diagonals[i],
+                           shapes.by_step[i],
+                           in.limbs,
+                           transform->rescale,
+                           in.scale,
+                           plan_.steps[i].output.scale,
+                           transform->plain_scale,
+                           {}});
     for (std::uint32_t o = 0; o < shapes.by_step[i]->outputs(); ++o) {
       transforms_.back().noise.push_back(plan::noise_of(*shapes.by_step[i], *diagonals[i], o));
     }
@@ -31,8 +38,8 @@ const ckks::PreparedMap& EncodedModel::map(std::size_t step) const {
 }
 
 const PreparedTransform& EncodedModel::transform(std::size_t step) const {
-  const auto found = std::find_if(transforms_.begin(), transforms_.end(),
-                                  [&](const PreparedTransform& t) { return t.step == step; });
+  const auto found =
+      std::find_if(transforms_.begin(), transforms_.end(), [&](const PreparedTransform& t) { return t.step == step; });
   OBSCURA_CHECK(found != transforms_.end(), "step {} is no transform", step);
   return *found;
 }

@@ -73,8 +73,8 @@ class Execution {
     if (trace_->steps.size() == plan_.steps.size()) return;
     trace_->steps.clear();
     for (const auto& step : plan_.steps) {
-      trace_->steps.push_back({step.origin, operation_name(step.operation), 0, step.seconds, step.output.limbs,
-                               step.output.scale});
+      trace_->steps.push_back(
+          {step.origin, operation_name(step.operation), 0, step.seconds, step.output.limbs, step.output.scale});
     }
   }
 

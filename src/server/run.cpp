@@ -93,7 +93,8 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY_VOID(reader.expect(tables, expected));
   wire::CiphertextHeader header = output_header(named.plan, expected);
   OBSCURA_TRY(header.inputs, reader.digest());
-  OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys), options.memory));
+  const std::size_t kept = reader.header().batches() > 1 ? run::kEncodedBytes : 0;
+  OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys), options.memory, kept));
   OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
   OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
   return Job{std::move(session), std::move(reader), std::move(writer)};

@@ -32,10 +32,12 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory);
 /// A plan and a client's keys, ready for batches.
 class Session {
  public:
-  /// `memory`: see allot().
+  /// `memory`: see allot(). `kept`: bytes of encoded diagonals that may stay from one batch to the next, in the image
+  /// layout; where there is one batch, keeping them only costs.
   /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
   ///         little memory, with what is needed
-  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0);
+  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0,
+                              std::size_t kept = run::kEncodedBytes);
 
   const plan::Plan& plan() const { return model_->plan(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
@@ -54,7 +56,7 @@ class Session {
 
  private:
   Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-          std::uint64_t memory);
+          std::uint64_t memory, std::size_t kept);
   std::shared_ptr<const ckks::Context> context_;
   std::shared_ptr<const run::EncodedModel> model_;
   std::shared_ptr<const ckks::EvalKeys> keys_;

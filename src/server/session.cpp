@@ -9,11 +9,11 @@
 namespace obscura::server {
 
 Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-                 std::uint64_t memory)
+                 std::uint64_t memory, std::size_t kept)
     : context_(std::move(context)),
       model_(std::make_shared<const run::EncodedModel>(std::move(model))),
       keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))),
-      transforms_(std::make_shared<const run::EncodedTransforms>(context_, *model_, run::kEncodedBytes)),
+      transforms_(std::make_shared<const run::EncodedTransforms>(context_, *model_, kept)),
       memory_(memory) {}
 
 Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
@@ -31,7 +31,7 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
       static_cast<double>(memory) / 1e9, plan.name, static_cast<double>(beside) / 1e9, smaller.error().message);
 }
 
-Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory) {
+Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept) {
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.plan.params));
   if (plan.plan.keys.relinearization && keys.relinearization.empty()) {
     return error(Code::missing_key, "plan {} needs a relinearisation key", plan.plan.name);
@@ -43,7 +43,7 @@ Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::ui
   }
   OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory));
   return Session(context, run::EncodedModel(std::move(plan.plan), std::move(allotment.schedule)), std::move(keys),
-                 allotment.bytes);
+                 allotment.bytes, kept);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,

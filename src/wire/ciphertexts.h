@@ -26,7 +26,7 @@ struct CiphertextHeader {
   std::uint32_t parts = 2;
   bool seeded = false;  ///< fresh ciphertexts: one part and the seed of the other
   double scale = 0;
-  Digest inputs{};  ///< of outputs: CiphertextReader::digest() of the inputs that they answer
+  Digest inputs{};         ///< of outputs: CiphertextReader::digest() of the inputs that they answer
   bool one_image = false;  ///< image layout: a batch is one image; else it is one image a slot
   bool operator==(const CiphertextHeader&) const = default;
 

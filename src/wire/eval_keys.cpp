@@ -22,8 +22,8 @@ EvalKeysInfo read_prefix(base::Reader& r) {
   info.log2_degree = r.u32();
   info.primes = r.u32();
   info.relinearization = r.u32();
-  info.rotations = r.u32();
   info.digits = r.u32();
+  info.rotations = r.u32();
   return info;
 }
 
@@ -85,8 +85,8 @@ base::Bytes write_eval_keys(const ckks::Context& context, const ckks::EvalKeys& 
   w.u32(static_cast<std::uint32_t>(context.params().literal().log2_degree));
   w.u32(static_cast<std::uint32_t>(context.basis().size()));
   w.u32(static_cast<std::uint32_t>(keys.relinearization.size()));
-  w.u32(static_cast<std::uint32_t>(keys.galois.size()));
   w.u32(static_cast<std::uint32_t>(key_digits(context)));
+  w.u32(static_cast<std::uint32_t>(keys.galois.size()));
   for (const ckks::SwitchKey& key : keys.relinearization) write_key(context, key, w);
   for (const auto& [element, key] : keys.galois) {
     w.u64(element);
@@ -102,8 +102,8 @@ Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::K
   const EvalKeysInfo info = read_prefix(r);
   if (!r.ok()) return error(Code::bad_format, "{}: {} bytes are too few for keys", name, payload.size());
   OBSCURA_TRY_VOID(check_prefix(context, request, plan, info, name));
-  const std::size_t expected = info.relinearization * key_bytes(context) +
-                               info.rotations * (sizeof(std::uint64_t) + key_bytes(context));
+  const std::size_t expected =
+      info.relinearization * key_bytes(context) + info.rotations * (sizeof(std::uint64_t) + key_bytes(context));
   if (r.remaining() != expected) {
     return error(Code::bad_format, "{}: {} bytes of keys, expected {}", name, r.remaining(), expected);
   }
@@ -127,8 +127,8 @@ Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::K
 
 Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const plan::KeyRequest& request,
                                           const Digest& plan, const std::filesystem::path& path) {
-  const std::uint64_t limit = kPrefixBytes + key_bytes(context) +
-                              request.rotations.size() * (sizeof(std::uint64_t) + key_bytes(context));
+  const std::uint64_t limit =
+      kPrefixBytes + key_bytes(context) + request.rotations.size() * (sizeof(std::uint64_t) + key_bytes(context));
   OBSCURA_TRY(const base::Bytes frame, read_frame_file(path, Kind::evaluation_keys, limit));
   return read_eval_keys(context, request, plan, frame, path.string());
 }

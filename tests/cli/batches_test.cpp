@@ -40,7 +40,7 @@ class Batches : public ProgramTest {
   /// Keys, and `count` encrypted images in in.enc.
   void prepare(std::uint32_t count) const {
     write_many(count);
-    good({"compile", "net.onnx", "--batch", "8", "-o", "net.plan"});
+    good({"compile", "net.onnx", "--batch", "8", "--layout", "batch", "-o", "net.plan"});
     good({"offer", "net.plan", "-o", "net.offer"});
     good({"keygen", "net.offer", "--secret", "s", "--eval", "e"});
     good({"encrypt", "net.offer", "--secret", "s", "--dataset", "mnist", "-o", "in.enc"});
@@ -171,7 +171,7 @@ TEST_F(Batches, SayWhatTheyNeedWhereThatIsMoreThanAllowed) {
 TEST_F(Batches, EvaluateStreamsThem) {
   constexpr std::uint32_t kCount = 2 * kSlots + 3;
   write_many(kCount);
-  good({"compile", "net.onnx", "--batch", "8", "-o", "net.plan"});
+  good({"compile", "net.onnx", "--batch", "8", "--layout", "batch", "-o", "net.plan"});
   for (const char* backend : {"ckks", "clear"}) {
     const auto json = good({"evaluate", "net.plan", "--model", "net.onnx", "--dataset", "mnist", "--backend", backend,
                             "--first", "1", "--predictions", "--json"})

@@ -57,6 +57,7 @@ TEST(Golden, DegreeFourWithNormalisationAndPooling) {
   net.dense(net.square(net.conv(net.node(Op::average_pool, {y}, pool), 4, 4, 3, same)), 64, 4);
   Options options;
   options.batch = 100;
+  options.layout = LayoutChoice::batch;
   options.mean = {0.5, 0.5, 0.5};
   options.deviation = {0.25, 0.25, 0.25};
   expect_golden("degree4_pool", net.finished(), options);
