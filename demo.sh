@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Classifies 8192 encrypted MNIST test images with the shipped network, a server and a client that share only files.
+# Classifies 8192 encrypted MNIST test images with the shipped network, then one image by itself: a server and a client
+# that share only files.
 #
 #   ./demo.sh [IMAGES]      8192 unless said; prints figures, writes obscura-demo.png
 #
@@ -54,6 +55,15 @@ step decrypt decrypt "$client/net.offer" --secret "$client/secret.key" "$client/
   --images "$test_images" --picture "$folder/obscura-demo.png"
 step float evaluate "$network" --dataset mnist --split test --limit "$images" --backend float --predictions
 mv "$folder/obscura-demo.png" obscura-demo.png
+
+# One image by itself: the same network in the image layout, with keys of its own.
+one="$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:1"
+step one-compile compile "$network" --batch 1 --calibrate mnist -o "$server/one.plan"
+step one-offer offer "$server/one.plan" -o "$client/one.offer"
+step one-keygen keygen "$client/one.offer" --secret "$client/one.secret" --eval "$server/one.keys"
+step one-encrypt encrypt "$client/one.offer" --secret "$client/one.secret" "$one" -o "$server/one.enc"
+step one-run run "$server/one.plan" --eval "$server/one.keys" "$server/one.enc" -o "$client/one.answer"
+step one-decrypt decrypt "$client/one.offer" --secret "$client/one.secret" "$client/one.answer"
 
 python3 tools/demo_report.py "$folder"
 # Half a gigabyte or more of ciphertexts that nobody needs any longer.

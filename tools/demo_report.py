@@ -43,6 +43,18 @@ def main():
     print("\n  file                    size")
     for name in FILES:
         print(f"  {name:18} {bytes_text((folder / name).stat().st_size):>10}")
+    print(one_image(folder))
+
+
+def one_image(folder):
+    """The image that went through by itself."""
+    run, result = (json.loads((folder / f"one-{name}.json").read_text()) for name in ("run", "decrypt"))
+    label = result["labels"][0]
+    sizes = {name: bytes_text((folder / name).stat().st_size)
+             for name in ("server/one.keys", "server/one.enc", "client/one.answer")}
+    return (f"\nOne image by itself: label {label}, probability {result['probabilities'][0][label]:.4f}; the network took the "
+            f"server {run['run_seconds']:.2f} s\n  (image {sizes['server/one.enc']}, answer {sizes['client/one.answer']}, "
+            f"evaluation keys {sizes['server/one.keys']}, sent once)")
 
 
 if __name__ == "__main__":
