@@ -133,7 +133,8 @@ Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& round
 /// Core-seconds for `batch` images: whole runs.
 double seconds_for(const plan::Plan& plan, std::uint32_t batch) {
   const std::uint64_t at_once = plan.images_at_once();
-  return plan.predicted_seconds * static_cast<double>((batch + at_once - 1) / at_once);
+  const std::uint64_t runs = (batch + at_once - 1) / at_once;
+  return plan.predicted_seconds * static_cast<double>(runs);
 }
 
 /// The cheaper of the two layouts, or the one that was asked for.
