@@ -58,7 +58,7 @@ void add_common(CLI::App& command, Common& common) {
   command
       .add_option("--simd", common.simd,
                   "Force the instruction set: avx512+amx, avx512, avx2 or portable (default: the best here)")
-      ->check(CLI::IsMember({"avx512", "avx2", "portable"}));
+      ->check(CLI::IsMember({"avx512+amx", "avx512", "avx2", "portable"}));
 }
 
 std::string available_simd() {
