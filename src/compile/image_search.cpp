@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compile/candidate.h"
+
 namespace obscura::compile {
 namespace {
 
@@ -17,22 +19,10 @@ constexpr int kDegrees = 2;
 constexpr int kScaleBelow = 6;
 constexpr int kScaleAbove = 10;
 
-Result<ckks::ParamsLiteral> make_literal(const ImageChoice& choice, std::uint32_t drops) {
-  ckks::ParamsLiteral literal;
-  literal.log2_degree = choice.log2_degree;
-  literal.digit_limbs = choice.digit_limbs;
-  std::vector<std::uint64_t> taken;
-  const auto take = [&](int bits, std::size_t count, std::vector<std::uint64_t>& into) -> Result<void> {
-    OBSCURA_TRY(const auto primes, ckks::make_primes(choice.log2_degree, bits, count, taken));
-    into.insert(into.end(), primes.begin(), primes.end());
-    taken.insert(taken.end(), primes.begin(), primes.end());
-    return {};
-  };
-  OBSCURA_TRY_VOID(take(std::max(choice.final_bits, choice.drop_bits), static_cast<std::size_t>(choice.digit_limbs),
-                        literal.special));
-  OBSCURA_TRY_VOID(take(choice.final_bits, choice.final_limbs, literal.chain));
-  OBSCURA_TRY_VOID(take(choice.drop_bits, drops, literal.chain));
-  return literal;
+/// The primes of the choice, as the batch layout would take them.
+Result<ckks::ParamsLiteral> literal_of(const ImageChoice& choice, std::uint32_t drops) {
+  return make_literal(Choice{
+      choice.log2_degree, choice.digit_limbs, choice.final_bits, choice.drop_bits, choice.final_limbs, {drops}, {}});
 }
 
 /// Sizes {final, dropped} within the secure modulus: every size of the dropped ones with what is left for the others.
@@ -76,7 +66,7 @@ class Search {
 
  private:
   void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
-    auto literal = make_literal(choice, network.drops());
+    auto literal = literal_of(choice, network.drops());
     if (!literal.ok()) return;
     const auto params = ckks::Params::make(literal.value());
     if (!params.ok()) return;
