@@ -37,6 +37,7 @@ TEST_F(CommandLine, ExitsWithTwoOnAMistakeInItsUse) {
   EXPECT_EQ(run({"compile", "x.onnx", "-o", "x.plan", "--batch", "many"}).status, 2);
   EXPECT_EQ(run({"evaluate", "x.onnx", "--dataset", "mnist", "--backend", "guess"}).status, 2);
   EXPECT_EQ(run({"version", "--simd", "mmx"}).status, 2);
+  EXPECT_NE(run({"version", "--simd", "avx512+amx"}).status, 2) << "a name of the help that the parser refuses";
   EXPECT_THAT(run({"frobnicate"}).err, HasSubstr("obscura --help"));
 }
 
