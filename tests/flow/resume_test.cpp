@@ -140,7 +140,7 @@ TEST_F(Resume, CutsOffATornTail) {
   (void)stop_in(2);
   const std::size_t whole = read(partial()).size();
   const std::size_t batch = (read(job().path("whole")).size() - whole);
-  change_partial([&](base::Bytes& b) { b.resize(b.size() - 1); });
+  change_partial([](base::Bytes& b) { b.pop_back(); });
   expect_resumed_after(1);
   fs::remove(out());
   (void)stop_in(2);
