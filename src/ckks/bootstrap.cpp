@@ -51,7 +51,7 @@ double Bootstrapper::message_scale() const { return static_cast<double>(context_
 
 Result<std::shared_ptr<const Bootstrapper>> Bootstrapper::make(const BootstrapParams& params,
                                                                const BootstrapPlace& place) {
-  const auto allowed = [](double scale) { return scale >= 0x1p20 && scale <= 0x1p60; };
+  const auto allowed = [](double scale) { return scale >= kMinBootstrapScale && scale <= kMaxBootstrapScale; };
   if (!allowed(place.input_scale) || !allowed(place.output_scale)) {
     return error(Code::wrong_params, "bootstrapping from scale {} to {}, 2^20 .. 2^60 are allowed", place.input_scale,
                  place.output_scale);

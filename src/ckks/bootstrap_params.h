@@ -48,6 +48,10 @@ struct BootstrapLiteral {
   bool operator==(const BootstrapLiteral&) const = default;
 };
 
+/// Scales that bootstrapping starts from and ends at.
+inline constexpr double kMinBootstrapScale = 0x1p20;
+inline constexpr double kMaxBootstrapScale = 0x1p60;
+
 /// Chain limbs at which each step starts.
 struct BootstrapLimbs {
   std::size_t input = 0;     ///< what SlotToCoeff takes, down to 1

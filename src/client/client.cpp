@@ -81,7 +81,9 @@ ckks::EvalKeys Client::make_eval_keys() const {
   if (offer_.keys.relinearization) {
     keys.relinearization.push_back(secret::make_relinearization_key(*context_, secret_));
   }
-  keys.galois = secret::make_galois_keys(*context_, secret_, offer_.keys.rotations);
+  std::vector<std::int64_t> steps;
+  for (const auto& [step, limbs] : offer_.keys.rotations) steps.push_back(step);
+  keys.galois = secret::make_galois_keys(*context_, secret_, steps);
   return keys;
 }
 

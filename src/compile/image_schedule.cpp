@@ -253,26 +253,26 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int di
   const auto alpha = static_cast<std::size_t>(digit_limbs);
   ImageSplits out;
   out.limbs.push_back(final_limbs + network.drops());
-  std::set<std::int64_t> rotations;
   for (const ImageStep& step : network.steps) {
     const std::uint32_t limbs = out.limbs.back();
     out.limbs.push_back(limbs - drop_of(step));
     out.shapes.emplace_back();
     out.noise.emplace_back();
     if (step.kind == Kind::fold) {
-      for (const std::int64_t r : plan::rotations_of(step.fold, slots)) rotations.insert(r);
+      plan::add_rotations(out.rotations, plan::rotations_of(step.fold, slots), limbs);
     }
     if (step.kind != Kind::transform) continue;
-    const ckks::SplitOptions options{{limbs, alpha, (limbs + alpha - 1) / alpha}, {rotations.begin(), rotations.end()}};
+    ckks::SplitOptions options;
+    options.size = {limbs, alpha, (limbs + alpha - 1) / alpha};
+    for (const auto& [rotation, _] : out.rotations) options.keys_there.push_back(rotation);
     const plan::Layout& from = step.transform->from;
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(slots, from.ciphertexts(), step.ciphertexts,
                                                                      step.diagonals->places(), options);
-    for (const std::int64_t r : out.shapes.back()->rotation_steps()) rotations.insert(r);
+    plan::add_rotations(out.rotations, out.shapes.back()->rotation_steps(), limbs);
     for (std::uint32_t o = 0; o < step.ciphertexts; ++o) {
       out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *step.diagonals, o));
     }
   }
-  out.rotations.assign(rotations.begin(), rotations.end());
   return out;
 }
 

@@ -40,7 +40,7 @@ struct ImageSchedule {
   std::vector<double> plain_scales;     ///< of each step that is a transform
   std::vector<double> nanoseconds;      ///< of each step
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
-  std::vector<std::int64_t> rotations;
+  plan::Rotations rotations;
   double logit_error = 0;
   double noise_std = 0;  ///< the part of it that depends on the key
   double total_nanoseconds() const;
@@ -51,7 +51,7 @@ struct ImageSplits {
   std::vector<std::uint32_t> limbs;  ///< of each step's output; of the input in front
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
   std::vector<std::vector<ckks::TransformNoise>> noise;  ///< of each transform's outputs
-  std::vector<std::int64_t> rotations;
+  plan::Rotations rotations;
 };
 ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int digit_limbs);
 

@@ -179,27 +179,29 @@ std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots) {
   return {steps.begin(), steps.end()};
 }
 
+void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint32_t limbs) {
+  for (const std::int64_t step : steps) to[step] = std::max(to[step], limbs);
+}
+
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
-  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  const std::uint64_t slots = plan::slots(plan);
   TransformShapes out;
-  std::set<std::int64_t> rotations;
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     out.by_step.emplace_back();
     if (const auto* fold = std::get_if<Fold>(&plan.steps[k].operation)) {
-      for (const std::int64_t step : rotations_of(*fold, slots)) rotations.insert(step);
+      add_rotations(out.rotations, rotations_of(*fold, slots), plan.value(fold->input).limbs);
     }
     const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
     if (transform == nullptr) continue;
     out.by_step.back() = std::make_shared<const ckks::TransformShape>(
         slots, transform->from.ciphertexts(), transform->to.ciphertexts(), diagonals[k]->places(), transform->split);
-    for (const std::int64_t step : out.by_step.back()->rotation_steps()) rotations.insert(step);
+    add_rotations(out.rotations, out.by_step.back()->rotation_steps(), plan.value(transform->input).limbs);
   }
-  out.rotations.assign(rotations.begin(), rotations.end());
   return out;
 }
 
 std::vector<std::shared_ptr<const Diagonals>> diagonals_of(const Plan& plan) {
-  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  const std::uint64_t slots = plan::slots(plan);
   std::vector<std::shared_ptr<const Diagonals>> out(plan.steps.size());
   base::parallel_for(out.size(), [&](std::size_t k) {
     const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);

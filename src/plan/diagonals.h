@@ -4,6 +4,7 @@
 #pragma once
 
 #include <complex>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -56,11 +57,16 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
 /// Rotation steps of a fold, all in (-n/2, n/2].
 std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots);
 
+/// Steps and most limbs: what KeyRequest::rotations holds.
+using Rotations = std::map<std::int64_t, std::uint32_t>;
+/// Adds keys of ciphertexts of these limbs.
+void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint32_t limbs);
+
 /// The shape of each transform of a plan, by step (nothing where the step is none), and the keys of all of them and of
-/// the folds: what KeyRequest::rotations holds.
+/// the folds.
 struct TransformShapes {
   std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;
-  std::vector<std::int64_t> rotations;
+  Rotations rotations;
 };
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals);
 

@@ -40,6 +40,7 @@ Offer make_offer(const Plan& plan, const std::array<std::uint8_t, 32>& digest) {
   offer.input = plan.input;
   offer.output = plan.output;
   offer.keys = plan.keys;
+  offer.bootstrap = plan.bootstrap;
   return offer;
 }
 

@@ -13,14 +13,17 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/check.h"
+#include "ckks/bootstrap_params.h"
 #include "ckks/integer_map.h"
 #include "ckks/params.h"
+#include "ckks/polyeval.h"
 #include "plan/layout.h"
 
 namespace obscura::plan {
@@ -100,8 +103,34 @@ struct Fold {
   std::vector<Sum> sums;
 };
 
-using Operation = std::variant<Linear, Multiply, Relinearize, Rescale, Combine, Transform, Fold>;
-inline constexpr int kOperationCount = 7;
+/// Each ciphertext of x, slot by slot, through p_k(... p_1(x)), or with `relu` x (1 + p_k(... p_1(x))) / 2
+/// (ckks/polyeval.h: plan_composite, plan_relu). Image layout only; 2 parts in and out.
+/// limbs, scale out: those of composite_of (plan/polynomial.h), which the input's limbs and scale and output_scale
+/// give. Needs the relinearisation key.
+struct Polynomial {
+  struct Stage {
+    double low = -1;
+    double high = 1;
+    ckks::PolynomialBasis basis = ckks::PolynomialBasis::chebyshev;
+    std::vector<double> coefficients;
+    bool operator==(const Stage&) const = default;
+  };
+  ValueId input = 0;
+  std::vector<Stage> stages;  ///< p_1 first
+  bool relu = false;
+  double output_scale = 1;
+};
+
+/// Each ciphertext of x bootstrapped (ckks/bootstrap.h): the same slots, which are at most 1 in size, with new limbs.
+/// limbs in: at least the input limbs of Plan::bootstrap (more are cut); limbs out: its output limbs. Scales in and out
+/// are exactly BootstrapSpec::input_scale and output_scale. Image layout only; 2 parts in and out.
+/// Needs the relinearisation key and those of bootstrapping.
+struct Bootstrap {
+  ValueId input = 0;
+};
+
+using Operation = std::variant<Linear, Multiply, Relinearize, Rescale, Combine, Transform, Fold, Polynomial, Bootstrap>;
+inline constexpr int kOperationCount = 9;
 
 /// What is known of a value before anything runs.
 struct ValueInfo {
@@ -152,12 +181,28 @@ struct OutputSpec {
   bool operator==(const OutputSpec&) const = default;
 };
 
+/// The keys that the steps of a plan need, but those of bootstrapping, which follow from its literal
+/// (ckks::Bootstrapper::galois_limbs).
 struct KeyRequest {
   bool relinearization = false;
-  std::vector<std::int64_t> rotations =
-      {};  ///< steps of the Galois keys: ascending, distinct, in (-n/2, n/2], without 0
+  /// Steps of the Galois keys, in (-n/2, n/2] without 0, and the most limbs of a ciphertext that each rotates.
+  std::map<std::int64_t, std::uint32_t> rotations = {};
   bool operator==(const KeyRequest&) const = default;
 };
+
+/// The one pair of scales that all Bootstrap operations of a plan have, so that they share one ckks::Bootstrapper.
+/// Plan::params are those of the literal (ckks::BootstrapParams).
+struct BootstrapSpec {
+  ckks::BootstrapLiteral literal;
+  double input_scale = 1;
+  double output_scale = 1;
+  bool operator==(const BootstrapSpec&) const = default;
+};
+
+/// n: slots of every vector of a plan: N/2, or those that its bootstrapping keeps, with which every ciphertext repeats.
+inline std::uint64_t slots(const ckks::ParamsLiteral& params, const std::optional<BootstrapSpec>& bootstrap) {
+  return std::uint64_t{1} << (bootstrap ? bootstrap->literal.log2_slots : params.log2_degree - 1);
+}
 
 /// Images that one run of a plan takes: one for each slot, or one image in the image layout.
 inline std::uint64_t images_at_once(const InputSpec& input, const ckks::ParamsLiteral& params) {
@@ -171,6 +216,7 @@ struct Plan {
   InputSpec input;
   OutputSpec output;
   KeyRequest keys;
+  std::optional<BootstrapSpec> bootstrap = {};  ///< there where a step is a Bootstrap, and only there
   std::vector<Step> steps;
   std::vector<std::string> reasons;   ///< what the planner chose and why, one sentence each
   double predicted_seconds = 0;       ///< server's work for images_at_once() images, on the planner's cost model
@@ -181,6 +227,8 @@ struct Plan {
   std::uint64_t images_at_once() const { return plan::images_at_once(input, params); }
 };
 
+inline std::uint64_t slots(const Plan& plan) { return slots(plan.params, plan.bootstrap); }
+
 /// What a client may see: no weights, no layers.
 struct Offer {
   std::string name;
@@ -189,6 +237,7 @@ struct Offer {
   InputSpec input;
   OutputSpec output;
   KeyRequest keys;
+  std::optional<BootstrapSpec> bootstrap = {};
 };
 
 /// digest: of the plan's frame (wire/frames.h).

@@ -6,44 +6,11 @@
 #include <queue>
 #include <utility>
 
+#include "plan/work.h"
+
 namespace obscura::plan {
 
 namespace {
-
-// A transform of one limb has N/2 log2 N butterflies, each about as long as a multiply-add: 7 passes at N = 2^14.
-constexpr std::uint64_t kTransform = 7;
-// A modular product of residues is about as long as two multiply-adds of the linear kernel.
-constexpr std::uint64_t kProduct = 2;
-
-struct WorkOf {
-  const Plan& plan;
-  const ValueInfo& out;
-
-  std::uint64_t operator()(const Linear& x) const { return x.map.multiplications() * out.limbs * out.parts; }
-  std::uint64_t operator()(const Multiply& x) const { return (x.a == x.b ? 3U : 4U) * kProduct * out.limbs; }
-  std::uint64_t key_switch(std::uint64_t limbs) const {
-    const std::uint64_t special = plan.params.special.size();
-    const auto alpha = static_cast<std::uint64_t>(std::max(1, plan.params.digit_limbs));
-    const std::uint64_t digits = (limbs + alpha - 1) / alpha;
-    const std::uint64_t extended = digits * (limbs + special);
-    return kTransform * (extended + 2 * (special + limbs)) + 2 * kProduct * extended;
-  }
-  std::uint64_t operator()(const Relinearize& x) const { return key_switch(out.limbs + x.rescale); }
-  std::uint64_t operator()(const Rescale& x) const { return kTransform * out.parts * (out.limbs + x.limbs); }
-  std::uint64_t operator()(const Combine& x) const { return std::uint64_t{out.parts} * out.limbs * x.terms.size(); }
-  /// Diagonals are encoded, multiplied and summed; there are about as many as weights in a slot on average.
-  std::uint64_t operator()(const Transform& x) const {
-    const std::uint64_t limbs = out.limbs + x.rescale + plan.params.special.size();
-    const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
-    const std::uint64_t diagonals = 1 + x.map.multiplications() * (slots / x.to.period) / slots;
-    return diagonals * limbs * (kTransform + 2 * kProduct);
-  }
-  std::uint64_t operator()(const Fold& x) const {
-    std::uint64_t rotations = 0;
-    for (const Fold::Sum& sum : x.sums) rotations += sum.count - 1;
-    return rotations * key_switch(out.limbs);
-  }
-};
 
 /// Not elementwise: its units are blocks, or for a transform the whole.
 bool is_map(const Step& step) {
@@ -55,6 +22,8 @@ std::vector<Stage> make_stages(const Plan& plan) {
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const bool elementwise = !is_map(plan.steps[i]);
     const bool joins = elementwise && !stages.empty() && stages.back().elementwise &&
+                       !stands_alone(plan.steps[i].operation) &&
+                       !stands_alone(plan.steps[stages.back().first].operation) &&
                        plan.steps[stages.back().first].output.elements == plan.steps[i].output.elements;
     if (joins) {
       stages.back().end = i + 1;
@@ -322,6 +291,8 @@ class Simulation {
         if (id > stage.first && schedule_.last_use[id] == step) held -= element_bytes(plan_.steps[id - 1].output);
       }
     }
+    const Step& first = plan_.steps[stage.first];
+    if (stands_alone(first.operation)) return most + working_bytes(plan_, first);
     return std::min<std::uint64_t>(units, kElementsInFlight) * most;
   }
 
@@ -357,6 +328,8 @@ std::vector<ValueId> inputs_of(const Operation& operation) {
   }
   if (const auto* transform = std::get_if<Transform>(&operation)) ids = {transform->input};
   if (const auto* fold = std::get_if<Fold>(&operation)) ids = {fold->input};
+  if (const auto* polynomial = std::get_if<Polynomial>(&operation)) ids = {polynomial->input};
+  if (const auto* bootstrap = std::get_if<Bootstrap>(&operation)) ids = {bootstrap->input};
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
@@ -374,7 +347,7 @@ Schedule make_schedule(const Plan& plan, std::size_t wave) {
       schedule.last_use[id] = i;
     }
     const ValueInfo& out = plan.steps[i].output;
-    schedule.work.push_back(std::visit(WorkOf{plan, out}, plan.steps[i].operation));
+    schedule.work.push_back(work_of(plan, plan.steps[i]));
     schedule.total_work += schedule.work.back() * (is_map(plan.steps[i]) ? 1 : out.elements);
   }
   schedule.last_use[steps] = steps;

@@ -10,8 +10,8 @@
 namespace obscura::plan {
 
 /// Steps [first, end): a linear step or a transform alone, or a maximal run of elementwise steps over the same number
-/// of elements. Its units are the blocks of the linear map, the transform as a whole, or the elements, each of which
-/// goes through all steps of the run at once.
+/// of elements; polynomials and bootstrappings stand alone (plan/work.h). Its units are the blocks of the linear map,
+/// the transform as a whole, or the elements, each of which goes through all steps of the run at once.
 struct Stage {
   std::size_t first = 0;
   std::size_t end = 0;
@@ -35,8 +35,7 @@ struct Schedule {
   /// By value and element: how many units of other stages read it, and one more for the plan's output. Empty for values
   /// that live inside of a stage.
   std::vector<std::vector<std::uint32_t>> readers;
-  /// By step: work of one element (of the whole map where linear or a transform), in multiply-adds over one limb of N
-  /// residues. Rough: made for progress bars.
+  /// By step: work_of (plan/work.h).
   std::vector<std::uint64_t> work;
   std::uint64_t total_work = 0;
   std::uint64_t peak_bytes = 0;  ///< of ciphertexts alive at once, some elements in flight included

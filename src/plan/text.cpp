@@ -112,6 +112,23 @@ std::string describe(const Fold& step) {
   return text;
 }
 
+std::string describe(const Polynomial& step) {
+  std::string degrees;
+  for (const Polynomial::Stage& stage : step.stages) {
+    degrees +=
+        fmt::format("{}{}", degrees.empty() ? "" : ", ", std::max<std::size_t>(1, stage.coefficients.size()) - 1);
+  }
+  base::Writer writer;
+  for (const Polynomial::Stage& stage : step.stages) {
+    for (const double c : stage.coefficients) writer.f64(static_cast<double>(static_cast<float>(c)));
+  }
+  const auto bytes = base::digest(writer.bytes());
+  return fmt::format("{} <- {}: degree {}, {:02x}{:02x}{:02x}{:02x}", step.relu ? "relu" : "polynomial", step.input,
+                     degrees, bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+std::string describe(const Bootstrap& step) { return fmt::format("bootstrap <- {}", step.input); }
+
 std::string primes(const std::vector<std::uint64_t>& values) {
   std::string text;
   for (const std::uint64_t p : values) text += fmt::format("{}{}", text.empty() ? "" : " ", p);
@@ -126,10 +143,17 @@ std::string keys(const KeyRequest& request) {
   return text.empty() ? "none" : text;
 }
 
+std::string describe(const BootstrapSpec& spec) {
+  const ckks::BootstrapLiteral& set = spec.literal;
+  return fmt::format("2^{} slots, {} levels of {} bits, from scale {} to {}, garbage with a chance of 2^{:.0f}",
+                     set.log2_slots, set.levels, set.level_bits, power(spec.input_scale), power(spec.output_scale),
+                     ckks::log2_failure(set.weight, set.range, std::size_t{1} << set.log2_slots));
+}
+
 std::string header(const Plan& plan) {
   std::string text;
   auto out = std::back_inserter(text);
-  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  const std::uint64_t slots = plan::slots(plan);
   fmt::format_to(out, "plan     {}\n", plan.name);
   if (plan.input.layout) {
     fmt::format_to(out, "batch    {} image{}, one at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s",
@@ -150,7 +174,8 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}\n", plan.output.classes,
                  plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
                  power(plan.output.noise_std));
-  fmt::format_to(out, "keys     {}\n", keys(plan.keys));
+  fmt::format_to(out, "keys     {}{}\n", keys(plan.keys), plan.bootstrap ? ", bootstrapping" : "");
+  if (plan.bootstrap) fmt::format_to(out, "boot     {}\n", describe(*plan.bootstrap));
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "plan/diagonals.h"
+#include "plan/polynomial.h"
 #include "plan/verify_map.h"
 
 namespace obscura::plan {
@@ -23,10 +24,11 @@ bool not_negative(double x) { return std::isfinite(x) && x >= 0; }
 /// Recomputes the values of a plan one step after the other.
 class Verifier {
  public:
-  explicit Verifier(const Plan& plan) : plan_(plan) {}
+  Verifier(const Plan& plan, const Gates& gates) : plan_(plan), gates_(gates) {}
 
   Result<void> run() {
-    OBSCURA_TRY(const auto params, ckks::Params::make(plan_.params));
+    OBSCURA_TRY(const auto params, gates_.params(plan_.params));
+    OBSCURA_TRY_VOID(bootstrap());
     if (plan_.batch == 0) return error(Code::bad_format, "plan: a batch of 0 images");
     OBSCURA_TRY_VOID(input());
     if (plan_.steps.empty()) return error(Code::bad_format, "plan: no steps");
@@ -81,6 +83,31 @@ class Verifier {
     }
     values_.push_back(plan_.value(0));
     return fits(values_.front().max_abs * spec.scale, spec.limbs, "the largest input");
+  }
+
+  /// The set of the plan, and whether a step uses it.
+  Result<void> bootstrap() {
+    bool used = false;
+    for (const Step& step : plan_.steps) used |= std::holds_alternative<Bootstrap>(step.operation);
+    if (used != plan_.bootstrap.has_value()) {
+      return error(
+          Code::bad_format, "plan: {}",
+          used ? "a step bootstraps without parameters of it" : "parameters of bootstrapping that no step uses");
+    }
+    if (!used) return {};
+    const BootstrapSpec& spec = *plan_.bootstrap;
+    OBSCURA_TRY(const ckks::BootstrapParams set, gates_.bootstrap(spec.literal));
+    if (set.params().literal() != plan_.params) {
+      return error(Code::wrong_params, "plan: parameters that are not those of its bootstrapping");
+    }
+    place_ = "plan bootstrapping";
+    for (const double scale : {spec.input_scale, spec.output_scale}) {
+      if (!(scale >= ckks::kMinBootstrapScale && scale <= ckks::kMaxBootstrapScale)) {
+        return broken("a scale of {}; {} to {} are allowed", scale, ckks::kMinBootstrapScale, ckks::kMaxBootstrapScale);
+      }
+    }
+    bootstrap_limbs_ = set.limbs();
+    return {};
   }
 
   Result<void> limbs_and_scale(std::uint32_t limbs, double scale) const {
@@ -254,6 +281,40 @@ class Verifier {
     return info;
   }
 
+  /// What an operation on the slots of two-part ciphertexts with the relinearisation key reads.
+  Result<ValueInfo> read_for_products(ValueId id, const char* what) const {
+    OBSCURA_TRY(const ValueInfo info, read(id));
+    if (!plan_.input.layout) return broken("{} in the batch layout", what);
+    if (info.parts != 2) return broken("{} of a value of {} parts; 2 are expected", what, info.parts);
+    if (!plan_.keys.relinearization) {
+      return error(Code::wrong_params, "{}: needs the relinearization key, which the plan does not request", place_);
+    }
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Polynomial& step) const {
+    OBSCURA_TRY(ValueInfo info, read_for_products(step.input, "a polynomial"));
+    const auto composite = composite_of(step, plan_.params, info.limbs, info.scale);
+    if (!composite) return error(composite.error().code, "{}: {}", place_, composite.error().message);
+    info.limbs = static_cast<std::uint32_t>(composite->output_limbs());
+    info.scale = composite->output_scale;
+    return info;
+  }
+
+  Result<ValueInfo> follow(const Bootstrap& step) const {
+    OBSCURA_TRY(ValueInfo info, read_for_products(step.input, "bootstrapping"));
+    if (info.limbs < bootstrap_limbs_->input) {
+      return broken("bootstraps a value of {} limbs; at least {} are needed", info.limbs, bootstrap_limbs_->input);
+    }
+    if (info.scale != plan_.bootstrap->input_scale) {
+      return broken("bootstraps a value of scale {}; {} is expected", info.scale, plan_.bootstrap->input_scale);
+    }
+    if (info.max_abs > 1) return broken("bootstraps slots of {}; at most 1 is allowed", info.max_abs);
+    info.limbs = static_cast<std::uint32_t>(bootstrap_limbs_->output);
+    info.scale = plan_.bootstrap->output_scale;
+    return info;
+  }
+
   /// As constants_fit, below the encoder's bound.
   Result<void> slots_fit(const std::vector<double>& values, double scale, std::uint32_t limbs, const char* what) const {
     OBSCURA_TRY_VOID(constants_fit(values, scale, limbs, what));
@@ -265,13 +326,14 @@ class Verifier {
     return {};
   }
 
-  std::uint64_t slots() const { return std::uint64_t{1} << (plan_.params.log2_degree - 1); }
+  std::uint64_t slots() const { return plan::slots(plan_); }
 
   /// Exactly the rotation keys that transforms and folds need are requested.
   Result<void> rotations() const {
     const TransformShapes shapes = transform_shapes(plan_, diagonals_of(plan_));
     if (shapes.rotations == plan_.keys.rotations) return {};
-    return error(Code::wrong_params, "plan keys: {} rotation keys are requested, and the steps need {} others",
+    return error(Code::wrong_params,
+                 "plan keys: {} rotation keys are requested, and the steps need {}, or others, or at other limbs",
                  plan_.keys.rotations.size(), shapes.rotations.size());
   }
 
@@ -318,12 +380,14 @@ class Verifier {
   }
 
   const Plan& plan_;
+  const Gates& gates_;
+  std::optional<ckks::BootstrapLimbs> bootstrap_limbs_;
   std::vector<ValueInfo> values_;
   std::string place_;
 };
 
 }  // namespace
 
-Result<void> verify(const Plan& plan) { return Verifier(plan).run(); }
+Result<void> verify(const Plan& plan, const Gates& gates) { return Verifier(plan, gates).run(); }
 
 }  // namespace obscura::plan

@@ -22,8 +22,8 @@ void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual) 
 }
 
 const char* operation_name(const plan::Operation& operation) {
-  static constexpr const char* kNames[plan::kOperationCount] = {"Linear",  "Multiply",  "Relinearize", "Rescale",
-                                                                "Combine", "Transform", "Fold"};
+  static constexpr const char* kNames[plan::kOperationCount] = {
+      "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold", "Polynomial", "Bootstrap"};
   return kNames[operation.index()];
 }
 

@@ -26,7 +26,7 @@ struct Trace {
   double seconds = 0;
 };
 
-/// "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold"
+/// "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold", "Polynomial", "Bootstrap"
 const char* operation_name(const plan::Operation& operation);
 
 /// errors  ContractError naming the step, where a value differs from what the plan predicts for it: limbs, parts, or

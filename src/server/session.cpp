@@ -37,7 +37,7 @@ Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::ui
     return error(Code::missing_key, "plan {} needs a relinearisation key", plan.plan.name);
   }
   const auto context = ckks::Context::make(params);
-  for (const std::int64_t step : plan.plan.keys.rotations) {
+  for (const auto& [step, limbs] : plan.plan.keys.rotations) {
     if (keys.galois.contains(context->galois_element(step))) continue;
     return error(Code::missing_key, "plan {} needs a key for rotations by {}", plan.plan.name, step);
   }

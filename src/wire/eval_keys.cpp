@@ -118,7 +118,7 @@ Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::K
     OBSCURA_TRY(ckks::SwitchKey key, read_key(context, r, name));
     named.keys.galois.emplace(element, std::move(key));
   }
-  for (const std::int64_t step : request.rotations) {
+  for (const auto& [step, limbs] : request.rotations) {
     if (named.keys.galois.contains(context.galois_element(step))) continue;
     return error(Code::missing_key, "{}: the key of rotations by {} that the plan needs is not in it", name, step);
   }

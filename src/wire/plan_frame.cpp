@@ -7,52 +7,21 @@
 #include <utility>
 
 #include "plan/verify.h"
+#include "wire/plan_parts.h"
 
 namespace obscura::wire {
 
 namespace {
 
-// Bounds of what a file may claim; each is far above what the compiler makes.
-constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxSteps = 1000;
-constexpr std::size_t kMaxElements = std::size_t{1} << 20;
-constexpr std::size_t kMaxWeights = std::size_t{1} << 28;
-constexpr std::size_t kMaxTerms = 64;
 constexpr std::size_t kMaxRotations = std::size_t{1} << 16;
 constexpr std::uint32_t kMaxSide = 65536;
 constexpr std::uint64_t kMaxOfferPayload = std::uint64_t{1} << 20;
 
-void write_numbers(base::Writer& w, const std::vector<double>& v) {
-  w.u32(static_cast<std::uint32_t>(v.size()));
-  w.raw(std::as_bytes(std::span(v)));
-}
-
-template <class T>
-void write_integers(base::Writer& w, const std::vector<T>& v) {
-  static_assert(sizeof(T) == 4);
-  w.u32(static_cast<std::uint32_t>(v.size()));
-  w.raw(std::as_bytes(std::span(v)));
-}
-
-void write_primes(base::Writer& w, const std::vector<std::uint64_t>& v) {
-  w.u32(static_cast<std::uint32_t>(v.size()));
-  w.raw(std::as_bytes(std::span(v)));
-}
-
-/// Arrays were written as the machine holds them, which base/bytes.cpp holds to little-endian.
-template <class T>
-std::vector<T> read_array(base::Reader& r, std::size_t limit) {
-  const std::size_t n = r.count(limit, sizeof(T));
-  const base::ByteView bytes = r.raw(n * sizeof(T));
-  std::vector<T> v(bytes.size() / sizeof(T));
-  if (!v.empty()) std::memcpy(v.data(), bytes.data(), bytes.size());
-  return v;
-}
-
 void write_params(base::Writer& w, const ckks::ParamsLiteral& p) {
   w.u32(static_cast<std::uint32_t>(p.log2_degree));
-  write_primes(w, p.chain);
-  write_primes(w, p.special);
+  write_array(w, p.chain);
+  write_array(w, p.special);
   w.u32(static_cast<std::uint32_t>(p.digit_limbs));
 }
 
@@ -65,26 +34,6 @@ ckks::ParamsLiteral read_params(base::Reader& r) {
   return p;
 }
 
-void write_layout(base::Writer& w, const plan::Layout& x) {
-  for (const std::uint32_t v : {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period}) w.u32(v);
-  w.u32(static_cast<std::uint32_t>(x.units.size()));
-  for (const plan::Place& unit : x.units) {
-    w.u32(unit.ciphertext);
-    w.u32(unit.slot);
-  }
-}
-
-plan::Layout read_layout(base::Reader& r) {
-  plan::Layout x;
-  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period}) *v = r.u32();
-  x.units.resize(r.count(plan::kMaxLayoutElements, 8));
-  for (plan::Place& unit : x.units) {
-    unit.ciphertext = r.u32();
-    unit.slot = r.u32();
-  }
-  return x;
-}
-
 void write_optional(base::Writer& w, const std::optional<plan::Layout>& x) {
   w.u8(x ? 1 : 0);
   if (x) write_layout(w, *x);
@@ -95,44 +44,55 @@ std::optional<plan::Layout> read_optional(base::Reader& r) {
   return read_layout(r);
 }
 
-void write_interface(base::Writer& w, const plan::InputSpec& in, const plan::OutputSpec& out,
-                     const plan::KeyRequest& keys) {
-  w.u32(in.channels);
-  w.u32(in.height);
-  w.u32(in.width);
-  write_numbers(w, in.mean);
-  write_numbers(w, in.deviation);
-  w.u32(in.limbs);
-  w.f64(in.scale);
-  w.u32(out.classes);
-  w.u32(out.limbs);
-  w.f64(out.scale);
-  w.f64(out.error_std);
-  w.f64(out.noise_std);
-  w.u8(keys.relinearization ? 1 : 0);
-  w.u32(static_cast<std::uint32_t>(keys.rotations.size()));
-  w.raw(std::as_bytes(std::span(keys.rotations)));
-  write_optional(w, in.layout);
-  write_optional(w, out.layout);
+/// What a plan and its offer both say.
+template <class T>
+void write_interface(base::Writer& w, const T& x) {
+  w.u32(x.input.channels);
+  w.u32(x.input.height);
+  w.u32(x.input.width);
+  write_array(w, x.input.mean);
+  write_array(w, x.input.deviation);
+  w.u32(x.input.limbs);
+  w.f64(x.input.scale);
+  w.u32(x.output.classes);
+  w.u32(x.output.limbs);
+  w.f64(x.output.scale);
+  w.f64(x.output.error_std);
+  w.f64(x.output.noise_std);
+  w.u8(x.keys.relinearization ? 1 : 0);
+  w.u32(static_cast<std::uint32_t>(x.keys.rotations.size()));
+  for (const auto& [step, limbs] : x.keys.rotations) {
+    w.u64(static_cast<std::uint64_t>(step));
+    w.u32(limbs);
+  }
+  w.u8(x.bootstrap ? 1 : 0);
+  if (x.bootstrap) write_bootstrap(w, *x.bootstrap);
+  write_optional(w, x.input.layout);
+  write_optional(w, x.output.layout);
 }
 
-void read_interface(base::Reader& r, plan::InputSpec& in, plan::OutputSpec& out, plan::KeyRequest& keys) {
-  in.channels = r.u32();
-  in.height = r.u32();
-  in.width = r.u32();
-  in.mean = read_array<double>(r, kMaxSide);
-  in.deviation = read_array<double>(r, kMaxSide);
-  in.limbs = r.u32();
-  in.scale = r.f64();
-  out.classes = r.u32();
-  out.limbs = r.u32();
-  out.scale = r.f64();
-  out.error_std = r.f64();
-  out.noise_std = r.f64();
-  keys.relinearization = r.u8() == 1;
-  keys.rotations = read_array<std::int64_t>(r, kMaxRotations);
-  in.layout = read_optional(r);
-  out.layout = read_optional(r);
+template <class T>
+void read_interface(base::Reader& r, T& x) {
+  x.input.channels = r.u32();
+  x.input.height = r.u32();
+  x.input.width = r.u32();
+  x.input.mean = read_array<double>(r, kMaxSide);
+  x.input.deviation = read_array<double>(r, kMaxSide);
+  x.input.limbs = r.u32();
+  x.input.scale = r.f64();
+  x.output.classes = r.u32();
+  x.output.limbs = r.u32();
+  x.output.scale = r.f64();
+  x.output.error_std = r.f64();
+  x.output.noise_std = r.f64();
+  x.keys.relinearization = r.u8() == 1;
+  for (std::size_t k = r.count(kMaxRotations, 12); k > 0; --k) {
+    const auto step = static_cast<std::int64_t>(r.u64());
+    x.keys.rotations[step] = r.u32();
+  }
+  if (r.u8() == 1) x.bootstrap = read_bootstrap(r);
+  x.input.layout = read_optional(r);
+  x.output.layout = read_optional(r);
 }
 
 bool all_finite(const std::vector<double>& v) {
@@ -162,13 +122,12 @@ Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputS
 }
 
 /// Where the client puts an image and finds the logits, if not in slots of their own.
-Result<void> check_layouts(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const plan::OutputSpec& out,
+Result<void> check_layouts(std::uint64_t slots, const plan::InputSpec& in, const plan::OutputSpec& out,
                            const std::string& name) {
   if (in.layout.has_value() != out.layout.has_value()) {
     return error(Code::bad_format, "{}: a layout of one of image and logits", name);
   }
   if (!in.layout) return {};
-  const std::uint64_t slots = std::uint64_t{1} << (literal.log2_degree - 1);
   OBSCURA_TRY_VOID(plan::verify_layout(*in.layout, slots, name));
   OBSCURA_TRY_VOID(plan::verify_layout(*out.layout, slots, name));
   if (in.layout->channels != in.channels || in.layout->height != in.height || in.layout->width != in.width ||
@@ -179,9 +138,32 @@ Result<void> check_layouts(const ckks::ParamsLiteral& literal, const plan::Input
   return {};
 }
 
+/// A set that was shown right, and rotations of slots that are there.
+template <class T>
+Result<void> check_keys(const T& x, const std::string& name) {
+  if (x.bootstrap) {
+    const auto set = ckks::BootstrapParams::make(x.bootstrap->literal);
+    if (!set) return error(set.error().code, "{}: {}", name, set.error().message);
+    if (set.value().params().literal() != x.params) {
+      return error(Code::wrong_params, "{}: parameters that are not those of its bootstrapping", name);
+    }
+  }
+  const auto half = static_cast<std::int64_t>(plan::slots(x.params, x.bootstrap) / 2);
+  for (const auto& [step, limbs] : x.keys.rotations) {
+    if (step == 0 || step <= -half || step > half || limbs == 0 || limbs > x.params.chain.size()) {
+      return error(Code::bad_format, "{}: a rotation key of step {} at {} limbs; {} to {} at 1 to {} are allowed", name,
+                   step, limbs, 1 - half, half, x.params.chain.size());
+    }
+  }
+  return {};
+}
+
 /// What client and runtime rely on before they look at a single step.
-Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const plan::OutputSpec& out,
-                             const std::string& name) {
+template <class T>
+Result<void> check_interface(const T& x, const std::string& name) {
+  const ckks::ParamsLiteral& literal = x.params;
+  const plan::InputSpec& in = x.input;
+  const plan::OutputSpec& out = x.output;
   if (const auto params = ckks::Params::make(literal); !params) {
     return error(params.error().code, "{}: {}", name, params.error().message);
   }
@@ -203,8 +185,9 @@ Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::Inp
   if (out.classes == 0 || out.classes > kMaxElements) {
     return error(Code::bad_format, "{}: {} classes; 1 to {} are allowed", name, out.classes, kMaxElements);
   }
+  OBSCURA_TRY_VOID(check_keys(x, name));
   const std::size_t chain = literal.chain.size();
-  if (in.limbs == 0 || in.limbs > chain || out.limbs == 0 || out.limbs > in.limbs) {
+  if (in.limbs == 0 || in.limbs > chain || out.limbs == 0 || out.limbs > (x.bootstrap ? chain : in.limbs)) {
     return error(Code::bad_format, "{}: inputs of {} and outputs of {} limbs on a chain of {}", name, in.limbs,
                  out.limbs, chain);
   }
@@ -217,183 +200,7 @@ Result<void> check_interface(const ckks::ParamsLiteral& literal, const plan::Inp
                  name, out.noise_std, out.error_std);
   }
   OBSCURA_TRY_VOID(check_pixels(literal, in, name));
-  return check_layouts(literal, in, out, name);
-}
-
-void write_map(base::Writer& w, const ckks::IntegerMap& map) {
-  w.u32(map.inputs);
-  w.u32(map.outputs);
-  w.u32(static_cast<std::uint32_t>(map.matrices.size()));
-  for (const auto& m : map.matrices) {
-    w.u32(m.rows);
-    w.u32(m.cols);
-    write_integers(w, m.data);
-  }
-  w.u32(static_cast<std::uint32_t>(map.blocks.size()));
-  for (const auto& b : map.blocks) {
-    w.u32(b.matrix);
-    write_integers(w, b.inputs);
-    write_integers(w, b.outputs);
-  }
-}
-
-ckks::IntegerMap read_map(base::Reader& r) {
-  ckks::IntegerMap map;
-  map.inputs = r.u32();
-  map.outputs = r.u32();
-  map.matrices.resize(r.count(kMaxElements, 12));
-  for (auto& m : map.matrices) {
-    m.rows = r.u32();
-    m.cols = r.u32();
-    m.data = read_array<std::int32_t>(r, kMaxWeights);
-    if (!r.ok()) return map;
-  }
-  map.blocks.resize(r.count(kMaxElements, 12));
-  for (auto& b : map.blocks) {
-    b.matrix = r.u32();
-    b.inputs = read_array<std::uint32_t>(r, kMaxElements);
-    b.outputs = read_array<std::uint32_t>(r, kMaxElements);
-    if (!r.ok()) return map;
-  }
-  return map;
-}
-
-struct WriteOperation {
-  base::Writer& w;
-
-  void operator()(const plan::Linear& x) const {
-    w.u32(x.input);
-    write_map(w, x.map);
-    w.f64(x.weight_scale);
-    write_numbers(w, x.bias);
-  }
-  void operator()(const plan::Multiply& x) const {
-    w.u32(x.a);
-    w.u32(x.b);
-  }
-  void operator()(const plan::Relinearize& x) const {
-    w.u32(x.input);
-    w.u32(x.rescale);
-  }
-  void operator()(const plan::Rescale& x) const {
-    w.u32(x.input);
-    w.u32(x.limbs);
-  }
-  void operator()(const plan::Combine& x) const {
-    w.u32(static_cast<std::uint32_t>(x.terms.size()));
-    for (const auto& term : x.terms) {
-      w.u32(term.input);
-      write_numbers(w, term.coefficients);
-    }
-    write_numbers(w, x.constants);
-  }
-  void operator()(const plan::Transform& x) const {
-    w.u32(x.input);
-    write_map(w, x.map);
-    w.f64(x.weight_scale);
-    write_numbers(w, x.bias);
-    write_layout(w, x.from);
-    write_layout(w, x.to);
-    write_integers(w, x.spread);
-    w.u32(static_cast<std::uint32_t>(x.split.period));
-    w.u32(static_cast<std::uint32_t>(x.split.phase));
-    w.f64(x.plain_scale);
-    w.u32(x.rescale);
-  }
-  void operator()(const plan::Fold& x) const {
-    w.u32(x.input);
-    w.u32(static_cast<std::uint32_t>(x.sums.size()));
-    for (const auto& sum : x.sums) {
-      w.u32(sum.step);
-      w.u32(sum.count);
-    }
-  }
-};
-
-plan::Transform read_transform(base::Reader& r) {
-  plan::Transform x;
-  x.input = r.u32();
-  x.map = read_map(r);
-  x.weight_scale = r.f64();
-  x.bias = read_array<double>(r, kMaxElements);
-  x.from = read_layout(r);
-  x.to = read_layout(r);
-  x.spread = read_array<std::uint32_t>(r, plan::kMaxSpreads);
-  x.split.period = r.u32();
-  x.split.phase = static_cast<std::int32_t>(r.u32());
-  x.plain_scale = r.f64();
-  x.rescale = r.u32();
-  return x;
-}
-
-plan::Fold read_fold(base::Reader& r) {
-  plan::Fold x;
-  x.input = r.u32();
-  x.sums.resize(r.count(plan::kMaxSpreads, 8));
-  for (auto& sum : x.sums) {
-    sum.step = r.u32();
-    sum.count = r.u32();
-  }
-  return x;
-}
-
-plan::Operation read_operation(base::Reader& r, std::uint32_t tag) {
-  switch (tag) {
-    case 0: {
-      plan::Linear x;
-      x.input = r.u32();
-      x.map = read_map(r);
-      x.weight_scale = r.f64();
-      x.bias = read_array<double>(r, kMaxElements);
-      return x;
-    }
-    case 1: {
-      const std::uint32_t a = r.u32();
-      return plan::Multiply{a, r.u32()};
-    }
-    case 2: {
-      const std::uint32_t input = r.u32();
-      return plan::Relinearize{input, r.u32()};
-    }
-    case 3: {
-      const std::uint32_t input = r.u32();
-      return plan::Rescale{input, r.u32()};
-    }
-    case 5:
-      return read_transform(r);
-    case 6:
-      return read_fold(r);
-    default: {
-      plan::Combine x;
-      x.terms.resize(r.count(kMaxTerms, 8));
-      for (auto& term : x.terms) {
-        term.input = r.u32();
-        term.coefficients = read_array<double>(r, kMaxElements);
-      }
-      x.constants = read_array<double>(r, kMaxElements);
-      return x;
-    }
-  }
-}
-
-void write_value(base::Writer& w, const plan::ValueInfo& v) {
-  w.u32(v.elements);
-  w.u32(v.limbs);
-  w.u32(v.parts);
-  w.f64(v.scale);
-  w.f64(v.max_abs);
-  w.f64(v.error_std);
-}
-
-plan::ValueInfo read_value(base::Reader& r) {
-  plan::ValueInfo v;
-  v.elements = r.u32();
-  v.limbs = r.u32();
-  v.parts = r.u32();
-  v.scale = r.f64();
-  v.max_abs = r.f64();
-  v.error_std = r.f64();
-  return v;
+  return check_layouts(plan::slots(literal, x.bootstrap), in, out, name);
 }
 
 Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
@@ -402,18 +209,10 @@ Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
   plan.name = r.text(kMaxText);
   plan.batch = r.u32();
   plan.params = read_params(r);
-  read_interface(r, plan.input, plan.output, plan.keys);
+  read_interface(r, plan);
   const std::size_t steps = r.count(kMaxSteps, 52);
   for (std::size_t i = 0; i < steps && r.ok(); ++i) {
-    plan::Step step;
-    const std::uint32_t tag = r.u32();
-    if (tag >= plan::kOperationCount) {
-      return error(Code::bad_format, "{}: step {}: operation {} is not known", name, i + 1, tag);
-    }
-    step.operation = read_operation(r, tag);
-    step.output = read_value(r);
-    step.origin = r.text(kMaxText);
-    step.seconds = r.f64();
+    OBSCURA_TRY(plan::Step step, read_step(r, fmt::format("{}: step {}", name, i + 1)));
     plan.steps.push_back(std::move(step));
   }
   const std::size_t reasons = r.count(kMaxSteps, 4);
@@ -432,15 +231,9 @@ base::Bytes write_plan(const plan::Plan& plan) {
   w.text(plan.name);
   w.u32(plan.batch);
   write_params(w, plan.params);
-  write_interface(w, plan.input, plan.output, plan.keys);
+  write_interface(w, plan);
   w.u32(static_cast<std::uint32_t>(plan.steps.size()));
-  for (const auto& step : plan.steps) {
-    w.u32(static_cast<std::uint32_t>(step.operation.index()));
-    std::visit(WriteOperation{w}, step.operation);
-    write_value(w, step.output);
-    w.text(step.origin);
-    w.f64(step.seconds);
-  }
+  for (const auto& step : plan.steps) write_step(w, step);
   w.u32(static_cast<std::uint32_t>(plan.reasons.size()));
   for (const auto& reason : plan.reasons) w.text(reason);
   w.f64(plan.predicted_seconds);
@@ -451,7 +244,7 @@ base::Bytes write_plan(const plan::Plan& plan) {
 Result<NamedPlan> read_plan(base::ByteView frame, const std::string& name) {
   OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::plan, name));
   OBSCURA_TRY(plan::Plan plan, parse_plan(payload, name));
-  OBSCURA_TRY_VOID(check_interface(plan.params, plan.input, plan.output, name));
+  OBSCURA_TRY_VOID(check_interface(plan, name));
   if (const auto verified = plan::verify(plan); !verified) {
     return error(verified.error().code, "{}: {}", name, verified.error().message);
   }
@@ -470,7 +263,7 @@ base::Bytes write_offer(const plan::Offer& offer) {
   w.text(offer.name);
   w.raw(std::as_bytes(std::span(offer.plan_digest)));
   write_params(w, offer.params);
-  write_interface(w, offer.input, offer.output, offer.keys);
+  write_interface(w, offer);
   return make_frame(Kind::offer, w.bytes());
 }
 
@@ -482,11 +275,11 @@ Result<plan::Offer> read_offer(base::ByteView frame, const std::string& name) {
   const base::ByteView digest = r.raw(offer.plan_digest.size());
   if (!digest.empty()) std::memcpy(offer.plan_digest.data(), digest.data(), digest.size());
   offer.params = read_params(r);
-  read_interface(r, offer.input, offer.output, offer.keys);
+  read_interface(r, offer);
   if (!r.ok() || r.remaining() > 0) {
     return error(Code::bad_format, "{}: a size or count in the offer does not fit", name);
   }
-  OBSCURA_TRY_VOID(check_interface(offer.params, offer.input, offer.output, name));
+  OBSCURA_TRY_VOID(check_interface(offer, name));
   return offer;
 }
 

@@ -154,7 +154,7 @@ TEST(Image, RotationKeysAreThoseOfTheSteps) {
   const ThreeWays ways = run_three_ways(net.finished(), 1);
   plan::Plan plan = ways.plan;
   ASSERT_FALSE(plan.keys.rotations.empty());
-  plan.keys.rotations.pop_back();
+  plan.keys.rotations.erase(plan.keys.rotations.begin());
   EXPECT_FALSE(wire::read_plan(wire::write_plan(plan), "test.plan").ok());
 }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a step costs, roughly: for progress bars and for memory. Arrow: plan::make_schedule -> ckks.
+#pragma once
+
+#include "plan/plan.h"
+
+namespace obscura::plan {
+
+/// Work of one element (of the whole map where linear or a transform), in multiply-adds over one limb of N residues.
+/// needs   a step of a verified plan
+std::uint64_t work_of(const Plan& plan, const Step& step);
+
+/// Memory that a step holds while it makes one element, beside its input and its result: of a Polynomial or Bootstrap,
+/// which hold many ciphertexts; 0 of others.
+std::uint64_t working_bytes(const Plan& plan, const Step& step);
+
+/// Whether a step is worked on one element at a time, each with all cores: a Polynomial or Bootstrap.
+bool stands_alone(const Operation& operation);
+
+}  // namespace obscura::plan
