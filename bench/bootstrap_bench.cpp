@@ -10,13 +10,11 @@
 #include "base/parallel.h"
 #include "ckks/bootstrap.h"
 #include "ckks/evaluator.h"
-#include "secret/bootstrap_keys.h"
 #include "secret/crypt.h"
+#include "secret/eval_keys.h"
 
 namespace obscura::ckks {
 namespace {
-
-constexpr double kScale = 0x1p45;
 
 std::size_t bytes_of(const SwitchKey& key) {
   std::size_t bytes = key.uniform.bytes();
@@ -27,12 +25,14 @@ std::size_t bytes_of(const SwitchKey& key) {
 /// One set with its keys; memory allows one at a time.
 struct World {
   explicit World(std::size_t set)
-      : bootstrapper(
-            Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(), {kScale, kScale})
+      : scale(std::exp2(BootstrapParams::demonstrated().at(set).level_bits)),
+        bootstrapper(
+            Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(), {scale, scale})
                 .value()),
-        key(secret::SecretKey::generate(*bootstrapper->context())),
-        own(secret::make_bootstrap_keys(*bootstrapper, key)) {
-    secret::add_bootstrap_keys(*bootstrapper, key, keys);
+        key(secret::SecretKey::generate(*bootstrapper->context())) {
+    KeyNeeds needs;
+    needs.add_bootstrap(bootstrapper);
+    keys = secret::make_eval_keys(*bootstrapper->context(), key, needs);
     std::mt19937_64 generator(1);
     std::uniform_real_distribution<double> uniform(-1, 1);
     slots.resize(bootstrapper->context()->params().slots());
@@ -40,11 +40,11 @@ struct World {
       slots[j] = j < bootstrapper->params().slots() ? uniform(generator) : slots[j - bootstrapper->params().slots()];
     }
     x = expand(*bootstrapper->context(),
-               secret::encrypt(*bootstrapper->context(), key, slots, kScale, bootstrapper->params().limbs().input));
+               secret::encrypt(*bootstrapper->context(), key, slots, scale, bootstrapper->params().limbs().input));
   }
+  double scale;  ///< before and after
   std::shared_ptr<const Bootstrapper> bootstrapper;
   secret::SecretKey key;
-  BootstrapKeys own;
   EvalKeys keys;
   std::vector<double> slots;
   Ciphertext x;
@@ -68,8 +68,8 @@ Ciphertext run_timed(const World& w, benchmark::State& state) {
   };
   const Bootstrapper& b = *w.bootstrapper;
   Ciphertext y = timed("1 SlotToCoeff", [&] { return b.slot_to_coeff(w.keys, w.x); });
-  y = timed("2 encapsulate", [&] { return b.encapsulate(w.own, y); });
-  y = timed("3 ModRaise", [&] { return b.mod_raise(w.keys, w.own, y); });
+  y = timed("2 encapsulate", [&] { return b.encapsulate(*w.keys.bootstrap, y); });
+  y = timed("3 ModRaise", [&] { return b.mod_raise(w.keys, *w.keys.bootstrap, y); });
   y = timed("4 CoeffToSlot", [&] { return b.coeff_to_slot(w.keys, y); });
   return timed("5 EvalMod", [&] { return b.eval_mod(w.keys, y); });
 }
@@ -77,7 +77,7 @@ Ciphertext run_timed(const World& w, benchmark::State& state) {
 void bootstrap(benchmark::State& state) {
   const World& w = world_of(static_cast<std::size_t>(state.range(0)));
   const base::ThreadLimit limit(static_cast<std::size_t>(state.range(1)));
-  Ciphertext out = w.bootstrapper->run(w.keys, w.own, w.x);  // keys are expanded and diagonals encoded
+  Ciphertext out = w.bootstrapper->run(w.keys, *w.keys.bootstrap, w.x);  // keys are expanded and diagonals encoded
   for (auto _ : state) out = run_timed(w, state);
   for (auto& [name, counter] : state.counters) counter.flags = benchmark::Counter::kAvgIterations;
   double largest = 0, squares = 0;
@@ -86,7 +86,8 @@ void bootstrap(benchmark::State& state) {
     largest = std::max(largest, std::fabs(got[j] - w.slots[j]));
     squares += std::pow(got[j] - w.slots[j], 2);
   }
-  std::size_t key_bytes = bytes_of(w.own.to_dense) + bytes_of(w.own.to_sparse) + bytes_of(w.keys.relinearization[0]);
+  std::size_t key_bytes = bytes_of(w.keys.bootstrap->to_dense) + bytes_of(w.keys.bootstrap->to_sparse) +
+                          bytes_of(w.keys.relinearization[0]);
   for (const auto& [element, key] : w.keys.galois) key_bytes += bytes_of(key);
   std::size_t diagonal_bytes = 0;
   for (const Transform& t : w.bootstrapper->coeff_to_slot_factors()) diagonal_bytes += t.bytes();

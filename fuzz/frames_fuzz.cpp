@@ -3,7 +3,6 @@
 // frame of one kind, whose digest is then made right so that the parser behind it is reached.
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "ckks/context.h"
 #include "wire/ciphertexts.h"
@@ -38,7 +37,7 @@ void read_whole(base::ByteView bytes) {
     require_sentence(wire::open_frame(bytes, static_cast<wire::Kind>(kind), "input"));
   require_sentence(wire::read_plan(bytes, "input"));
   require_sentence(wire::read_offer(bytes, "input"));
-  require_sentence(wire::read_eval_keys(toy_context(), {true}, {}, bytes, "input"));
+  require_sentence(wire::read_keys_header(bytes, "input"));
 }
 
 void read_offer(base::ByteView payload) {
@@ -50,11 +49,16 @@ void read_offer(base::ByteView payload) {
 }
 
 void read_keys(base::ByteView payload) {
-  const plan::KeyRequest request{!payload.empty() && (payload[0] & std::byte{1}) != std::byte{0}};
-  wire::Digest plan{};
-  if (payload.size() >= plan.size()) std::memcpy(plan.data(), payload.data(), plan.size());
-  const base::Bytes frame = wire::make_frame(wire::Kind::evaluation_keys, payload);
-  require_sentence(wire::read_eval_keys(toy_context(), request, plan, frame, "input"));
+  const auto header = wire::read_keys_header(wire::make_frame(wire::Kind::evaluation_keys, payload), "input");
+  require_sentence(header);
+  if (!header.ok()) return;
+  const auto again = wire::read_keys_header(wire::write_keys_header(*header), "written");
+  OBSCURA_CHECK(again.ok() && *again == *header, "a list of keys changed on its way");
+}
+
+void read_key(base::ByteView payload) {
+  const base::Bytes frame = wire::make_frame(wire::Kind::key, payload);
+  for (const std::size_t limbs : {1U, 2U}) require_sentence(wire::read_key(toy_context(), limbs, 0, frame, "input"));
 }
 
 void read_header(wire::Kind kind, base::ByteView payload) {
@@ -84,7 +88,7 @@ void read_record(base::ByteView payload) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const base::ByteView rest(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0:
       read_whole(rest);
       break;
@@ -100,8 +104,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 4:
       read_header(wire::Kind::outputs, rest);
       break;
-    default:
+    case 5:
       read_record(rest);
+      break;
+    default:
+      read_key(rest);
       break;
   }
   return 0;

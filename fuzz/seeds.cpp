@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "../tests/flow/boot_plan.h"
 #include "../tests/flow/tiny_graph.h"
 #include "../tests/flow/tiny_plan.h"
 #include "../tests/nn/seed_networks.h"
@@ -62,7 +63,8 @@ ring::NttPoly poly(const ckks::Context& context, std::size_t limbs) {
 }
 
 void write_plans(const Seeds& seeds) {
-  for (const auto& plan : {testing::square_plan(), testing::quartic_plan()}) {
+  const auto set = ckks::BootstrapParams::make(ckks::BootstrapParams::demonstrated().front()).value();
+  for (const auto& plan : {testing::square_plan(), testing::quartic_plan(), testing::boot_plan(set)}) {
     const base::Bytes frame = wire::write_plan(plan);
     seeds.write("plan", plan.name, payload_of(frame));
     const base::Bytes offer = wire::write_offer(wire::make_offer(wire::read_plan(frame, "seed").value()));
@@ -74,12 +76,21 @@ void write_plans(const Seeds& seeds) {
 
 void write_ciphertexts(const Seeds& seeds) {
   const auto context = toy_context();
-  ckks::EvalKeys keys;
+  wire::EvalKeysHeader keys;
+  keys.log2_degree = 9;
+  keys.chain = 2;
+  keys.special = keys.digit_limbs = 1;
+  keys.relinearization = keys.bootstrap = true;
+  keys.galois = {{3, 2}, {9, 1}};
+  const base::Bytes key_file = wire::write_keys_header(keys);
+  seeds.write("frames", "keys", 2, payload_of(key_file));
+  seeds.write("frames", "keys-file", 0, key_file);
   ckks::SwitchKey key;
   for (std::size_t d = 0; d < context->digits(2); ++d) key.body.push_back(poly(*context, 3));
-  keys.relinearization.push_back(std::move(key));
-  const base::Bytes key_file = wire::write_eval_keys(*context, keys, {});
-  seeds.write("frames", "keys", 2, payload_of(key_file));
+  seeds.write("frames", "key", 6, payload_of(wire::write_key(*context, 0, key)));
+  key.body.resize(1);
+  key.body[0].give(1);
+  seeds.write("frames", "key-one-limb", 6, payload_of(wire::write_key(*context, 0, key)));
   wire::CiphertextHeader header;
   header.images = 100;
   header.log2_degree = 12;

@@ -24,12 +24,6 @@
 
 namespace obscura::ckks {
 
-/// What EvalKeys do not hold: into the sparse secret, over BootstrapParams::sparse_params and nowhere else, and back.
-struct BootstrapKeys {
-  SwitchKey to_sparse;
-  SwitchKey to_dense;
-};
-
 /// Scales that the rest of a plan wants.
 struct BootstrapPlace {
   double input_scale = 1;                     ///< of the ciphertext that comes, with 2 limbs
@@ -45,6 +39,13 @@ struct BootstrapError {
   double eval_mod = 0;
   double sine = 0;  ///< sine and cosine series against the line
   double total() const;
+};
+
+/// Bytes that bootstrapping takes, beside keys, input and result.
+struct BootstrapMemory {
+  std::size_t diagonals = 0;  ///< encoded, that stay: what BootstrapPlace::memory allows of them
+  std::size_t tables = 0;     ///< the factors' diagonals as numbers
+  std::size_t working = 0;    ///< of one run, at its peak
 };
 
 /// Immutable, with all tables; encoded diagonals are made when they are first used.
@@ -78,6 +79,8 @@ class Bootstrapper {
   Ciphertext mod_raise(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const;
   Ciphertext coeff_to_slot(const EvalKeys& keys, const Ciphertext& x) const;
   Ciphertext eval_mod(const EvalKeys& keys, const Ciphertext& x) const;
+
+  BootstrapMemory memory() const;
 
   /// For slots like these.
   BootstrapError predict(std::span<const double> slots) const;

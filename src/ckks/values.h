@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "base/random.h"
@@ -40,11 +41,18 @@ struct PublicKey {
   base::Seed seed{};
 };
 
+/// Of bootstrapping: into the sparse secret, over BootstrapParams::sparse_params and nowhere else, and back.
+struct BootstrapKeys {
+  SwitchKey to_sparse;
+  SwitchKey to_dense;
+};
+
 /// All that a server needs, and nothing it could decrypt with.
 struct EvalKeys {
   std::vector<SwitchKey> relinearization;  ///< one, or none where the plan needs none
   std::map<std::uint64_t, SwitchKey>
       galois;  ///< by the power k of X -> X^k (Context::galois_element, conjugation_element)
+  std::optional<BootstrapKeys> bootstrap;  ///< where the plan bootstraps
 };
 
 /// X -> X^(2N-1) conjugates the slots.

@@ -116,7 +116,11 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
   if (options.before) options.before(allotment.bytes);
   ProgressBar bar("clear twin");
   const base::Progress progress = bar.callback();
-  const run::EncodedModel model(plan, std::move(allotment.schedule));
+  std::shared_ptr<const ckks::Bootstrapper> bootstrapper;  // predicts noise
+  if (options.noise_seed) {
+    OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(plan.bootstrap));
+  }
+  const run::EncodedModel model(plan, std::move(allotment.schedule), std::move(bootstrapper));
   // The clear twin goes through one image as through many, so parts are of the same size in both layouts.
   const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
   result.batches = (images.count() + slots - 1) / slots;

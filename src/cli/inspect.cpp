@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "nn/onnx.h"
@@ -49,41 +51,49 @@ Result<Answer> inspect_offer(const std::string& path) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(path));
   const plan::InputSpec& input = offer.input;
   const std::string digest = wire::short_name(offer.plan_digest);
-  return Answer{{{"kind", "offer"},
-                 {"network", offer.name},
-                 {"plan_digest", digest},
-                 {"params", params_json(offer.params)},
-                 {"input", {input.channels, input.height, input.width}},
-                 {"mean", input.mean},
-                 {"deviation", input.deviation},
-                 {"classes", offer.output.classes},
-                 {"layout", offer.input.layout ? "image" : "batch"},
-                 {"relinearization_key", offer.keys.relinearization},
-                 {"rotation_keys", offer.keys.rotations.size()}},
-                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
-                            "  keys: {}, {}",
-                            digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
-                            fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
-                            offer.keys.relinearization ? "relinearisation" : "no relinearisation",
-                            plural(offer.keys.rotations.size(), "rotation"))};
+  return Answer{
+      {{"kind", "offer"},
+       {"network", offer.name},
+       {"plan_digest", digest},
+       {"params", params_json(offer.params)},
+       {"input", {input.channels, input.height, input.width}},
+       {"mean", input.mean},
+       {"deviation", input.deviation},
+       {"classes", offer.output.classes},
+       {"layout", offer.input.layout ? "image" : "batch"},
+       {"relinearization_key", offer.keys.relinearization},
+       {"rotation_keys", offer.keys.rotations.size()},
+       {"bootstrapping", offer.bootstrap.has_value()}},
+      fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                  "  keys: {}, {}{}",
+                  digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
+                  fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
+                  offer.keys.relinearization ? "relinearisation" : "no relinearisation",
+                  plural(offer.keys.rotations.size(), "rotation"), offer.bootstrap ? ", those of bootstrapping" : "")};
 }
 
 Result<Answer> inspect_keys(const std::string& path) {
-  OBSCURA_TRY(const wire::EvalKeysInfo info, wire::inspect_eval_keys(path));
-  const std::string plan = wire::short_name(info.binding.plan);
-  const std::string key = wire::short_name(info.binding.key);
-  return Answer{{{"kind", "evaluation keys"},
-                 {"plan_digest", plan},
-                 {"key", key},
-                 {"ring_degree", std::uint64_t{1} << info.log2_degree},
-                 {"relinearization_keys", info.relinearization},
-                 {"rotation_keys", info.rotations},
-                 {"digits", info.digits},
-                 {"bytes", file_bytes(path)}},
-                fmt::format("evaluation keys {} for plan {}\n  N = {}, {} primes, {} and {} of {}, {}", key, plan,
-                            std::uint64_t{1} << info.log2_degree, info.primes,
-                            plural(info.relinearization, "relinearisation key"), plural(info.rotations, "rotation key"),
-                            plural(info.digits, "digit"), bytes_text(file_bytes(path)))};
+  OBSCURA_TRY(const wire::EvalKeysHeader header, wire::inspect_eval_keys(path));
+  const std::string plan = wire::short_name(header.binding.plan);
+  const std::string key = wire::short_name(header.binding.key);
+  std::uint32_t most = 0;
+  for (const auto& galois : header.galois) most = std::max(most, galois.limbs);
+  const std::string limbs = header.galois.empty() ? "" : fmt::format(" for up to {}", plural(most, "limb"));
+  return Answer{
+      {{"kind", "evaluation keys"},
+       {"plan_digest", plan},
+       {"key", key},
+       {"ring_degree", std::uint64_t{1} << header.log2_degree},
+       {"relinearization_keys", header.relinearization ? 1 : 0},
+       {"rotation_keys", header.galois.size()},
+       {"bootstrapping_keys", header.bootstrap ? 2 : 0},
+       {"digit_limbs", header.digit_limbs},
+       {"bytes", file_bytes(path)}},
+      fmt::format("evaluation keys {} for plan {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}, {}", key, plan,
+                  std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
+                  plural(header.relinearization ? 1 : 0, "relinearisation key"),
+                  plural(header.galois.size(), "rotation key"), limbs,
+                  header.bootstrap ? ", 2 keys of bootstrapping's sparse secret" : "", bytes_text(file_bytes(path)))};
 }
 
 Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
@@ -145,6 +155,7 @@ Result<Answer> perform(const std::string& path) {
       return Answer{{{"kind", "secret key"}, {"bytes", file_bytes(path)}},
                     "secret key: whoever has this file decrypts everything; nothing of it is printed"};
     case wire::Kind::record:
+    case wire::Kind::key:
       break;
   }
   return error(Code::unsupported, "{}: {}, which stands only inside of other files", path, wire::describe(kind));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "client/client.h"
@@ -31,7 +32,10 @@ Action define_keygen(CLI::App& command, const Common&) {
     OBSCURA_TRY_VOID(refuse_existing(options->eval));
     OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options->offer));
     const Stopwatch watch;
-    OBSCURA_TRY_VOID(client::keygen(offer, options->secret, options->eval));
+    {
+      ProgressBar bar("keys");
+      OBSCURA_TRY_VOID(client::keygen(offer, options->secret, options->eval, false, bar.callback()));
+    }
     Answer answer;
     answer.json = {{"secret", options->secret},
                    {"eval", options->eval},

@@ -76,15 +76,17 @@ Result<Client> Client::load(const plan::Offer& offer, const std::filesystem::pat
   return Client(offer, std::move(context), std::move(secret), file.binding.key);
 }
 
+Result<ckks::KeyNeeds> Client::key_needs() const {
+  OBSCURA_TRY(auto bootstrapper, plan::make_bootstrapper(offer_.bootstrap));
+  return plan::key_needs(*context_, offer_.keys, std::move(bootstrapper));
+}
+
+Result<void> Client::make_eval_keys(const ckks::KeyNeeds& needs, const secret::KeySink& sink) const {
+  return secret::make_eval_keys(*context_, secret_, needs, sink);
+}
+
 ckks::EvalKeys Client::make_eval_keys() const {
-  ckks::EvalKeys keys;
-  if (offer_.keys.relinearization) {
-    keys.relinearization.push_back(secret::make_relinearization_key(*context_, secret_));
-  }
-  std::vector<std::int64_t> steps;
-  for (const auto& [step, limbs] : offer_.keys.rotations) steps.push_back(step);
-  keys.galois = secret::make_galois_keys(*context_, secret_, steps);
-  return keys;
+  return secret::make_eval_keys(*context_, secret_, key_needs().value());
 }
 
 base::Bytes Client::secret_frame() const { return write_secret({secret_.secret_seed(), binding_}); }

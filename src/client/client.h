@@ -12,8 +12,8 @@
 #include "base/parallel.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
-#include "plan/plan.h"
-#include "secret/keys.h"
+#include "plan/keys.h"
+#include "secret/eval_keys.h"
 #include "wire/frames.h"
 
 namespace obscura::client {
@@ -40,7 +40,11 @@ class Client {
     return static_cast<std::size_t>(plan::images_at_once(offer_.input, offer_.params));
   }
 
-  /// The keys that the offer asks for, for the server.
+  /// Every key that the offer asks for. errors: as plan::make_bootstrapper
+  Result<ckks::KeyNeeds> key_needs() const;
+  /// They, for the server: one after the other, in the order of a file of them. errors: the sink's
+  Result<void> make_eval_keys(const ckks::KeyNeeds& needs, const secret::KeySink& sink) const;
+  /// All of them in memory. errors: ContractError where the offer's bootstrapping is refused
   ckks::EvalKeys make_eval_keys() const;
   /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
   base::Bytes secret_frame() const;
@@ -69,9 +73,10 @@ class Client {
 };
 
 /// Makes a key pair of files: the secret key (mode 0600), and the evaluation keys for the server. Both or none.
-/// errors  io: a path exists already (unless overwrite), cannot be written
+/// Holds one key at a time. Progress counts evaluation keys.
+/// errors  io: a path exists already (unless overwrite), cannot be written; wrong_params; cancelled
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
-                    bool overwrite = false);
+                    bool overwrite = false, const base::Progress& progress = {});
 
 /// Images that are fetched when their batch is due.
 struct ImageSource {

@@ -10,8 +10,27 @@
 
 namespace obscura::client {
 
+namespace {
+
+/// The evaluation keys, each written as soon as it is made.
+Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress) {
+  const ckks::Context& context = *client.context();
+  OBSCURA_TRY(const ckks::KeyNeeds needs, client.key_needs());
+  const wire::EvalKeysHeader header = wire::header_of(context, needs, client.binding());
+  OBSCURA_TRY_VOID(out.write(wire::write_keys_header(header)));
+  std::size_t done = 0;
+  return client.make_eval_keys(needs, [&](const ckks::NeededKey& place, const ckks::SwitchKey& key) -> Result<void> {
+    OBSCURA_TRY_VOID(out.write(wire::write_key(ckks::context_of(context, needs, place), done, key)));
+    ++done;
+    if (progress && !progress(done, header.keys())) return error(Code::cancelled, "the making of keys was stopped");
+    return {};
+  });
+}
+
+}  // namespace
+
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
-                    bool overwrite) {
+                    bool overwrite, const base::Progress& progress) {
   if (secret.lexically_normal() == eval.lexically_normal()) {
     return error(Code::io, "{}: the secret key and the evaluation keys need two different files", secret.string());
   }
@@ -22,8 +41,7 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
   const auto secret_written = secret_out.write(frame);
   base::zeroize(frame.data(), frame.size());
   if (!secret_written) return secret_written.error();
-  const ckks::EvalKeys keys = client.make_eval_keys();
-  OBSCURA_TRY_VOID(eval_out.write(wire::write_eval_keys(*client.context(), keys, client.binding())));
+  OBSCURA_TRY_VOID(write_keys(client, eval_out, progress));
   OBSCURA_TRY_VOID(eval_out.commit());
   if (const auto committed = secret_out.commit(); !committed) {
     std::error_code ignored;

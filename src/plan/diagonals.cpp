@@ -184,7 +184,7 @@ void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint
 }
 
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
-  const std::uint64_t slots = plan::slots(plan);
+  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
   TransformShapes out;
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     out.by_step.emplace_back();

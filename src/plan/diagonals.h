@@ -33,6 +33,7 @@ class Diagonals {
   }
   /// What ckks::DiagonalValues asks for: d[slot] += weight. errors  ContractError: a diagonal that is not there
   void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
+  std::uint64_t slots() const { return slots_; }
   double weight_scale() const { return weight_scale_; }
   /// The bias in slots of one output, 0 elsewhere.
   std::vector<double> bias(std::uint32_t output) const;
@@ -54,7 +55,7 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
 /// slots that have a weight.
 ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output);
 
-/// Rotation steps of a fold, all in (-n/2, n/2].
+/// Rotation steps of a fold in a ring of these slots, all in (-n/2, n/2].
 std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots);
 
 /// Steps and most limbs: what KeyRequest::rotations holds.
@@ -63,7 +64,7 @@ using Rotations = std::map<std::int64_t, std::uint32_t>;
 void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint32_t limbs);
 
 /// The shape of each transform of a plan, by step (nothing where the step is none), and the keys of all of them and of
-/// the folds.
+/// the folds. Shapes and keys are of all N/2 slots of the ring, with which diagonals of fewer (plan::slots) repeat.
 struct TransformShapes {
   std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;
   Rotations rotations;

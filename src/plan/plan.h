@@ -185,7 +185,8 @@ struct OutputSpec {
 /// (ckks::Bootstrapper::galois_limbs).
 struct KeyRequest {
   bool relinearization = false;
-  /// Steps of the Galois keys, in (-n/2, n/2] without 0, and the most limbs of a ciphertext that each rotates.
+  /// Steps of the Galois keys, modulo N/2 and around 0 without it, and the most limbs of a ciphertext that each
+  /// rotates.
   std::map<std::int64_t, std::uint32_t> rotations = {};
   bool operator==(const KeyRequest&) const = default;
 };

@@ -36,7 +36,8 @@ concept Backend = std::default_initializable<typename B::Value> && std::movable<
     requires(const B& backend, const typename B::Value& x, std::span<const typename B::Value> xs,
              std::span<typename B::Value> ys, std::span<const Term<typename B::Value>> terms,
              std::span<const double> bias, const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks,
-             const PreparedTransform& transform, const plan::Fold& fold, std::uint32_t limbs, double number) {
+             const PreparedTransform& transform, const plan::Fold& fold, const ckks::CompositePlan& polynomial,
+             const PreparedBootstrap& bootstrap, std::uint32_t limbs, double number) {
   { backend.shape(x) } -> std::same_as<Shape>;
   { backend.multiply(x, x) } -> std::same_as<typename B::Value>;
   { backend.relinearize(x, limbs) } -> std::same_as<typename B::Value>;
@@ -45,6 +46,8 @@ concept Backend = std::default_initializable<typename B::Value> && std::movable<
   { backend.linear(map, blocks, number, bias, xs, ys) } -> std::same_as<void>;
   { backend.transform(transform, xs, ys) } -> std::same_as<void>;
   { backend.fold(fold, x) } -> std::same_as<typename B::Value>;
+  { backend.polynomial(polynomial, x) } -> std::same_as<typename B::Value>;
+  { backend.bootstrap(bootstrap, x) } -> std::same_as<typename B::Value>;
 };
 
 }  // namespace obscura::run

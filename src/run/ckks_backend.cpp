@@ -17,7 +17,9 @@ EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>&
     const ckks::TransformPlace place{t.limbs, t.rescale, t.scale_in, t.scale_out, std::min(all, memory)};
     memory -= place.memory;
     const auto values = [diagonals = t.diagonals](const ckks::Diagonal& at, std::span<std::complex<double>> slots) {
-      diagonals->fill(at, slots);
+      const auto own = slots.first(diagonals->slots());
+      diagonals->fill(at, own);
+      for (std::size_t j = own.size(); j < slots.size(); ++j) slots[j] = slots[j - own.size()];
     };
     by_step_.emplace(t.step, ckks::Transform(context, t.shape, values, place));
   }
@@ -59,7 +61,10 @@ void CkksBackend::linear(const ckks::PreparedMap& map, std::span<const std::uint
 void CkksBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
   std::vector<Value> out = ckks::apply(*context_, *keys_, transforms_->at(transform.step), x);
   base::parallel_for(out.size(), [&](std::size_t o) {
-    const std::vector<double> bias = transform.diagonals->bias(static_cast<std::uint32_t>(o));
+    std::vector<double> bias = transform.diagonals->bias(static_cast<std::uint32_t>(o));
+    for (const std::size_t own = bias.size(); bias.size() < context_->params().slots();) {
+      bias.push_back(bias[bias.size() - own]);
+    }
     y[o] = ckks::add_plain(*context_, out[o], ckks::make_plaintext(*context_, bias, out[o].scale, out[o].limbs()));
   });
 }
@@ -75,6 +80,27 @@ CkksBackend::Value CkksBackend::fold(const plan::Fold& fold, const Value& x) con
     y = ckks::combine(*context_, terms, 0);
   }
   return y;
+}
+
+namespace {
+
+/// The same ciphertext at the scale that a plan states: check_shape has held one to the other.
+ckks::Ciphertext at_scale(const ckks::Ciphertext& x, double scale) {
+  ckks::Ciphertext y = x;
+  y.scale = scale;
+  return y;
+}
+
+}  // namespace
+
+CkksBackend::Value CkksBackend::polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
+  return ckks::evaluate(*context_, *keys_, polynomial, at_scale(x, polynomial.input_scale));
+}
+
+CkksBackend::Value CkksBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
+  OBSCURA_CHECK(bootstrap.bootstrapper != nullptr && keys_->bootstrap.has_value(),
+                "bootstrapping without its tables or keys");
+  return bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
 }
 
 }  // namespace obscura::run

@@ -26,7 +26,8 @@ class EncodedTransforms {
   std::map<std::size_t, ckks::Transform> by_step_;
 };
 
-/// Each operation is the function of the same name in ckks/evaluator.h, or ckks/transform.h. Holds the context, the
+/// Each operation is the function of the same name in ckks/evaluator.h, ckks/transform.h, ckks/polyeval.h (evaluate) or
+/// ckks/bootstrap.h (run). Holds the context, the
 /// evaluation keys and the transforms; all outlive it.
 class CkksBackend {
  public:
@@ -43,6 +44,8 @@ class CkksBackend {
               std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const;
   void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const;
   Value fold(const plan::Fold& fold, const Value& x) const;
+  Value polynomial(const ckks::CompositePlan& polynomial, const Value& x) const;
+  Value bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const;
 
  private:
   const ckks::Context* context_;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <mutex>
+#include <numbers>
 #include <random>
 #include <utility>
 
@@ -18,7 +19,18 @@ namespace {
 // Slots that a thread takes at a time: a row of the widest layers (some thousand inputs) then stays in the L2 cache.
 constexpr std::size_t kSlotsAtOnce = 128;
 
-enum Purpose : std::uint64_t { kEncrypt = 1, kMultiply, kRelinearize, kRescale, kCombine, kLinear, kTransform, kFold };
+enum Purpose : std::uint64_t {
+  kEncrypt = 1,
+  kMultiply,
+  kRelinearize,
+  kRescale,
+  kCombine,
+  kLinear,
+  kTransform,
+  kFold,
+  kPolynomial,
+  kBootstrap
+};
 
 /// SplitMix64's finaliser over two words: names of values, not cryptography.
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
@@ -141,8 +153,8 @@ void ClearBackend::linear(const ckks::PreparedMap& prepared, std::span<const std
 }
 
 void ClearBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
-  const std::size_t slots = params_.slots();
   const plan::Diagonals& diagonals = *transform.diagonals;
+  const std::size_t slots = diagonals.slots();
   std::uint64_t stream = mix(kTransform, transform.step);
   for (const Value& in : x) stream = mix(stream, in.stream);
   const double scale = transform.scale_out;
@@ -192,6 +204,34 @@ ClearBackend::Value ClearBackend::fold(const plan::Fold& fold, const Value& x) c
   return y;
 }
 
+ClearBackend::Value ClearBackend::polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
+  Value y{ckks::evaluate_clear(polynomial, x.slots),
+          {static_cast<std::uint32_t>(polynomial.output_limbs()), 2, polynomial.output_scale},
+          mix(kPolynomial, x.stream)};
+  if (!noise_seed_) return y;
+  const std::vector<double> deviations = ckks::predict_error(params_, polynomial, x.slots, 0);
+  std::mt19937_64 engine(mix(*noise_seed_, y.stream));
+  std::normal_distribution<double> normal(0.0, 1.0);
+  for (std::size_t j = 0; j < y.slots.size(); ++j) y.slots[j] += deviations[j] * normal(engine);
+  return y;
+}
+
+ClearBackend::Value ClearBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
+  Value y{x.slots, {bootstrap.limbs_out, 2, bootstrap.scale_out}, mix(kBootstrap, x.stream)};
+  if (!noise_seed_) return y;
+  OBSCURA_CHECK(bootstrap.bootstrapper != nullptr, "noise of bootstrapping without a bootstrapper");
+  // The sine in place of the line is known slot by slot, and far from equal in all; the rest is noise.
+  const double predicted = bootstrap.bootstrapper->predict(x.slots).total();
+  const double turn = 2 * std::numbers::pi / std::exp2(bootstrap.bootstrapper->params().literal().log2_ratio);
+  double bent = 0;
+  for (std::size_t j = 0; j < y.slots.size(); ++j) {
+    y.slots[j] = std::sin(turn * x.slots[j]) / turn;
+    bent += (y.slots[j] - x.slots[j]) * (y.slots[j] - x.slots[j]) / static_cast<double>(y.slots.size());
+  }
+  add_noise(y, std::sqrt(std::max(0.0, predicted * predicted - bent)));
+  return y;
+}
+
 namespace {
 
 /// The slots of each of an image's ciphertexts.
@@ -221,7 +261,7 @@ Result<std::vector<float>> run_images(const EncodedModel& model, const ckks::Par
     if (noise_seed) seed = mix(*noise_seed, i);
     const ClearBackend backend(params, seed);
     std::vector<ClearValue> inputs;
-    for (auto& slots : pack(*plan.input.layout, images.subspan(i * elements, elements), params.slots())) {
+    for (auto& slots : pack(*plan.input.layout, images.subspan(i * elements, elements), plan::slots(plan))) {
       inputs.push_back(backend.encrypt(std::move(slots), plan.input.scale, plan.input.limbs, inputs.size()));
     }
     const auto outputs = execute(model, backend, std::move(inputs)).value();

@@ -42,6 +42,10 @@ class ClearBackend {
               std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const;
   void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const;
   Value fold(const plan::Fold& fold, const Value& x) const;
+  Value polynomial(const ckks::CompositePlan& polynomial, const Value& x) const;
+  /// The same slots; with noise, as the sine that bootstrapping takes for a line bends them. errors: ContractError
+  /// where noise is asked for and the bootstrapper, which predicts it, is absent
+  Value bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const;
 
  private:
   void add_noise(Value& x, double deviation) const;
@@ -53,7 +57,8 @@ class ClearBackend {
 static_assert(Backend<ClearBackend>);
 
 /// logits[i] of images[i] on the clear twin: `count` normalised images (C*H*W floats each) in, count x classes out,
-/// row-major, as nn::run_reference. Works in batches of N/2 images, or in the image layout image by image.
+/// row-major, as nn::run_reference. Works in batches of N/2 images, or in the image layout image by image. A plan that
+/// bootstraps needs a model with its bootstrapper where noise is asked for.
 /// errors  wrong_params where the plan's parameters are refused, cancelled. ContractError where sizes do not fit.
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
                                      std::optional<std::uint64_t> noise_seed = {}, const base::Progress& progress = {});

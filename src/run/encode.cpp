@@ -4,12 +4,24 @@
 #include <algorithm>
 #include <utility>
 
+#include "plan/polynomial.h"
+
 namespace obscura::run {
 
-EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule)
+EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule,
+                           std::shared_ptr<const ckks::Bootstrapper> bootstrapper)
     : plan_(std::move(plan)), schedule_(std::move(schedule)), maps_(plan_.steps.size()) {
   for (std::size_t i = 0; i < maps_.size(); ++i) {
-    if (const auto* linear = std::get_if<plan::Linear>(&plan_.steps[i].operation)) maps_[i].emplace(linear->map);
+    const plan::Operation& operation = plan_.steps[i].operation;
+    if (const auto* linear = std::get_if<plan::Linear>(&operation)) maps_[i].emplace(linear->map);
+    if (const auto* polynomial = std::get_if<plan::Polynomial>(&operation)) {
+      const plan::ValueInfo in = plan_.value(polynomial->input);
+      polynomials_.emplace(i, plan::composite_of(*polynomial, plan_.params, in.limbs, in.scale).value());
+    }
+    if (std::holds_alternative<plan::Bootstrap>(operation)) {
+      bootstrap_ = {plan_.steps[i].output.limbs, plan_.bootstrap->input_scale, plan_.bootstrap->output_scale,
+                    bootstrapper};
+    }
   }
   const auto diagonals = plan::diagonals_of(plan_);
   const plan::TransformShapes shapes = plan::transform_shapes(plan_, diagonals);
@@ -42,6 +54,17 @@ const PreparedTransform& EncodedModel::transform(std::size_t step) const {
       std::find_if(transforms_.begin(), transforms_.end(), [&](const PreparedTransform& t) { return t.step == step; });
   OBSCURA_CHECK(found != transforms_.end(), "step {} is no transform", step);
   return *found;
+}
+
+const ckks::CompositePlan& EncodedModel::polynomial(std::size_t step) const {
+  const auto found = polynomials_.find(step);
+  OBSCURA_CHECK(found != polynomials_.end(), "step {} is no polynomial", step);
+  return found->second;
+}
+
+const PreparedBootstrap& EncodedModel::bootstrap() const {
+  OBSCURA_CHECK(bootstrap_.has_value(), "the plan does not bootstrap");
+  return *bootstrap_;
 }
 
 }  // namespace obscura::run

@@ -2,10 +2,13 @@
 /// A plan with its weights made ready for the kernels, once for all batches.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "ckks/bootstrap.h"
 #include "ckks/evaluator.h"
 #include "plan/diagonals.h"
 #include "plan/schedule.h"
@@ -25,13 +28,24 @@ struct PreparedTransform {
   std::vector<ckks::TransformNoise> noise;  ///< of each output
 };
 
+/// What a plan's bootstrappings do, and with what.
+struct PreparedBootstrap {
+  std::uint32_t limbs_out = 0;
+  double scale_in = 1;
+  double scale_out = 1;
+  /// One for all steps, with their encoded diagonals; the clear twin without noise does not need it.
+  std::shared_ptr<const ckks::Bootstrapper> bootstrapper;
+};
+
 class EncodedModel {
  public:
-  /// `plan` has passed plan::verify.
+  /// `plan` has passed plan::verify; `bootstrapper` is its own (plan::make_bootstrapper).
   /// cost    one pass over the weights
-  explicit EncodedModel(plan::Plan plan) : EncodedModel(plan, plan::make_schedule(plan)) {}
+  explicit EncodedModel(plan::Plan plan, std::shared_ptr<const ckks::Bootstrapper> bootstrapper = nullptr)
+      : EncodedModel(plan, plan::make_schedule(plan), std::move(bootstrapper)) {}
   /// With a schedule of this plan that fits less memory (plan::make_schedule_within).
-  EncodedModel(plan::Plan plan, plan::Schedule schedule);
+  EncodedModel(plan::Plan plan, plan::Schedule schedule,
+               std::shared_ptr<const ckks::Bootstrapper> bootstrapper = nullptr);
   const plan::Plan& plan() const { return plan_; }
   const plan::Schedule& schedule() const { return schedule_; }
   /// errors  ContractError where the step is not a Linear.
@@ -40,12 +54,18 @@ class EncodedModel {
   const std::vector<PreparedTransform>& transforms() const { return transforms_; }
   /// errors  ContractError where the step is not a Transform.
   const PreparedTransform& transform(std::size_t step) const;
+  /// errors  ContractError where the step is not a Polynomial.
+  const ckks::CompositePlan& polynomial(std::size_t step) const;
+  /// errors  ContractError where the plan does not bootstrap.
+  const PreparedBootstrap& bootstrap() const;
 
  private:
   plan::Plan plan_;
   plan::Schedule schedule_;
   std::vector<std::optional<ckks::PreparedMap>> maps_;  ///< by step; empty where it is not linear
   std::vector<PreparedTransform> transforms_;
+  std::map<std::size_t, ckks::CompositePlan> polynomials_;  ///< by step
+  std::optional<PreparedBootstrap> bootstrap_;
 };
 
 }  // namespace obscura::run

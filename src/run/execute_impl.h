@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "plan/work.h"
 #include "run/execute.h"
 #include "run/progress.h"
 
@@ -110,9 +111,14 @@ class Execution {
   void run_elementwise(const plan::Stage& stage, std::span<const std::uint32_t> elements) {
     const auto start = Clock::now();
     std::vector<std::atomic<std::uint64_t>> nanoseconds(stage.end - stage.first);
-    base::parallel_for(elements.size(), [&](std::size_t k) {
+    const auto run_one = [&](std::size_t k) {
       if (!counter_.cancelled()) run_element(stage, elements[k], nanoseconds);
-    });
+    };
+    if (plan::stands_alone(plan_.steps[stage.first].operation)) {  // each takes all cores, and memory
+      for (std::size_t k = 0; k < elements.size(); ++k) run_one(k);
+    } else {
+      base::parallel_for(elements.size(), run_one);
+    }
     if (trace_ != nullptr) share_time(stage, nanoseconds, seconds_since(start));
   }
 
@@ -132,7 +138,7 @@ class Execution {
     for (std::size_t s = stage.first; s < stage.end; ++s) {
       const auto start = Clock::now();
       Value& y = own[s - stage.first];
-      y = compute(plan_.steps[s].operation, i, at);
+      y = compute(s, i, at);
       check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
       for (const plan::ValueId id : plan::inputs_of(plan_.steps[s].operation)) {
         if (id <= stage.first) {
@@ -153,7 +159,8 @@ class Execution {
   }
 
   template <class At>
-  Value compute(const plan::Operation& operation, std::size_t i, const At& at) const {
+  Value compute(std::size_t s, std::size_t i, const At& at) const {
+    const plan::Operation& operation = plan_.steps[s].operation;
     if (const auto* product = std::get_if<plan::Multiply>(&operation)) {
       return backend_.multiply(at(product->a), at(product->b));
     }
@@ -164,6 +171,12 @@ class Execution {
       return backend_.rescale(at(rescaled->input), rescaled->limbs);
     }
     if (const auto* folded = std::get_if<plan::Fold>(&operation)) return backend_.fold(*folded, at(folded->input));
+    if (const auto* polynomial = std::get_if<plan::Polynomial>(&operation)) {
+      return backend_.polynomial(model_.polynomial(s), at(polynomial->input));
+    }
+    if (const auto* refreshed = std::get_if<plan::Bootstrap>(&operation)) {
+      return backend_.bootstrap(model_.bootstrap(), at(refreshed->input));
+    }
     const auto& sum = std::get<plan::Combine>(operation);
     std::vector<Term<Value>> terms;
     for (const auto& term : sum.terms) terms.push_back({&at(term.input), pick(term.coefficients, i, 1)});

@@ -43,14 +43,4 @@ ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, 
   return keys;
 }
 
-void add_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret, ckks::EvalKeys& keys) {
-  const ckks::Context& context = *bootstrapper.context();
-  if (keys.relinearization.empty()) keys.relinearization.push_back(make_relinearization_key(context, secret));
-  for (const auto& [element, limbs] : bootstrapper.galois_limbs()) {
-    if (!keys.galois.contains(element)) {
-      keys.galois.emplace(element, make_galois_key(context, secret, element, limbs));
-    }
-  }
-}
-
 }  // namespace obscura::secret

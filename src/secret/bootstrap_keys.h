@@ -11,8 +11,4 @@ namespace obscura::secret {
 /// over more, a secret of this weight would not be 128-bit secure.
 ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret);
 
-/// Adds what Bootstrapper::run needs and `keys` lacks: relinearisation, rotations, conjugation.
-/// cost    one key each
-void add_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret, ckks::EvalKeys& keys);
-
 }  // namespace obscura::secret

@@ -84,9 +84,10 @@ Result<wire::CiphertextWriter> open_output(const std::filesystem::path& out,
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
                     const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
-  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(named.plan.params));
-  const auto tables = ckks::Context::make(params);
-  OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, named.plan.keys, named.digest, eval_path));
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(named.plan.bootstrap));
+  OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper));
+  const ckks::KeyNeeds needs = plan::key_needs(*tables, named.plan.keys, bootstrapper);
+  OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, named.digest, eval_path));
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::inputs));
   wire::CiphertextHeader expected = expected_input(named.plan, keys.binding);
   expected.images = reader.header().images;
@@ -94,7 +95,8 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   wire::CiphertextHeader header = output_header(named.plan, expected);
   OBSCURA_TRY(header.inputs, reader.digest());
   const std::size_t kept = reader.header().batches() > 1 ? run::kEncodedBytes : 0;
-  OBSCURA_TRY(Session session, Session::make(std::move(named), std::move(keys.keys), options.memory, kept));
+  OBSCURA_TRY(Session session,
+              Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, kept));
   OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
   OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
   return Job{std::move(session), std::move(reader), std::move(writer)};

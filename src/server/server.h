@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
+#include "plan/keys.h"
 #include "run/ckks_backend.h"
 #include "run/execute.h"
 #include "wire/plan_frame.h"
@@ -38,6 +39,9 @@ class Session {
   ///         little memory, with what is needed
   static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0,
                               std::size_t kept = run::kEncodedBytes);
+  /// With the plan's context and what plan::key_needs says of it, where the keys were read with them.
+  static Result<Session> make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept);
 
   const plan::Plan& plan() const { return model_->plan(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }

@@ -32,18 +32,21 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
 }
 
 Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept) {
-  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.plan.params));
-  if (plan.plan.keys.relinearization && keys.relinearization.empty()) {
-    return error(Code::missing_key, "plan {} needs a relinearisation key", plan.plan.name);
-  }
-  const auto context = ckks::Context::make(params);
-  for (const auto& [step, limbs] : plan.plan.keys.rotations) {
-    if (keys.galois.contains(context->galois_element(step))) continue;
-    return error(Code::missing_key, "plan {} needs a key for rotations by {}", plan.plan.name, step);
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap));
+  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper));
+  const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
+  return make(std::move(plan), context, needs, std::move(keys), memory, kept);
+}
+
+Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory,
+                              std::size_t kept) {
+  if (const auto checked = ckks::check_keys(*context, needs, keys); !checked) {
+    return error(checked.error().code, "plan {}: {}", plan.plan.name, checked.error().message);
   }
   OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory));
-  return Session(context, run::EncodedModel(std::move(plan.plan), std::move(allotment.schedule)), std::move(keys),
-                 allotment.bytes, kept);
+  run::EncodedModel model(std::move(plan.plan), std::move(allotment.schedule), needs.bootstrapper);
+  return Session(std::move(context), std::move(model), std::move(keys), allotment.bytes, kept);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,

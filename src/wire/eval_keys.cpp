@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/eval_keys.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -11,137 +12,186 @@ namespace obscura::wire {
 
 namespace {
 
-// binding, degree, primes, numbers of keys, digits
-constexpr std::size_t kPrefixBytes = kBindingBytes + 20;
+// binding; degree, primes, digit; relinearisation, bootstrapping; number of Galois keys, and of each power and limbs
+constexpr std::size_t kPrefixBytes = kBindingBytes + 16 + 2 + 4;
+constexpr std::size_t kGaloisBytes = 12;
+constexpr std::uint64_t kMaxHeader = kPrefixBytes + kMaxKeys * kGaloisBytes;
 
-std::size_t key_digits(const ckks::Context& context) { return context.digits(context.chain_limbs()); }
-
-EvalKeysInfo read_prefix(base::Reader& r) {
-  EvalKeysInfo info;
-  info.binding = read_binding(r);
-  info.log2_degree = r.u32();
-  info.primes = r.u32();
-  info.relinearization = r.u32();
-  info.digits = r.u32();
-  info.rotations = r.u32();
-  return info;
+std::uint64_t key_payload(const ckks::Context& context, std::size_t limbs) {
+  const ring::Basis& basis = context.basis();
+  const std::size_t digit = packed_bytes(basis, limbs) + packed_bytes(basis, context.chain_limbs(), basis.size());
+  return 8 + sizeof(base::Seed) + context.digits(limbs) * digit;
 }
 
-Result<void> check_prefix(const ckks::Context& context, const plan::KeyRequest& request, const Digest& plan,
-                          const EvalKeysInfo& info, const std::string& name) {
-  if (info.binding.plan != plan) {
-    return error(Code::wrong_params, "{}: keys for plan {}, but this is plan {}", name, short_name(info.binding.plan),
-                 short_name(plan));
+Result<void> check_ring(const EvalKeysHeader& actual, const EvalKeysHeader& expected, const std::string& name) {
+  if (actual.binding.plan != expected.binding.plan) {
+    return error(Code::wrong_params, "{}: keys for plan {}, but this is plan {}", name, short_name(actual.binding.plan),
+                 short_name(expected.binding.plan));
   }
-  const auto& literal = context.params().literal();
-  if (info.log2_degree != static_cast<std::uint32_t>(literal.log2_degree) || info.primes != context.basis().size() ||
-      info.digits != key_digits(context)) {
-    return error(Code::bad_format, "{}: keys of degree 2^{}, {} primes, {} digits; the plan has 2^{}, {}, {}", name,
-                 info.log2_degree, info.primes, info.digits, literal.log2_degree, context.basis().size(),
-                 key_digits(context));
-  }
-  if (info.relinearization > 1) {
-    return error(Code::bad_format, "{}: {} relinearisation keys, at most 1 is allowed", name, info.relinearization);
-  }
-  if (request.relinearization && info.relinearization == 0) {
-    return error(Code::missing_key, "{}: the relinearisation key that the plan needs is not in it", name);
-  }
-  if (info.rotations != request.rotations.size()) {
-    return error(Code::missing_key, "{}: {} rotation keys; the plan needs {}", name, info.rotations,
-                 request.rotations.size());
+  if (actual.log2_degree != expected.log2_degree || actual.chain != expected.chain ||
+      actual.special != expected.special || actual.digit_limbs != expected.digit_limbs) {
+    return error(Code::wrong_params,
+                 "{}: keys of degree 2^{}, {} + {} primes, digits of {}; the plan has 2^{}, {} + {}, {}", name,
+                 actual.log2_degree, actual.chain, actual.special, actual.digit_limbs, expected.log2_degree,
+                 expected.chain, expected.special, expected.digit_limbs);
   }
   return {};
 }
 
-std::size_t key_bytes(const ckks::Context& context) {
-  return sizeof(base::Seed) + key_digits(context) * packed_bytes(context.basis(), context.basis().size());
-}
-
-void write_key(const ckks::Context& context, const ckks::SwitchKey& key, base::Writer& w) {
-  OBSCURA_CHECK(key.body.size() == key_digits(context), "a key of {} digits", key.body.size());
-  w.raw(std::as_bytes(std::span(key.seed)));
-  for (const ring::NttPoly& body : key.body) pack(context.basis(), body, w);
-}
-
-Result<ckks::SwitchKey> read_key(const ckks::Context& context, base::Reader& r, const std::string& name) {
-  ckks::SwitchKey key;
-  std::memcpy(key.seed.data(), r.raw(key.seed.size()).data(), key.seed.size());
-  for (std::size_t d = 0; d < key_digits(context); ++d) {
-    auto body = unpack(context.basis(), context.basis().size(), r);
-    if (!body) return error(Code::bad_format, "{}: digit {}: {}", name, d, body.error().message);
-    key.body.push_back(std::move(body).value());
+/// The header lists exactly what is needed.
+Result<void> check_list(const ckks::Context& context, const ckks::KeyNeeds& needs, const EvalKeysHeader& header,
+                        const std::string& name) {
+  for (const ckks::NeededKey& key : ckks::list(context, needs)) {
+    using Sort = ckks::NeededKey::Sort;
+    if (key.sort == Sort::relinearization ? header.relinearization : key.sort != Sort::galois && header.bootstrap) {
+      continue;
+    }
+    const auto found = std::find_if(header.galois.begin(), header.galois.end(),
+                                    [&](const EvalKeysHeader::Galois& g) { return g.element == key.element; });
+    if (key.sort != Sort::galois || found == header.galois.end()) {
+      return error(Code::missing_key, "{}: {} that the plan needs is not in it", name, ckks::describe(context, key));
+    }
+    if (found->limbs != key.limbs) {
+      return error(Code::missing_key, "{}: {} is for {} limbs; the plan needs {}", name, ckks::describe(context, key),
+                   found->limbs, key.limbs);
+    }
   }
-  key.uniform = ckks::UniformHalf(context.basis(), key.seed, key_digits(context));
-  return key;
+  if (const std::size_t needed = ckks::list(context, needs).size(); header.keys() != needed) {
+    return error(Code::bad_format, "{}: {} keys; the plan needs {}", name, header.keys(), needed);
+  }
+  return {};
 }
 
 }  // namespace
 
-base::Bytes write_eval_keys(const ckks::Context& context, const ckks::EvalKeys& keys, const Binding& binding) {
+EvalKeysHeader header_of(const ckks::Context& context, const ckks::KeyNeeds& needs, const Binding& binding) {
+  EvalKeysHeader header;
+  header.binding = binding;
+  header.log2_degree = static_cast<std::uint32_t>(context.params().literal().log2_degree);
+  header.chain = static_cast<std::uint32_t>(context.chain_limbs());
+  header.special = static_cast<std::uint32_t>(context.special_limbs());
+  header.digit_limbs = static_cast<std::uint32_t>(context.params().literal().digit_limbs);
+  header.relinearization = needs.relinearization;
+  header.bootstrap = needs.bootstrapper != nullptr;
+  for (const auto& [element, limbs] : needs.galois)
+    header.galois.push_back({element, static_cast<std::uint32_t>(limbs)});
+  return header;
+}
+
+base::Bytes write_keys_header(const EvalKeysHeader& header) {
   base::Writer w;
-  w.reserve(kPrefixBytes + keys.relinearization.size() * key_bytes(context) +
-            keys.galois.size() * (sizeof(std::uint64_t) + key_bytes(context)));
-  write_binding(w, binding);
-  w.u32(static_cast<std::uint32_t>(context.params().literal().log2_degree));
-  w.u32(static_cast<std::uint32_t>(context.basis().size()));
-  w.u32(static_cast<std::uint32_t>(keys.relinearization.size()));
-  w.u32(static_cast<std::uint32_t>(key_digits(context)));
-  w.u32(static_cast<std::uint32_t>(keys.galois.size()));
-  for (const ckks::SwitchKey& key : keys.relinearization) write_key(context, key, w);
-  for (const auto& [element, key] : keys.galois) {
-    w.u64(element);
-    write_key(context, key, w);
+  write_binding(w, header.binding);
+  w.u32(header.log2_degree);
+  w.u32(header.chain);
+  w.u32(header.special);
+  w.u32(header.digit_limbs);
+  w.u8(header.relinearization ? 1 : 0);
+  w.u8(header.bootstrap ? 1 : 0);
+  w.u32(static_cast<std::uint32_t>(header.galois.size()));
+  for (const EvalKeysHeader::Galois& key : header.galois) {
+    w.u64(key.element);
+    w.u32(key.limbs);
   }
   return make_frame(Kind::evaluation_keys, w.bytes());
 }
 
-Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::KeyRequest& request, const Digest& plan,
-                                     base::ByteView frame, const std::string& name) {
+Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string& name) {
   OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::evaluation_keys, name));
   base::Reader r(payload);
-  const EvalKeysInfo info = read_prefix(r);
-  if (!r.ok()) return error(Code::bad_format, "{}: {} bytes are too few for keys", name, payload.size());
-  OBSCURA_TRY_VOID(check_prefix(context, request, plan, info, name));
-  const std::size_t expected =
-      info.relinearization * key_bytes(context) + info.rotations * (sizeof(std::uint64_t) + key_bytes(context));
-  if (r.remaining() != expected) {
-    return error(Code::bad_format, "{}: {} bytes of keys, expected {}", name, r.remaining(), expected);
+  EvalKeysHeader header;
+  header.binding = read_binding(r);
+  for (std::uint32_t* field : {&header.log2_degree, &header.chain, &header.special, &header.digit_limbs}) {
+    *field = r.u32();
   }
+  header.relinearization = r.u8() == 1;
+  header.bootstrap = r.u8() == 1;
+  header.galois.resize(r.count(kMaxKeys, kGaloisBytes));
+  for (EvalKeysHeader::Galois& key : header.galois) {
+    key.element = r.u64();
+    key.limbs = r.u32();
+  }
+  if (!r.ok()) return error(Code::bad_format, "{}: {} bytes are too few for its list of keys", name, payload.size());
+  if (r.remaining() > 0) {
+    return error(Code::bad_format, "{}: {} bytes after its list of keys", name, r.remaining());
+  }
+  for (std::size_t k = 1; k < header.galois.size(); ++k) {
+    if (header.galois[k - 1].element < header.galois[k].element) continue;
+    return error(Code::bad_format, "{}: the keys of X^{} and X^{} are out of order", name, header.galois[k - 1].element,
+                 header.galois[k].element);
+  }
+  return header;
+}
+
+base::Bytes write_key(const ckks::Context& context, std::uint64_t index, const ckks::SwitchKey& key) {
+  base::Writer w;
+  w.reserve(8 + key.seed.size() + key.body.size() * packed_bytes(context.basis(), context.basis().size()));
+  w.u64(index);
+  w.raw(std::as_bytes(std::span(key.seed)));
+  for (const ring::NttPoly& body : key.body) pack(context.basis(), body, w);
+  return make_frame(Kind::key, w.bytes());
+}
+
+Result<ckks::SwitchKey> read_key(const ckks::Context& context, std::size_t limbs, std::uint64_t index,
+                                 base::ByteView frame, const std::string& name) {
+  const std::string place = fmt::format("{}: key {}", name, index);
+  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::key, place));
+  if (const std::uint64_t expected = key_payload(context, limbs); payload.size() != expected) {
+    return error(Code::bad_format, "{}: {} bytes, expected {}", place, payload.size(), expected);
+  }
+  base::Reader r(payload);
+  if (const std::uint64_t actual = r.u64(); actual != index) {
+    return error(Code::bad_format, "{}: number {} stands in its place", place, actual);
+  }
+  ckks::SwitchKey key;
+  std::memcpy(key.seed.data(), r.raw(key.seed.size()).data(), key.seed.size());
+  const ring::Basis& basis = context.basis();
+  for (std::size_t d = 0; d < context.digits(limbs); ++d) {
+    ring::NttPoly body = ring::NttPoly::absent(basis.degree(), basis.size());
+    for (std::size_t i = 0; i < basis.size(); ++i) {
+      if (i >= limbs && i < context.chain_limbs()) continue;
+      const auto limb = unpack_limb(basis, i, r, body);
+      if (!limb) return error(Code::bad_format, "{}: digit {}: {}", place, d, limb.error().message);
+    }
+    key.body.push_back(std::move(body));
+  }
+  key.uniform = ckks::UniformHalf(basis, key.seed, key.body.size());
+  return key;
+}
+
+Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ckks::KeyNeeds& needs, const Digest& plan,
+                                          const std::filesystem::path& path) {
+  const std::string name = path.string();
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
   NamedEvalKeys named;
-  named.binding = info.binding;
-  for (std::uint32_t k = 0; k < info.relinearization; ++k) {
-    OBSCURA_TRY(ckks::SwitchKey key, read_key(context, r, name));
-    named.keys.relinearization.push_back(std::move(key));
+  {
+    OBSCURA_TRY(const base::Bytes frame, read_frame(file, Kind::evaluation_keys, kMaxHeader));
+    OBSCURA_TRY(const EvalKeysHeader header, read_keys_header(frame, name));
+    OBSCURA_TRY_VOID(check_ring(header, header_of(context, needs, {plan, {}}), name));
+    OBSCURA_TRY_VOID(check_list(context, needs, header, name));
+    named.binding = header.binding;
   }
-  for (std::uint32_t k = 0; k < info.rotations; ++k) {
-    const std::uint64_t element = r.u64();
-    OBSCURA_TRY(ckks::SwitchKey key, read_key(context, r, name));
-    named.keys.galois.emplace(element, std::move(key));
+  const std::vector<ckks::NeededKey> keys = ckks::list(context, needs);
+  const auto payload = [&](const ckks::NeededKey& key) {
+    return key_payload(ckks::context_of(context, needs, key), key.limbs);
+  };
+  std::uint64_t expected = 0;
+  for (const ckks::NeededKey& key : keys) expected += kHeaderBytes + payload(key) + kDigestBytes;
+  if (file.remaining() != expected) {
+    return error(Code::bad_format, "{}: {} bytes of keys, expected {}", name, file.remaining(), expected);
   }
-  for (const auto& [step, limbs] : request.rotations) {
-    if (named.keys.galois.contains(context.galois_element(step))) continue;
-    return error(Code::missing_key, "{}: the key of rotations by {} that the plan needs is not in it", name, step);
+  for (std::size_t k = 0; k < keys.size(); ++k) {
+    OBSCURA_TRY(const base::Bytes frame, read_frame(file, Kind::key, payload(keys[k])));
+    OBSCURA_TRY(ckks::SwitchKey key,
+                read_key(ckks::context_of(context, needs, keys[k]), keys[k].limbs, k, frame, name));
+    ckks::put(named.keys, keys[k], std::move(key));
   }
   return named;
 }
 
-Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const plan::KeyRequest& request,
-                                          const Digest& plan, const std::filesystem::path& path) {
-  const std::uint64_t limit =
-      kPrefixBytes + key_bytes(context) + request.rotations.size() * (sizeof(std::uint64_t) + key_bytes(context));
-  OBSCURA_TRY(const base::Bytes frame, read_frame_file(path, Kind::evaluation_keys, limit));
-  return read_eval_keys(context, request, plan, frame, path.string());
-}
-
-Result<EvalKeysInfo> inspect_eval_keys(const std::filesystem::path& path) {
-  OBSCURA_TRY(const base::Bytes frame, read_frame_file(path, Kind::evaluation_keys, kMaxPayload));
-  OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::evaluation_keys, path.string()));
-  base::Reader r(payload);
-  const EvalKeysInfo info = read_prefix(r);
-  if (!r.ok()) {
-    return error(Code::bad_format, "{}: {} bytes are too few for keys", path.string(), payload.size());
-  }
-  return info;
+Result<EvalKeysHeader> inspect_eval_keys(const std::filesystem::path& path) {
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  OBSCURA_TRY(const base::Bytes frame, read_frame(file, Kind::evaluation_keys, kMaxHeader));
+  return read_keys_header(frame, path.string());
 }
 
 }  // namespace obscura::wire

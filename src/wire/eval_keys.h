@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Evaluation keys as a frame: the half that cannot be computed from a seed, and the seed.
+/// Files of evaluation keys, written and read one key at a time: a header frame that lists the keys, then a frame for
+/// each, in the order of ckks::list. Of a key there is the half that cannot be computed from a seed, at the limbs that
+/// it is used at, and the seed.
 #pragma once
 
-#include "ckks/context.h"
-#include "ckks/values.h"
-#include "plan/plan.h"
+#include <memory>
+
+#include "ckks/key_needs.h"
 #include "wire/frames.h"
 
 namespace obscura::wire {
+
+/// Keys that one file may list.
+inline constexpr std::size_t kMaxKeys = std::size_t{1} << 16;
+
+/// What stands in front of the keys.
+struct EvalKeysHeader {
+  struct Galois {
+    std::uint64_t element = 0;  ///< power of X
+    std::uint32_t limbs = 0;
+    bool operator==(const Galois&) const = default;
+  };
+  Binding binding;
+  std::uint32_t log2_degree = 0;
+  std::uint32_t chain = 0;    ///< primes
+  std::uint32_t special = 0;  ///< primes
+  std::uint32_t digit_limbs = 0;
+  bool relinearization = false;
+  bool bootstrap = false;      ///< the two keys of its sparse secret
+  std::vector<Galois> galois;  ///< elements ascending
+  bool operator==(const EvalKeysHeader&) const = default;
+  std::size_t keys() const { return galois.size() + (relinearization ? 1 : 0) + (bootstrap ? 2 : 0); }
+};
+
+EvalKeysHeader header_of(const ckks::Context& context, const ckks::KeyNeeds& needs, const Binding& binding);
+base::Bytes write_keys_header(const EvalKeysHeader& header);
+/// errors  bad_format
+Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string& name);
+
+/// The frame of one key of ckks::list; `index` counts them from 0. `context` is ckks::context_of it.
+base::Bytes write_key(const ckks::Context& context, std::uint64_t index, const ckks::SwitchKey& key);
+/// errors  bad_format, naming the key
+Result<ckks::SwitchKey> read_key(const ckks::Context& context, std::size_t limbs, std::uint64_t index,
+                                 base::ByteView frame, const std::string& name);
 
 struct NamedEvalKeys {
   ckks::EvalKeys keys;
   Binding binding;
 };
 
-base::Bytes write_eval_keys(const ckks::Context& context, const ckks::EvalKeys& keys, const Binding& binding);
-
-/// The keys that a plan asks for.
-/// errors  bad_format; wrong_params: keys for another plan; missing_key: one that `request` names is not there
-Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const plan::KeyRequest& request, const Digest& plan,
-                                     base::ByteView frame, const std::string& name);
-Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const plan::KeyRequest& request,
-                                          const Digest& plan, const std::filesystem::path& path);
+/// Exactly the keys that are needed. Holds them, without their uniform halves, and one packed key at a time besides.
+/// errors  io; bad_format: damaged, truncated, oversized; wrong_params: keys for another plan or ring; missing_key: one
+///         that is not there, or for fewer limbs, named
+Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ckks::KeyNeeds& needs, const Digest& plan,
+                                          const std::filesystem::path& path);
 
 /// Only what the file says of itself: no key is read.
-struct EvalKeysInfo {
-  Binding binding;
-  std::uint32_t log2_degree = 0;
-  std::uint32_t primes = 0;
-  std::uint32_t relinearization = 0;  ///< keys of that sort
-  std::uint32_t rotations = 0;        ///< keys of that sort
-  std::uint32_t digits = 0;
-};
-Result<EvalKeysInfo> inspect_eval_keys(const std::filesystem::path& path);
+Result<EvalKeysHeader> inspect_eval_keys(const std::filesystem::path& path);
 
 }  // namespace obscura::wire

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint8_t kMagic[4] = {'O', 'B', 'S', 'C'};
 
-bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::record); }
+bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::key); }
 
 struct Header {
   Kind kind = Kind::plan;
@@ -72,6 +72,8 @@ const char* describe(Kind kind) {
       return "a file of encrypted outputs";
     case Kind::record:
       return "a ciphertext record";
+    case Kind::key:
+      return "an evaluation key";
   }
   return "a file of unknown kind";
 }

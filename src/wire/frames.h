@@ -10,8 +10,8 @@
 ///   20 + n  32     BLAKE2b-256 of everything before it
 ///
 /// The digest finds damage: truncation, flipped bits. It is not a signature: whoever can write a file can write its
-/// digest too. Plans, offers and keys are one frame; files of ciphertexts are a header frame followed by one record
-/// frame for each ciphertext (wire/ciphertexts.h).
+/// digest too. Plans, offers and secret keys are one frame; files of ciphertexts and of evaluation keys are a header
+/// frame followed by one frame for each ciphertext or key (wire/ciphertexts.h, wire/eval_keys.h).
 #pragma once
 
 #include <array>
@@ -32,6 +32,7 @@ enum class Kind : std::uint32_t {
   inputs = 5,
   outputs = 6,
   record = 7,  ///< one ciphertext of an inputs or outputs file
+  key = 8,     ///< one key of an evaluation-key file
 };
 
 /// "a plan", "an evaluation-key file": as it stands in sentences.

@@ -148,7 +148,7 @@ Result<void> check_keys(const T& x, const std::string& name) {
       return error(Code::wrong_params, "{}: parameters that are not those of its bootstrapping", name);
     }
   }
-  const auto half = static_cast<std::int64_t>(plan::slots(x.params, x.bootstrap) / 2);
+  const std::int64_t half = std::int64_t{1} << (x.params.log2_degree - 2);
   for (const auto& [step, limbs] : x.keys.rotations) {
     if (step == 0 || step <= -half || step > half || limbs == 0 || limbs > x.params.chain.size()) {
       return error(Code::bad_format, "{}: a rotation key of step {} at {} limbs; {} to {} at 1 to {} are allowed", name,

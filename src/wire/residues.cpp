@@ -49,7 +49,7 @@ void pack_limb(const Layout& layout, std::span<const std::uint64_t> residues, st
 }
 
 /// `in` has kSlack readable bytes after the residues.
-void unpack_limb(const Layout& layout, const std::byte* in, std::span<std::uint64_t> residues) {
+void unpack_groups(const Layout& layout, const std::byte* in, std::span<std::uint64_t> residues) {
   const std::uint64_t mask = (std::uint64_t{1} << layout.bits) - 1;
   for (std::size_t k = 0; k < residues.size(); k += 8, in += layout.bits) {
     for (std::size_t i = 0; i < 8; ++i) {
@@ -62,11 +62,13 @@ void unpack_limb(const Layout& layout, const std::byte* in, std::span<std::uint6
 
 }  // namespace
 
-std::size_t packed_bytes(const ring::Basis& basis, std::size_t limbs) {
+std::size_t packed_bytes(const ring::Basis& basis, std::size_t first, std::size_t last) {
   std::size_t bytes = 0;
-  for (std::size_t j = 0; j < limbs; ++j) bytes += limb_bytes(basis.degree(), basis.prime(j));
+  for (std::size_t j = first; j < last; ++j) bytes += limb_bytes(basis.degree(), basis.prime(j));
   return bytes;
 }
+
+std::size_t packed_bytes(const ring::Basis& basis, std::size_t limbs) { return packed_bytes(basis, 0, limbs); }
 
 void pack(const ring::Basis& basis, const ring::NttPoly& poly, base::Writer& writer) {
   OBSCURA_CHECK(poly.degree() == basis.degree() && poly.limbs() <= basis.size(), "pack: {} limbs of degree {}",
@@ -74,31 +76,38 @@ void pack(const ring::Basis& basis, const ring::NttPoly& poly, base::Writer& wri
   std::vector<std::uint64_t> residues(basis.degree());
   base::Bytes bytes(basis.degree() * 8 + kSlack);
   for (std::size_t j = 0; j < poly.limbs(); ++j) {
+    if (poly.limb(j) == nullptr) continue;
     basis.export_limb(poly.residues(j), j, residues);
     pack_limb(Layout(basis.prime(j)), residues, bytes.data());
     writer.raw(std::span(bytes).first(limb_bytes(basis.degree(), basis.prime(j))));
   }
 }
 
+Result<void> unpack_limb(const ring::Basis& basis, std::size_t j, base::Reader& reader, ring::NttPoly& poly) {
+  const std::size_t n = basis.degree();
+  const Layout layout(basis.prime(j));
+  const std::size_t size = limb_bytes(n, basis.prime(j));
+  OBSCURA_CHECK(j < basis.size() && reader.remaining() >= size, "unpack: limb {} from {} bytes", j, reader.remaining());
+  std::vector<std::uint64_t> residues(n);
+  const base::ByteView bytes = reader.raw(size);
+  // The last group from a copy, so that no load passes the end of what was read.
+  const std::size_t last = bytes.size() - layout.bits;
+  unpack_groups(layout, bytes.data(), std::span(residues).first(n - 8));
+  std::array<std::byte, 57 + kSlack> end{};
+  std::copy_n(bytes.data() + last, layout.bits, end.data());
+  unpack_groups(layout, end.data(), std::span(residues).last(8));
+  poly.take(j);
+  if (!basis.import_limb(residues, j, poly.residues(j))) {
+    return error(Code::bad_format, "a residue of limb {} is not below its prime {}", j, basis.prime(j));
+  }
+  return {};
+}
+
 Result<ring::NttPoly> unpack(const ring::Basis& basis, std::size_t limbs, base::Reader& reader) {
   OBSCURA_CHECK(limbs <= basis.size() && reader.remaining() >= packed_bytes(basis, limbs),
                 "unpack: {} limbs from {} bytes", limbs, reader.remaining());
-  const std::size_t n = basis.degree();
-  ring::NttPoly poly(n, limbs);
-  std::vector<std::uint64_t> residues(n);
-  for (std::size_t j = 0; j < limbs; ++j) {
-    const Layout layout(basis.prime(j));
-    const base::ByteView bytes = reader.raw(limb_bytes(n, basis.prime(j)));
-    // The last group from a copy, so that no load passes the end of what was read.
-    const std::size_t last = bytes.size() - layout.bits;
-    unpack_limb(layout, bytes.data(), std::span(residues).first(n - 8));
-    std::array<std::byte, 57 + kSlack> end{};
-    std::copy_n(bytes.data() + last, layout.bits, end.data());
-    unpack_limb(layout, end.data(), std::span(residues).last(8));
-    if (!basis.import_limb(residues, j, poly.residues(j))) {
-      return error(Code::bad_format, "a residue of limb {} is not below its prime {}", j, basis.prime(j));
-    }
-  }
+  ring::NttPoly poly = ring::NttPoly::absent(basis.degree(), limbs);
+  for (std::size_t j = 0; j < limbs; ++j) OBSCURA_TRY_VOID(unpack_limb(basis, j, reader, poly));
   return poly;
 }
 

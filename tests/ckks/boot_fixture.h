@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ckks/bootstrap.h"
-#include "secret/bootstrap_keys.h"
+#include "secret/eval_keys.h"
 #include "tests/ckks/fixture.h"
 
 namespace obscura::ckks {
@@ -13,19 +13,23 @@ inline void PrintTo(const BootstrapLiteral& literal, std::ostream* out) {
 }
 
 struct Booted {
-  static constexpr double kScale = 0x1p45;
-
   explicit Booted(const BootstrapParams& set)
       : params(set),
-        bootstrapper(Bootstrapper::make(params, {kScale, kScale}).value()),
+        scale(std::exp2(set.literal().level_bits)),
+        bootstrapper(Bootstrapper::make(params, {scale, scale}).value()),
         secret(secret::SecretKey::generate(*bootstrapper->context())),
-        own(secret::make_bootstrap_keys(*bootstrapper, secret)) {
-    secret::add_bootstrap_keys(*bootstrapper, secret, keys);
+        keys(secret::make_eval_keys(*bootstrapper->context(), secret, needs_of(bootstrapper))),
+        own(*keys.bootstrap) {}
+
+  static KeyNeeds needs_of(const std::shared_ptr<const Bootstrapper>& bootstrapper) {
+    KeyNeeds needs;
+    needs.add_bootstrap(bootstrapper);
+    return needs;
   }
 
   Ciphertext encrypt(const std::vector<double>& slots) const {
     return expand(*bootstrapper->context(),
-                  secret::encrypt(*bootstrapper->context(), secret, slots, kScale, params.limbs().input));
+                  secret::encrypt(*bootstrapper->context(), secret, slots, scale, params.limbs().input));
   }
 
   /// n uniform slots in [-1, 1], repeated.
@@ -55,10 +59,11 @@ struct Booted {
   }
 
   BootstrapParams params;
+  double scale;  ///< before and after
   std::shared_ptr<const Bootstrapper> bootstrapper;
   secret::SecretKey secret;
-  BootstrapKeys own;
   EvalKeys keys;
+  BootstrapKeys own;
 };
 
 /// A slot's error sums thousands of coefficients' and is nearly Gaussian: one in 2^36 passes 7 deviations.

@@ -2,24 +2,10 @@
 #include "ckks/bootstrap.h"
 
 #include "tests/ckks/boot_fixture.h"
+#include "tests/ckks/toy_sets.h"
 
 namespace obscura::ckks {
 namespace {
-
-/// The sets of full size on a small ring.
-BootstrapLiteral toy(int log2_degree, int log2_slots, std::vector<int> slot_to_coeff, std::vector<int> coeff_to_slot) {
-  BootstrapLiteral literal;
-  literal.log2_degree = log2_degree;
-  literal.log2_slots = log2_slots;
-  literal.slot_to_coeff = std::move(slot_to_coeff);
-  literal.coeff_to_slot = std::move(coeff_to_slot);
-  literal.levels = 4;  // enough to come back to SlotToCoeff
-  literal.special_bits = 50;
-  return literal;
-}
-
-BootstrapLiteral full_toy() { return toy(12, 11, {4, 4, 3}, {3, 4, 4}); }
-BootstrapLiteral sparse_toy() { return toy(12, 8, {4, 4}, {4, 4}); }
 
 /// One set of keys for all tests that only read.
 const Booted& world() {
@@ -34,14 +20,13 @@ TEST_P(Bootstrapping, GivesTheSameSlotsWithinThePredictedError) {
   const std::vector<double> slots = booted.random_slots();
   const Ciphertext out = booted.bootstrapper->run(booted.keys, booted.own, booted.encrypt(slots));
   EXPECT_EQ(out.limbs(), booted.params.limbs().output);
-  EXPECT_EQ(out.scale, Booted::kScale);
+  EXPECT_EQ(out.scale, booted.scale);
   const auto errors = booted.errors(out, slots);
   // n slots only, all under one secret: half a bit.
   EXPECT_NEAR(std::log2(errors.deviation), std::log2(booted.bootstrapper->predict(slots).total()), 0.5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Toy, Bootstrapping,
-                         testing::Values(toy(10, 9, {3, 3, 3}, {3, 3, 3}), full_toy(), sparse_toy()));
+INSTANTIATE_TEST_SUITE_P(Toy, Bootstrapping, testing::Values(small_toy(), full_toy(), sparse_toy()));
 
 TEST(Bootstrap, EqualSlotsAreAsPreciseAsAnyOthers) {
   const std::vector<double> slots(world().params.params().slots(), 1.0);
@@ -93,7 +78,7 @@ TEST(Bootstrap, KeysMadeForFewerLimbsAreRefused) {
   few.galois.emplace(context.galois_element(1),
                      secret::make_galois_key(context, world().secret, context.galois_element(1), 3));
   const auto encrypt = [&](std::size_t limbs) {
-    return expand(context, secret::encrypt(context, world().secret, world().random_slots(), Booted::kScale, limbs));
+    return expand(context, secret::encrypt(context, world().secret, world().random_slots(), world().scale, limbs));
   };
   EXPECT_NO_THROW((void)rotate(context, few, encrypt(3), 1));
   EXPECT_THROW((void)rotate(context, few, encrypt(4), 1), ContractError);

@@ -91,6 +91,14 @@ class CountingBackend {
     EXPECT_TRUE(x.counted) << "reads a freed value";
     return Value(x.shape);
   }
+  Value polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
+    EXPECT_TRUE(x.counted) << "reads a freed value";
+    return Value({static_cast<std::uint32_t>(polynomial.output_limbs()), 2, polynomial.output_scale});
+  }
+  Value bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
+    EXPECT_TRUE(x.counted) << "reads a freed value";
+    return Value({bootstrap.limbs_out, 2, bootstrap.scale_out});
+  }
 
  private:
   Value dropped(const Value& x, std::uint32_t n, std::uint32_t parts) const {

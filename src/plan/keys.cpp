@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/keys.h"
+
+#include <utility>
+
+namespace obscura::plan {
+
+Result<std::shared_ptr<const ckks::Bootstrapper>> make_bootstrapper(const std::optional<BootstrapSpec>& spec) {
+  if (!spec) return std::shared_ptr<const ckks::Bootstrapper>();
+  OBSCURA_TRY(const ckks::BootstrapParams params, ckks::BootstrapParams::make(spec->literal));
+  return ckks::Bootstrapper::make(params, {spec->input_scale, spec->output_scale, kBootstrapFactorBytes});
+}
+
+Result<std::shared_ptr<const ckks::Context>> make_context(
+    const ckks::ParamsLiteral& params, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper) {
+  if (bootstrapper != nullptr) return bootstrapper->context();
+  OBSCURA_TRY(const ckks::Params checked, ckks::Params::make(params));
+  return ckks::Context::make(checked);
+}
+
+ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request,
+                         std::shared_ptr<const ckks::Bootstrapper> bootstrapper) {
+  ckks::KeyNeeds needs;
+  needs.relinearization = request.relinearization;
+  for (const auto& [step, limbs] : request.rotations) needs.add_galois(context.galois_element(step), limbs);
+  if (bootstrapper != nullptr) needs.add_bootstrap(std::move(bootstrapper));
+  return needs;
+}
+
+}  // namespace obscura::plan

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Plans that bootstrap, at a demonstrated set: what verify accepts and refuses.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "../flow/boot_plan.h"
+#include "plan/schedule.h"
+#include "plan/verify.h"
+
+namespace obscura::plan {
+namespace {
+
+using ::testing::HasSubstr;
+
+const Plan& sound() {
+  static const Plan plan =
+      testing::boot_plan(ckks::BootstrapParams::make(ckks::BootstrapParams::demonstrated().front()).value());
+  return plan;
+}
+
+struct Damage {
+  const char* name;
+  std::function<void(Plan&)> apply;
+  const char* sentence;
+  Code code = Code::bad_format;
+};
+
+template <class T>
+T& step(Plan& plan, std::size_t index) {
+  return std::get<T>(plan.steps[index].operation);
+}
+
+std::vector<Damage> damages() {
+  return {
+      {"NoParametersOfIt", [](Plan& p) { p.bootstrap.reset(); }, "bootstraps without parameters"},
+      {"ParametersThatNoStepUses",
+       [](Plan& p) {
+         p.steps[1].operation = Combine{{{1, {1}}}, {}};
+       },
+       "that no step uses"},
+      {"ASetThatNobodyHasShown", [](Plan& p) { --p.bootstrap->literal.range; }, "no test has shown",
+       Code::wrong_params},
+      {"TheRingOfAnotherSet", [](Plan& p) { p.bootstrap->literal = ckks::BootstrapParams::demonstrated().back(); },
+       "not those of its bootstrapping", Code::wrong_params},
+      {"AnotherInputScale", [](Plan& p) { p.bootstrap->input_scale *= 1 + 0x1p-50; }, "bootstraps a value of scale"},
+      {"AnOutputScaleOutOfBounds", [](Plan& p) { p.bootstrap->output_scale = 0x1p61; }, "are allowed"},
+      {"AnInputScaleThatIsNoNumber", [](Plan& p) { p.bootstrap->input_scale = -1; }, "are allowed"},
+      {"TooFewLimbs",
+       [](Plan& p) {
+         p.input.limbs -= 1;
+         Transform& first = step<Transform>(p, 0);
+         first.plain_scale = static_cast<double>(p.params.chain[p.input.limbs - 1]);
+         p.steps[0].output.limbs -= 1;
+       },
+       "at least 4 are needed"},
+      {"OtherLimbsOut", [](Plan& p) { p.steps[1].output.limbs -= 1; }, "12 follow"},
+      {"ValuesAboveOne", [](Plan& p) { p.steps[0].output.max_abs = 1.5; }, "at most 1 is allowed"},
+      {"NoProducts", [](Plan& p) { p.keys.relinearization = false; }, "needs the relinearization key",
+       Code::wrong_params},
+      {"ARotationForFewerLimbs", [](Plan& p) { --p.keys.rotations.begin()->second; }, "at other limbs",
+       Code::wrong_params},
+      {"NoPolynomial", [](Plan& p) { step<Polynomial>(p, 2).stages.clear(); }, "a composition of 0",
+       Code::wrong_params},
+      {"APolynomialOfAnEmptyInterval", [](Plan& p) { step<Polynomial>(p, 2).stages[0].low = 1; }, "plan step 3",
+       Code::wrong_params},
+      {"ADegreeAboveTheBound", [](Plan& p) { step<Polynomial>(p, 2).stages[0].coefficients.assign(66, 1); },
+       "plan step 3", Code::wrong_params},
+      {"APolynomialThatEndsAtAnotherScale", [](Plan& p) { step<Polynomial>(p, 2).output_scale *= 1.001; }, "follows"},
+      {"APolynomialInTheBatchLayout",
+       [](Plan& p) {
+         p.input.layout.reset();
+         p.output.layout.reset();
+       },
+       "layout"},
+  };
+}
+
+class DamagedBootstrap : public ::testing::TestWithParam<Damage> {};
+
+TEST_P(DamagedBootstrap, IsRefusedInASentence) {
+  Plan plan = sound();
+  GetParam().apply(plan);
+  const auto verified = verify(plan);
+  ASSERT_FALSE(verified.ok());
+  EXPECT_THAT(verified.error().message, HasSubstr(GetParam().sentence));
+  EXPECT_EQ(verified.error().code, GetParam().code);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, DamagedBootstrap, ::testing::ValuesIn(damages()),
+                         [](const auto& damage) { return std::string(damage.param.name); });
+
+TEST(VerifyBootstrap, AcceptsASoundPlanAtEachDemonstratedSet) {
+  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+    const auto verified = verify(testing::boot_plan(ckks::BootstrapParams::make(literal).value()));
+    EXPECT_TRUE(verified.ok()) << verified.error().message;
+  }
+}
+
+TEST(BootstrapText, NamesTheSetAndTheSteps) {
+  const std::string text = to_text(sound());
+  EXPECT_THAT(text, HasSubstr("boot     2^15 slots, 8 levels of 45 bits, from scale 2^45.0 to 2^45.0"));
+  EXPECT_THAT(text, HasSubstr("bootstrap <- 1"));
+  EXPECT_THAT(text, HasSubstr("relu <- 2: degree 7"));
+}
+
+TEST(BootstrapSchedule, StepsThatHoldManyCiphertextsStandAlone) {
+  const Schedule schedule = make_schedule(sound());
+  ASSERT_EQ(schedule.stages.size(), 4U);
+  // A raised ciphertext alone is some 30 limbs of two parts.
+  EXPECT_GT(schedule.peak_bytes, 60 * (std::uint64_t{8} << 16));
+}
+
+}  // namespace
+}  // namespace obscura::plan
