@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace obscura::ckks {
 
@@ -91,7 +92,16 @@ const std::vector<BootstrapLiteral>& BootstrapParams::demonstrated() {
     sparse.log2_slots = 14;
     sparse.coeff_to_slot = {4, 4, 3, 3};
     sparse.slot_to_coeff = {4, 5, 5};
-    return std::vector<BootstrapLiteral>{full, sparse};
+    std::vector<BootstrapLiteral> all{full, sparse};
+    for (BootstrapLiteral deep : {full, sparse}) {  // levels at the price of two bits of precision
+      deep.levels = 14;
+      deep.level_bits = 34;
+      deep.slot_to_coeff_bits = 38;
+      deep.special = 12;
+      deep.special_bits = 37;
+      all.push_back(std::move(deep));
+    }
+    return all;
   }();
   return sets;
 }

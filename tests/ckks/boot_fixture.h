@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ckks/bootstrap.h"
+#include "ckks/noise.h"
 #include "secret/eval_keys.h"
 #include "tests/ckks/fixture.h"
 
@@ -68,5 +69,14 @@ struct Booted {
 
 /// A slot's error sums thousands of coefficients' and is nearly Gaussian: one in 2^36 passes 7 deviations.
 inline constexpr double kFar = 7;
+
+/// What one in 2^36 passes: of the whole as a Gaussian, or of what met the secret with its heavier tail
+/// (tail_of_error), which is most of it where levels have few bits.
+inline double far_error(const BootstrapError& error) {
+  double deviations = kFar;
+  while (tail_of_error(deviations) > 0x1p-36) deviations += 0.25;
+  const double met = std::hypot(error.slot_to_coeff, error.coeff_to_slot, error.eval_mod);
+  return std::max(kFar * error.total(), deviations * met);
+}
 
 }  // namespace obscura::ckks
