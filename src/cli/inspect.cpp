@@ -29,6 +29,15 @@ std::string params_text(const ckks::ParamsLiteral& params) {
                      ckks::log2_qp(params), params.chain.size(), params.special.size());
 }
 
+Json bootstrap_json(const std::optional<plan::BootstrapSpec>& spec) {
+  if (!spec) return nullptr;
+  return {{"slots", std::uint64_t{1} << spec->literal.log2_slots},
+          {"levels", spec->literal.levels},
+          {"level_bits", spec->literal.level_bits},
+          {"input_scale", spec->input_scale},
+          {"output_scale", spec->output_scale}};
+}
+
 Result<Answer> inspect_plan(const std::string& path) {
   OBSCURA_TRY(const wire::NamedPlan named, wire::read_plan_file(path));
   const std::string digest = wire::short_name(named.digest);
@@ -38,6 +47,7 @@ Result<Answer> inspect_plan(const std::string& path) {
                  {"digest", digest},
                  {"batch", named.plan.batch},
                  {"params", params_json(named.plan.params)},
+                 {"bootstrapping", bootstrap_json(named.plan.bootstrap)},
                  {"predicted_seconds", named.plan.predicted_seconds},
                  {"predicted_memory_bytes", named.plan.predicted_bytes},
                  {"predicted_logit_error_std", named.plan.output.error_std},
@@ -63,7 +73,7 @@ Result<Answer> inspect_offer(const std::string& path) {
        {"layout", offer.input.layout ? "image" : "batch"},
        {"relinearization_key", offer.keys.relinearization},
        {"rotation_keys", offer.keys.rotations.size()},
-       {"bootstrapping", offer.bootstrap.has_value()}},
+       {"bootstrapping", bootstrap_json(offer.bootstrap)}},
       fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
                   "  keys: {}, {}{}",
                   digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,

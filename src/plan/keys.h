@@ -26,4 +26,8 @@ Result<std::shared_ptr<const ckks::Context>> make_context(
 ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request,
                          std::shared_ptr<const ckks::Bootstrapper> bootstrapper);
 
+/// What a server holds beside ciphertexts and the plan's own diagonals: keys, both halves, and what bootstrapping keeps
+/// (ckks::BootstrapMemory, without its work).
+std::uint64_t resident_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper);
+
 }  // namespace obscura::plan

@@ -108,7 +108,7 @@ std::uint64_t working_bytes(const Plan& plan, const Step& step) {
     const ckks::BootstrapLiteral& set = plan.bootstrap->literal;
     const int widest = *std::max_element(set.coeff_to_slot.begin(), set.coeff_to_slot.end());
     const std::uint64_t raised = plan.params.chain.size();
-    const std::uint64_t babies = std::uint64_t{2} << (widest + 1) / 2;
+    const std::uint64_t babies = std::uint64_t{4} << (widest + 1) / 2;
     return (2 * babies * (raised + plan.params.special.size()) + 4 * raised + switching(raised)) * limb;
   }
   return 0;
