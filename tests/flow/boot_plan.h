@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A hand-made plan with bootstrapping: 1x4x4 image -> transform -> bootstrap -> relu of a polynomial -> transform to
-/// 16 classes.
+/// A hand-made plan with bootstrapping: 1x4x4 image -> transform -> bootstrap -> relu of a polynomial -> each row
+/// plus the one above it -> transform to 16 classes.
 #pragma once
 
 #include <cmath>
@@ -85,7 +85,9 @@ inline plan::Plan boot_plan(const ckks::BootstrapParams& set, double predicted =
   relu.output_scale = scale;
   const auto composite = plan::composite_of(relu, plan.params, plan.value(2).limbs, scale).value();
   add(std::move(relu), static_cast<std::uint32_t>(composite.output_limbs()), "relu");
-  transform(3, true);
+  const std::uint32_t limbs = plan.value(3).limbs;
+  add(plan::Fold{3, {{static_cast<std::uint32_t>(slots - kBootSide), 2}}}, limbs, "pool");
+  transform(4, true);
   const plan::ValueInfo& last = plan.steps.back().output;
   plan.output = {kBootElements, last.limbs, last.scale, last.error_std, last.error_std / 2, boot_layout(slots, false)};
   plan.keys.relinearization = true;

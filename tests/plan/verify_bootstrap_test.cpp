@@ -107,7 +107,7 @@ TEST(BootstrapText, NamesTheSetAndTheSteps) {
 
 TEST(BootstrapSchedule, StepsThatHoldManyCiphertextsStandAlone) {
   const Schedule schedule = make_schedule(sound());
-  ASSERT_EQ(schedule.stages.size(), 4U);
+  ASSERT_EQ(schedule.stages.size(), 5U);
   // A raised ciphertext alone is some 30 limbs of two parts.
   EXPECT_GT(schedule.peak_bytes, 60 * (std::uint64_t{8} << 16));
 }
