@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "base/files.h"
+#include "cli/approximations.h"
+#include "cli/polynomials.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "nn/onnx.h"
@@ -23,7 +25,38 @@ struct Options {
   std::optional<int> log2_degree;
   std::string layout = "auto";
   Normalization normalization;
+  std::optional<int> alpha;
+  std::optional<double> depth, products;
+  PolynomialOptions polynomials;
+  bool approximated() const { return alpha || depth || products; }
 };
+
+/// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
+Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph) {
+  if (!options.approximated()) {
+    if (options.polynomials.ranges.empty()) return compile::Approximations{};
+    return error(Code::wrong_params,
+                 "--ranges {}: --alpha, --depth or --products says how precise polynomials shall be",
+                 options.polynomials.ranges);
+  }
+  if (options.calibrate.empty()) {
+    return error(
+        Code::wrong_params,
+        "--alpha, --depth, --products: --calibrate names the data set whose training images they are chosen by");
+  }
+  if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
+  const TrainingData training{options.model, options.calibrate, data_folder(options.data), options.normalization};
+  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
+  calibrate::Choice choice;
+  if (options.alpha) {
+    OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
+  } else if (options.depth) {
+    OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth}));
+  } else {
+    OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::products, *options.products}));
+  }
+  return approximations_of(graph, choice);
+}
 
 compile::LayoutChoice layout_of(const std::string& name) {
   if (name == "image") return compile::LayoutChoice::image;
@@ -49,6 +82,7 @@ Result<Answer> perform(const Options& options) {
   how.log2_degree = options.log2_degree;
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
+  OBSCURA_TRY(how.approximations, approximate(options, graph));
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
@@ -80,7 +114,9 @@ Action define_compile(CLI::App& command, const Common&) {
       command,
       "Chooses everything that is fixed before the first image comes: what is fused, the ring, the primes, the scales\n"
       "and the bits of the weights. It says what it chose and why; `obscura inspect` shows every step.\n"
-      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed.",
+      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
+      "Functions that are no polynomials, as ReLU, are replaced by polynomials where --alpha, --depth or --products\n"
+      "says how good they shall be; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
   auto options = std::make_shared<Options>();
@@ -98,6 +134,23 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
+  command.add_option("--alpha", options->alpha,
+                     "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout)");
+  command
+      .add_option("--depth", options->depth,
+                  "Polynomials of the best degrees for each layer: levels that all activations may take together")
+      ->excludes("--alpha");
+  command
+      .add_option("--products", options->products,
+                  "The same: products of ciphertexts that all activations of one image may take together")
+      ->excludes("--alpha")
+      ->excludes("--depth");
+  command.add_option("--ranges", options->polynomials.ranges,
+                     "Ranges of the activations, a file of `obscura calibrate` (default: measure them)");
+  command
+      .add_option("--margin", options->polynomials.margin,
+                  "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
+      ->capture_default_str();
   add_normalization(command, options->normalization);
   return [options] { return perform(*options); };
 }

@@ -41,7 +41,20 @@ Elements balance(const Elements& leading, std::size_t degree) {
   return lambda;
 }
 
+Folded fold_approximation(const PolynomialActivation& x) {
+  const SlotApproximation slots = in_slots(*x.approximation);
+  Folded out;
+  out.activation.squares = 0;
+  out.activation.approximation = std::make_shared<const Approximation>(slots.out);
+  out.activation.elements = x.elements;
+  out.activation.origin = x.origin;
+  out.before_factor = {1 / x.approximation->bound};
+  out.after_factor = {slots.after};
+  return out;
+}
+
 Result<Folded> fold(const PolynomialActivation& x) {
+  if (x.approximation) return fold_approximation(x);
   const std::size_t d = degree(x.coefficients);
   const Elements& leading = x.coefficients[d];
   if ((d != 2 && d != 4) || has_zero(leading)) {
@@ -117,7 +130,7 @@ bool is_diagonal(const Segment& segment) {
   return true;
 }
 
-/// First the branch with the most squares before it (rather one with a real map), whose limbs and scale the sum has.
+/// First the branch with the most levels before it (rather one with a real map), whose limbs and scale the sum has.
 /// Beside it, diagonal branches are marked, and their biases go to the first.
 void order_branches(Junction& junction, const std::vector<std::size_t>& squares, std::vector<Segment>& segments) {
   auto& branches = junction.branches;
@@ -137,12 +150,16 @@ void order_branches(Junction& junction, const std::vector<std::size_t>& squares,
 
 }  // namespace
 
+std::size_t levels(const MonicActivation& activation) {
+  return activation.approximation ? levels(*activation.approximation) : static_cast<std::size_t>(activation.squares);
+}
+
 std::vector<std::size_t> squares_before(const MonicNetwork& network) {
   std::vector<std::size_t> squares{0};
   for (const Junction& junction : network.junctions) {
     std::size_t most = 0;
     for (const Branch& branch : junction.branches) most = std::max(most, squares[branch.source]);
-    if (junction.activation) most += static_cast<std::size_t>(network.activations[*junction.activation].squares);
+    if (junction.activation) most += levels(network.activations[*junction.activation]);
     squares.push_back(most);
   }
   return squares;

@@ -169,7 +169,7 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
 
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
-  OBSCURA_TRY(FusedNetwork fused, fuse(graph));
+  OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
   OBSCURA_TRY(const MonicNetwork network, make_monic(std::move(fused)));
 
   const bool calibrated = !options.calibration.empty();
@@ -189,6 +189,10 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   limits.max_error = options.max_error_std;
   if (limits.max_error == 0) limits.max_error = kDefaultRelativeError * statistics.logit_deviation;
   const auto batch = [&]() -> Result<plan::Plan> {
+    if (!options.approximations.empty()) {
+      return error(Code::unsupported, "network '{}': approximated activations are compiled in the image layout only",
+                   graph.name);
+    }
     OBSCURA_TRY(const Rounding rounding,
                 Rounding::measure(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
     return compile_batch({network, statistics, gains}, rounding, limits, options, calibrated);

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "compile/approximation.h"
 #include "nn/graph.h"
 #include "plan/plan.h"
 
@@ -23,6 +24,8 @@ struct Options {
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.
   std::span<const float> calibration;
+  /// What stands for activations that are no polynomials; image layout only.
+  Approximations approximations;
 };
 
 /// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:

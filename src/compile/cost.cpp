@@ -35,6 +35,20 @@ double CostModel::relinearize(int log2_degree, int prime_bits, std::uint32_t lim
   return ntts * ntt(log2_degree, prime_bits) + elementwise / threads;
 }
 
+double CostModel::polynomial(int log2_degree, int prime_bits, std::span<const ckks::PolynomialLevelCost> levels,
+                             std::uint32_t digit_limbs) const {
+  double sum = 0;
+  for (const ckks::PolynomialLevelCost& level : levels) {
+    const auto limbs = static_cast<std::uint32_t>(level.limbs);
+    const auto count = [](std::size_t n) { return static_cast<double>(n); };
+    sum += count(level.multiplications) * square(log2_degree, limbs);
+    sum += count(level.relinearizations) * relinearize(log2_degree, prime_bits, limbs, digit_limbs, 1);
+    sum += count(level.rescales) * 4 * limbs * ntt(log2_degree, prime_bits);
+    sum += count(level.terms) * combine(log2_degree, limbs, 2);
+  }
+  return sum;
+}
+
 double CostModel::linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,
                          std::uint64_t inputs, std::uint64_t outputs) const {
   const double residues = degree(log2_degree) * limbs * parts;

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+
+#include "ckks/polyeval.h"
 
 namespace obscura::compile {
 
@@ -18,6 +21,7 @@ struct CostModel {
   double macs_per_ns = 15;           ///< integer matrix product, weight times residue
   double bytes_per_ns = 8;           ///< memory that elementwise steps stream through
   double large_prime_factor = 1.06;  ///< NTTs with primes above 48 bits reduce more often
+  double bootstrap_ns = 3.71e9;      ///< one ciphertext of 2^15 slots at N = 2^16 (docs/BOOTSTRAPPING.md)
   int threads = 1;                   ///< cores that share the work evenly
 
   double ntt(int log2_degree, int prime_bits) const;
@@ -29,6 +33,9 @@ struct CostModel {
   /// way.
   double relinearize(int log2_degree, int prime_bits, std::uint32_t limbs, std::uint32_t digit_limbs,
                      std::uint32_t rescale) const;
+  /// A polynomial's work, level by level (ckks::PolynomialPlan::cost), on one ciphertext.
+  double polynomial(int log2_degree, int prime_bits, std::span<const ckks::PolynomialLevelCost> levels,
+                    std::uint32_t digit_limbs) const;
   /// A whole linear map.
   double linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,
                 std::uint64_t inputs, std::uint64_t outputs) const;

@@ -34,7 +34,8 @@ const char* way_out(nn::Op op) {
 /// Walks the nodes in order and holds a symbol for each value.
 class Fuser {
  public:
-  explicit Fuser(const nn::Graph& graph) : graph_(graph) {}
+  Fuser(const nn::Graph& graph, const Approximations& approximations)
+      : graph_(graph), approximations_(approximations) {}
 
   Result<FusedNetwork> run() {
     out_.name = graph_.name;
@@ -82,6 +83,8 @@ class Fuser {
   }
 
   Result<Symbol> follow(const nn::Node& node) {
+    const auto found = approximations_.find(static_cast<std::size_t>(&node - graph_.nodes.data()));
+    if (found != approximations_.end()) return approximated(node, found->second);
     switch (node.op) {
       case nn::Op::conv:
       case nn::Op::average_pool:
@@ -115,6 +118,19 @@ class Fuser {
                          graph_.values[id].name);
     }
     return found->second;
+  }
+
+  /// An activation of one input, and thereby an atom.
+  Result<Symbol> approximated(const nn::Node& node, const Approximation& approximation) {
+    if (node.op == nn::Op::max_pool || node.op == nn::Op::lrn) return unsupported("{}", way_out(node.op));
+    OBSCURA_TRY_VOID(check(approximation, describe(node)));
+    OBSCURA_TRY(const Symbol x, symbol(node.inputs[0]));
+    OBSCURA_TRY(const auto affine, as_affine(x));
+    PolynomialActivation activation;
+    activation.approximation = std::make_shared<const Approximation>(approximation);
+    activation.elements = affine->elements;
+    activation.origin = node.name;
+    return fresh(new_atom({affine}, std::move(activation)), node.output);
   }
 
   Result<Symbol> linear(const nn::Node& node) {
@@ -316,6 +332,7 @@ class Fuser {
   }
 
   const nn::Graph& graph_;
+  const Approximations& approximations_;
   const nn::Node* node_ = nullptr;
   FusedNetwork out_;
   std::map<nn::ValueId, Symbol> symbols_;
@@ -326,6 +343,8 @@ class Fuser {
 
 }  // namespace
 
-Result<FusedNetwork> fuse(const nn::Graph& graph) { return Fuser(graph).run(); }
+Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approximations) {
+  return Fuser(graph, approximations).run();
+}
 
 }  // namespace obscura::compile

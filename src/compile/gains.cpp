@@ -79,7 +79,7 @@ class Follower {
       enter(point, a.elements, y);
     };
     through(slopes.square, points_.square(k));
-    if (a.squares == 1) return y;
+    if (a.squares < 2) return y;
     through(slopes.shifted, points_.shifted(k));
     if (points_.shifted(k) + 1 == place_) {
       gains_[points_.outer_square(k)] = mean(slopes.inner);

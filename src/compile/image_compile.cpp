@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/image_compile.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "compile/quantize.h"
+#include "compile/image_deep.h"
 #include "plan/schedule.h"
 
 namespace obscura::compile {
@@ -59,13 +60,25 @@ plan::Operation operation(const ImageSelection& selection, std::size_t k) {
       combine.constants = step.constant;
       return combine;
     }
+    case Kind::sum: {
+      plan::Combine sum;
+      sum.terms.push_back({step.input, {1}});
+      for (const plan::ValueId id : step.others) sum.terms.push_back({id, {1}});
+      return sum;
+    }
+    case Kind::polynomial:
+      return polynomial_of(step, selection.schedule.values[k].scale);
+    case Kind::bootstrap:
+      return plan::Bootstrap{step.input};
     case Kind::relinearize:
       break;
   }
   return plan::Relinearize{step.input, 1};
 }
 
-plan::Plan emit(const MonicNetwork& network, const ImageSelection& selection) {
+}  // namespace
+
+plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selection) {
   const ImageSchedule& schedule = selection.schedule;
   plan::Plan plan;
   plan.name = network.name;
@@ -78,10 +91,15 @@ plan::Plan emit(const MonicNetwork& network, const ImageSelection& selection) {
   plan.input.layout = selection.network.input;
   for (std::size_t k = 0; k < selection.network.steps.size(); ++k) {
     const ImageStep& step = selection.network.steps[k];
-    plan.keys.relinearization |= step.kind == Kind::relinearize;
+    plan.keys.relinearization |=
+        step.kind == Kind::relinearize || step.kind == Kind::polynomial || step.kind == Kind::bootstrap;
     plan.steps.push_back({operation(selection, k), schedule.values[k], step.origin, schedule.nanoseconds[k] * 1e-9});
   }
   plan.keys.rotations = schedule.rotations;
+  const auto& steps = selection.network.steps;
+  const bool deep =
+      std::any_of(steps.begin(), steps.end(), [](const ImageStep& s) { return s.kind == Kind::bootstrap; });
+  if (deep) plan.bootstrap = schedule.choice.bootstrap;
   const plan::ValueInfo& last = plan.steps.back().output;
   plan.output = {selection.network.output.elements(),
                  last.limbs,
@@ -93,14 +111,57 @@ plan::Plan emit(const MonicNetwork& network, const ImageSelection& selection) {
   return plan;
 }
 
+namespace {
+
 double limb_bytes(const plan::Plan& plan) { return std::exp2(plan.params.log2_degree) * sizeof(double); }
 
-/// Both halves of a key, as a server holds them once used.
+/// Both halves of the keys of a plan's own steps, as a server holds them once used.
 double key_bytes(const plan::Plan& plan) {
   const auto alpha = static_cast<std::size_t>(plan.params.digit_limbs);
-  const std::size_t primes = plan.params.chain.size() + plan.params.special.size();
-  const std::size_t digits = (plan.params.chain.size() + alpha - 1) / alpha;
-  return 2 * static_cast<double>(digits * primes) * limb_bytes(plan);
+  const auto of = [&](std::size_t limbs) {
+    return 2 * static_cast<double>((limbs + alpha - 1) / alpha * (limbs + plan.params.special.size()));
+  };
+  double limbs = plan.keys.relinearization ? of(plan.params.chain.size()) : 0;
+  for (const auto& [step, most] : plan.keys.rotations) limbs += of(most);
+  return limbs * limb_bytes(plan);
+}
+
+std::string describe_set(const ImageSelection& selection, const plan::Plan& plan) {
+  const ImageSchedule& schedule = selection.schedule;
+  const ImageChoice& choice = schedule.choice;
+  if (!choice.bootstrap) {
+    return fmt::format(
+        "The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs of {} bits "
+        "and {} of {}, digits of {}: {:.2f} core-seconds for an image, logit error {:.2g}.",
+        selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits,
+        schedule.limbs - choice.final_limbs, choice.drop_bits, choice.digit_limbs, plan.predicted_seconds,
+        schedule.logit_error);
+  }
+  return fmt::format(
+      "N = 2^{} with bootstrapping to {} levels of {} bits: {:.2f} core-seconds for an image, logit error {:.2g}.",
+      choice.log2_degree, choice.bootstrap->literal.levels, choice.drop_bits, plan.predicted_seconds,
+      schedule.logit_error);
+}
+
+/// Where values are bootstrapped; nothing where none is.
+std::optional<std::string> describe_bootstraps(const ImageSelection& selection) {
+  std::vector<std::string> places;
+  std::size_t ciphertexts = 0;
+  double seconds = 0;
+  for (std::size_t k = 0; k < selection.network.steps.size(); ++k) {
+    const ImageStep& step = selection.network.steps[k];
+    if (step.kind != Kind::bootstrap) continue;
+    const Kind before = selection.network.steps[step.input - 1].kind;
+    const bool activated = before == Kind::polynomial || before == Kind::relinearize;
+    places.push_back(fmt::format("{} '{}'", activated ? "after activation" : "before the activation of", step.origin));
+    ciphertexts += step.ciphertexts;
+    seconds += selection.schedule.nanoseconds[k] * 1e-9;
+  }
+  if (places.empty()) return std::nullopt;
+  return fmt::format(
+      "{} bootstrappings of {} ciphertexts take {:.1f} of the core-seconds, at the places of least predicted time for "
+      "all steps (shortest path over the limbs of all values that are still read): {}.",
+      places.size(), ciphertexts, seconds, fmt::join(places, ", "));
 }
 
 void explain(const ImageSetting& setting, const ImageSelection& selection, bool calibrated, plan::Plan& plan) {
@@ -120,15 +181,9 @@ void explain(const ImageSetting& setting, const ImageSelection& selection, bool 
     encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
     working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));
   }
-  const double keys =
-      static_cast<double>(plan.keys.rotations.size() + (plan.keys.relinearization ? 1 : 0)) * key_bytes(plan);
-  out.push_back(
-      fmt::format("The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs "
-                  "of {} bits and "
-                  "{} of {}, digits of {}: {:.2f} core-seconds for an image, logit error {:.2g}.",
-                  selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits,
-                  schedule.limbs - choice.final_limbs, choice.drop_bits, choice.digit_limbs, plan.predicted_seconds,
-                  schedule.logit_error));
+  const double keys = key_bytes(plan);
+  out.push_back(describe_set(selection, plan));
+  if (auto bootstraps = describe_bootstraps(selection)) out.push_back(std::move(*bootstraps));
   out.push_back(fmt::format("{} diagonals and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
                             diagonals, plan.keys.rotations.size(), choice.log2_scale));
   out.push_back(fmt::format(
@@ -143,11 +198,29 @@ void explain(const ImageSetting& setting, const ImageSelection& selection, bool 
   plan.predicted_bytes = static_cast<std::uint64_t>(keys + kept + ciphertexts + working);
 }
 
+/// Without bootstrapping where the network has few levels: above this bootstrapping is tried first, since every step
+/// is cheaper at the few limbs that it needs.
+constexpr std::uint32_t kShallowLevels = 24;
+
+Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree) {
+  const bool deep = !log2_degree || *log2_degree == 16;
+  if (levels(*setting.network) <= kShallowLevels || !deep) {
+    auto shallow = search_image(setting, log2_degree);
+    if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
+    auto selection = search_deep(setting);
+    return selection.ok() ? std::move(selection) : std::move(shallow);
+  }
+  auto selection = search_deep(setting);
+  if (selection.ok() || selection.error().code != Code::infeasible) return selection;
+  auto shallow = search_image(setting, log2_degree);
+  return shallow.ok() ? std::move(shallow) : std::move(selection);
+}
+
 }  // namespace
 
 Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated) {
-  OBSCURA_TRY(const ImageSelection selection, search_image(setting, log2_degree));
-  plan::Plan plan = emit(*setting.network, selection);
+  OBSCURA_TRY(const ImageSelection selection, choose(setting, log2_degree));
+  plan::Plan plan = image_plan(*setting.network, selection);
   plan.batch = 1;
   explain(setting, selection, calibrated, plan);
   return plan;

@@ -6,8 +6,11 @@
 
 namespace obscura::compile {
 
+/// The steps of a selection; batch, normalisation and reasons are the caller's.
+plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selection);
+
 /// The plan with its reasons and predictions; batch and normalisation are the caller's.
-/// errors: as search_image.
+/// errors: as search_image and search_deep.
 Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated);
 
 }  // namespace obscura::compile

@@ -117,6 +117,7 @@ void add_packings(const LinearMap& map, const Layout& from, const Grid& grid, st
     if (from.ciphertexts() > 1 || spacing <= 1 || std::uint64_t{spacing} * layout.period > grid.slots) continue;
     Target target;
     target.to = target.after = packed(map, *p, grid, gaps_first, spacing);
+    target.clean = false;
     for (std::uint32_t step = grid.block; step < from.period; step *= 2) {
       target.spread.push_back(step);
       target.folds.push_back({step, 2});

@@ -26,6 +26,9 @@ struct Target {
   std::vector<std::uint32_t> spread;   ///< of the transform
   std::vector<plan::Fold::Sum> folds;  ///< that add up the parts
   plan::Layout after;                  ///< of the folded value
+  /// Every slot of the folded value is an element's or 0. Others hold sums of parts that belong to no element, which a
+  /// polynomial of higher degree would make large: they are multiplied with the rounding of weights that are 0.
+  bool clean = true;
 };
 
 /// Targets for a map that reads `from`. Convolutions keep their pixels where they are, so that one step serves all

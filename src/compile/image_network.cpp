@@ -7,21 +7,18 @@
 #include <set>
 
 #include "base/parallel.h"
-#include "compile/quantize.h"
-#include "compile/symbol.h"
+#include "compile/image_maps.h"
 
 namespace obscura::compile {
 namespace {
 
 using Kind = ImageStep::Kind;
 
-constexpr int kWeightBits = 22;      // rounding then drowns in what encoding and encryption do
-constexpr int kLeastWeightBits = 8;  // where rows are so long that more would break the bound on them
-constexpr std::size_t kBeam = 3;     // ways that are kept
+constexpr std::size_t kBeam = 3;  // ways that are kept
 constexpr std::size_t kNominalDigitLimbs = 2;
 constexpr int kNominalBits = 40;
-/// Positions of a convolution that stand for all when diagonals are counted.
-constexpr std::uint32_t kSampledRows = 4;
+/// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
+constexpr double kMargin = 1.25;
 
 bool uniform(const Elements& values) {
   return std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
@@ -32,315 +29,335 @@ std::vector<double> one_number(const Elements& values) {
   return is_zero(values) ? std::vector<double>() : std::vector<double>{values[0]};
 }
 
-/// What the sum's factors and biases become in the map after it.
-void absorb(const WindowSum& sum, const LinearMap& pool, LinearMap& next) {
-  const std::vector<double> shift = multiply(next.matrix, pool.bias);
-  for (std::size_t r = 0; r < next.bias.size(); ++r) next.bias[r] += shift[r];
-  scale_columns(next.matrix, sum.factor);
+/// Divisions between a value and the output on the longest way, by value.
+std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
+  std::vector<std::uint32_t> left(network.junctions.size() + 1, 0);
+  for (std::size_t j = network.junctions.size(); j-- > 0;) {
+    const Junction& junction = network.junctions[j];
+    std::uint32_t own = j + 1 < network.junctions.size() ? 1 + left[j + 1] : 0;
+    if (junction.activation) own += static_cast<std::uint32_t>(levels(network.activations[*junction.activation]));
+    for (const Branch& branch : junction.branches) left[branch.source] = std::max(left[branch.source], own);
+  }
+  return left;
 }
 
-struct QuantizedWeights {
-  std::vector<std::int32_t> integers;
-  double scale = 1;
-  bool exact = false;  ///< nothing was rounded
+/// A value of the network: the step that gives it.
+struct Stand {
+  plan::ValueId id = 0;
+  plan::Layout layout;
+  double factor = 1;         ///< of what the network says
+  bool three_parts = false;  ///< still to be relinearised, by its one reader
 };
-
-/// Exact where weights are whole; else the most bits that the bound on rows allows.
-Result<QuantizedWeights> quantized(const LinearMap& map) {
-  if (const auto whole = whole_scale(map)) {
-    OBSCURA_TRY(auto integers, quantize(map, *whole));
-    return QuantizedWeights{std::move(integers), *whole, true};
-  }
-  for (int bits = kWeightBits;; --bits) {
-    const double scale = power_scale(map, bits);
-    auto integers = quantize(map, scale);
-    if (integers.ok()) return QuantizedWeights{std::move(integers).value(), scale, false};
-    if (bits == kLeastWeightBits) return integers.error();
-  }
-}
 
 /// A way through the network so far.
 struct Way {
   ImageNetwork network;
-  plan::Layout layout;
+  std::vector<Stand> values;  ///< by value of the network
   double nanoseconds = 0;
-  std::uint32_t ciphertexts() const {
-    return network.steps.empty() ? network.input.ciphertexts() : network.steps.back().ciphertexts;
+
+  plan::ValueId last() const { return static_cast<plan::ValueId>(network.steps.size()); }
+  std::uint32_t ciphertexts(plan::ValueId id) const {
+    return id == 0 ? network.input.ciphertexts() : network.steps[id - 1].ciphertexts;
   }
-  plan::ValueId value() const { return static_cast<plan::ValueId>(network.steps.size()); }
 };
 
-/// Whether a row of a map is one of those that stand for all.
-std::vector<bool> sampled(const LinearMap& map) {
-  std::vector<bool> out(map.matrix.rows, true);
-  if (map.shape.size() != 3 || map.shape[1] * map.shape[2] <= kSampledRows * kSampledRows) return out;
-  const auto height = static_cast<std::uint32_t>(map.shape[1]), width = static_cast<std::uint32_t>(map.shape[2]);
-  const auto near = [](std::uint32_t at, std::uint32_t count) {  // both ends are cut, the middle is not
-    return count <= kSampledRows || (at >= count / 2 - 2 && at < count / 2 + 2);
-  };
-  for (std::uint32_t r = 0; r < out.size(); ++r) {
-    out[r] = near(r / width % height, height) && near(r % width, width);
-  }
-  return out;
-}
-
-std::vector<ckks::Diagonal> diagonals_of(const LinearMap& map, const plan::Layout& from, const Target& target,
-                                         std::uint64_t slots) {
-  const plan::Spots spots(from, target.to, target.spread, slots);
-  const std::uint32_t inputs = from.ciphertexts(), outputs = target.to.ciphertexts();
-  const std::vector<bool> sample = sampled(map);
-  std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
-  std::vector<ckks::Diagonal> out;
-  for (std::uint32_t r = 0; r < map.matrix.rows; ++r) {
-    if (!sample[r]) continue;
-    for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
-      for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
-        const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
-        const std::size_t step =
-            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
-        const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
-        if (seen[index]) continue;
-        seen[index] = true;
-        out.push_back(d);
-      }
-    }
-  }
-  return out;
-}
+/// What a branch's transform reads, and what it computes.
+struct Start {
+  plan::ValueId id = 0;
+  plan::Layout layout;
+  PreparedMap map;
+};
 
 /// Walks the network and keeps a few ways.
 class Builder {
  public:
-  Builder(const MonicNetwork& network, int log2_degree, const CostModel& cost, const Grid& grid)
-      : network_(network), log2_degree_(log2_degree), cost_(cost), grid_(grid), points_(network) {
-    for (const auto& a : network.activations) drops_ += 1 + static_cast<std::uint32_t>(a.squares);
+  Builder(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost, const Grid& grid)
+      : network_(network),
+        build_(build),
+        cost_(cost),
+        grid_(grid),
+        points_(network),
+        readers_(count_readers(network)),
+        left_(levels_after(network)) {
     Way start;
-    start.network.log2_degree = log2_degree;
+    start.network.log2_degree = build.log2_degree;
+    start.network.slots = build.slots;
     start.network.input = input_layout(network.input, grid);
-    start.layout = start.network.input;
+    start.values.push_back({0, start.network.input});
     ways_.push_back(std::move(start));
   }
 
   Result<ImageNetwork> run() {
-    for (std::size_t s = 0; s < network_.segments.size(); ++s) {
-      OBSCURA_TRY_VOID(segment(s));
-      if (s < network_.activations.size()) OBSCURA_TRY_VOID(activation(s));
-    }
+    for (std::size_t j = 0; j < network_.junctions.size(); ++j) OBSCURA_TRY_VOID(junction(j));
     ImageNetwork best = std::move(ways_[0].network);
-    best.output = ways_[0].layout;
+    best.output = ways_[0].values.back().layout;
+    base::parallel_for(best.steps.size(), [&](std::size_t k) {
+      ImageStep& step = best.steps[k];
+      if (step.transform) step.diagonals = std::make_shared<const plan::Diagonals>(*step.transform, grid_.slots);
+    });
     return best;
   }
 
  private:
   ckks::SwitchSize size() const {
-    const std::size_t limbs = 2 + drops_;
+    const std::size_t limbs = nominal_limbs();
     return {limbs, kNominalDigitLimbs, (limbs + kNominalDigitLimbs - 1) / kNominalDigitLimbs};
   }
-  double key_switch() const { return cost_.relinearize(log2_degree_, kNominalBits, 2 + drops_, kNominalDigitLimbs, 0); }
+  std::uint32_t nominal_limbs() const { return std::min(2 + to_come_, build_.most_limbs); }
+  double key_switch() const {
+    return cost_.relinearize(build_.log2_degree, kNominalBits, nominal_limbs(), kNominalDigitLimbs, 0);
+  }
 
-  void push(Way& way, ImageStep step) const {
-    step.input = way.value();
+  /// A step of one input, which has as many ciphertexts unless said.
+  ImageStep step_of(const Way& way, Kind kind, plan::ValueId input, std::size_t point) const {
+    ImageStep step;
+    step.kind = kind;
+    step.input = input;
+    step.ciphertexts = way.ciphertexts(input);
+    step.point = point;
+    return step;
+  }
+
+  plan::ValueId push(Way& way, ImageStep step) const {
     way.network.steps.push_back(std::move(step));
+    return way.last();
   }
 
-  void push_folds(Way& way, const std::vector<plan::Fold::Sum>& folds, std::size_t point, double factor,
-                  const std::string& origin) const {
-    if (folds.empty()) return;
-    ImageStep step;
-    step.kind = Kind::fold;
-    step.ciphertexts = way.ciphertexts();
+  plan::ValueId push_folds(Way& way, plan::ValueId input, const std::vector<plan::Fold::Sum>& folds,
+                           ImageStep step) const {
+    if (folds.empty()) return input;
     step.fold.sums = folds;
-    step.point = point;
-    step.factor = factor;
-    step.origin = origin;
     for (const auto& fold : folds) way.nanoseconds += (fold.count - 1) * step.ciphertexts * key_switch();
-    push(way, std::move(step));
+    return push(way, std::move(step));
   }
 
-  void push_relinearize(Way& way, std::size_t point, double factor) const {
-    ImageStep step;
-    step.kind = Kind::relinearize;
-    step.ciphertexts = way.ciphertexts();
-    step.point = point;
+  plan::ValueId push_relinearize(Way& way, plan::ValueId input, std::size_t point, double factor) const {
+    ImageStep step = step_of(way, Kind::relinearize, input, point);
     step.factor = factor;
     way.nanoseconds += step.ciphertexts * key_switch();
-    push(way, std::move(step));
+    return push(way, std::move(step));
   }
 
-  /// The maps of a segment, the first of which adds what was taken away from the activation before: the constant would
-  /// only enlarge what the rounding of diagonals is multiplied with.
-  Segment with_rest(std::size_t s) const {
-    Segment maps = network_.segments[s];
-    const double constant = s > 0 ? resting(network_.activations[s - 1]) : 0;
-    if (constant == 0) return maps;
-    const std::vector<double> shift = multiply(maps[0].matrix, Elements{constant});
-    for (std::size_t r = 0; r < shift.size(); ++r) maps[0].bias[r] += shift[r];
-    return maps;
-  }
-
-  /// Sums in front of the segment's maps, a relinearisation where the activation before is still in three parts, and
-  /// one transform.
-  Result<void> segment(std::size_t s) {
+  Result<void> junction(std::size_t j) {
+    const Junction& junction = network_.junctions[j];
+    const bool last = j + 1 == network_.junctions.size();
+    const auto own = junction.activation ? levels(network_.activations[*junction.activation]) : 0;
+    to_come_ = last ? 0 : 1 + static_cast<std::uint32_t>(own) + left_[j + 1];
     std::vector<Way> grown;
-    const Segment maps = with_rest(s);
-    for (Way& way : ways_) {
-      const std::size_t first = sums(way, s, maps);
-      const LinearMap map = rest(maps, first);
-      OBSCURA_TRY_VOID(transforms(way, s, map, grown));
-    }
+    for (Way& way : ways_) OBSCURA_TRY_VOID(branches(way, j, grown));
     std::sort(grown.begin(), grown.end(), [](const Way& a, const Way& b) { return a.nanoseconds < b.nanoseconds; });
     if (grown.size() > kBeam) grown.resize(kBeam);
     ways_ = std::move(grown);
-    if (s + 1 < network_.segments.size()) --drops_;
-    base::parallel_for(ways_.size(), [&](std::size_t w) { finish(ways_[w]); });
-    return {};
+    if (!junction.activation) return {};
+    to_come_ = left_[j + 1];
+    return activation(*junction.activation, readers_[j + 1] > 1);
   }
 
-  /// Sums the average poolings at the start of a segment; returns how many maps they were.
-  std::size_t sums(Way& way, std::size_t s, const Segment& maps) {
-    const bool three_parts = s > 0;
-    absorbed_.reset();
-    std::size_t first = 0;
-    std::size_t point = s > 0 ? last_point(s - 1) : 0;
-    double factor = 1;
-    std::optional<SumSteps> steps;
-    const auto sum = maps.size() > 1 ? window_sum(maps[0]) : std::nullopt;
-    if (sum) steps = sum_steps(maps[0], sum->window, way.layout);
-    if (steps) {
-      absorbed_ = maps[1];
-      absorb(*sum, maps[0], *absorbed_);
-      first = 1;
-      point = points_.map(s, 0);
-      factor = std::abs(sum->factor[0]);
-      if (!steps->add.empty()) {
-        ImageStep add;
-        add.kind = Kind::add;
-        add.add = steps->add;
-        add.ciphertexts = static_cast<std::uint32_t>(add.add.size());
-        add.point = point;
-        add.factor = factor;
-        add.origin = maps[0].origin;
-        push(way, std::move(add));
-      }
+  /// All targets of the first branch, with the other branches in the same layout.
+  Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
+    const std::vector<Branch>& all = network_.junctions[j].branches;
+    std::vector<Start> starts;
+    for (const Branch& branch : all) {
+      OBSCURA_TRY(Start start, read(way, branch, factor_of(j)));
+      starts.push_back(std::move(start));
     }
-    // Relinearised after sums of ciphertexts, which may be fewer, and before rotations.
-    if (three_parts) {
-      const bool added = steps && !steps->add.empty();
-      push_relinearize(way, added ? point : last_point(s - 1), added ? factor : 1);
-    }
-    if (steps) {
-      push_folds(way, steps->folds, point, factor, maps[0].origin);
-      way.layout = steps->after;
-    }
-    return first;
-  }
-
-  /// The maps of a segment from `first` on as one.
-  LinearMap rest(const Segment& maps, std::size_t first) const {
-    LinearMap out = absorbed_ ? *absorbed_ : maps[first];
-    for (std::size_t m = first + 1; m < maps.size(); ++m) out = compose(maps[m], out);
-    return out;
-  }
-
-  /// The window of an average pooling in front of the next segment.
-  std::uint32_t next_pool(std::size_t s) const {
-    if (s + 1 >= network_.segments.size() || network_.segments[s + 1].size() < 2) return 1;
-    const auto sum = window_sum(network_.segments[s + 1][0]);
-    return sum ? sum->window : 1;
-  }
-
-  Result<void> transforms(const Way& way, std::size_t s, const LinearMap& map, std::vector<Way>& grown) {
-    const std::vector<Target> targets = targets_of(map, way.layout, grid_, next_pool(s));
+    const plan::Layout& from = starts[0].layout;
+    std::vector<Target> targets = starts[0].map.map.shape.empty()
+                                      ? std::vector<Target>{{from, {}, {}, from}}
+                                      : targets_of(starts[0].map.map, from, grid_, next_pool(j + 1));
+    if (steep(j)) std::erase_if(targets, [](const Target& target) { return !target.clean; });
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
-    OBSCURA_TRY(const QuantizedWeights weights, quantized(map));
-    const auto integers = std::make_shared<const ckks::IntegerMap>(to_blocks(map.matrix, weights.integers));
     base::parallel_for(targets.size(), [&](std::size_t t) {
-      fits[t] = plan::verify_layout(targets[t].to, grid_.slots, "").ok() && extend(fresh[t], s, map, targets[t]);
+      fits[t] = plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, targets[t]);
     });
+    bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
       if (!fits[t]) continue;
-      auto prototype = std::make_shared<plan::Transform>();
-      prototype->map = *integers;
-      prototype->weight_scale = weights.scale;
-      prototype->bias = map.bias;
-      prototype->from = way.layout;
-      prototype->to = targets[t].to;
-      prototype->spread = targets[t].spread;
-      ImageStep& step = fresh[t].network.steps[way.network.steps.size()];
-      step.transform = std::move(prototype);
-      step.weight_error = weights.exact ? 0 : 1 / (12 * weights.scale * weights.scale);
+      any = true;
       grown.push_back(std::move(fresh[t]));
     }
-    if (grown.empty()) return error(Code::infeasible, "{}: no layout fits N = 2^{}", map.origin, log2_degree_);
-    return {};
+    if (any) return {};
+    return error(Code::infeasible, "{}: no layout fits N = 2^{}", starts[0].map.map.origin, build_.log2_degree);
   }
 
-  /// Adds a transform to a target and its folds, with their cost. False where a ciphertext has no diagonal.
-  bool extend(Way& way, std::size_t s, const LinearMap& map, const Target& target) const {
-    const auto diagonals = diagonals_of(map, way.layout, target, grid_.slots);
-    std::set<std::uint32_t> inputs, outputs;
-    for (const ckks::Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
-    if (inputs.size() != way.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return false;
-    const ckks::TransformShape shape(grid_.slots, way.layout.ciphertexts(), target.to.ciphertexts(), diagonals,
-                                     {size(), {}});
-    way.nanoseconds += transform_nanoseconds(cost_, log2_degree_, shape.cost(size(), 1), size());
-    ImageStep step;
-    step.ciphertexts = target.to.ciphertexts();
-    step.point = points_.map(s, network_.segments[s].size() - 1);
-    step.origin = map.origin;
-    step.last = s + 1 == network_.segments.size();
-    for (const auto& fold : target.folds) step.parts *= fold.count;
-    push(way, std::move(step));
-    push_folds(way, target.folds, points_.map(s, network_.segments[s].size() - 1), 1, map.origin);
-    way.layout = target.after;
+  /// Whether what a junction's activation does to slots without an element matters.
+  bool steep(std::size_t j) const {
+    const auto& activation = network_.junctions[j].activation;
+    return build_.bounded != nullptr || (activation && levels(network_.activations[*activation]) > 1);
+  }
+
+  /// What the sum of a junction is divided by.
+  double factor_of(std::size_t j) const {
+    const auto& k = network_.junctions[j].activation;
+    if (build_.bounded == nullptr || j + 1 == network_.junctions.size()) return 1;
+    if (k && network_.activations[*k].approximation) return 1;
+    double most = build_.bounded->max_abs[points_.sum(j)];
+    if (k && network_.activations[*k].squares == 2) {
+      most = std::max(most, std::sqrt(std::sqrt(build_.bounded->max_moving[points_.result(*k)])));
+    }
+    return most > 0 ? kMargin * most : 1;
+  }
+
+  /// The transforms of a junction's branches, and their sum. False where a ciphertext has no diagonal.
+  bool join(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
+    const Junction& junction = network_.junctions[j];
+    std::vector<plan::ValueId> ends;
+    for (std::size_t b = 0; b < starts.size(); ++b) {
+      const auto end = extend(way, j, b, starts[b], b == 0 ? target : Target{target.after, {}, {}, target.after});
+      if (!end) return false;
+      ends.push_back(*end);
+    }
+    if (ends.size() > 1) {
+      ImageStep sum = step_of(way, Kind::sum, ends[0], points_.sum(j));
+      sum.factor = factor_of(j);
+      sum.others.assign(ends.begin() + 1, ends.end());
+      sum.origin = junction.origin;
+      push(way, std::move(sum));
+    }
+    way.network.steps.back().settled = true;
+    way.values.push_back({way.last(), target.after, factor_of(j)});
     // What the activation will cost more where its input is in several ciphertexts.
-    if (s < network_.activations.size()) {
-      way.nanoseconds += network_.activations[s].squares * target.to.ciphertexts() * key_switch();
+    if (junction.activation) {
+      const auto own = static_cast<double>(levels(network_.activations[*junction.activation]));
+      way.nanoseconds += own * target.to.ciphertexts() * key_switch();
     }
     return true;
   }
 
-  /// The exact diagonals of a way's last transform.
-  void finish(Way& way) const {
-    for (auto step = way.network.steps.rbegin(); step != way.network.steps.rend(); ++step) {
-      if (step->kind != Kind::transform) continue;
-      if (!step->diagonals) step->diagonals = std::make_shared<const plan::Diagonals>(*step->transform, grid_.slots);
-      return;
+  /// The maps of a branch between slots. The first adds what was taken away from the activation before: the constant
+  /// would only enlarge what the rounding of diagonals is multiplied with.
+  Segment between_slots(const Branch& branch, double factor_in, double factor_out) const {
+    Segment maps = network_.segments[branch.segment];
+    const auto activation = branch.source > 0 ? network_.junctions[branch.source - 1].activation : std::nullopt;
+    const double constant = activation ? resting(network_.activations[*activation]) : 0;
+    if (constant != 0) {
+      const std::vector<double> shift = multiply(maps[0].matrix, Elements{constant});
+      for (std::size_t r = 0; r < shift.size(); ++r) maps[0].bias[r] += shift[r];
     }
+    if (factor_in != 1) scale_columns(maps.front().matrix, Elements{factor_in});
+    if (factor_out != 1) {
+      scale_rows(maps.back().matrix, Elements{1 / factor_out});
+      for (double& bias : maps.back().bias) bias /= factor_out;
+    }
+    return maps;
+  }
+
+  /// Sums in front of a branch's maps, and a relinearisation where the activation before is still in three parts.
+  Result<Start> read(Way& way, const Branch& branch, double factor_out) const {
+    Stand& value = way.values[branch.source];
+    const Segment maps = between_slots(branch, value.factor, factor_out);
+    auto sum = maps.size() > 1 ? window_sum(maps[0]) : std::nullopt;
+    const auto steps = sum ? sum_steps(maps[0], sum->window, value.layout) : std::nullopt;
+    if (!steps) sum.reset();
+    const std::size_t point = points_.map(branch.segment, 0);
+    const double factor = sum ? std::abs(sum->factor[0]) : 1;
+    Start out{value.id, value.layout, {}};
+    const bool added = steps && !steps->add.empty();
+    if (added) {
+      ImageStep add = step_of(way, Kind::add, out.id, point);
+      add.add = steps->add;
+      add.ciphertexts = static_cast<std::uint32_t>(add.add.size());
+      add.factor = factor;
+      add.origin = maps[0].origin;
+      out.id = push(way, std::move(add));
+    }
+    // Relinearised after sums of ciphertexts, which may be fewer, and before rotations.
+    if (value.three_parts) {
+      const std::size_t k = *network_.junctions[branch.source - 1].activation;
+      out.id = push_relinearize(way, out.id, added ? point : last_point(k), added ? factor : value.factor);
+      way.network.steps.back().settled = !added;
+    }
+    if (steps) {
+      ImageStep fold = step_of(way, Kind::fold, out.id, point);
+      fold.factor = factor;
+      fold.origin = maps[0].origin;
+      out.id = push_folds(way, out.id, steps->folds, std::move(fold));
+      out.layout = steps->after;
+    }
+    OBSCURA_TRY(out.map, prepare_map(maps, sum));
+    return out;
+  }
+
+  /// The window of an average pooling that alone reads a value.
+  std::uint32_t next_pool(std::size_t value) const {
+    for (const Junction& junction : network_.junctions) {
+      for (const Branch& branch : junction.branches) {
+        if (branch.source != value || readers_[value] != 1 || network_.segments[branch.segment].size() < 2) continue;
+        const auto sum = window_sum(network_.segments[branch.segment][0]);
+        return sum ? sum->window : 1;
+      }
+    }
+    return 1;
+  }
+
+  /// Adds a transform to a target and its folds, with their cost; the value that they give, or nothing where a
+  /// ciphertext has no diagonal.
+  std::optional<plan::ValueId> extend(Way& way, std::size_t j, std::size_t b, const Start& start,
+                                      const Target& target) const {
+    const std::size_t segment = network_.junctions[j].branches[b].segment;
+    const auto diagonals = sampled_diagonals(start.map.map, start.layout, target, grid_.slots);
+    std::set<std::uint32_t> inputs, outputs;
+    for (const ckks::Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
+    if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
+    ckks::SplitOptions options;
+    options.size = size();
+    auto shape = std::make_shared<const ckks::TransformShape>(grid_.slots, start.layout.ciphertexts(),
+                                                              target.to.ciphertexts(), diagonals, options);
+    way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1), size());
+    auto prototype = std::make_shared<plan::Transform>();
+    prototype->map = *start.map.integers;
+    prototype->weight_scale = start.map.weight_scale;
+    prototype->bias = start.map.map.bias;
+    prototype->from = start.layout;
+    prototype->to = target.to;
+    prototype->spread = target.spread;
+    const std::size_t point = points_.map(segment, network_.segments[segment].size() - 1);
+    ImageStep step = step_of(way, Kind::transform, start.id, point);
+    step.transform = std::move(prototype);
+    step.weight_error = start.map.weight_error;
+    step.ciphertexts = target.to.ciphertexts();
+    step.origin = start.map.map.origin;
+    step.last = j + 1 == network_.junctions.size();
+    step.factor = factor_of(j);
+    step.sketch = std::move(shape);
+    for (const auto& fold : target.folds) step.parts *= fold.count;
+    const plan::ValueId id = push(way, std::move(step));
+    ImageStep fold = step_of(way, Kind::fold, id, point);
+    fold.origin = start.map.map.origin;
+    fold.factor = factor_of(j);
+    return push_folds(way, id, target.folds, std::move(fold));
   }
 
   std::size_t last_point(std::size_t k) const {
     return network_.activations[k].squares == 2 ? points_.result(k) : points_.square(k);
   }
 
-  void push_square(Way& way, std::size_t k, std::size_t point) const {
-    ImageStep step;
-    step.kind = Kind::square;
-    step.ciphertexts = way.ciphertexts();
+  plan::ValueId push_square(Way& way, std::size_t k, plan::ValueId x, std::size_t point, double factor) const {
+    ImageStep step = step_of(way, Kind::square, x, point);
+    step.factor = factor;
     step.activation = k;
-    step.point = point;
     step.origin = network_.activations[k].origin;
-    push(way, std::move(step));
+    return push(way, std::move(step));
   }
 
-  void push_combine(Way& way, std::size_t k, plan::ValueId x, const Elements& coefficient, const Elements& constant,
-                    std::size_t point) const {
-    if (is_zero(coefficient) && is_zero(constant)) return;
-    ImageStep step;
-    step.kind = Kind::combine;
-    step.ciphertexts = way.ciphertexts();
+  /// y + coefficient x + constant.
+  plan::ValueId push_combine(Way& way, std::size_t k, plan::ValueId y, plan::ValueId x, const Elements& coefficient,
+                             const Elements& constant, std::size_t point, double factor) const {
+    if (is_zero(coefficient) && is_zero(constant)) return y;
+    ImageStep step = step_of(way, Kind::combine, y, point);
+    step.factor = factor;
     step.activation = k;
     step.other = x;
     step.coefficient = one_number(coefficient);
     step.constant = one_number(constant);
-    step.point = point;
     step.origin = network_.activations[k].origin;
-    push(way, std::move(step));
+    return push(way, std::move(step));
   }
 
-  /// The squares of activation k; the last one stays in three parts until the next segment's sums.
-  Result<void> activation(std::size_t k) {
+  /// The squares of activation k. The last one stays in three parts until its one reader's sums; what several read is
+  /// relinearised here.
+  Result<void> activation(std::size_t k, bool shared) {
     const MonicActivation& a = network_.activations[k];
     if (!uniform(a.p) || !uniform(a.q) || !uniform(a.r)) {
       return error(Code::unsupported,
@@ -349,72 +366,86 @@ class Builder {
                    a.origin);
     }
     for (Way& way : ways_) {
-      const plan::ValueId x = way.value();
-      push_square(way, k, points_.square(k));
-      if (a.squares == 1) continue;
-      push_combine(way, k, x, a.p, a.q, points_.shifted(k));
-      push_relinearize(way, points_.shifted(k), 1);
-      push_square(way, k, points_.outer_square(k));
-      push_combine(way, k, x, a.r, {-resting(a)}, points_.result(k));
+      Stand& value = way.values.back();
+      if (a.approximation) {
+        ImageStep step = step_of(way, Kind::polynomial, value.id, points_.square(k));
+        step.activation = k;
+        step.approximation = a.approximation;
+        step.origin = a.origin;
+        step.settled = true;
+        value.id = push(way, std::move(step));
+        continue;
+      }
+      const plan::ValueId y = squares(way, k, value.id, value.factor);
+      value.factor = std::pow(value.factor, 2 * a.squares);
+      value.id = shared ? push_relinearize(way, y, last_point(k), value.factor) : y;
+      way.network.steps.back().settled = shared;
+      value.three_parts = !shared;
     }
-    drops_ -= static_cast<std::uint32_t>(a.squares);
     return {};
   }
 
+  /// Of x = X / factor, where the activation is of X: what it gives, over factor^2 or factor^4.
+  plan::ValueId squares(Way& way, std::size_t k, plan::ValueId x, double factor) const {
+    const MonicActivation& a = network_.activations[k];
+    const double f2 = factor * factor, f4 = f2 * f2;
+    plan::ValueId y = push_square(way, k, x, points_.square(k), f2);
+    if (a.squares == 1) return y;
+    y = push_combine(way, k, y, x, divide(a.p, {factor}), divide(a.q, {f2}), points_.shifted(k), f2);
+    y = push_relinearize(way, y, points_.shifted(k), f2);
+    y = push_square(way, k, y, points_.outer_square(k), f4);
+    return push_combine(way, k, y, x, divide(a.r, {f2 * factor}), {-resting(a) / f4}, points_.result(k), f4);
+  }
+
   const MonicNetwork& network_;
-  int log2_degree_;
+  ImageBuild build_;
   const CostModel& cost_;
   Grid grid_;
   Points points_;
-  std::uint32_t drops_ = 0;  ///< divisions that are still to come
+  std::vector<std::size_t> readers_;  ///< by value
+  std::vector<std::uint32_t> left_;   ///< levels after a value
+  std::uint32_t to_come_ = 0;         ///< divisions that are still to come
   std::vector<Way> ways_;
-  std::optional<LinearMap> absorbed_;  ///< the segment's first map after its sum
 };
-
-/// Whether every segment reads what the activation before it gives, and nothing else does.
-bool is_chain(const MonicNetwork& network) {
-  for (std::size_t j = 0; j < network.junctions.size(); ++j) {
-    const Junction& junction = network.junctions[j];
-    const bool last = j + 1 == network.junctions.size();
-    if (junction.branches.size() != 1 || junction.branches[0].source != j || junction.branches[0].segment != j)
-      return false;
-    if (!last && junction.activation != j) return false;
-  }
-  return true;
-}
 
 }  // namespace
 
-std::uint32_t ImageNetwork::drops() const {
-  std::uint32_t count = 0;
+std::vector<plan::ValueId> ImageStep::inputs() const {
+  std::set<plan::ValueId> ids{input};
+  if (kind == Kind::combine && !coefficient.empty()) ids.insert(other);
+  ids.insert(others.begin(), others.end());
+  return {ids.begin(), ids.end()};
+}
+
+std::uint32_t ImageStep::drops() const {
+  if (kind == Kind::polynomial) return static_cast<std::uint32_t>(levels(*approximation));
+  return kind == Kind::relinearize || (kind == Kind::transform && !last) ? 1 : 0;
+}
+
+std::vector<std::uint32_t> ImageNetwork::limbs(std::uint32_t input_limbs) const {
+  std::vector<std::uint32_t> out{input_limbs};
   for (const ImageStep& step : steps) {
-    count += step.kind == Kind::relinearize || (step.kind == Kind::transform && !step.last) ? 1 : 0;
+    std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+    for (const plan::ValueId id : step.inputs()) least = std::min(least, out[id]);
+    out.push_back(step.kind == Kind::bootstrap ? step.raised : least - step.drops());
   }
-  return count;
+  return out;
 }
 
-double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
-                             const ckks::SwitchSize& size) {
-  const double n = std::exp2(log2_degree);
-  const double ntts = static_cast<double>(work.ntts + work.encode_ntts) * cost.ntt(log2_degree, kNominalBits);
-  const double products = static_cast<double>(work.products) * n * cost.product_ns;
-  const double ffts = static_cast<double>(work.plaintexts) * n / 2 * (log2_degree - 1) * cost.fft_ns;
-  const double drawn = static_cast<double>(work.keys * size.digits * (size.limbs + size.special)) * n * cost.draw_ns;
-  return ntts + (products + ffts + drawn) / cost.threads;
+std::uint32_t ImageNetwork::drops() const {
+  constexpr std::uint32_t kMany = 1U << 20U;
+  return kMany - limbs(kMany).back();
 }
 
-Result<ImageNetwork> make_image_network(const MonicNetwork& network, int log2_degree, const CostModel& cost) {
-  if (!is_chain(network)) {
-    return error(Code::unsupported, "network '{}': shortcuts around activations are compiled in the batch layout only",
-                 network.name);
-  }
-  const auto slots = std::uint32_t{1} << (log2_degree - 1);
-  const auto grid = make_grid(network.input, slots);
+std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
+
+Result<ImageNetwork> make_image_network(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost) {
+  const auto grid = make_grid(network.input, build.slots);
   if (!grid) {
-    return error(Code::infeasible, "an image of {} has more pixels in a plane than N = 2^{} has slots",
-                 nn::to_string(network.input), log2_degree);
+    return error(Code::infeasible, "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots",
+                 nn::to_string(network.input), build.log2_degree);
   }
-  return Builder(network, log2_degree, cost, *grid).run();
+  return Builder(network, build, cost, *grid).run();
 }
 
 }  // namespace obscura::compile

@@ -6,6 +6,9 @@
 #include <numeric>
 #include <set>
 
+#include "compile/image_maps.h"
+#include "plan/polynomial.h"
+
 namespace obscura::compile {
 namespace {
 
@@ -14,7 +17,8 @@ using Kind = ImageStep::Kind;
 constexpr double kSmallest = 0x1p-30;    // stands for values that are always 0
 constexpr double kMaxLog2Constant = 60;  // of an encoded slot; the encoder's bound is 2^62
 constexpr double kLastWeightBits = 34;   // of the largest weight of the last transform, where there is room
-constexpr double kLeastLog2Plain = 12;   // fewer bits would not tell weights apart
+constexpr double kSameScale = 0x1p-40;
+constexpr double kLeastLog2Plain = 12;  // fewer bits would not tell weights apart
 
 double squared(double x) { return x * x; }
 
@@ -22,10 +26,6 @@ double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs
   double sum = 0;
   for (std::uint32_t i = 0; i < limbs; ++i) sum += std::log2(static_cast<double>(chain[i]));
   return sum;
-}
-
-std::uint32_t drop_of(const ImageStep& step) {
-  return step.kind == Kind::relinearize || (step.kind == Kind::transform && !step.last) ? 1 : 0;
 }
 
 double largest_weight(const ImageStep& step) {
@@ -49,7 +49,8 @@ class Judge {
   }
 
   std::optional<ImageSchedule> run() {
-    out_.input_scale = scale_of(0);
+    want_scales();
+    out_.input_scale = wanted_[0];
     const double room = std::min(kMaxLog2Constant, log2_modulus(chain_, out_.limbs) - 2);
     if (!(std::log2(setting_.max_input * out_.input_scale) < room)) return std::nullopt;
     for (std::size_t k = 0; k < network_.steps.size(); ++k) {
@@ -66,38 +67,78 @@ class Judge {
 
   /// Of a value that a transform reads: the largest of them is encoded as 2^log2_scale.
   double scale_of(plan::ValueId id) const {
+    if (out_.choice.bootstrap) return std::exp2(out_.choice.log2_scale);
     const double largest =
         id == 0 ? setting_.max_input
                 : setting_.statistics->max_moving[network_.steps[id - 1].point] / network_.steps[id - 1].factor;
     return std::exp2(out_.choice.log2_scale) / std::max(largest, kSmallest);
   }
 
-  /// The scale in front of the squares that follow the transform k.
-  double scale_before(std::size_t k) const {
-    const ImageStep& step = network_.steps[k];
-    if (step.last) {
-      const double room = log2_modulus(chain_, out_.choice.final_limbs) - 2 - setting_.headroom_bits;
-      const double enough = scale(step.input) * std::exp2(kLastWeightBits) / largest_weight(step);
-      return std::min(std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest), enough);
+  /// Limbs that a step reads.
+  std::uint32_t before(std::size_t k) const {
+    std::uint32_t least = splits_.limbs[network_.steps[k].input];
+    for (const plan::ValueId id : network_.steps[k].inputs()) least = std::min(least, splits_.limbs[id]);
+    return least;
+  }
+
+  /// The scale of the output: the last transforms' weights have enough bits there, their biases can be encoded, and the
+  /// logits fit their limbs.
+  double last_scale() const {
+    const double room = log2_modulus(chain_, splits_.limbs.back()) - 2 - setting_.headroom_bits;
+    double scale = std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest);
+    for (const ImageStep& step : network_.steps) {
+      if (!step.last) continue;
+      scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / largest_weight(step));
+      for (const double bias : step.transform->bias) {
+        scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(std::abs(bias), kSmallest));
+      }
     }
-    std::vector<double> primes;
-    for (std::size_t i = k + 1; i < network_.steps.size() && network_.steps[i].kind != Kind::transform; ++i) {
-      if (network_.steps[i].kind == Kind::relinearize) primes.push_back(prime(splits_.limbs[i]));
+    return scale;
+  }
+
+  /// From the output back: the scale that each value must have, so that those who read it end at theirs.
+  void want_scales() {
+    wanted_.assign(network_.steps.size() + 1, 0);
+    wanted_.back() = last_scale();
+    for (std::size_t k = network_.steps.size(); k-- > 0;) {
+      const ImageStep& step = network_.steps[k];
+      const double own = wanted_[k + 1];
+      switch (step.kind) {
+        case Kind::transform:  // reads any scale
+          if (wanted_[step.input] == 0) wanted_[step.input] = scale_of(step.input);
+          break;
+        case Kind::square:
+          wanted_[step.input] = std::sqrt(own);
+          break;
+        case Kind::relinearize:
+          wanted_[step.input] = own * prime(before(k));
+          break;
+        case Kind::sum:
+          for (const plan::ValueId id : step.others) wanted_[id] = own;
+          wanted_[step.input] = own;
+          break;
+        case Kind::polynomial:
+          wanted_[step.input] = std::exp2(out_.choice.drop_bits);
+          break;
+        case Kind::bootstrap:
+          wanted_[step.input] = out_.choice.bootstrap->input_scale;
+          break;
+        case Kind::combine:
+        case Kind::fold:
+        case Kind::add:
+          wanted_[step.input] = own;
+          break;
+      }
     }
-    std::size_t next = k + 1;
-    while (network_.steps[next].kind != Kind::transform) ++next;
-    double before = scale_of(network_.steps[next].input);
-    for (; !primes.empty(); primes.pop_back()) before = std::sqrt(before * primes.back());
-    return before;
   }
 
   bool add(std::size_t k) {
     const ImageStep& step = network_.steps[k];
-    const std::uint32_t before = splits_.limbs[k], limbs = splits_.limbs[k + 1];
+    const std::uint32_t before = this->before(k), limbs = splits_.limbs[k + 1];
     plan::ValueInfo value;
     value.elements = step.ciphertexts;
     value.limbs = limbs;
-    value.parts = k > 0 ? out_.values[k - 1].parts : 2;
+    value.parts = step.input > 0 ? out_.values[step.input - 1].parts : 2;
     value.scale = scale(step.input);
     value.max_abs = setting_.statistics->max_moving[step.point] / step.factor;
     double plain = 0;
@@ -107,14 +148,30 @@ class Judge {
     const auto alpha = static_cast<std::uint32_t>(out_.choice.digit_limbs);
     switch (step.kind) {
       case Kind::transform: {
-        plain = scale_before(k) / value.scale;
-        if (drop_of(step) > 0) plain *= prime(before);
+        plain = wanted_[k + 1] / value.scale;
+        if (step.drops() > 0) plain *= prime(before);
         value.scale *= plain;
-        if (drop_of(step) > 0) value.scale /= prime(before);
+        if (step.drops() > 0) value.scale /= prime(before);
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before);
-        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, drop_of(step)), size);
+        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, step.drops()), size);
         break;
       }
+      case Kind::polynomial: {
+        const auto composite =
+            plan::composite_of(polynomial_of(step, wanted_[k + 1]), params_.literal(), before, value.scale);
+        if (!composite.ok() || composite->output_limbs() != limbs) return false;
+        value.scale = composite->output_scale;
+        nanoseconds = step.ciphertexts * setting_.cost.polynomial(degree, bits, composite->cost(), alpha);
+        break;
+      }
+      case Kind::bootstrap:
+        value.scale = out_.choice.bootstrap->output_scale;
+        nanoseconds = step.ciphertexts * setting_.cost.bootstrap_ns;
+        break;
+      case Kind::sum:
+        nanoseconds =
+            step.ciphertexts * static_cast<double>(step.others.size()) * setting_.cost.combine(degree, limbs, 2);
+        break;
       case Kind::square:
         value.parts = 3;
         value.scale *= value.scale;
@@ -138,6 +195,8 @@ class Judge {
           nanoseconds += setting_.cost.combine(degree, limbs, 2) * static_cast<double>(sum.size());
         break;
     }
+    // Products of doubles are off by an ulp or so; bootstrapping has one scale.
+    if (std::abs(value.scale / wanted_[k + 1] - 1) < kSameScale) value.scale = wanted_[k + 1];
     out_.values.push_back(value);
     out_.plain_scales.push_back(plain);
     out_.nanoseconds.push_back(nanoseconds);
@@ -181,7 +240,7 @@ class Judge {
     const ImageStep& step = network_.steps[k];
     const plan::ValueInfo& value = out_.values[k];
     const double factor = squared(step.factor);
-    const std::uint32_t before = splits_.limbs[k];
+    const std::uint32_t before = this->before(k);
     const double switched = ckks::noise_of_switch(params_, before), rounded = ckks::noise_of_rounding(params_, 2);
     if (step.kind == Kind::relinearize) {
       const double variance = squared(switched / scale(step.input)) + squared(rounded / value.scale);
@@ -192,15 +251,32 @@ class Judge {
         variance = variance * sum.count + (sum.count - 1) * (squared(switched) + squared(rounded));
       }
       sources.push_back({step.point, variance / squared(value.scale) * factor});
+    } else if (step.kind == Kind::bootstrap) {
+      sources.push_back({step.point, squared(out_.choice.bootstrap_error) * factor});
+    } else if (step.kind == Kind::polynomial) {
+      sources.push_back({step.point, polynomial_variance(k) * factor});
     } else if (step.kind == Kind::transform) {
-      sources.push_back({step.point, transform_variance(k)});
+      sources.push_back({step.point, transform_variance(k) * factor});
       const double nonzeros = static_cast<double>(step.transform->map.multiplications()) / step.transform->map.outputs;
-      sources.push_back({step.point, step.weight_error * nonzeros * mean_square(step.input), false});
+      sources.push_back({step.point, step.weight_error * nonzeros * mean_square(step.input) * factor, false});
     } else if (step.kind == Kind::combine && !step.coefficient.empty()) {
       const auto& slopes = setting_.statistics->slopes[step.activation].x_squared;
       const double x = std::accumulate(slopes.begin(), slopes.end(), 0.0) / static_cast<double>(slopes.size());
-      sources.push_back({step.point, x * squared(scale(step.other) / value.scale) / 12, false});
+      const double ratio = scale(step.other) / value.scale / network_.steps[step.other - 1].factor;
+      sources.push_back({step.point, x * squared(ratio) / 12 * factor, false});
     }
+  }
+
+  /// What a polynomial adds to the error of its input, at arguments that were seen.
+  double polynomial_variance(std::size_t k) const {
+    const ImageStep& step = network_.steps[k];
+    const auto composite =
+        plan::composite_of(polynomial_of(step, out_.values[k].scale), params_.literal(), before(k), scale(step.input));
+    const auto errors =
+        ckks::predict_error(params_, composite.value(), setting_.statistics->arguments[step.activation], 0);
+    double sum = 0;
+    for (const double error : errors) sum += squared(error);
+    return sum / static_cast<double>(errors.size());
   }
 
   /// Of a transform's outputs after their parts were added; the inputs' own errors come by the gains.
@@ -208,7 +284,7 @@ class Judge {
     const ImageStep& step = network_.steps[k];
     double most = 0;
     for (ckks::TransformNoise noise : splits_.noise[k]) {
-      noise.limbs = splits_.limbs[k];
+      noise.limbs = before(k);
       noise.scale_in = scale(step.input);
       noise.scale_out = out_.values[k].scale;
       noise.plaintext_scale = out_.plain_scales[k];
@@ -241,6 +317,7 @@ class Judge {
   const ImageSplits& splits_;
   const ckks::Params& params_;
   const std::vector<std::uint64_t>& chain_;
+  std::vector<double> wanted_;  ///< scales, by value
   ImageSchedule out_;
 };
 
@@ -248,14 +325,14 @@ class Judge {
 
 double ImageSchedule::total_nanoseconds() const { return std::accumulate(nanoseconds.begin(), nanoseconds.end(), 0.0); }
 
-ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int digit_limbs) {
-  const std::uint64_t slots = std::uint64_t{1} << (network.log2_degree - 1);
+ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs) {
+  const std::uint64_t slots = network.slots;
   const auto alpha = static_cast<std::size_t>(digit_limbs);
   ImageSplits out;
-  out.limbs.push_back(final_limbs + network.drops());
-  for (const ImageStep& step : network.steps) {
-    const std::uint32_t limbs = out.limbs.back();
-    out.limbs.push_back(limbs - drop_of(step));
+  out.limbs = network.limbs(input_limbs);
+  for (std::size_t k = 0; k < network.steps.size(); ++k) {
+    const ImageStep& step = network.steps[k];
+    const std::uint32_t limbs = out.limbs[step.input];
     out.shapes.emplace_back();
     out.noise.emplace_back();
     if (step.kind == Kind::fold) {
@@ -274,6 +351,10 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int di
     }
   }
   return out;
+}
+
+plan::Polynomial polynomial_of(const ImageStep& step, double output_scale) {
+  return {step.input, step.approximation->stages, step.approximation->relu, output_scale};
 }
 
 std::optional<ImageSchedule> judge(const ImageSetting& setting, const ImageNetwork& network, const ImageSplits& splits,

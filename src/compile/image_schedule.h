@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Limbs, scales, predicted errors and times of an ImageNetwork for one choice of parameters.
 ///
-/// A transform and a square are each followed by a division by one prime; the last transform is not, and the logits
-/// keep the limbs that are left. Scales: what enters a transform has the scale s at which its largest number is encoded
-/// as 2^log2_scale. Before the squares of an activation stands the scale that they bring there: with primes q, q' it is
-/// sqrt(q s), or for two squares sqrt(q sqrt(q' s)). A transform's diagonals have the scale that leads there exactly.
+/// A transform and a square are each followed by a division by one prime; the last transforms are not, and the logits
+/// keep the limbs that are left. All that a sum adds comes to it at one scale: each of its branches ends in a
+/// transform, whose diagonals lead there. Scales: what enters a transform has the scale s at which its largest number
+/// is encoded as 2^log2_scale. Before the squares of an activation stands the scale that they bring there: with primes
+/// q, q' it is sqrt(q s), or for two squares sqrt(q sqrt(q' s)). A transform's diagonals have the scale that leads
+/// there exactly. Polynomials start from a scale near the primes that they drop. With bootstrapping all values that
+/// transforms read are at most 1 and have one scale.
 #pragma once
 
 #include "compile/gains.h"
@@ -19,6 +22,8 @@ struct ImageChoice {
   int drop_bits = 0;   ///< of the primes that are dropped
   std::uint32_t final_limbs = 1;
   double log2_scale = 0;
+  std::optional<plan::BootstrapSpec> bootstrap = {};
+  double bootstrap_error = 0;  ///< of a slot, standard deviation
 };
 
 /// What judging needs besides the choice.
@@ -48,12 +53,15 @@ struct ImageSchedule {
 
 /// Steps split at their limbs: what depends on the number of limbs and digits alone, and is costly.
 struct ImageSplits {
-  std::vector<std::uint32_t> limbs;  ///< of each step's output; of the input in front
+  std::vector<std::uint32_t> limbs;  ///< by value
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
   std::vector<std::vector<ckks::TransformNoise>> noise;  ///< of each transform's outputs
   plan::Rotations rotations;
 };
-ImageSplits split(const ImageNetwork& network, std::uint32_t final_limbs, int digit_limbs);
+ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs);
+
+/// The step of a plan for a polynomial step.
+plan::Polynomial polynomial_of(const ImageStep& step, double output_scale);
 
 /// Everything predicted; nothing where scales leave no room: a value that does not fit its modulus, or drowns in noise.
 std::optional<ImageSchedule> judge(const ImageSetting& setting, const ImageNetwork& network, const ImageSplits& splits,

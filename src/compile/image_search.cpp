@@ -56,7 +56,7 @@ class Search {
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
-        const ImageSplits splits = split(network, final_limbs, digits);
+        const ImageSplits splits = split(network, final_limbs + drops, digits);
         for (const auto& [last, drop] : sizes) {
           primes(network, splits, {network.log2_degree, digits, last, drop, final_limbs, 0});
         }
@@ -99,14 +99,13 @@ class Search {
 Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree) {
   ImageSelection selection;
   Search search(setting, selection);
-  std::uint32_t drops = static_cast<std::uint32_t>(setting.network->segments.size()) - 1;
-  for (const auto& a : setting.network->activations) drops += static_cast<std::uint32_t>(a.squares);
+  const std::uint32_t drops = levels(*setting.network);
   std::optional<Error> refusal;
   int tried = 0;
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
     if (log2_degree && *log2_degree != n) continue;
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    auto network = make_image_network(*setting.network, n, setting.cost);
+    auto network = make_image_network(*setting.network, {n, std::uint32_t{1} << (n - 1)}, setting.cost);
     if (!network.ok()) {
       refusal = network.error();
       if (network.error().code == Code::infeasible) continue;

@@ -7,10 +7,12 @@
 /// FusedNetwork and MonicNetwork know nothing of ciphertexts or layouts; what follows is the batch layout's.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "compile/approximation.h"
 #include "compile/polynomial.h"
 #include "compile/sparse.h"
 #include "nn/graph.h"
@@ -28,11 +30,12 @@ struct LinearMap {
 /// Maps that follow one another without an activation between: composed already where that saves work.
 using Segment = std::vector<LinearMap>;
 
-/// y[i] = sum_k coefficients[k][i] x[i]^k.
+/// y[i] = sum_k coefficients[k][i] x[i]^k, or an approximation, the same for all elements.
 struct PolynomialActivation {
   Coefficients coefficients;
   std::uint32_t elements = 0;
   std::string origin;
+  std::shared_ptr<const Approximation> approximation = {};
 };
 
 /// A segment that reads a value. Value 0 is the image, value j + 1 what junction j gives.
@@ -64,6 +67,7 @@ struct FusedNetwork {
 };
 
 /// squares 1: y = x^2. squares 2: y = (x^2 + p x + q)^2 + r x. One number for all elements, or one for each.
+/// squares 0: the approximation, of slots that are at most 1 in size.
 struct MonicActivation {
   int squares = 1;
   std::vector<double> p{0};
@@ -71,10 +75,11 @@ struct MonicActivation {
   std::vector<double> r{0};
   std::uint32_t elements = 0;
   std::string origin;
+  std::shared_ptr<const Approximation> approximation = {};
 };
 
 /// The same function as the FusedNetwork it came from; every segment has at least one map. The first branch of a
-/// junction is the one with the most squares behind it.
+/// junction is the one with the most levels of activations behind it.
 struct MonicNetwork {
   std::string name;
   nn::Shape input;
@@ -94,16 +99,19 @@ std::vector<std::size_t> count_readers(const Network& network) {
   return readers;
 }
 
-/// Squares on the longest way from the image to each value.
+/// Levels that an activation takes: its squares, or those of its approximation.
+std::size_t levels(const MonicActivation& activation);
+
+/// Levels of activations on the longest way from the image to each value.
 std::vector<std::size_t> squares_before(const MonicNetwork& network);
 
 /// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
 /// activation, or a sum over several of those. errors: unsupported, naming the node, its operator, why, and what is
-/// supported.
-Result<FusedNetwork> fuse(const nn::Graph& graph);
+/// supported. Nodes with an approximation are activations whatever they compute.
+Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approximations = {});
 
 /// Leading coefficients and constants move into the neighbouring maps.
-/// errors: unsupported where an activation is not of degree 2 or 4 in every element.
+/// errors: unsupported where an activation is neither an approximation nor of degree 2 or 4 in every element.
 Result<MonicNetwork> make_monic(FusedNetwork network);
 
 }  // namespace obscura::compile

@@ -11,6 +11,7 @@ namespace {
 
 /// Images that go through the network side by side, so that a weight is read once for all of them.
 constexpr std::size_t kLanes = 16;
+constexpr std::size_t kArguments = 256;  // of each activation that are kept
 /// values[element * kLanes + lane]
 using Batch = std::vector<double>;
 
@@ -94,6 +95,11 @@ class Runner {
   Batch activate(std::size_t k, const Batch& x) {
     const MonicActivation& a = network_.activations[k];
     before_(k, x);
+    if (a.approximation) {
+      Batch out = map_elements(x, [&](double v, std::size_t) { return evaluate(*a.approximation, v).value; });
+      visit_(points_.square(k), out);
+      return out;
+    }
     Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
     visit_(points_.square(k), y);
     if (a.squares == 1) return y;
@@ -127,6 +133,12 @@ void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes,
   const auto squared = [](double v) { return v * v; };
   for (std::size_t i = 0; i < a.elements; ++i) {
     const double p = element(a.p, i);
+    for (std::size_t lane = 0; a.approximation && lane < lanes; ++lane) {
+      const double x = batch[i * kLanes + lane];
+      sums.x_squared[i] += x * x;
+      sums.square[i] += squared(evaluate(*a.approximation, x).derivative);
+    }
+    if (a.approximation) continue;
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       const double x = batch[i * kLanes + lane];
       sums.x_squared[i] += x * x;
@@ -164,6 +176,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     if (network.activations[k].squares == 2) rest[points.result(k)] = resting(network.activations[k]);
   }
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
+  sums.arguments.resize(network.activations.size());
   const auto visit = [&](std::size_t point, const Batch& x) {
     double largest = 0;
     double moving = 0;
@@ -182,6 +195,9 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   };
   const auto before = [&](std::size_t k, const Batch& x) {
     add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
+    for (std::size_t n = 0; first == 0 && n < kArguments; ++n) {
+      sums.arguments[k].push_back(x[(n * (x.size() / kLanes) / kArguments) * kLanes + n % lanes]);
+    }
   };
   const Batch logits = Runner(network, points, nullptr, visit, before).run(load(images, first, lanes));
   const std::size_t classes = logits.size() / kLanes;
@@ -212,7 +228,7 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
 }
 
 double resting(const MonicActivation& activation) {
-  if (activation.squares == 1) return 0;
+  if (activation.squares < 2) return 0;
   const Elements& q = activation.q;
   const bool same = std::all_of(q.begin(), q.end(), [&](double v) { return v == q[0]; });
   return same ? q[0] * q[0] : 0;

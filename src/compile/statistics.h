@@ -17,7 +17,7 @@ class Points {
   /// What a junction's branches give together, before its activation.
   std::size_t sum(std::size_t junction) const { return sums_[junction]; }
   std::size_t output() const { return sums_.back(); }
-  /// x^2 (+ p x + q where the activation has two squares).
+  /// x^2 (+ p x + q where the activation has two squares), or what an approximation gives.
   std::size_t square(std::size_t activation) const { return activations_[activation]; }
   std::size_t shifted(std::size_t activation) const { return activations_[activation] + 1; }
   std::size_t outer_square(std::size_t activation) const { return activations_[activation] + 2; }
@@ -42,7 +42,7 @@ struct Images {
 /// Means over the images of the squared derivatives through which errors grow, for each element.
 struct Slopes {
   std::vector<double> x_squared;  ///< x^2
-  std::vector<double> square;     ///< (2x)^2
+  std::vector<double> square;     ///< (2x)^2, or of an approximation
   std::vector<double> shifted;    ///< (2x + p)^2
   std::vector<double> inner;      ///< (2v)^2, v = x^2 + p x + q
   std::vector<double> outer;      ///< (2v (2x + p))^2
@@ -54,13 +54,14 @@ struct Statistics {
   /// By point: the largest and the mean square of what is left of a value after its rest is taken away (resting).
   std::vector<double> max_moving;
   std::vector<double> mean_square;
-  std::vector<Slopes> slopes;  ///< by activation; inner, outer and result only where it has two squares
+  std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
+  std::vector<std::vector<double>> arguments;  ///< by activation: some x of the first images
   double max_logit = 0;
   double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
   std::size_t images = 0;
 };
 
-/// What (x^2 + p x + q)^2 + r x is at x = 0, where it is the same for all elements: q^2. 0 for a square.
+/// What (x^2 + p x + q)^2 + r x is at x = 0, where it is the same for all elements: q^2. 0 for others.
 double resting(const MonicActivation& activation);
 
 /// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.

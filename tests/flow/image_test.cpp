@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "../compile/networks.h"
+#include "../compile/residual.h"
 #include "client/client.h"
 #include "compile/compile.h"
 #include "nn/onnx.h"
@@ -175,6 +175,26 @@ TEST(Image, PublishedNetworks) {
     expect_as_predicted(run_three_ways(nn::read_onnx_file(path).value(), 2));
   }
 }
+
+class ImageResidual : public ::testing::TestWithParam<compile::ResidualCase> {};
+
+TEST_P(ImageResidual, ShortcutsAreAddedInOneLayoutAtOneScale) {
+  compile::ResidualNet net({2, 4, 4});
+  GetParam().build(net);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+/// Without activations of degree 4 for each element, which the image layout refuses.
+std::vector<compile::ResidualCase> quadratic_cases() {
+  std::vector<compile::ResidualCase> out = compile::residual_cases();
+  std::erase_if(out, [](const compile::ResidualCase& c) {
+    return c.name == std::string("OutputsAdded") || c.name == std::string("BranchesOfTwoDepthsWithDegreeFour");
+  });
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, ImageResidual, ::testing::ValuesIn(quadratic_cases()),
+                         [](const auto& form) { return std::string(form.param.name); });
 
 }  // namespace
 }  // namespace obscura

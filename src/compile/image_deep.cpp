@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/image_deep.h"
+
+#include <cmath>
+#include <map>
+
+#include "ckks/bootstrap.h"
+#include "compile/image_maps.h"
+#include "plan/polynomial.h"
+
+namespace obscura::compile {
+namespace {
+
+using Kind = ImageStep::Kind;
+
+/// Slots for which the error of bootstrapping is predicted: evenly in [-1, 1].
+constexpr int kSlots = 257;
+
+/// What steps cost at any number of limbs, before they are split.
+class Prices {
+ public:
+  Prices(const CostModel& cost, const ImageNetwork& network, const ckks::BootstrapParams& set)
+      : cost_(cost),
+        network_(network),
+        params_(set.params()),
+        most_(static_cast<std::uint32_t>(set.limbs().output)),
+        bits_(std::max(set.literal().base_bits, set.literal().level_bits)),
+        scale_(std::exp2(set.literal().level_bits)),
+        levels_(network.steps.size()) {}
+
+  double operator()(std::size_t k, std::uint32_t limbs) {
+    const ImageStep& step = network_.steps[k];
+    const int degree = network_.log2_degree;
+    const double count = step.ciphertexts;
+    const auto alpha = static_cast<std::uint32_t>(params_.literal().digit_limbs);
+    switch (step.kind) {
+      case Kind::transform: {
+        const ckks::SwitchSize size = ckks::SwitchSize::at(params_, limbs);
+        return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops()), size);
+      }
+      case Kind::square:
+        return count * cost_.square(degree, limbs);
+      case Kind::relinearize:
+        return count * cost_.relinearize(degree, bits_, limbs, alpha, 1);
+      case Kind::polynomial:
+        return count * polynomial(k, limbs);
+      case Kind::fold: {
+        double rotations = 0;
+        for (const auto& sum : step.fold.sums) rotations += sum.count - 1;
+        return count * rotations * cost_.relinearize(degree, bits_, limbs, alpha, 0);
+      }
+      default:
+        return count * cost_.combine(degree, limbs, 2);
+    }
+  }
+
+ private:
+  /// Planned at the most limbs; with fewer the same work at fewer.
+  double polynomial(std::size_t k, std::uint32_t limbs) {
+    if (levels_[k].empty()) {
+      const auto composite =
+          plan::composite_of(polynomial_of(network_.steps[k], scale_), params_.literal(), most_, scale_);
+      if (!composite.ok()) return HUGE_VAL;
+      levels_[k] = composite->cost();
+    }
+    std::vector<ckks::PolynomialLevelCost> here = levels_[k];
+    for (auto& level : here) level.limbs -= most_ - limbs;
+    return cost_.polynomial(network_.log2_degree, bits_, here,
+                            static_cast<std::uint32_t>(params_.literal().digit_limbs));
+  }
+
+  const CostModel& cost_;
+  const ImageNetwork& network_;
+  const ckks::Params& params_;
+  std::uint32_t most_;
+  int bits_;
+  double scale_;
+  std::vector<std::vector<ckks::PolynomialLevelCost>> levels_;  ///< of each polynomial
+};
+
+/// A slot's error after bootstrapping.
+Result<double> bootstrap_error(const ckks::BootstrapParams& set, const plan::BootstrapSpec& spec) {
+  ckks::BootstrapPlace place;
+  place.input_scale = spec.input_scale;
+  place.output_scale = spec.output_scale;
+  OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, place));
+  std::vector<double> slots;
+  for (int k = 0; k < kSlots; ++k) slots.push_back(2.0 * k / (kSlots - 1) - 1);
+  return bootstrapper->predict(slots).total();
+}
+
+}  // namespace
+
+Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set) {
+  const ckks::BootstrapLiteral& literal = set.literal();
+  const auto out = static_cast<std::uint32_t>(set.limbs().output);
+  ImageBuild build;
+  build.log2_degree = literal.log2_degree;
+  build.slots = std::uint32_t{1} << literal.log2_slots;
+  build.bounded = setting.statistics;
+  build.most_limbs = out;
+  OBSCURA_TRY(const ImageNetwork network, make_image_network(*setting.network, build, setting.cost));
+  Prices prices(setting.cost, network, set);
+  const PlacementLimits limits{static_cast<std::uint32_t>(set.limbs().input), out};
+  OBSCURA_TRY(const Placement placement,
+              place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap_ns));
+  ImageSelection selection;
+  selection.network = with_bootstraps(network, placement, out);
+  selection.literal = set.params().literal();
+  selection.considered = 1;
+  const ImageSplits splits = split(selection.network, placement.input_limbs, selection.literal.digit_limbs);
+  ImageChoice choice{literal.log2_degree, selection.literal.digit_limbs, literal.base_bits, literal.level_bits,
+                     splits.limbs.back()};
+  choice.log2_scale = literal.level_bits;
+  choice.bootstrap = plan::BootstrapSpec{literal, std::exp2(choice.log2_scale), std::exp2(choice.log2_scale)};
+  OBSCURA_TRY(choice.bootstrap_error, bootstrap_error(set, *choice.bootstrap));
+  auto schedule = judge(setting, selection.network, splits, choice, set.params());
+  if (!schedule) {
+    return error(Code::infeasible, "network '{}': with primes of {} bits a value does not fit its modulus",
+                 setting.network->name, literal.level_bits);
+  }
+  selection.schedule = std::move(*schedule);
+  return selection;
+}
+
+Result<ImageSelection> search_deep(const ImageSetting& setting) {
+  std::optional<ImageSelection> best;
+  std::optional<Error> refusal;
+  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+    if (literal.log2_slots + 1 != literal.log2_degree) continue;
+    OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
+    auto selection = schedule_deep(setting, set);
+    if (!selection.ok()) {
+      refusal = selection.error();
+      continue;
+    }
+    if (selection->schedule.logit_error > setting.max_error) {
+      refusal = error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
+                      selection->schedule.logit_error, setting.max_error);
+      continue;
+    }
+    if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) continue;
+    best = std::move(selection).value();
+  }
+  if (best) return std::move(*best);
+  OBSCURA_CHECK(refusal.has_value(), "no set of parameters for bootstrapping");
+  return *refusal;
+}
+
+}  // namespace obscura::compile

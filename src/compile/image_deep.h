@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Networks that need more levels than a secure modulus holds, in the image layout: with bootstrapping.
+#pragma once
+
+#include <functional>
+
+#include "compile/image_search.h"
+
+namespace obscura::compile {
+
+/// Where values are bootstrapped.
+struct Placement {
+  std::uint32_t input_limbs = 0;
+  std::vector<char> after;  ///< by step
+  double nanoseconds = 0;
+};
+
+/// What placing needs to know of parameters.
+struct PlacementLimits {
+  std::uint32_t bootstrap_input = 0;   ///< least limbs of what is bootstrapped
+  std::uint32_t bootstrap_output = 0;  ///< limbs after that; what is encrypted has no more
+  std::uint32_t output = 2;            ///< least limbs of the logits
+};
+
+/// Nanoseconds of step k on inputs of so many limbs.
+using StepCost = std::function<double(std::size_t k, std::uint32_t limbs)>;
+
+/// The cheapest way through the steps: a shortest path whose nodes are a step and the limbs of all values that later
+/// steps read, and whose edges are the next step with or without a bootstrapping of what it gives (where that is
+/// ImageStep::settled). A value that several branches read is bootstrapped for all of them; a value in several
+/// ciphertexts costs as many.
+/// cost    steps * bootstrap_output^(values that are read later, 2 in residual networks)
+/// errors  infeasible: a step takes more levels than one bootstrapping gives, naming it
+Result<Placement> place_bootstraps(const ImageNetwork& network, const PlacementLimits& limits, const StepCost& cost,
+                                   double bootstrap_nanoseconds);
+
+/// The network with its bootstrappings as steps.
+ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& placement, std::uint32_t limbs_out);
+
+/// One set of parameters, whatever error it leads to.
+/// errors  infeasible: as place_bootstraps, or a value that does not fit its modulus; as make_image_network
+Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set);
+
+/// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error.
+/// errors  as schedule_deep; infeasible: the least error that was found
+Result<ImageSelection> search_deep(const ImageSetting& setting);
+
+}  // namespace obscura::compile

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/image_maps.h"
+
+#include <cmath>
+
+#include "compile/quantize.h"
+#include "compile/symbol.h"
+
+namespace obscura::compile {
+namespace {
+
+constexpr int kWeightBits = 22;      // rounding then drowns in what encoding and encryption do
+constexpr int kLeastWeightBits = 8;  // where rows are so long that more would break the bound on them
+constexpr int kNominalBits = 40;     // of primes, where none are chosen yet
+/// Positions of a convolution that stand for all when diagonals are counted.
+constexpr std::uint32_t kSampledRows = 4;
+
+/// What the sum's factors and biases become in the map after it.
+void absorb(const WindowSum& sum, const LinearMap& pool, LinearMap& next) {
+  const std::vector<double> shift = multiply(next.matrix, pool.bias);
+  for (std::size_t r = 0; r < next.bias.size(); ++r) next.bias[r] += shift[r];
+  scale_columns(next.matrix, sum.factor);
+}
+
+struct QuantizedWeights {
+  std::vector<std::int32_t> integers;
+  double scale = 1;
+  bool exact = false;  ///< nothing was rounded
+};
+
+/// Exact where weights are whole; else the most bits that the bound on rows allows.
+Result<QuantizedWeights> quantized(const LinearMap& map) {
+  if (const auto whole = whole_scale(map)) {
+    OBSCURA_TRY(auto integers, quantize(map, *whole));
+    return QuantizedWeights{std::move(integers), *whole, true};
+  }
+  for (int bits = kWeightBits;; --bits) {
+    const double scale = power_scale(map, bits);
+    auto integers = quantize(map, scale);
+    if (integers.ok()) return QuantizedWeights{std::move(integers).value(), scale, false};
+    if (bits == kLeastWeightBits) return integers.error();
+  }
+}
+
+/// Whether a row of a map is one of those that stand for all.
+std::vector<bool> sampled(const LinearMap& map) {
+  std::vector<bool> out(map.matrix.rows, true);
+  if (map.shape.size() != 3 || map.shape[1] * map.shape[2] <= kSampledRows * kSampledRows) return out;
+  const auto height = static_cast<std::uint32_t>(map.shape[1]), width = static_cast<std::uint32_t>(map.shape[2]);
+  const auto near = [](std::uint32_t at, std::uint32_t count) {  // both ends are cut, the middle is not
+    return count <= kSampledRows || (at >= count / 2 - 2 && at < count / 2 + 2);
+  };
+  for (std::uint32_t r = 0; r < out.size(); ++r) {
+    out[r] = near(r / width % height, height) && near(r % width, width);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowSum>& sum) {
+  std::size_t first = sum ? 1 : 0;
+  PreparedMap out;
+  out.map = maps[first];
+  if (sum) absorb(*sum, maps[0], out.map);
+  for (++first; first < maps.size(); ++first) out.map = compose(maps[first], out.map);
+  OBSCURA_TRY(const QuantizedWeights weights, quantized(out.map));
+  out.integers = std::make_shared<const ckks::IntegerMap>(to_blocks(out.map.matrix, weights.integers));
+  out.weight_scale = weights.scale;
+  out.weight_error = weights.exact ? 0 : 1 / (12 * weights.scale * weights.scale);
+  return out;
+}
+
+std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::Layout& from, const Target& target,
+                                              std::uint64_t slots) {
+  const plan::Spots spots(from, target.to, target.spread, slots);
+  const std::uint32_t inputs = from.ciphertexts(), outputs = target.to.ciphertexts();
+  const std::vector<bool> sample = sampled(map);
+  std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
+  std::vector<ckks::Diagonal> out;
+  for (std::uint32_t r = 0; r < map.matrix.rows; ++r) {
+    if (!sample[r]) continue;
+    for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
+      for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
+        const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
+        const std::size_t step =
+            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
+        const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
+        if (seen[index]) continue;
+        seen[index] = true;
+        out.push_back(d);
+      }
+    }
+  }
+  return out;
+}
+
+double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
+                             const ckks::SwitchSize& size) {
+  const double n = std::exp2(log2_degree);
+  const double ntts = static_cast<double>(work.ntts + work.encode_ntts) * cost.ntt(log2_degree, kNominalBits);
+  const double products = static_cast<double>(work.products) * n * cost.product_ns;
+  const double ffts = static_cast<double>(work.plaintexts) * n / 2 * (log2_degree - 1) * cost.fft_ns;
+  const double drawn = static_cast<double>(work.keys * size.digits * (size.limbs + size.special)) * n * cost.draw_ns;
+  return ntts + (products + ffts + drawn) / cost.threads;
+}
+
+}  // namespace obscura::compile

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A segment's maps as the one map of a transform, for compile/image_network.cpp.
+#pragma once
+
+#include <memory>
+
+#include "compile/cost.h"
+#include "compile/image_layout.h"
+
+namespace obscura::compile {
+
+/// A map with its weights as integers, shared by the transforms that compute it between different layouts.
+struct PreparedMap {
+  LinearMap map;
+  std::shared_ptr<const ckks::IntegerMap> integers;
+  double weight_scale = 1;
+  double weight_error = 0;  ///< mean square of what rounding a weight does, over its inputs' square
+};
+
+/// The maps of a segment as one; with `sum` (of maps[0]) those behind it, which take over the sum's factors and biases.
+/// errors  infeasible: rows too long for integers of a few bits
+Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowSum>& sum);
+
+/// The diagonals of a map between two layouts, from some positions that stand for all: a convolution's cut windows at
+/// both ends and a few in the middle.
+std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::Layout& from, const Target& target,
+                                              std::uint64_t slots);
+
+/// Predicted nanoseconds of a transform at `size`: for the first image, with the encoding of its diagonals and the
+/// expansion of its keys' seeds.
+double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
+                             const ckks::SwitchSize& size);
+
+}  // namespace obscura::compile

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Deep residual networks with polynomials in place of their activations, bootstrapped on a small ring: the network on
+/// doubles, the clear twin, ciphertexts.
+#include <gtest/gtest.h>
+
+#include "../ckks/toy_sets.h"
+#include "../compile/residual.h"
+#include "compile/image_compile.h"
+#include "compile/image_deep.h"
+#include "plan/keys.h"
+#include "plan/verify.h"
+#include "run/ckks_backend.h"
+#include "run/clear_backend.h"
+#include "run/execute.h"
+#include "secret/crypt.h"
+#include "secret/eval_keys.h"
+
+namespace obscura {
+namespace {
+
+using compile::ImageStep;
+using nn::Op;
+using nn::ValueId;
+
+constexpr plan::Gates kNoGates{&ckks::Params::insecure_for_tests, &ckks::BootstrapParams::insecure_for_tests};
+constexpr std::size_t kImages = 64;
+constexpr std::size_t kEncrypted = 3;
+
+ckks::BootstrapLiteral small(int levels) {
+  ckks::BootstrapLiteral literal = ckks::small_toy();
+  literal.levels = levels;
+  return literal;
+}
+
+/// x (1 + p(x / bound)) / 2 for every ReLU, p near the sign.
+compile::Approximations rectifiers(const nn::Graph& graph, double bound) {
+  compile::Approximations out;
+  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+    if (graph.nodes[k].op != Op::relu) continue;
+    out[k].relu = true;
+    out[k].bound = bound;
+    out[k].stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05}});
+  }
+  return out;
+}
+
+/// A stem, a block with an identity, one with a projection of stride 2, and a dense layer.
+void build(compile::ResidualNet& net, const std::function<ValueId(ValueId, std::int64_t)>& activation) {
+  const ValueId x = activation(net.conv_norm(0, 2, 3), 3);
+  const ValueId inner = activation(net.conv_norm(x, 3, 3), 3);
+  const ValueId y = activation(net.sum(net.conv_norm(inner, 3, 3), x), 3);
+  const ValueId down = activation(net.conv_norm(y, 3, 4, 2), 4);
+  const ValueId z = activation(net.sum(net.conv_norm(down, 4, 4), net.projection(y, 3, 4, 2)), 4);
+  net.pooled_dense(z, 4, 4);
+}
+
+/// A compiled network on a small ring.
+struct World {
+  World(const nn::Graph& graph, const compile::Approximations& approximations, int levels)
+      : network(compile::make_monic(compile::fuse(graph, approximations).value()).value()),
+        pixels(compile::random_images(graph, kImages)),
+        statistics(compile::measure(network, images())),
+        gains(network, statistics),
+        set(ckks::BootstrapParams::insecure_for_tests(small(levels)).value()) {
+    setting.network = &network;
+    setting.statistics = &statistics;
+    setting.gains = &gains;
+    auto scheduled = compile::schedule_deep(setting, set);
+    if (!scheduled.ok()) throw std::runtime_error(scheduled.error().message);
+    selection = std::move(scheduled).value();
+    plan = compile::image_plan(network, selection);
+    plan.batch = 1;
+    plan.input.mean.assign(plan.input.channels, 0);
+    plan.input.deviation.assign(plan.input.channels, 1);
+    bootstrapper = ckks::Bootstrapper::make(set, {plan.bootstrap->input_scale, plan.bootstrap->output_scale}).value();
+  }
+  compile::Images images() const { return {pixels, static_cast<std::size_t>(nn::element_count(network.input))}; }
+
+  std::vector<double> slots(std::size_t image) const {
+    std::vector<double> out(set.slots(), 0);
+    const auto places = plan.input.layout->places();
+    for (std::size_t e = 0; e < places.size(); ++e) {
+      for (std::size_t at = places[e].slot; at < out.size(); at += plan.input.layout->period) {
+        out[at] = pixels[image * places.size() + e];
+      }
+    }
+    return out;
+  }
+  std::vector<double> logits(const std::vector<double>& out) const {
+    std::vector<double> values;
+    for (const plan::Place& place : plan.output.layout->places()) values.push_back(out[place.slot]);
+    return values;
+  }
+
+  compile::MonicNetwork network;
+  std::vector<float> pixels;
+  compile::Statistics statistics;
+  compile::Gains gains;
+  ckks::BootstrapParams set;
+  compile::ImageSetting setting;
+  compile::ImageSelection selection;
+  plan::Plan plan;
+  std::shared_ptr<const ckks::Bootstrapper> bootstrapper;
+};
+
+double squares(const std::vector<double>& a, std::span<const double> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
+
+std::size_t bootstraps(const plan::Plan& plan) {
+  std::size_t count = 0;
+  for (const plan::Step& step : plan.steps) count += std::holds_alternative<plan::Bootstrap>(step.operation) ? 1 : 0;
+  return count;
+}
+
+/// Both backends give what the network on doubles gives, within the predicted error.
+void expect_three_ways(const World& world) {
+  const auto verified = plan::verify(world.plan, kNoGates);
+  ASSERT_TRUE(verified.ok()) << verified.error().message;
+  EXPECT_GT(bootstraps(world.plan), 0U);
+  const std::vector<double> exact = compile::evaluate(world.network, world.images());
+  const run::EncodedModel model(world.plan, world.bootstrapper);
+  const ckks::Context& context = *world.bootstrapper->context();
+  const auto secret = secret::SecretKey::generate(context);
+  const auto keys =
+      secret::make_eval_keys(context, secret, plan::key_needs(context, world.plan.keys, world.bootstrapper));
+  const run::EncodedTransforms transforms(world.bootstrapper->context(), model, std::size_t{1} << 28);
+  const run::ClearBackend clear(world.set.params());
+  const std::size_t classes = world.plan.output.classes;
+  double of_clear = 0, of_encrypted = 0;
+  for (std::size_t i = 0; i < kEncrypted; ++i) {
+    const auto expected = std::span(exact).subspan(i * classes, classes);
+    std::vector<run::ClearValue> plain;
+    plain.push_back(clear.encrypt(world.slots(i), world.plan.input.scale, world.plan.input.limbs, 0));
+    of_clear += squares(world.logits(run::execute(model, clear, std::move(plain)).value()[0].slots), expected);
+    std::vector<ckks::Ciphertext> inputs;
+    inputs.push_back(expand(
+        context, secret::encrypt(context, secret, world.slots(i), world.plan.input.scale, world.plan.input.limbs)));
+    const auto outputs = run::execute(model, run::CkksBackend(context, keys, transforms), std::move(inputs)).value();
+    of_encrypted += squares(world.logits(secret::decrypt(context, secret, outputs[0])), expected);
+  }
+  const double count = static_cast<double>(kEncrypted * classes);
+  EXPECT_LT(std::sqrt(of_clear / count), 2 * world.plan.output.error_std);
+  EXPECT_LT(std::sqrt(of_encrypted / count), 2 * world.plan.output.error_std);
+  EXPECT_GT(std::sqrt(of_encrypted / count), world.plan.output.error_std / 16) << "a prediction far too large";
+}
+
+TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t) { return net.node(Op::relu, {x}); });
+  const nn::Graph& graph = net.finished();
+  expect_three_ways(World(graph, rectifiers(graph, 6), 8));
+}
+
+TEST(Deep, QuadraticsForEachChannelWithShortcuts) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t channels) { return net.quadratic(x, channels); });
+  expect_three_ways(World(net.finished(), {}, 4));
+}
+
+TEST(Deep, WhatIsBootstrappedIsAtMostOneInSize) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t channels) { return net.quadratic(x, channels); });
+  const World world(net.finished(), {}, 4);
+  for (const plan::Step& step : world.plan.steps) {
+    const auto* bootstrap = std::get_if<plan::Bootstrap>(&step.operation);
+    if (bootstrap == nullptr) continue;
+    EXPECT_LE(world.plan.value(bootstrap->input).max_abs, 1);
+  }
+}
+
+/// Steps of one ciphertext that each read the one before, with the levels of the list: 0 stands for a sum.
+compile::ImageNetwork chain(const std::vector<int>& levels) {
+  compile::ImageNetwork network;
+  for (const int level : levels) {
+    ImageStep step;
+    step.kind = level == 0 ? ImageStep::Kind::sum : ImageStep::Kind::polynomial;
+    step.input = static_cast<plan::ValueId>(network.steps.size());
+    step.settled = true;
+    auto approximation = std::make_shared<compile::Approximation>();
+    for (int k = 0; k < level; ++k) approximation->stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1}});
+    step.approximation = std::move(approximation);
+    network.steps.push_back(std::move(step));
+  }
+  return network;
+}
+
+double one(std::size_t, std::uint32_t) { return 1; }
+
+std::size_t count(const compile::Placement& placement) {
+  return static_cast<std::size_t>(std::count(placement.after.begin(), placement.after.end(), 1));
+}
+
+TEST(Placement, BootstrapsNoMoreThanLevelsAsk) {
+  // From 10 limbs down to 3, again and again: seven levels between two bootstrappings, eight after the last.
+  const compile::PlacementLimits limits{3, 10};
+  EXPECT_EQ(count(compile::place_bootstraps(chain({4, 4}), limits, one, 100).value()), 0U);
+  EXPECT_EQ(count(compile::place_bootstraps(chain({4, 4, 4}), limits, one, 100).value()), 1U);
+  EXPECT_EQ(count(compile::place_bootstraps(chain({4, 4, 4, 4}), limits, one, 100).value()), 2U);
+  EXPECT_EQ(count(compile::place_bootstraps(chain({4, 3, 4, 4}), limits, one, 100).value()), 1U);
+}
+
+TEST(Placement, AStepOfMoreLevelsThanThereAreIsRefused) {
+  const compile::PlacementLimits limits{3, 10};
+  EXPECT_EQ(compile::place_bootstraps(chain({4, 10, 4}), limits, one, 100).error().code, Code::infeasible);
+}
+
+TEST(Placement, ValuesInFewCiphertextsAreBootstrappedFirst) {
+  compile::ImageNetwork network = chain({4, 1, 1, 4});
+  network.steps[0].ciphertexts = network.steps[2].ciphertexts = 4;
+  const auto placement = compile::place_bootstraps(network, {3, 10}, one, 100).value();
+  EXPECT_EQ(placement.after, (std::vector<char>{0, 1, 0, 0}));
+}
+
+TEST(Placement, ASumHasTheLimbsOfItsLowestBranch) {
+  // 1 -> 2 -> 3 = 2 + 1: bootstrapping 2 alone would leave the sum at what 1 has.
+  compile::ImageNetwork network = chain({6, 0, 0, 6});
+  network.steps[2].others = {1};
+  const auto placement = compile::place_bootstraps(network, {3, 10}, one, 100).value();
+  EXPECT_EQ(placement.after[1], 0);
+  EXPECT_EQ(count(placement), 1U);
+}
+
+}  // namespace
+}  // namespace obscura
