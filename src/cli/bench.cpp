@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/files.h"
@@ -9,6 +10,7 @@
 #include "cli/machine.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
+#include "data/plot.h"
 
 namespace obscura::cli {
 namespace {
@@ -23,6 +25,7 @@ struct Options {
   std::vector<std::string> only;
   std::string data;
   std::string output;
+  std::string plot;
   std::optional<std::size_t> limit;
   std::uint64_t memory = 0;
   std::size_t repeat = 1;
@@ -139,6 +142,39 @@ std::string line_of(const Json& row) {
                      number("ring_degree"), number("limbs"));
 }
 
+/// Accuracy over time, a panel for each data set: every network, and through those that no faster one equals a line.
+base::Bytes draw_fronts(const Json& report) {
+  std::map<std::string, data::Panel> panels;
+  for (const Json& row : report.at("networks")) {
+    if (row.contains("error")) continue;
+    const auto name = row.at("dataset").get<std::string>();
+    data::Panel& panel = panels[name];
+    if (panel.series.empty()) {
+      panel.axes = {name + ", encrypted", "ms an image", "accuracy in %", true, false, {}, {}};
+      panel.series.push_back({"networks", {}, {}, data::Series::Style::points, {}});
+    }
+    data::Series& networks = panel.series[0];
+    networks.x.push_back(row.at("milliseconds_per_image").get<double>());
+    networks.y.push_back(100 * row.at("accuracy").get<double>());
+    networks.labels.push_back(row.at("name").get<std::string>());
+  }
+  std::vector<data::Panel> out;
+  for (auto& [name, panel] : panels) {
+    const data::Series& networks = panel.series[0];
+    std::map<double, double> by_time;
+    for (std::size_t i = 0; i < networks.x.size(); ++i) by_time.emplace(networks.x[i], networks.y[i]);
+    data::Series front{"front", {}, {}, data::Series::Style::dashed, {}};
+    for (const auto& [x, y] : by_time) {
+      if (!front.y.empty() && y <= front.y.back()) continue;
+      front.x.push_back(x);
+      front.y.push_back(y);
+    }
+    if (front.x.size() > 1) panel.series.push_back(std::move(front));
+    out.push_back(std::move(panel));
+  }
+  return data::draw_plot(out);
+}
+
 /// The report as far as it goes, whole or not at all.
 Result<void> keep(const Options& options, const Json& report) {
   if (options.output.empty()) return {};
@@ -149,6 +185,7 @@ Result<void> keep(const Options& options, const Json& report) {
 Result<Answer> perform(const Options& options, bool json) {
   OBSCURA_TRY(const std::vector<Network> networks, read_list(options));
   if (!options.output.empty()) OBSCURA_TRY_VOID(refuse_existing(options.output));
+  if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
   Json report = {{"machine", describe_machine()}, {"networks", Json::array()}};
   std::string table = heading();
   for (const Network& network : networks) {
@@ -166,6 +203,9 @@ Result<Answer> perform(const Options& options, bool json) {
     report["networks"].push_back(std::move(row));
     OBSCURA_TRY_VOID(keep(options, report));
   }
+  const Json& rows = report["networks"];
+  const bool any = std::any_of(rows.begin(), rows.end(), [](const Json& row) { return !row.contains("error"); });
+  if (!options.plot.empty() && any) OBSCURA_TRY_VOID(base::write_file(options.plot, draw_fronts(report), {}));
   return Answer{report, machine_text(report["machine"]) + "\n\n" + table +
                             "Both accuracies and the agreement are of the same images of the split test; times are the "
                             "server's work, memory is that of both sides."};
@@ -194,6 +234,7 @@ Action define_bench(CLI::App& command, const Common& common) {
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_memory(command, options->memory);
   command.add_option("-o,--output", options->output, "The report to write, as JSON");
+  command.add_option("--plot", options->plot, "Write a PNG: accuracy over time, a panel for each data set");
   return [options, &common] { return perform(*options, common.json); };
 }
 

@@ -43,6 +43,13 @@ TEST_F(Bench, TableHasALineForEachNetwork) {
   EXPECT_THAT(outcome.out, ::testing::Not(HasSubstr("elsewhere")));
 }
 
+TEST_F(Bench, PlotsAccuracyOverTime) {
+  write("list.json", std::string(kList));
+  good({"bench", "--list", "list.json", "--limit", "3", "--plot", "front.png"});
+  EXPECT_EQ(slurp(path("front.png")).substr(1, 3), "PNG");
+  refused({"bench", "--list", "list.json", "--plot", "front.png"}, {"front.png", "exists"});
+}
+
 TEST_F(Bench, NamesWhatIsWrongWithTheList) {
   const auto list = [&](const std::string& text) { write("list.json", text); };
   const std::vector<std::string> command = {"bench", "--list", "list.json"};
