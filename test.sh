@@ -2,19 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds Obscura and runs every test and check, on a Debian 12 machine with nothing but git:
 #
-#   ./test.sh          release: all tests; ASan + UBSan: the fast ones; layers, format, clang-tidy. Some 15 minutes, 2 cores.
+#   ./test.sh          release, and ASan + UBSan: the fast tests; layers, format, clang-tidy. Some 30 minutes, 2 cores.
 #   ./test.sh --fast   release: the fast tests; layers and format. For use while working.
+#   ./test.sh --slow   release: the slow tests, one after the other: full-size bootstrapping (12 GB of memory), whole test sets.
 #
 # The last line says 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "$0")"
 
 fast=false
+slow=false
 case "${1:-}" in
   "") ;;
   --fast) fast=true ;;
+  --slow) slow=true ;;
   *)
-    sed -n '3,8s/^# \?//p' "$0"
+    sed -n '3,9s/^# \?//p' "$0"
     exit 2
     ;;
 esac
@@ -91,11 +94,12 @@ if build release -DOBSCURA_DEVELOPER=ON -DOBSCURA_TRAIN=ON; then
   if ! build/release/obscura data fetch mnist; then
     count "obscura data fetch mnist" 1
   fi
-  if $fast; then
-    tests release -L fast
-  else
-    tests release
+  if $slow; then
+    jobs=1
+    tests release -L slow
+    finish
   fi
+  tests release -L fast
 fi
 
 if ! $fast; then

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "compile/image_deep.h"
+#include "plan/keys.h"
 #include "plan/schedule.h"
 
 namespace obscura::compile {
@@ -115,17 +116,6 @@ namespace {
 
 double limb_bytes(const plan::Plan& plan) { return std::exp2(plan.params.log2_degree) * sizeof(double); }
 
-/// Both halves of the keys of a plan's own steps, as a server holds them once used.
-double key_bytes(const plan::Plan& plan) {
-  const auto alpha = static_cast<std::size_t>(plan.params.digit_limbs);
-  const auto of = [&](std::size_t limbs) {
-    return 2 * static_cast<double>((limbs + alpha - 1) / alpha * (limbs + plan.params.special.size()));
-  };
-  double limbs = plan.keys.relinearization ? of(plan.params.chain.size()) : 0;
-  for (const auto& [step, most] : plan.keys.rotations) limbs += of(most);
-  return limbs * limb_bytes(plan);
-}
-
 std::string describe_set(const ImageSelection& selection, const plan::Plan& plan) {
   const ImageSchedule& schedule = selection.schedule;
   const ImageChoice& choice = schedule.choice;
@@ -164,7 +154,7 @@ std::optional<std::string> describe_bootstraps(const ImageSelection& selection) 
       places.size(), ciphertexts, seconds, fmt::join(places, ", "));
 }
 
-void explain(const ImageSetting& setting, const ImageSelection& selection, bool calibrated, plan::Plan& plan) {
+Result<void> explain(const ImageSetting& setting, const ImageSelection& selection, bool calibrated, plan::Plan& plan) {
   const ImageSchedule& schedule = selection.schedule;
   const ImageChoice& choice = schedule.choice;
   std::vector<std::string>& out = plan.reasons;
@@ -181,7 +171,8 @@ void explain(const ImageSetting& setting, const ImageSelection& selection, bool 
     encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
     working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));
   }
-  const double keys = key_bytes(plan);
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.bootstrap));
+  const auto keys = static_cast<double>(plan::resident_bytes(plan, bootstrapper));
   out.push_back(describe_set(selection, plan));
   if (auto bootstraps = describe_bootstraps(selection)) out.push_back(std::move(*bootstraps));
   out.push_back(fmt::format("{} diagonals and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
@@ -193,9 +184,11 @@ void explain(const ImageSetting& setting, const ImageSelection& selection, bool 
   const auto ciphertexts = static_cast<double>(plan::make_schedule(plan).peak_bytes);
   const double kept = std::min(encoded, kKeptBytes);
   out.push_back(fmt::format(
-      "Memory: {:.0f} MB of keys, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of ciphertexts and rotations.",
-      keys / 1e6, kept / 1e6, encoded / 1e6, (ciphertexts + working) / 1e6));
+      "Memory: {:.0f} MB of keys{}, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of ciphertexts and rotations.",
+      keys / 1e6, bootstrapper ? " and of what bootstrapping keeps" : "", kept / 1e6, encoded / 1e6,
+      (ciphertexts + working) / 1e6));
   plan.predicted_bytes = static_cast<std::uint64_t>(keys + kept + ciphertexts + working);
+  return {};
 }
 
 /// Without bootstrapping where the network has few levels: above this bootstrapping is tried first, since every step
@@ -222,7 +215,7 @@ Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int>
   OBSCURA_TRY(const ImageSelection selection, choose(setting, log2_degree));
   plan::Plan plan = image_plan(*setting.network, selection);
   plan.batch = 1;
-  explain(setting, selection, calibrated, plan);
+  OBSCURA_TRY_VOID(explain(setting, selection, calibrated, plan));
   return plan;
 }
 
