@@ -84,8 +84,8 @@ Result<double> bootstrap_error(const ckks::BootstrapParams& set, const plan::Boo
   place.input_scale = spec.input_scale;
   place.output_scale = spec.output_scale;
   OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, place));
-  std::vector<double> slots;
-  for (int k = 0; k < kSlots; ++k) slots.push_back(2.0 * k / (kSlots - 1) - 1);
+  std::vector<double> slots(kSlots);
+  for (int k = 0; k < kSlots; ++k) slots[static_cast<std::size_t>(k)] = 2.0 * k / (kSlots - 1) - 1;
   return bootstrapper->predict(slots).total();
 }
 

@@ -132,75 +132,105 @@ class Judge {
     }
   }
 
-  bool add(std::size_t k) {
-    const ImageStep& step = network_.steps[k];
-    const std::uint32_t before = this->before(k), limbs = splits_.limbs[k + 1];
+  /// A step's output before errors are known, and what its price depends on.
+  struct Placed {
     plan::ValueInfo value;
+    double plain = 0;                               ///< transform: the diagonals' scale
+    std::optional<ckks::CompositePlan> polynomial;  ///< polynomial: as it will be evaluated
+  };
+
+  /// Nothing where a polynomial does not fit its limbs.
+  std::optional<Placed> placed(std::size_t k) const {
+    const ImageStep& step = network_.steps[k];
+    Placed out;
+    plan::ValueInfo& value = out.value;
     value.elements = step.ciphertexts;
-    value.limbs = limbs;
+    value.limbs = splits_.limbs[k + 1];
     value.parts = step.input > 0 ? out_.values[step.input - 1].parts : 2;
     value.scale = scale(step.input);
     value.max_abs = setting_.statistics->max_moving[step.point] / step.factor;
-    double plain = 0;
-    double nanoseconds = 0;
-    const int degree = network_.log2_degree;
-    const int bits = std::max(out_.choice.drop_bits, out_.choice.final_bits);
-    const auto alpha = static_cast<std::uint32_t>(out_.choice.digit_limbs);
     switch (step.kind) {
-      case Kind::transform: {
-        plain = wanted_[k + 1] / value.scale;
-        if (step.drops() > 0) plain *= prime(before);
-        value.scale *= plain;
-        if (step.drops() > 0) value.scale /= prime(before);
-        const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before);
-        nanoseconds = transform_nanoseconds(setting_.cost, degree, splits_.shapes[k]->cost(size, step.drops()), size);
+      case Kind::transform:
+        out.plain = wanted_[k + 1] / value.scale * (step.drops() > 0 ? prime(before(k)) : 1);
+        value.scale *= out.plain;
+        if (step.drops() > 0) value.scale /= prime(before(k));
         break;
-      }
       case Kind::polynomial: {
-        const auto composite =
-            plan::composite_of(polynomial_of(step, wanted_[k + 1]), params_.literal(), before, value.scale);
-        if (!composite.ok() || composite->output_limbs() != limbs) return false;
+        auto composite =
+            plan::composite_of(polynomial_of(step, wanted_[k + 1]), params_.literal(), before(k), value.scale);
+        if (!composite.ok() || composite->output_limbs() != value.limbs) return std::nullopt;
         value.scale = composite->output_scale;
-        nanoseconds = step.ciphertexts * setting_.cost.polynomial(degree, bits, composite->cost(), alpha);
+        out.polynomial = std::move(composite).value();
         break;
       }
       case Kind::bootstrap:
         value.scale = out_.choice.bootstrap->output_scale;
-        nanoseconds = step.ciphertexts * setting_.cost.bootstrap_ns;
-        break;
-      case Kind::sum:
-        nanoseconds =
-            step.ciphertexts * static_cast<double>(step.others.size()) * setting_.cost.combine(degree, limbs, 2);
         break;
       case Kind::square:
         value.parts = 3;
         value.scale *= value.scale;
-        nanoseconds = step.ciphertexts * setting_.cost.square(degree, limbs);
         break;
       case Kind::relinearize:
         value.parts = 2;
-        value.scale /= prime(before);
-        nanoseconds = step.ciphertexts * setting_.cost.relinearize(degree, bits, before, alpha, 1);
+        value.scale /= prime(before(k));
         break;
+      case Kind::sum:
       case Kind::combine:
-        nanoseconds = step.ciphertexts * setting_.cost.combine(degree, limbs, 2);
-        break;
       case Kind::fold:
-        for (const auto& sum : step.fold.sums) {
-          nanoseconds += (sum.count - 1) * step.ciphertexts * setting_.cost.relinearize(degree, bits, limbs, alpha, 0);
-        }
-        break;
       case Kind::add:
-        for (const auto& sum : step.add)
-          nanoseconds += setting_.cost.combine(degree, limbs, 2) * static_cast<double>(sum.size());
         break;
     }
+    return out;
+  }
+
+  double price(std::size_t k, const Placed& placed) const {
+    const ImageStep& step = network_.steps[k];
+    const CostModel& cost = setting_.cost;
+    const std::uint32_t limbs = placed.value.limbs;
+    const int degree = network_.log2_degree;
+    const int bits = std::max(out_.choice.drop_bits, out_.choice.final_bits);
+    const auto alpha = static_cast<std::uint32_t>(out_.choice.digit_limbs);
+    std::size_t combinations = 0;
+    std::size_t rotations = 0;
+    switch (step.kind) {
+      case Kind::transform: {
+        const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before(k));
+        return transform_nanoseconds(cost, degree, splits_.shapes[k]->cost(size, step.drops()), size);
+      }
+      case Kind::polynomial:
+        return step.ciphertexts * cost.polynomial(degree, bits, placed.polynomial->cost(), alpha);
+      case Kind::bootstrap:
+        return step.ciphertexts * cost.bootstrap_ns;
+      case Kind::square:
+        return step.ciphertexts * cost.square(degree, limbs);
+      case Kind::relinearize:
+        return step.ciphertexts * cost.relinearize(degree, bits, before(k), alpha, 1);
+      case Kind::fold:
+        for (const auto& sum : step.fold.sums) rotations += (sum.count - 1) * step.ciphertexts;
+        return static_cast<double>(rotations) * cost.relinearize(degree, bits, limbs, alpha, 0);
+      case Kind::sum:
+        combinations = step.ciphertexts * step.others.size();
+        break;
+      case Kind::combine:
+        combinations = step.ciphertexts;
+        break;
+      case Kind::add:
+        for (const auto& sum : step.add) combinations += sum.size();
+        break;
+    }
+    return static_cast<double>(combinations) * cost.combine(degree, limbs, 2);
+  }
+
+  bool add(std::size_t k) {
+    std::optional<Placed> placed = this->placed(k);
+    if (!placed) return false;
     // Products of doubles are off by an ulp or so; bootstrapping has one scale.
-    if (std::abs(value.scale / wanted_[k + 1] - 1) < kSameScale) value.scale = wanted_[k + 1];
-    out_.values.push_back(value);
-    out_.plain_scales.push_back(plain);
-    out_.nanoseconds.push_back(nanoseconds);
-    return fits(k, plain);
+    double& scale = placed->value.scale;
+    if (std::abs(scale / wanted_[k + 1] - 1) < kSameScale) scale = wanted_[k + 1];
+    out_.values.push_back(placed->value);
+    out_.plain_scales.push_back(placed->plain);
+    out_.nanoseconds.push_back(price(k, *placed));
+    return fits(k, placed->plain);
   }
 
   /// Everything that is encoded fits, and no value lies below its noise.
