@@ -26,8 +26,8 @@ const char* way_out(nn::Op op) {
              "normalization (obscura train), or see what polynomials in its place do to the accuracy (obscura evaluate "
              "--backend poly)";
     default:
-      return "it is not a polynomial; train the network with a polynomial activation (obscura train), or see what "
-             "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+      return "it is not a polynomial; for single images say how close one shall come to it (--layout image with --alpha, "
+             "--depth or --products), or train the network with a polynomial activation (obscura train)";
   }
 }
 

@@ -321,5 +321,20 @@ TEST_F(PolynomialsTest, BlueGreenRedIsForFloatsOnly) {
   refused({"evaluate", "net.plan", "--dataset", "mnist", "--bgr", "--backend", "clear"}, {"--bgr", "net.plan"});
 }
 
+TEST_F(PolynomialsTest, CompileTakesThemForSingleImages) {
+  calibrate();
+  const auto compiling = [](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"compile", "relu.onnx", "--calibrate", "mnist", "-o", "relu.plan"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  refused(compiling({"--batch", "1"}), {"node 'act' (Relu)", "--alpha"}, "relu.plan");
+  refused(compiling({"--layout", "batch", "--alpha", "6"}), {"image layout only"}, "relu.plan");
+  refused({"compile", "relu.onnx", "--alpha", "6", "-o", "relu.plan"}, {"--alpha", "--calibrate"}, "relu.plan");
+  const auto json = good(compiling({"--batch", "1", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
+  EXPECT_EQ(json.at("layout"), "image");
+  EXPECT_THAT(good({"inspect", "relu.plan"}).out, HasSubstr("polynomial"));
+}
+
 }  // namespace
 }  // namespace obscura::cli
