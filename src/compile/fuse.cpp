@@ -26,8 +26,10 @@ const char* way_out(nn::Op op) {
              "normalization (obscura train), or see what polynomials in its place do to the accuracy (obscura evaluate "
              "--backend poly)";
     default:
-      return "it is not a polynomial; for single images say how close one shall come to it (--layout image with --alpha, "
-             "--depth or --products), or train the network with a polynomial activation (obscura train)";
+      return "it is not a polynomial; for single images say how close one shall come to it (--layout image with "
+             "--alpha, "
+             "--depth or --products; obscura evaluate --backend poly shows what that does to the accuracy), or train "
+             "the network with a polynomial activation (obscura train)";
   }
 }
 
