@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds Obscura and runs every test and check, on a Debian 12 machine with nothing but git:
+# Builds Obscura and runs its tests and checks, on a Debian 12 machine with nothing but git:
 #
 #   ./test.sh          release, and ASan + UBSan: the fast tests; layers, format, clang-tidy. Some 30 minutes, 2 cores.
 #   ./test.sh --fast   release: the fast tests; layers and format. For use while working.

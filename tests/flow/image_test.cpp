@@ -184,7 +184,8 @@ TEST_P(ImageResidual, ShortcutsAreAddedInOneLayoutAtOneScale) {
   expect_as_predicted(run_three_ways(net.finished()));
 }
 
-/// Without activations of degree 4 for each element, which the image layout refuses.
+/// Without two: OutputsAdded has an activation of degree 4 for each element, which the image layout refuses; in
+/// BranchesOfTwoDepthsWithDegreeFour the logits are three times as wrong as predicted (docs/PERFORMANCE.md).
 std::vector<compile::ResidualCase> quadratic_cases() {
   std::vector<compile::ResidualCase> out = compile::residual_cases();
   std::erase_if(out, [](const compile::ResidualCase& c) {
