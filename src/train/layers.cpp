@@ -40,6 +40,10 @@ void read_layer(Fields& fields, const ActivationRecipe& activation, LayerRecipe&
       fields.whole("stride", layer.stride, 1, 64);
       fields.whole("padding", layer.padding, 0, 63);
       fields.flag("bias", layer.bias);
+      fields.choice(
+          "weights", layer.weights,
+          {{"drawn", FirstWeights::drawn}, {"patches", FirstWeights::patches}, {"identity", FirstWeights::identity}});
+      fields.flag("fixed", layer.fixed);
       break;
     case LayerKind::batch_norm:
       fields.number("epsilon", layer.epsilon, 1e-7, 1);
@@ -96,7 +100,9 @@ class Expansion {
         step.kind = StepKind::conv;
         OBSCURA_TRY_VOID(window(layer, "conv", layer.channels, step.out));
         step.multiplications = layer.kernel * layer.kernel * shape_[0] * nn::element_count(step.out);
-        step.parameters = layer.channels * (layer.kernel * layer.kernel * shape_[0] + (layer.bias ? 1 : 0));
+        step.parameters =
+            layer.channels * ((layer.fixed ? 0 : layer.kernel * layer.kernel * shape_[0]) + (layer.bias ? 1 : 0));
+        OBSCURA_TRY_VOID(patches_of_images(layer));
         break;
       case LayerKind::average_pool:
         step.kind = StepKind::average_pool;
@@ -135,6 +141,14 @@ class Expansion {
         OBSCURA_CHECK(false, "residual layers are spelt out before");
     }
     return append(std::move(step));
+  }
+
+  Result<void> patches_of_images(const LayerRecipe& layer) const {
+    if (layer.weights != FirstWeights::patches || steps_.empty()) return {};
+    return error(Code::unsupported,
+                 "{}: weights 'patches' are those of the images, for a conv that comes first; here {} "
+                 "comes before it",
+                 layer.place, steps_.back().name);
   }
 
   Result<void> activation(const LayerRecipe& layer, Step& step) {
@@ -333,7 +347,9 @@ std::string describe(const Step& step) {
   const std::string stride = layer.stride == 1 ? "" : fmt::format(", stride {}", layer.stride);
   switch (step.kind) {
     case StepKind::conv:
-      return fmt::format("conv {0}x{0} to {1} channels{2}", layer.kernel, layer.channels, stride);
+      return fmt::format("conv {0}x{0} to {1} channels{2}{3}{4}", layer.kernel, layer.channels, stride,
+                         layer.weights == FirstWeights::patches ? ", whitening patches" : "",
+                         layer.fixed ? ", fixed" : "");
     case StepKind::batch_norm:
       return "batch norm";
     case StepKind::activation:

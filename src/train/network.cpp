@@ -136,12 +136,13 @@ NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Opti
 
 std::vector<NetworkImpl::Trained> NetworkImpl::trained() const {
   std::vector<Trained> out;
-  for (const Parts& part : parts) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Parts& part = parts[i];
     const auto add = [&](const torch::Tensor& tensor, bool decays, double rate) {
       if (tensor.defined()) out.push_back({tensor, decays, rate});
     };
     if (part.conv) {
-      add(part.conv->weight, true, 1);
+      if (!steps[i].layer.fixed) add(part.conv->weight, true, 1);
       add(part.conv->bias, false, 1);
     }
     if (part.norm) {

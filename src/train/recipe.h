@@ -38,6 +38,12 @@ enum class Shortcut {
   projection,  ///< 1x1 convolution and batch norm where the shape changes
   pad,         ///< every stride-th pixel, and channels of zeros where the shape changes
 };
+/// What the weights of a convolution are before the first step.
+enum class FirstWeights {
+  drawn,     ///< at random, as libtorch does
+  patches,   ///< whitens the patches of the training images; see weights.h
+  identity,  ///< hands its input channels on; see weights.h
+};
 enum class OptimizerKind { sgd, adamw };
 enum class Schedule { cosine, one_cycle, steps };
 
@@ -53,13 +59,15 @@ struct ActivationRecipe {
 
 struct LayerRecipe {
   LayerKind kind = LayerKind::conv;
-  std::string place;          ///< "file:line", for messages
-  std::int64_t channels = 0;  ///< conv, residual: out; dense: features out
-  std::int64_t kernel = 1;    ///< conv, average_pool
-  std::int64_t stride = 1;    ///< conv, average_pool; residual: of the first block
-  std::int64_t padding = 0;   ///< conv: zeros on each side
-  bool bias = true;           ///< conv, dense
-  double epsilon = 1e-3;      ///< batch_norm
+  std::string place;                           ///< "file:line", for messages
+  std::int64_t channels = 0;                   ///< conv, residual: out; dense: features out
+  std::int64_t kernel = 1;                     ///< conv, average_pool
+  std::int64_t stride = 1;                     ///< conv, average_pool; residual: of the first block
+  std::int64_t padding = 0;                    ///< conv: zeros on each side
+  bool bias = true;                            ///< conv, dense
+  FirstWeights weights = FirstWeights::drawn;  ///< conv
+  bool fixed = false;                          ///< conv: the weights are not trained
+  double epsilon = 1e-3;                       ///< batch_norm
   ActivationRecipe activation;
   Shortcut shortcut = Shortcut::projection;
   std::int64_t repeat = 1;  ///< residual: blocks one after the other

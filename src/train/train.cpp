@@ -15,6 +15,7 @@
 #include "train/optimizer.h"
 #include "train/start.h"
 #include "train/teacher.h"
+#include "train/weights.h"
 
 namespace obscura::train {
 namespace {
@@ -81,8 +82,9 @@ class Trainer {
   }
 
   /// Before the first epoch: the weights that the training starts with. Returns the digest of their file.
-  Result<std::string> start() {
+  Result<std::string> start(const Images& training) {
     std::string digest;
+    set_first_weights(network_, training, normalise_);
     if (!recipe_.training.start.empty()) {
       OBSCURA_TRY(digest, start_from(recipe_.training.start, network_));
     }
@@ -333,7 +335,7 @@ Result<Outcome> train(const Recipe& recipe, const Options& options, const Observ
   }
   torch::manual_seed(recipe.training.seed);
   Trainer trainer(recipe, options, observe, steps, device);
-  OBSCURA_TRY(const std::string start, trainer.start());
+  OBSCURA_TRY(const std::string start, trainer.start(splits.training));
   const std::string identity = identity_of(recipe, splits, (teacher ? teacher->digest() : "") + start);
   if (teacher) OBSCURA_TRY_VOID(trainer.use(*teacher));
   if (found) OBSCURA_TRY_VOID(trainer.resume(identity));
