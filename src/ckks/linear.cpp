@@ -65,11 +65,12 @@ struct Job {
   std::span<Ciphertext> y;
 };
 
+bool wide_enough(std::size_t rows, std::size_t columns) {
+  return kernels::active().digit_product != nullptr && rows >= kDigitRows && columns >= kDigitColumns;
+}
+
 bool by_digits(const PreparedMap& map, const IntegerBlock& block) {
-  if (kernels::active().digit_product == nullptr || block.outputs.size() < kDigitRows ||
-      block.inputs.size() < kDigitColumns || !map.in_digits(block.matrix)) {
-    return false;
-  }
+  if (!wide_enough(block.outputs.size(), block.inputs.size()) || !map.in_digits(block.matrix)) return false;
   std::vector<std::uint32_t> inputs = block.inputs;
   std::ranges::sort(inputs);
   return std::ranges::adjacent_find(inputs) == inputs.end();  // a tile has one place for an input
@@ -222,6 +223,13 @@ std::vector<Group> make_groups(const Job& job, std::span<const std::uint32_t> bl
 }
 
 }  // namespace
+
+int digit_products(const IntegerMatrix& matrix, std::uint64_t prime) {
+  if (!wide_enough(matrix.rows, matrix.cols) || matrix.cols > kernels::kMaxDigitColumns) return 0;
+  const std::vector<double> weights(matrix.data.begin(), matrix.data.end());
+  const std::optional<int> digits = kernels::weight_digits(weights.data(), weights.size());
+  return digits.value_or(0) * kernels::residue_digits(kernels::make_modulus(prime));
+}
 
 void apply(const Context& context, const PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
            std::span<const double> bias, std::span<const Ciphertext> x, std::span<Ciphertext> y) {

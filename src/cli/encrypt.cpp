@@ -44,33 +44,38 @@ Result<Answer> perform(const Options& options) {
     OBSCURA_TRY_VOID(
         client::encrypt(offer, options.secret, {images.count(), read}, options.output, false, bar.callback()));
   }
-  const std::size_t slots = std::size_t{1} << (offer.params.log2_degree - 1);
-  const std::size_t batches = (images.count() + slots - 1) / slots;
+  const std::size_t at_once = plan::images_at_once(offer.input, offer.params);
+  const std::size_t batches = (images.count() + at_once - 1) / at_once;
   Answer answer;
   answer.json = {{"output", options.output},
                  {"images", images.count()},
                  {"batches", batches},
-                 {"images_per_batch", slots},
+                 {"images_per_batch", at_once},
                  {"bytes", file_bytes(options.output)},
                  {"seconds", watch.seconds()},
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text =
-      fmt::format("{}: {} encrypted in {} of {} slots, {} in {:.1f} s", options.output, plural(images.count(), "image"),
-                  plural(batches, "batch"), slots, bytes_text(file_bytes(options.output)), watch.seconds());
+      fmt::format("{}: {} encrypted{}, {} in {:.1f} s", options.output, plural(images.count(), "image"),
+                  at_once == 1 ? ", each by itself"
+                               : fmt::format(" in {} of up to {}", plural(batches, "batch"), plural(at_once, "image")),
+                  bytes_text(file_bytes(options.output)), watch.seconds());
   return answer;
 }
 
 }  // namespace
 
 Action define_encrypt(CLI::App& command, const Common&) {
-  teach(command,
-        "Encrypts images with the secret key. IMAGES are PNG files, or idx files, whole or in part: "
-        "FILE.idx:FIRST:COUNT.\n"
-        "With --dataset they are those of a data set, as `obscura evaluate` takes them.\n"
-        "A batch of N/2 images costs the server the same whether it is full or not, so send many at once. Image size\n"
-        "and normalisation come from the offer. Results come back in the order of the images.",
-        "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
-        "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
+  teach(
+      command,
+      "Encrypts images with the secret key. IMAGES are PNG files, or idx files, whole or in part: "
+      "FILE.idx:FIRST:COUNT.\n"
+      "With --dataset they are those of a data set, as `obscura evaluate` takes them.\n"
+      "For a plan in the batch layout, a batch of N/2 images costs the server the same whether it is full or not, so\n"
+      "send many at once; in the image layout each image goes by itself (obscura inspect OFFER says which). Image "
+      "size\n"
+      "and normalisation come from the offer. Results come back in the order of the images.",
+      "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
+      "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
   auto options = std::make_shared<Options>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("IMAGES", options->images, "PNG files, or idx files as FILE or FILE:FIRST:COUNT");

@@ -13,6 +13,7 @@
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "compile/compile.h"
+#include "compile/predict.h"
 #include "nn/onnx.h"
 #include "wire/plan_frame.h"
 
@@ -136,7 +137,7 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["log2_qp"] = ckks::log2_qp(plan.params);
   json["limbs"] = plan.input.limbs;
   json["predicted_logit_error_std"] = plan.output.error_std;
-  json["predicted_seconds"] = plan.predicted_seconds;
+  json["predicted_seconds"] = compile::seconds_here(plan);
 }
 
 std::string text_of(const Options& options, const Subject& subject, const Score& score, const LogitError& difference,

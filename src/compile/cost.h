@@ -19,6 +19,8 @@ struct CostModel {
   double fft_ns = 1.05;              ///< of encoding: n log2 n of them for n slots
   double draw_ns = 1.5;              ///< one residue of a key's uniform half
   double macs_per_ns = 15;           ///< integer matrix product, weight times residue
+  double digit_products_per_ns = 1610;  ///< by digits, one of a weight with one of a residue; seconds_here alone
+  double pack_ns = 1.0;                 ///< one residue into its digits, for a block of outputs that reads it; likewise
   double bytes_per_ns = 8;           ///< memory that elementwise steps stream through
   double large_prime_factor = 1.06;  ///< NTTs with primes above 48 bits reduce more often
   double bootstrap_ns = 3.71e9;      ///< one ciphertext of 2^15 slots at N = 2^16 (docs/BOOTSTRAPPING.md)

@@ -134,6 +134,13 @@ NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Opti
   return out;
 }
 
+void NetworkImpl::fix_statistics() {
+  for (Parts& part : parts) {
+    if (part.norm) part.norm->eval();
+    if (part.activation) part.activation->eval();
+  }
+}
+
 std::vector<NetworkImpl::Trained> NetworkImpl::trained() const {
   std::vector<Trained> out;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -27,6 +27,9 @@ struct NetworkImpl : torch::nn::Module {
   /// images {n, C, H, W}, normalised.
   Output forward(const torch::Tensor& images, const Options& options);
 
+  /// From now to the next train(): normalisations by their running statistics, as in evaluation, without changing them.
+  void fix_statistics();
+
   /// A parameter, whether weight decay shrinks it, and what multiplies its learning rate.
   struct Trained {
     torch::Tensor tensor;

@@ -92,6 +92,7 @@ void read_training(Fields fields, const std::filesystem::path& folder, TrainingR
   fields.number("label_smoothing", training.label_smoothing, 0, 0.5);
   fields.number("clip", training.clip, 0, kHuge);
   fields.number("average_decay", training.average_decay, 0, 0.99999);
+  fields.whole("fixed_statistics", training.fixed_statistics, 0, 100000);
   fields.whole("patience", training.patience, 0, 100000);
   fields.choice("precision", training.reduced_precision, {{"float32", false}, {"bfloat16", true}});
   (void)fields.finish();

@@ -99,10 +99,11 @@ struct TrainingRecipe {
   std::int64_t epochs = 50;
   std::int64_t batch = 128;
   double label_smoothing = 0;
-  double clip = 1;                 ///< largest norm of the gradient; 0 = none
-  double average_decay = 0;        ///< moving average of the weights, one step a batch; 0 = none
-  std::int64_t patience = 0;       ///< epochs without a better validation after which it ends; 0 = never
-  bool reduced_precision = false;  ///< convolutions in bfloat16 while training; evaluation is in float32
+  double clip = 1;                    ///< largest norm of the gradient; 0 = none
+  double average_decay = 0;           ///< moving average of the weights, one step a batch; 0 = none
+  std::int64_t fixed_statistics = 0;  ///< last epochs in which normalisations use their running statistics
+  std::int64_t patience = 0;          ///< epochs without a better validation after which it ends; 0 = never
+  bool reduced_precision = false;     ///< convolutions in bfloat16 while training; evaluation is in float32
 };
 
 struct OptimizerRecipe {

@@ -2,6 +2,7 @@
 #include "train/start.h"
 
 #include <filesystem>
+#include <map>
 
 #include "base/files.h"
 #include "base/random.h"
@@ -60,6 +61,31 @@ Result<void> fill(const Place& place, const nn::Graph& graph, const nn::Node& no
   return {};
 }
 
+/// The coefficients of trained polynomials, by the names that export_network gives them, where the file has some.
+Result<void> fill_coefficients(const Network& network, const nn::Graph& graph, const std::string& path) {
+  std::map<std::string, const nn::Value*> constants;
+  for (const nn::Value& value : graph.values) {
+    if (value.constant) constants[value.name] = &value;
+  }
+  for (std::size_t i = 0; i < network->steps.size(); ++i) {
+    const Activation& activation = network->parts[i].activation;
+    if (!activation || !activation->coefficients.defined() || !activation->coefficients.requires_grad()) continue;
+    for (std::int64_t power = 0; power < activation->coefficients.size(0); ++power) {
+      const auto found = constants.find(fmt::format("{}.c{}", network->steps[i].name, power));
+      if (found == constants.end()) break;
+      const torch::Tensor to = activation->coefficients[power];
+      const nn::Shape wanted = to.sizes().vec();
+      if (found->second->shape != wanted) {
+        return error(Code::unsupported, "{}: constant '{}' is {} where the recipe's activation has {}", path,
+                     found->first, nn::to_string(found->second->shape), nn::to_string(wanted));
+      }
+      auto* data = const_cast<float*>(found->second->constant->data.data());
+      to.copy_(torch::from_blob(data, wanted, torch::kFloat32));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> start_from(const std::filesystem::path& path, Network network) {
@@ -80,6 +106,7 @@ Result<std::string> start_from(const std::filesystem::path& path, Network networ
     return error(Code::unsupported, "{}: has {} layers with weights, the recipe {}: the first that is missing is {}",
                  path.string(), next, places.size(), places[next].layer);
   }
+  OBSCURA_TRY_VOID(fill_coefficients(network, graph, path.string()));
   const auto digest = base::digest(bytes);
   return std::string(digest.begin(), digest.end());
 }

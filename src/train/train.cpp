@@ -164,6 +164,7 @@ class Trainer {
   Result<void> epoch(const Images& training, std::size_t batches) {
     torch::manual_seed(seed_of(recipe_.training.seed, moment_.epoch));
     network_->train();
+    if (moment_.epoch > recipe_.training.epochs - recipe_.training.fixed_statistics) network_->fix_statistics();
     const torch::Tensor order = torch::randperm(training.count());
     const std::int64_t size = recipe_.training.batch;
     sum_ = {};

@@ -129,6 +129,30 @@ TEST(Blend, GoesFromReluToThePolynomial) {
   EXPECT_EQ(share_at(ActivationRecipe{}, 0), 1);
 }
 
+TEST(Networks, WithFixedStatisticsTrainWhatIsEvaluated) {
+  for (const char* kind : {"quadratic", "hermite"}) {
+    const std::string norm = kind == std::string("hermite") ? "" : "{ type = \"batch_norm\" },";
+    const Recipe recipe =
+        parse_recipe(
+            "name = \"n\"\n[data]\nset = \"mnist\"\nshape = [1, 8, 8]\nclasses = 10\nvalidation = "
+            "0.1\n[activation]\nkind = \"" +
+                std::string(kind) + "\"\n[network]\nlayers = [{ type = \"conv\", channels = 3, kernel = 3 }," + norm +
+                "{ type = \"activation\" }, { type = \"flatten\" }, { type = \"dense\", features = 10 }]\n",
+            "r.toml")
+            .value();
+    Network network = testing::network_of(recipe);
+    const torch::Tensor images = torch::randn({6, 1, 8, 8}) * 3;
+    network->eval();
+    const torch::Tensor evaluated = network->forward(images, {}).logits;
+    network->train();
+    network->fix_statistics();
+    EXPECT_TRUE(torch::equal(network->forward(images, {}).logits, evaluated)) << kind;
+    EXPECT_TRUE(torch::equal(network->forward(images, {}).logits, evaluated)) << kind << ": statistics moved";
+    network->train();
+    EXPECT_FALSE(torch::allclose(network->forward(images, {}).logits, evaluated)) << kind;
+  }
+}
+
 TEST(Networks, HaveTheParametersThatTheirStepsSay) {
   for (const auto& file : std::filesystem::directory_iterator(OBSCURA_SOURCE_DIR "/models/recipes")) {
     const Recipe recipe = read_recipe(file.path()).value();

@@ -61,6 +61,27 @@ TEST_F(Start, GivesTheOtherNetworksLogits) {
   EXPECT_LT((to->forward(images, before_blend).logits - wanted).abs().max().item<double>(), 1e-5);
 }
 
+TEST_F(Start, TakesTheCoefficientsOfTheSamePolynomials) {
+  for (const char* kind : {"quadratic", "degree4"}) {
+    const std::string activation = fmt::format("kind = \"{}\"\nper = \"channel\"", kind);
+    Network from = network("4", activation, 1);
+    Network to = network("4", activation, 2);
+    from->eval();
+    to->eval();
+    const torch::Tensor images = torch::randn({5, 1, 8, 8});
+    torch::NoGradGuard no_gradient;
+    const auto digest = start_from(write(from), to);
+    ASSERT_TRUE(digest.ok()) << digest.error().message;
+    const torch::Tensor difference = to->forward(images, {}).logits - from->forward(images, {}).logits;
+    EXPECT_LT(difference.abs().max().item<double>(), 1e-5) << kind;
+  }
+  const fs::path path = write(network("4", "kind = \"quadratic\"\nper = \"layer\"", 1));
+  const auto other = start_from(path, network("4", "kind = \"quadratic\"\nper = \"channel\"", 1));
+  ASSERT_FALSE(other.ok());
+  EXPECT_THAT(other.error().message,
+              HasSubstr("constant 'activation1.c0' is 1 where the recipe's activation has 4x1x1"));
+}
+
 TEST_F(Start, NamesWhatDoesNotFit) {
   const fs::path path = write(network("4", "kind = \"relu\"", 1));
   const auto wider = start_from(path, network("5", "kind = \"relu\"", 1));
