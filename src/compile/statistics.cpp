@@ -164,6 +164,26 @@ void for_fields(Slopes& a, const Slopes& b, Function f) {
   f(a.result, b.result);
 }
 
+/// What is taken away from the value at each point before it moves: of an activation, resting; of a map that others
+/// follow in its segment, what it gives for an input that rests, since where it is a sum of slots (image layout) its
+/// bias is left to the map after it.
+std::vector<Elements> rests(const MonicNetwork& network, const Points& points) {
+  std::vector<Elements> out(points.count(), Elements{0});
+  for (std::size_t k = 0; k < network.activations.size(); ++k) {
+    if (network.activations[k].squares == 2) out[points.result(k)] = {resting(network.activations[k])};
+  }
+  for (const Junction& junction : network.junctions) {
+    for (const Branch& branch : junction.branches) {
+      const Segment& segment = network.segments[branch.segment];
+      if (segment.size() < 2) continue;
+      const auto before = branch.source > 0 ? network.junctions[branch.source - 1].activation : std::nullopt;
+      const double constant = before ? resting(network.activations[*before]) : 0;
+      out[points.map(branch.segment, 0)] = add(segment[0].bias, multiply(segment[0].matrix, Elements{constant}));
+    }
+  }
+  return out;
+}
+
 /// Sums over one batch, as Statistics; logit_deviation holds a sum of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
@@ -171,10 +191,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   sums.max_abs.assign(points.count(), 0);
   sums.max_moving.assign(points.count(), 0);
   sums.mean_square.assign(points.count(), 0);
-  std::vector<double> rest(points.count(), 0);
-  for (std::size_t k = 0; k < network.activations.size(); ++k) {
-    if (network.activations[k].squares == 2) rest[points.result(k)] = resting(network.activations[k]);
-  }
+  const std::vector<Elements> rest = rests(network, points);
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
   sums.arguments.resize(network.activations.size());
   const auto visit = [&](std::size_t point, const Batch& x) {
@@ -184,7 +201,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     for (std::size_t i = 0; i < x.size(); i += kLanes) {
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         largest = std::max(largest, std::abs(x[i + lane]));
-        const double moved = x[i + lane] - rest[point];
+        const double moved = x[i + lane] - element(rest[point], i / kLanes);
         moving = std::max(moving, std::abs(moved));
         squares += moved * moved;
       }

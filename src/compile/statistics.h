@@ -51,7 +51,8 @@ struct Slopes {
 
 struct Statistics {
   std::vector<double> max_abs;  ///< by point
-  /// By point: the largest and the mean square of what is left of a value after its rest is taken away (resting).
+  /// By point: the largest and the mean square of what is left of a value after its rest is taken away: resting of an
+  /// activation, and the bias of a map that others follow in its segment.
   std::vector<double> max_moving;
   std::vector<double> mean_square;
   std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
