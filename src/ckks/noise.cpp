@@ -59,6 +59,36 @@ double noise_of_switch(const Params& params, std::size_t limbs) {
   return slots_of(params, variance);
 }
 
+double square_of_lost(const DiagonalNumbers& numbers, double scale) {
+  constexpr int kHarmonics = 8;
+  constexpr double kNothing = 1e-8;  // of an amplitude's square: far below what rounding as noise is worth
+  constexpr double pi = std::numbers::pi;
+  const double unit = scale / numbers.period;
+  if (numbers.few.empty()) {
+    const double waves = unit * unit * numbers.square;  // 2 s^2
+    return std::min(1.0, 4 * std::exp(-2 * pi * pi * waves)) * numbers.square;
+  }
+  double most = 1;
+  for (const double w : numbers.few) most *= std::min(1.0, 1 / (pi * pi * std::abs(w) * unit));
+  if (most < kNothing) return 0;
+  std::vector<double> lost(numbers.few.size(), 0);
+  for (int m = 1; m <= kHarmonics; ++m) {
+    // Half of the last: the mean of two partial sums of an alternating series.
+    const double factor = (m == kHarmonics ? 1 : 2) * (m % 2 == 0 ? 1 : -1) / (pi * m);
+    for (std::size_t i = 0; i < lost.size(); ++i) {
+      double term = factor;
+      for (std::size_t k = 0; k < lost.size(); ++k) {
+        const double argument = 2 * pi * m * std::abs(numbers.few[k]) * unit;
+        term *= k == i ? ::j1(argument) : ::j0(argument);
+      }
+      lost[i] += term;
+    }
+  }
+  double sum = 0;
+  for (const double amplitude : lost) sum += amplitude * amplitude / (unit * unit);
+  return std::min(sum, numbers.square);
+}
+
 double noise_of_transform(const Params& params, const TransformNoise& transform) {
   const double switched = noise_of_switch(params, transform.limbs), rounded = noise_of_rounding(params, 2);
   const double encoded = slots_of(params, (transform.real_weights ? 2 : 1) / 12.0) / transform.plaintext_scale;
@@ -70,7 +100,11 @@ double noise_of_transform(const Params& params, const TransformNoise& transform)
       std::sqrt(static_cast<double>(transform.giant_switches)) * std::hypot(switched, rounded) / product_scale,
       rounded / transform.scale_out,
   };
-  double variance = 0;
+  double lost = 0;
+  for (const DiagonalNumbers& numbers : transform.numbers) {
+    lost += numbers.copies * square_of_lost(numbers, transform.plaintext_scale);
+  }
+  double variance = lost / transform.written * transform.input_square;
   for (const double deviation : deviations) variance += deviation * deviation;
   return std::sqrt(variance);
 }

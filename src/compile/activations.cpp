@@ -6,7 +6,10 @@
 ///   a (x^4 + c3 x^3 + c2 x^2 + c1 x + c0) = a ((x^2 + p x + q)^2 + r x + s),
 ///                                           p = c3/2, q = (c2 - p^2)/2, r = c1 - 2 p q, s = c0 - q^2
 ///
-/// b/2 goes into the bias before; a and c' (or s) go into the weights and the bias after.
+/// b/2 goes into the bias before; a and c' (or s) go into the weights and the bias after. Quartics::plain: where p, q
+/// or r differ from element to element,
+///
+///   a (x^4 + c3 x^3 + c2 x^2 + c1 x + c0) = a (t^4 + q t^2 + r t + s),  t = x + c3/4
 #include <algorithm>
 #include <cmath>
 
@@ -41,6 +44,40 @@ Elements balance(const Elements& leading, std::size_t degree) {
   return lambda;
 }
 
+/// How far below the largest leading coefficient one may be that others are divided by.
+constexpr double kLeastLeading = 1.0 / 16;
+
+/// Whether some elements have next to nothing to divide by.
+bool uneven(const Elements& leading) {
+  const double least = kLeastLeading * largest(leading);
+  return std::any_of(leading.begin(), leading.end(), [&](double v) { return std::abs(v) < least; });
+}
+
+/// Numbers that differ by rounding alone, as those of scaled copies do, as one.
+Elements joined(const Elements& values) {
+  constexpr double kRounding = 1e-12;
+  const auto same = [&](double v) { return std::abs(v - values[0]) <= kRounding * std::abs(values[0]); };
+  return std::all_of(values.begin(), values.end(), same) ? Elements{values[0]} : values;
+}
+
+/// A polynomial as it stands, but for one factor and its constants.
+Folded fold_plain(const PolynomialActivation& x) {
+  const Coefficients& c = x.coefficients;
+  const double factor = largest(c[4]);
+  Folded out;
+  out.activation = {2,
+                    divide(c[3], {factor}),
+                    divide(c[2], {factor}),
+                    divide(c[1], {factor}),
+                    divide(c[4], {factor}),
+                    x.elements,
+                    x.origin,
+                    {}};
+  out.after_factor = {factor};
+  out.after_shift = c[0];
+  return out;
+}
+
 Folded fold_approximation(const PolynomialActivation& x) {
   const SlotApproximation slots = in_slots(*x.approximation);
   Folded out;
@@ -53,10 +90,12 @@ Folded fold_approximation(const PolynomialActivation& x) {
   return out;
 }
 
-Result<Folded> fold(const PolynomialActivation& x) {
+Result<Folded> fold(const PolynomialActivation& x, Quartics quartics) {
   if (x.approximation) return fold_approximation(x);
   const std::size_t d = degree(x.coefficients);
   const Elements& leading = x.coefficients[d];
+  const bool plain = quartics == Quartics::plain && d == 4;
+  if (plain && has_zero(leading)) return fold_plain(x);
   if ((d != 2 && d != 4) || has_zero(leading)) {
     return error(
         Code::unsupported,
@@ -81,11 +120,24 @@ Result<Folded> fold(const PolynomialActivation& x) {
   }
   const Elements p = multiply(c[3], {0.5});
   const Elements q = multiply(subtract(c[2], multiply(p, p)), {0.5});
-  out.activation.squares = 2;
-  out.activation.p = p;
-  out.activation.q = q;
-  out.activation.r = subtract(c[1], multiply(multiply(p, q), {2}));
+  MonicActivation& y = out.activation;
+  y.squares = 2;
+  y.p = p;
+  y.q = q;
+  y.r = subtract(c[1], multiply(multiply(p, q), {2}));
   out.after_shift = multiply(a, subtract(c[0], multiply(q, q)));
+  if (!plain) return out;
+  y.p = joined(y.p), y.q = joined(y.q), y.r = joined(y.r);
+  if (y.p.size() == 1 && y.q.size() == 1 && y.r.size() == 1) return out;
+  if (uneven(leading)) return fold_plain(x);
+  c.push_back({1});
+  out.before_shift = multiply(c[3], {0.25});
+  const Coefficients shifted = substitute(c, {1}, multiply(out.before_shift, {-1}));
+  y.leading = {1};
+  y.p = {0};
+  y.q = shifted[2];
+  y.r = shifted[1];
+  out.after_shift = multiply(a, shifted[0]);
   return out;
 }
 
@@ -165,7 +217,7 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network) {
   return squares;
 }
 
-Result<MonicNetwork> make_monic(FusedNetwork network) {
+Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics) {
   MonicNetwork out;
   out.name = std::move(network.name);
   out.input = std::move(network.input);
@@ -175,7 +227,7 @@ Result<MonicNetwork> make_monic(FusedNetwork network) {
   require_maps(out);
   for (std::size_t j = 0; j < out.junctions.size(); ++j) {
     if (!out.junctions[j].activation) continue;
-    OBSCURA_TRY(Folded folded, fold(network.activations[*out.junctions[j].activation]));
+    OBSCURA_TRY(Folded folded, fold(network.activations[*out.junctions[j].activation], quartics));
     fold_before(folded, out.junctions[j], out.segments);
     for (const Junction& reader : out.junctions) {
       for (const Branch& branch : reader.branches) {

@@ -19,12 +19,6 @@ double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs
   return sum;
 }
 
-double largest(const std::vector<double>& values) {
-  double out = 0;
-  for (const double v : values) out = std::max(out, std::abs(v));
-  return out;
-}
-
 /// The largest constant, and the largest coefficient of x, that an action encodes.
 struct Constants {
   double constant = 0;

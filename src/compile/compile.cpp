@@ -106,10 +106,39 @@ struct Limits {
 };
 
 struct Measured {
-  const MonicNetwork& network;
-  const Statistics& statistics;
-  const Gains& gains;
+  MonicNetwork network;
+  Statistics statistics;
+  Gains gains;
 };
+
+Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all) {
+  OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
+  Statistics statistics = measure(network, all.first(affordable(kMeasureBudget, network, kMaxImages)));
+  if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
+    return error(Code::unsupported,
+                 "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
+  }
+  Gains gains(network, statistics);
+  return Measured{std::move(network), std::move(statistics), std::move(gains)};
+}
+
+/// Whether the two layouts take some activation differently.
+bool layouts_differ(const FusedNetwork& network) {
+  return std::any_of(network.activations.begin(), network.activations.end(), [](const PolynomialActivation& a) {
+    const Coefficients& c = a.coefficients;
+    return !a.approximation && degree(c) == 4 &&
+           std::any_of(c.begin(), c.end(), [](const Elements& numbers) { return numbers.size() > 1; });
+  });
+}
+
+Limits limits_of(const Statistics& statistics, const nn::Shape& shape, const Options& options) {
+  Limits out;
+  out.headroom_bits = options.calibration.empty() ? kHeadroomBitsProbes : kHeadroomBits;
+  out.max_input = largest_input(shape, options);
+  out.max_error = options.max_error_std;
+  if (out.max_error == 0) out.max_error = kDefaultRelativeError * statistics.logit_deviation;
+  return out;
+}
 
 Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& rounding, const Limits& limits,
                                  const Options& options, bool calibrated) {
@@ -169,43 +198,46 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
 
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
-  OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
-  OBSCURA_TRY(const MonicNetwork network, make_monic(std::move(fused)));
-
+  OBSCURA_TRY(const FusedNetwork fused, fuse(graph, options.approximations));
   const bool calibrated = !options.calibration.empty();
-  const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(network.input, options);
-  const auto elements = static_cast<std::size_t>(nn::element_count(network.input));
-  const Images all{calibrated ? options.calibration : std::span<const float>(probes), elements};
-  const Statistics statistics = measure(network, all.first(affordable(kMeasureBudget, network, kMaxImages)));
-  if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
-    return error(Code::unsupported,
-                 "network '{}': its values grow beyond all bounds on the images it was measured with", graph.name);
+  const nn::Shape& shape = fused.input;
+  const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(shape, options);
+  const Images all{calibrated ? options.calibration : std::span<const float>(probes),
+                   static_cast<std::size_t>(nn::element_count(shape))};
+  std::optional<Measured> same;
+  if (!layouts_differ(fused)) {
+    OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all));
   }
-
-  const Gains gains(network, statistics);
-  Limits limits;
-  limits.headroom_bits = calibrated ? kHeadroomBits : kHeadroomBitsProbes;
-  limits.max_input = largest_input(network.input, options);
-  limits.max_error = options.max_error_std;
-  if (limits.max_error == 0) limits.max_error = kDefaultRelativeError * statistics.logit_deviation;
   const auto batch = [&]() -> Result<plan::Plan> {
     if (!options.approximations.empty()) {
       return error(Code::unsupported, "network '{}': approximated activations are compiled in the image layout only",
                    graph.name);
     }
+    std::optional<Measured> own;
+    if (!same) {
+      OBSCURA_TRY(own, measure_monic(fused, Quartics::squared, all));
+    }
+    const Measured& measured = same ? *same : *own;
     OBSCURA_TRY(const Rounding rounding,
-                Rounding::measure(network, all.first(affordable(kRoundingBudget, network, kMaxRoundingImages))));
-    return compile_batch({network, statistics, gains}, rounding, limits, options, calibrated);
+                Rounding::measure(measured.network,
+                                  all.first(affordable(kRoundingBudget, measured.network, kMaxRoundingImages))));
+    return compile_batch(measured, rounding, limits_of(measured.statistics, shape, options), options, calibrated);
   };
-  const auto image = [&] {
-    const ImageSetting setting{&network,         &statistics,     &gains, {}, limits.headroom_bits,
-                               limits.max_input, limits.max_error};
+  const auto image = [&]() -> Result<plan::Plan> {
+    std::optional<Measured> own;
+    if (!same) {
+      OBSCURA_TRY(own, measure_monic(fused, Quartics::plain, all));
+    }
+    const Measured& measured = same ? *same : *own;
+    const Limits limits = limits_of(measured.statistics, shape, options);
+    const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains, {},
+                               limits.headroom_bits, limits.max_input,     limits.max_error};
     return compile_image(setting, options.log2_degree, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
   plan.batch = options.batch;
-  plan.input.mean = or_else(options.mean, network.input[0], 0);
-  plan.input.deviation = or_else(options.deviation, network.input[0], 1);
+  plan.input.mean = or_else(options.mean, shape[0], 0);
+  plan.input.deviation = or_else(options.deviation, shape[0], 1);
   const auto verified = plan::verify(plan);
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   return plan;

@@ -54,6 +54,8 @@ plan::Operation operation(const ImageSelection& selection, std::size_t k) {
     }
     case Kind::square:
       return plan::Multiply{step.input, step.input};
+    case Kind::product:
+      return plan::Multiply{step.input, step.other};
     case Kind::combine: {
       plan::Combine combine;
       combine.terms.push_back({step.input, {1}});

@@ -39,6 +39,7 @@ class Prices {
         return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops()), size);
       }
       case Kind::square:
+      case Kind::product:
         return count * cost_.square(degree, limbs);
       case Kind::relinearize:
         return count * cost_.relinearize(degree, bits_, limbs, alpha, 1);

@@ -81,6 +81,7 @@ std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::
   for (std::uint32_t r = 0; r < map.matrix.rows; ++r) {
     if (!sample[r]) continue;
     for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
+      if (map.matrix.value[k] == 0) continue;
       for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
         const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
         const std::size_t step =

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "base/parallel.h"
+#include "compile/image_facets.h"
 #include "compile/image_maps.h"
 
 namespace obscura::compile {
@@ -19,10 +19,6 @@ constexpr std::size_t kNominalDigitLimbs = 2;
 constexpr int kNominalBits = 40;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
 constexpr double kMargin = 1.25;
-
-bool uniform(const Elements& values) {
-  return std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
-}
 
 /// One number for all elements; none for 0.
 std::vector<double> one_number(const Elements& values) {
@@ -47,6 +43,8 @@ struct Stand {
   plan::Layout layout;
   double factor = 1;         ///< of what the network says
   bool three_parts = false;  ///< still to be relinearised, by its one reader
+  /// Of a junction whose activation has `leading`, beside its x: a and b, where they are not x itself or 0.
+  std::optional<plan::ValueId> a = {}, b = {};
 };
 
 /// A way through the network so far.
@@ -61,11 +59,11 @@ struct Way {
   }
 };
 
-/// What a branch's transform reads, and what it computes.
+/// What a branch's transforms read, and what they compute: one for each facet of the junction.
 struct Start {
   plan::ValueId id = 0;
   plan::Layout layout;
-  PreparedMap map;
+  std::vector<PreparedMap> maps;
 };
 
 /// Walks the network and keeps a few ways.
@@ -156,20 +154,22 @@ class Builder {
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
+    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
-      OBSCURA_TRY(Start start, read(way, branch, factor_of(j)));
+      OBSCURA_TRY(Start start, read(way, branch, facets, starts.empty()));
       starts.push_back(std::move(start));
     }
     const plan::Layout& from = starts[0].layout;
-    std::vector<Target> targets = starts[0].map.map.shape.empty()
-                                      ? std::vector<Target>{{from, {}, {}, from}}
-                                      : targets_of(starts[0].map.map, from, grid_, next_pool(j + 1));
+    const LinearMap& map = starts[0].maps[0].map;
+    std::vector<Target> targets =
+        map.shape.empty() ? std::vector<Target>{{from, {}, {}, from}} : targets_of(map, from, grid_, next_pool(j + 1));
     if (steep(j)) std::erase_if(targets, [](const Target& target) { return !target.clean; });
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
-      fits[t] = plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, targets[t]);
+      fits[t] =
+          plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
     });
     bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
@@ -178,7 +178,7 @@ class Builder {
       grown.push_back(std::move(fresh[t]));
     }
     if (any) return {};
-    return error(Code::infeasible, "{}: no layout fits N = 2^{}", starts[0].map.map.origin, build_.log2_degree);
+    return error(Code::infeasible, "{}: no layout fits N = 2^{}", map.origin, build_.log2_degree);
   }
 
   /// Whether what a junction's activation does to slots without an element matters.
@@ -199,24 +199,28 @@ class Builder {
     return most > 0 ? kMargin * most : 1;
   }
 
-  /// The transforms of a junction's branches, and their sum. False where a ciphertext has no diagonal.
-  bool join(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
+  /// A junction's activation, where it has `leading`.
+  const MonicActivation* plain(std::size_t j) const {
+    const auto& k = network_.junctions[j].activation;
+    return k && !network_.activations[*k].leading.empty() ? &network_.activations[*k] : nullptr;
+  }
+
+  /// What a junction's branches give together. False where a ciphertext has no diagonal.
+  bool join(Way& way, std::size_t j, const std::vector<Start>& starts, const std::vector<Facet>& facets,
+            const Target& target) const {
     const Junction& junction = network_.junctions[j];
-    std::vector<plan::ValueId> ends;
-    for (std::size_t b = 0; b < starts.size(); ++b) {
-      const auto end = extend(way, j, b, starts[b], b == 0 ? target : Target{target.after, {}, {}, target.after});
-      if (!end) return false;
-      ends.push_back(*end);
+    std::vector<plan::ValueId> values;
+    for (std::size_t i = 0; i < facets.size(); ++i) {
+      const auto value = join_facet(way, j, starts, facets[i], i, target);
+      if (!value) return false;
+      values.push_back(*value);
     }
-    if (ends.size() > 1) {
-      ImageStep sum = step_of(way, Kind::sum, ends[0], points_.sum(j));
-      sum.factor = factor_of(j);
-      sum.others.assign(ends.begin() + 1, ends.end());
-      sum.origin = junction.origin;
-      push(way, std::move(sum));
-    }
-    way.network.steps.back().settled = true;
-    way.values.push_back({way.last(), target.after, factor_of(j)});
+    // Values side by side keep their limbs: none is bootstrapped alone.
+    const MonicActivation* y = plain(j);
+    way.network.steps.back().settled = y == nullptr;
+    way.values.push_back({values[0], target.after, factor_of(j)});
+    if (y != nullptr && !is_square(*y)) way.values.back().a = values[1];
+    if (y != nullptr && !(is_zero(y->q) && is_zero(y->r))) way.values.back().b = values.back();
     // What the activation will cost more where its input is in several ciphertexts.
     if (junction.activation) {
       const auto own = static_cast<double>(levels(network_.activations[*junction.activation]));
@@ -225,9 +229,35 @@ class Builder {
     return true;
   }
 
+  /// The transforms of a junction's branches, and their sum.
+  std::optional<plan::ValueId> join_facet(Way& way, std::size_t j, const std::vector<Start>& starts, const Facet& facet,
+                                          std::size_t index, const Target& target) const {
+    std::vector<plan::ValueId> ends;
+    const std::size_t first = way.network.steps.size();
+    for (std::size_t b = 0; b < starts.size(); ++b) {
+      const Target to = b == 0 ? target : Target{target.after, {}, {}, target.after};
+      const auto end = extend(way, j, b, starts[b], starts[b].maps[index], to);
+      if (!end) return std::nullopt;
+      ends.push_back(*end);
+    }
+    if (ends.size() > 1) {
+      ImageStep sum = step_of(way, Kind::sum, ends[0], points_.sum(j));
+      sum.others.assign(ends.begin() + 1, ends.end());
+      sum.origin = network_.junctions[j].origin;
+      push(way, std::move(sum));
+    }
+    for (std::size_t k = first; k < way.network.steps.size(); ++k) {
+      ImageStep& step = way.network.steps[k];
+      step.factor = facet.factor;
+      step.side = facet.side;
+      if (facet.side) step.activation = *network_.junctions[j].activation;
+    }
+    return way.last();
+  }
+
   /// The maps of a branch between slots. The first adds what was taken away from the activation before: the constant
   /// would only enlarge what the rounding of diagonals is multiplied with.
-  Segment between_slots(const Branch& branch, double factor_in, double factor_out) const {
+  Segment between_slots(const Branch& branch, double factor_in) const {
     Segment maps = network_.segments[branch.segment];
     const auto activation = branch.source > 0 ? network_.junctions[branch.source - 1].activation : std::nullopt;
     const double constant = activation ? resting(network_.activations[*activation]) : 0;
@@ -236,17 +266,13 @@ class Builder {
       for (std::size_t r = 0; r < shift.size(); ++r) maps[0].bias[r] += shift[r];
     }
     if (factor_in != 1) scale_columns(maps.front().matrix, Elements{factor_in});
-    if (factor_out != 1) {
-      scale_rows(maps.back().matrix, Elements{1 / factor_out});
-      for (double& bias : maps.back().bias) bias /= factor_out;
-    }
     return maps;
   }
 
   /// Sums in front of a branch's maps, and a relinearisation where the activation before is still in three parts.
-  Result<Start> read(Way& way, const Branch& branch, double factor_out) const {
+  Result<Start> read(Way& way, const Branch& branch, const std::vector<Facet>& facets, bool first) const {
     Stand& value = way.values[branch.source];
-    const Segment maps = between_slots(branch, value.factor, factor_out);
+    const Segment maps = between_slots(branch, value.factor);
     auto sum = maps.size() > 1 ? window_sum(maps[0]) : std::nullopt;
     const auto steps = sum ? sum_steps(maps[0], sum->window, value.layout) : std::nullopt;
     if (!steps) sum.reset();
@@ -275,7 +301,10 @@ class Builder {
       out.id = push_folds(way, out.id, steps->folds, std::move(fold));
       out.layout = steps->after;
     }
-    OBSCURA_TRY(out.map, prepare_map(maps, sum));
+    for (const Facet& facet : facets) {
+      OBSCURA_TRY(PreparedMap map, map_of(maps, sum, facet, first));
+      out.maps.push_back(std::move(map));
+    }
     return out;
   }
 
@@ -294,9 +323,9 @@ class Builder {
   /// Adds a transform to a target and its folds, with their cost; the value that they give, or nothing where a
   /// ciphertext has no diagonal.
   std::optional<plan::ValueId> extend(Way& way, std::size_t j, std::size_t b, const Start& start,
-                                      const Target& target) const {
+                                      const PreparedMap& map, const Target& target) const {
     const std::size_t segment = network_.junctions[j].branches[b].segment;
-    const auto diagonals = sampled_diagonals(start.map.map, start.layout, target, grid_.slots);
+    const auto diagonals = sampled_diagonals(map.map, start.layout, target, grid_.slots);
     std::set<std::uint32_t> inputs, outputs;
     for (const ckks::Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
     if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
@@ -306,26 +335,24 @@ class Builder {
                                                               target.to.ciphertexts(), diagonals, options);
     way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1), size());
     auto prototype = std::make_shared<plan::Transform>();
-    prototype->map = *start.map.integers;
-    prototype->weight_scale = start.map.weight_scale;
-    prototype->bias = start.map.map.bias;
+    prototype->map = *map.integers;
+    prototype->weight_scale = map.weight_scale;
+    prototype->bias = map.map.bias;
     prototype->from = start.layout;
     prototype->to = target.to;
     prototype->spread = target.spread;
     const std::size_t point = points_.map(segment, network_.segments[segment].size() - 1);
     ImageStep step = step_of(way, Kind::transform, start.id, point);
     step.transform = std::move(prototype);
-    step.weight_error = start.map.weight_error;
+    step.weight_error = map.weight_error;
     step.ciphertexts = target.to.ciphertexts();
-    step.origin = start.map.map.origin;
+    step.origin = map.map.origin;
     step.last = j + 1 == network_.junctions.size();
-    step.factor = factor_of(j);
     step.sketch = std::move(shape);
     for (const auto& fold : target.folds) step.parts *= fold.count;
     const plan::ValueId id = push(way, std::move(step));
     ImageStep fold = step_of(way, Kind::fold, id, point);
-    fold.origin = start.map.map.origin;
-    fold.factor = factor_of(j);
+    fold.origin = map.map.origin;
     return push_folds(way, id, target.folds, std::move(fold));
   }
 
@@ -359,12 +386,6 @@ class Builder {
   /// relinearised here.
   Result<void> activation(std::size_t k, bool shared) {
     const MonicActivation& a = network_.activations[k];
-    if (!uniform(a.p) || !uniform(a.q) || !uniform(a.r)) {
-      return error(Code::unsupported,
-                   "activation {}: in the image layout a polynomial of degree 4 has the same coefficients for all "
-                   "elements, up to scale and shift",
-                   a.origin);
-    }
     for (Way& way : ways_) {
       Stand& value = way.values.back();
       if (a.approximation) {
@@ -376,7 +397,7 @@ class Builder {
         value.id = push(way, std::move(step));
         continue;
       }
-      const plan::ValueId y = squares(way, k, value.id, value.factor);
+      const plan::ValueId y = a.leading.empty() ? squares(way, k, value.id, value.factor) : products(way, k, value);
       value.factor = std::pow(value.factor, 2 * a.squares);
       value.id = shared ? push_relinearize(way, y, last_point(k), value.factor) : y;
       way.network.steps.back().settled = shared;
@@ -397,6 +418,43 @@ class Builder {
     return push_combine(way, k, y, x, divide(a.r, {f2 * factor}), {-resting(a) / f4}, points_.result(k), f4);
   }
 
+  /// As squares, of an activation with `leading`: u v + b x.
+  plan::ValueId products(Way& way, std::size_t k, const Stand& value) const {
+    const MonicActivation& a = network_.activations[k];
+    const double f2 = value.factor * value.factor;
+    ImageStep::Side side = *way.network.steps[value.id - 1].side;
+    const auto push_product = [&](plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
+      push_square(way, k, x, point, factor);
+      way.network.steps.back().kind = Kind::product;
+      way.network.steps.back().other = other;
+      return way.last();
+    };
+    const auto relinearized = [&](std::size_t point, double factor, std::vector<double> Slopes::*slope) {
+      way.network.steps.back().side = side;  // for its range
+      push_relinearize(way, way.last(), point, factor);
+      way.network.steps.back().activation = k;
+      way.network.steps.back().side = side;
+      way.network.steps.back().side->slope = slope;
+      return way.last();
+    };
+    push_square(way, k, value.id, points_.square(k), f2);
+    const plan::ValueId u = relinearized(points_.square(k), f2, &Slopes::of_u);
+    plan::ValueId v = u;
+    if (value.a) {
+      push_product(value.id, *value.a, points_.shifted(k), f2);
+      v = relinearized(points_.shifted(k), f2, &Slopes::inner);
+    }
+    plan::ValueId more = value.b.value_or(0);
+    if (value.b && !is_zero(a.q)) {
+      side.range = {0, largest(a.r), largest(a.q)};
+      push_product(value.id, *value.b, points_.result(k), f2 * f2);
+      more = relinearized(points_.result(k), f2 * f2, nullptr);
+    }
+    const plan::ValueId y = u == v ? push_square(way, k, u, points_.outer_square(k), f2 * f2)
+                                   : push_product(u, v, points_.outer_square(k), f2 * f2);
+    return value.b ? push_combine(way, k, y, more, {1}, {0}, points_.result(k), f2 * f2) : y;
+  }
+
   const MonicNetwork& network_;
   ImageBuild build_;
   const CostModel& cost_;
@@ -409,33 +467,6 @@ class Builder {
 };
 
 }  // namespace
-
-std::vector<plan::ValueId> ImageStep::inputs() const {
-  std::set<plan::ValueId> ids{input};
-  if (kind == Kind::combine && !coefficient.empty()) ids.insert(other);
-  ids.insert(others.begin(), others.end());
-  return {ids.begin(), ids.end()};
-}
-
-std::uint32_t ImageStep::drops() const {
-  if (kind == Kind::polynomial) return static_cast<std::uint32_t>(levels(*approximation));
-  return kind == Kind::relinearize || (kind == Kind::transform && !last) ? 1 : 0;
-}
-
-std::vector<std::uint32_t> ImageNetwork::limbs(std::uint32_t input_limbs) const {
-  std::vector<std::uint32_t> out{input_limbs};
-  for (const ImageStep& step : steps) {
-    std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
-    for (const plan::ValueId id : step.inputs()) least = std::min(least, out[id]);
-    out.push_back(step.kind == Kind::bootstrap ? step.raised : least - step.drops());
-  }
-  return out;
-}
-
-std::uint32_t ImageNetwork::drops() const {
-  constexpr std::uint32_t kMany = 1U << 20U;
-  return kMany - limbs(kMany).back();
-}
 
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 

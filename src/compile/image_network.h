@@ -2,6 +2,7 @@
 /// A network as operations on slot vectors (image layout), before parameters: MonicNetwork -> ImageNetwork.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "compile/cost.h"
@@ -13,10 +14,10 @@ namespace obscura::compile {
 
 /// One operation; limbs and scales come later.
 struct ImageStep {
-  enum class Kind { transform, add, fold, square, combine, sum, relinearize, polynomial, bootstrap };
+  enum class Kind { transform, add, fold, square, product, combine, sum, relinearize, polynomial, bootstrap };
   Kind kind = Kind::transform;
   plan::ValueId input = 0;
-  plan::ValueId other = 0;            ///< combine: x
+  plan::ValueId other = 0;            ///< combine: x; product: the other factor
   std::vector<plan::ValueId> others;  ///< sum: what is added to the input, at its scale
   std::uint32_t ciphertexts = 1;
   std::string origin;
@@ -38,6 +39,16 @@ struct ImageStep {
   /// The value's range and error are those of this point, divided by `factor`.
   std::size_t point = 0;
   double factor = 1;
+  /// One of the values side by side that an activation with `leading` is computed from. What it adds to errors does not
+  /// go through the others, as an error of the activation's argument does.
+  struct Side {
+    std::size_t x = 0;              ///< point of the argument
+    std::size_t result = 0;         ///< that its own errors enter at
+    std::array<double, 3> range{};  ///< the value is at most the sum of range[k] |x|^k; all 0: as its point
+    double growth = 1;              ///< mean square of its derivative by x, where that is not its point's
+    std::vector<double> Slopes::*slope = nullptr;  ///< of the result by the value; none: 1
+  };
+  std::optional<Side> side;
 
   /// Ascending, each once.
   std::vector<plan::ValueId> inputs() const;
@@ -66,8 +77,11 @@ std::uint32_t levels(const MonicNetwork& network);
 /// windows lie at equal distances: those are sums of rotations or ciphertexts and cost no level. The branches of a
 /// junction end in the layout that its first branch has; a shortcut without a map of its own is a transform too: one
 /// diagonal where its layout is that one, which has a level to spare beside the maps that it goes around.
-/// errors: infeasible where a plane of the image does not fit a ciphertext; unsupported: a degree-4 activation whose
-/// coefficients differ from element to element.
+///
+/// An activation with `leading` is u v + x b with u = x^2, v = x a (or u), a = leading x + p, b = q x + r: a and b are
+/// the junction's maps once more, with their rows multiplied and other biases. So coefficients for each element cost
+/// transforms and products, but no level.
+/// errors: infeasible where a plane of the image does not fit a ciphertext.
 struct ImageBuild {
   int log2_degree = 0;
   std::uint32_t slots = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -123,7 +124,13 @@ class Judge {
         case Kind::bootstrap:
           wanted_[step.input] = out_.choice.bootstrap->input_scale;
           break;
-        case Kind::combine:
+        case Kind::product:
+          wanted_[step.input] = wanted_[step.other] = std::sqrt(own);
+          break;
+        case Kind::combine:  // of an x that is squared too, the square decides
+          if (!step.coefficient.empty()) wanted_[step.other] = std::sqrt(own);
+          wanted_[step.input] = own;
+          break;
         case Kind::fold:
         case Kind::add:
           wanted_[step.input] = own;
@@ -139,6 +146,18 @@ class Judge {
     std::optional<ckks::CompositePlan> polynomial;  ///< polynomial: as it will be evaluated
   };
 
+  /// Whether a side has a range of its own: a, b and b x.
+  static bool bounded(const ImageStep::Side& side) { return side.range != std::array<double, 3>{}; }
+
+  /// The largest that is expected of a value, times its factor.
+  double range(const ImageStep& step) const {
+    const std::vector<double>& largest = setting_.statistics->max_abs;
+    if (!step.side || !bounded(*step.side)) return setting_.statistics->max_moving[step.point];
+    const auto& [constant, slope, curve] = step.side->range;
+    const double x = largest[step.side->x];
+    return constant + slope * x + curve * x * x;
+  }
+
   /// Nothing where a polynomial does not fit its limbs.
   std::optional<Placed> placed(std::size_t k) const {
     const ImageStep& step = network_.steps[k];
@@ -148,7 +167,7 @@ class Judge {
     value.limbs = splits_.limbs[k + 1];
     value.parts = step.input > 0 ? out_.values[step.input - 1].parts : 2;
     value.scale = scale(step.input);
-    value.max_abs = setting_.statistics->max_moving[step.point] / step.factor;
+    value.max_abs = range(step) / step.factor;
     switch (step.kind) {
       case Kind::transform:
         out.plain = wanted_[k + 1] / value.scale * (step.drops() > 0 ? prime(before(k)) : 1);
@@ -169,6 +188,10 @@ class Judge {
       case Kind::square:
         value.parts = 3;
         value.scale *= value.scale;
+        break;
+      case Kind::product:
+        value.parts = 3;
+        value.scale *= scale(step.other);
         break;
       case Kind::relinearize:
         value.parts = 2;
@@ -202,6 +225,7 @@ class Judge {
       case Kind::bootstrap:
         return step.ciphertexts * cost.bootstrap_ns;
       case Kind::square:
+      case Kind::product:
         return step.ciphertexts * cost.square(degree, limbs);
       case Kind::relinearize:
         return step.ciphertexts * cost.relinearize(degree, bits, before(k), alpha, 1);
@@ -257,7 +281,8 @@ class Judge {
   struct Source {
     std::optional<std::size_t> point;  ///< nothing: the input
     double variance = 0;
-    bool of_encryption = true;  ///< depends on the key; else on the network alone
+    bool of_encryption = true;                                     ///< depends on the key; else on the network alone
+    std::size_t before = std::numeric_limits<std::size_t>::max();  ///< counts for points before this one
   };
 
   double mean_square(plan::ValueId id) const {
@@ -324,18 +349,50 @@ class Judge {
     return most * step.parts;
   }
 
+  /// The sources of a side from `first` on go to the result; what they give the value itself. Those of x and of the
+  /// squares stay beside, for the values before the result; those of a and b only in the values that they add up to.
+  double turn(const ImageStep& step, std::vector<Source>& sources, std::size_t first,
+              const std::vector<double>& own) const {
+    const ImageStep::Side& side = *step.side;
+    double slope = 1;
+    if (side.slope != nullptr) {
+      const std::vector<double>& slopes = setting_.statistics->slopes[step.activation].*side.slope;
+      slope = std::accumulate(slopes.begin(), slopes.end(), 0.0) / static_cast<double>(slopes.size());
+    }
+    double sum = 0;
+    for (std::size_t i = first, end = sources.size(); i < end; ++i) {
+      Source result = sources[i];
+      sum += result.variance;
+      sources[i].before = side.result;
+      if (bounded(side)) sources[i].variance = 0;
+      result.point = side.result;
+      result.variance *= slope;
+      sources.push_back(result);
+    }
+    if (!bounded(side) || step.point == side.result) return 0;
+    if (step.kind == Kind::fold || step.kind == Kind::sum) {
+      for (const plan::ValueId id : step.inputs()) sum += own[id];
+    }
+    return sum;
+  }
+
   void errors() {
     std::vector<Source> sources;
+    std::vector<double> own(network_.steps.size() + 1, 0);  // of a and b, by value
     sources.push_back({std::nullopt, squared(ckks::noise_of_encryption(params_) / out_.input_scale)});
     for (std::size_t k = 0; k < network_.steps.size(); ++k) {
+      const std::size_t before = sources.size();
       enter(sources, k);
       const ImageStep& step = network_.steps[k];
-      double noise = 0;
+      if (step.side) own[k + 1] = turn(step, sources, before, own);
+      double noise = own[k + 1];
       double other = 0;
+      const double growth = step.side ? step.side->growth : 1;
       for (const Source& source : sources) {
+        if (step.point >= source.before) continue;
         const double gain =
             source.point ? setting_.gains->from(*source.point, step.point) : setting_.gains->from_input(step.point);
-        (source.of_encryption ? noise : other) += gain * source.variance;
+        (source.of_encryption ? noise : other) += gain * growth * source.variance;
       }
       out_.values[k].error_std = std::sqrt(noise + other) / step.factor;
       out_.noise_std = std::sqrt(noise) / step.factor;

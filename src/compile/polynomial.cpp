@@ -2,6 +2,7 @@
 #include "compile/polynomial.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 
@@ -23,6 +24,11 @@ bool is_zero(const Elements& values) {
 }
 bool has_zero(const Elements& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return v == 0; });
+}
+double largest(const Elements& values) {
+  double most = 0;
+  for (const double v : values) most = std::max(most, std::abs(v));
+  return most;
 }
 
 Elements add(const Elements& a, const Elements& b) {

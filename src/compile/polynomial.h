@@ -18,6 +18,8 @@ inline double element(std::span<const double> values, std::size_t index) {
 }
 bool is_zero(const Elements& values);
 bool has_zero(const Elements& values);
+/// The largest in size.
+double largest(const Elements& values);
 
 Elements add(const Elements& a, const Elements& b);
 Elements subtract(const Elements& a, const Elements& b);

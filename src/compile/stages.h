@@ -67,12 +67,14 @@ struct FusedNetwork {
 };
 
 /// squares 1: y = x^2. squares 2: y = (x^2 + p x + q)^2 + r x. One number for all elements, or one for each.
+/// squares 2 with `leading`: y = leading x^4 + p x^3 + q x^2 + r x.
 /// squares 0: the approximation, of slots that are at most 1 in size.
 struct MonicActivation {
   int squares = 1;
   std::vector<double> p{0};
   std::vector<double> q{0};
   std::vector<double> r{0};
+  std::vector<double> leading = {};
   std::uint32_t elements = 0;
   std::string origin;
   std::shared_ptr<const Approximation> approximation = {};
@@ -110,8 +112,14 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network);
 /// supported. Nodes with an approximation are activations whatever they compute.
 Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approximations = {});
 
+/// Of degree 4 with numbers for each element. squared: as a square of a square, as the batch layout takes them. plain:
+/// as the image layout does, with `leading`: without a cubic term, or, where the leading coefficients of some elements
+/// are 0 or far below others', as they stand, so that nothing is divided by them.
+enum class Quartics { squared, plain };
+
 /// Leading coefficients and constants move into the neighbouring maps.
-/// errors: unsupported where an activation is neither an approximation nor of degree 2 or 4 in every element.
-Result<MonicNetwork> make_monic(FusedNetwork network);
+/// errors: unsupported where an activation is neither an approximation nor of degree 2 or 4 in every element (plain: of
+/// degree 4 in some).
+Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics = Quartics::squared);
 
 }  // namespace obscura::compile

@@ -103,11 +103,28 @@ class Runner {
     Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
     visit_(points_.square(k), y);
     if (a.squares == 1) return y;
+    if (!a.leading.empty()) return plain(k, x, std::move(y));
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.p, i / kLanes) * x[i] + element(a.q, i / kLanes);
     visit_(points_.shifted(k), y);
     for (double& v : y) v *= v;
     visit_(points_.outer_square(k), y);
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += element(a.r, i / kLanes) * x[i];
+    visit_(points_.result(k), y);
+    return y;
+  }
+
+  /// Of x and its square, with `leading`.
+  Batch plain(std::size_t k, const Batch& x, Batch y) {
+    const MonicActivation& a = network_.activations[k];
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      y[i] = element(a.leading, i / kLanes) * y[i] + element(a.p, i / kLanes) * x[i];
+    }
+    visit_(points_.shifted(k), y);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] *= x[i] * x[i];
+    visit_(points_.outer_square(k), y);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      y[i] += (element(a.q, i / kLanes) * x[i] + element(a.r, i / kLanes)) * x[i];
+    }
     visit_(points_.result(k), y);
     return y;
   }
@@ -126,7 +143,26 @@ constexpr auto kNoHook = [](std::size_t, const Batch&) {};
 Slopes empty_slopes(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
   const std::vector<double> two = a.squares == 2 ? zeros : std::vector<double>();
-  return {zeros, zeros, zeros, two, two, two};
+  const std::vector<double> plain = a.leading.empty() ? std::vector<double>() : zeros;
+  return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
+}
+
+/// Of one x of element i, with `leading`.
+void add_plain(const MonicActivation& activation, std::size_t i, double x, Slopes& sums) {
+  const auto squared = [](double v) { return v * v; };
+  const double leading = element(activation.leading, i), p = element(activation.p, i);
+  const double a = leading * x + p, b = element(activation.q, i) * x + element(activation.r, i);
+  const double u = x * x, v = a * x, steep = 2 * leading * x + p;  // of v by x
+  const bool squares = is_square(activation);
+  sums.x_squared[i] += u;
+  sums.square[i] += squared(2 * x);
+  sums.shifted[i] += squared(steep);
+  sums.inner[i] += squared(u);
+  sums.outer[i] += squared(2 * x * v + u * steep);
+  sums.result[i] += squared(2 * x * v + u * steep + element(activation.q, i) * x + b);
+  sums.alone[i] += squared(squares ? 4 * u * x + b : u * a + 2 * x * v + b);
+  sums.of_u[i] += squared(squares ? 2 * u : v);
+  sums.of_a[i] += squared(u * x);
 }
 
 void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
@@ -141,6 +177,10 @@ void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes,
     if (a.approximation) continue;
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       const double x = batch[i * kLanes + lane];
+      if (!a.leading.empty()) {
+        add_plain(a, i, x, sums);
+        continue;
+      }
       sums.x_squared[i] += x * x;
       sums.square[i] += squared(2 * x);
       sums.shifted[i] += squared(2 * x + p);
@@ -162,6 +202,29 @@ void for_fields(Slopes& a, const Slopes& b, Function f) {
   f(a.inner, b.inner);
   f(a.outer, b.outer);
   f(a.result, b.result);
+  f(a.alone, b.alone);
+  f(a.of_u, b.of_u);
+  f(a.of_a, b.of_a);
+}
+
+/// What is taken away from the value at each point before it moves: of an activation, resting; of a map that others
+/// follow in its segment, what it gives for an input that rests, since where it is a sum of slots (image layout) its
+/// bias is left to the map after it.
+std::vector<Elements> rests(const MonicNetwork& network, const Points& points) {
+  std::vector<Elements> out(points.count(), Elements{0});
+  for (std::size_t k = 0; k < network.activations.size(); ++k) {
+    if (network.activations[k].squares == 2) out[points.result(k)] = {resting(network.activations[k])};
+  }
+  for (const Junction& junction : network.junctions) {
+    for (const Branch& branch : junction.branches) {
+      const Segment& segment = network.segments[branch.segment];
+      if (segment.size() < 2) continue;
+      const auto before = branch.source > 0 ? network.junctions[branch.source - 1].activation : std::nullopt;
+      const double constant = before ? resting(network.activations[*before]) : 0;
+      out[points.map(branch.segment, 0)] = add(segment[0].bias, multiply(segment[0].matrix, Elements{constant}));
+    }
+  }
+  return out;
 }
 
 /// Sums over one batch, as Statistics; logit_deviation holds a sum of squares.
@@ -171,10 +234,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   sums.max_abs.assign(points.count(), 0);
   sums.max_moving.assign(points.count(), 0);
   sums.mean_square.assign(points.count(), 0);
-  std::vector<double> rest(points.count(), 0);
-  for (std::size_t k = 0; k < network.activations.size(); ++k) {
-    if (network.activations[k].squares == 2) rest[points.result(k)] = resting(network.activations[k]);
-  }
+  const std::vector<Elements> rest = rests(network, points);
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
   sums.arguments.resize(network.activations.size());
   const auto visit = [&](std::size_t point, const Batch& x) {
@@ -184,7 +244,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     for (std::size_t i = 0; i < x.size(); i += kLanes) {
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         largest = std::max(largest, std::abs(x[i + lane]));
-        const double moved = x[i + lane] - rest[point];
+        const double moved = x[i + lane] - element(rest[point], i / kLanes);
         moving = std::max(moving, std::abs(moved));
         squares += moved * moved;
       }
@@ -227,8 +287,13 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
   }
 }
 
+bool is_square(const MonicActivation& activation) {
+  const Elements& leading = activation.leading;
+  return is_zero(activation.p) && std::all_of(leading.begin(), leading.end(), [](double v) { return v == 1; });
+}
+
 double resting(const MonicActivation& activation) {
-  if (activation.squares < 2) return 0;
+  if (activation.squares < 2 || !activation.leading.empty()) return 0;
   const Elements& q = activation.q;
   const bool same = std::all_of(q.begin(), q.end(), [&](double v) { return v == q[0]; });
   return same ? q[0] * q[0] : 0;

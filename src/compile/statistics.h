@@ -39,19 +39,26 @@ struct Images {
   Images first(std::size_t n) const { return {data.first(std::min(n, count()) * elements), elements}; }
 };
 
-/// Means over the images of the squared derivatives through which errors grow, for each element.
+/// Means over the images of the squared derivatives through which errors grow, for each element. With `leading` v is
+/// leading x^2 + p x, and y = x^2 v + q x^2 + r x.
 struct Slopes {
   std::vector<double> x_squared;  ///< x^2
   std::vector<double> square;     ///< (2x)^2, or of an approximation
   std::vector<double> shifted;    ///< (2x + p)^2
-  std::vector<double> inner;      ///< (2v)^2, v = x^2 + p x + q
+  std::vector<double> inner;      ///< (2v)^2, v = x^2 + p x + q; with `leading` (x^2)^2
   std::vector<double> outer;      ///< (2v (2x + p))^2
   std::vector<double> result;     ///< (2v (2x + p) + r)^2
+  /// Only with `leading`, where y = u v + x b with u = x^2, v = x a or u itself, a = leading x + p, b = q x + r: of y
+  /// by each of the values that are computed one by one, x as it stands beside the others.
+  std::vector<double> alone;  ///< by x: (x^2 a + 2 x v + b)^2
+  std::vector<double> of_u;   ///< v^2, or (2u)^2
+  std::vector<double> of_a;   ///< (x^3)^2
 };
 
 struct Statistics {
   std::vector<double> max_abs;  ///< by point
-  /// By point: the largest and the mean square of what is left of a value after its rest is taken away (resting).
+  /// By point: the largest and the mean square of what is left of a value after its rest is taken away: resting of an
+  /// activation, and the bias of a map that others follow in its segment.
   std::vector<double> max_moving;
   std::vector<double> mean_square;
   std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
@@ -60,6 +67,9 @@ struct Statistics {
   double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
   std::size_t images = 0;
 };
+
+/// Of an activation with `leading`: whether leading x^2 + p x is x^2 in all elements.
+bool is_square(const MonicActivation& activation);
 
 /// What (x^2 + p x + q)^2 + r x is at x = 0, where it is the same for all elements: q^2. 0 for others.
 double resting(const MonicActivation& activation);

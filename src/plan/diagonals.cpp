@@ -50,6 +50,25 @@ class Numbering {
   std::vector<std::vector<std::uint32_t>> tables_;
 };
 
+/// `period`: of the outputs, with which a diagonal repeats where its inputs do so too.
+ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, std::uint64_t period,
+                                 double weight_scale) {
+  ckks::DiagonalNumbers out;
+  const auto first = static_cast<std::size_t>(
+      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.slot < period; }));
+  const bool repeats = first * (slots / period) == weights.size();
+  out.period = static_cast<double>(repeats ? period : slots);
+  out.copies = static_cast<double>(slots) / out.period;
+  const bool few = (repeats ? first : weights.size()) <= ckks::kFewNumbers;
+  for (const auto& [slot, weight] : weights) {
+    if (repeats && slot >= period) continue;
+    const double w = static_cast<double>(weight) / weight_scale;
+    out.square += w * w;
+    if (few) out.few.push_back(w);
+  }
+  return out;
+}
+
 std::int64_t centred(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
   return left > slots / 2 ? left - slots : left;
@@ -77,6 +96,10 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t w) {
     weights_[count[entry.diagonal]++] = {entry.slot, static_cast<float>(w)};
   });
+  numbers_.resize(places_.size());
+  base::parallel_for(places_.size(), [&](std::size_t d) {
+    numbers_[d] = numbers_of(weights(d), slots, transform.to.period, weight_scale_);
+  });
   for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
     if (transform.bias[o] == 0) continue;
     Place at = transform.to.place(o);
@@ -90,6 +113,13 @@ void Diagonals::fill(const ckks::Diagonal& place, std::span<std::complex<double>
   for (const Weight& w : weights(static_cast<std::size_t>(found - places_.begin()))) {
     slots[w.slot] += static_cast<double>(w.weight) / weight_scale_;
   }
+}
+
+std::span<const ckks::DiagonalNumbers> Diagonals::numbers(std::uint32_t output) const {
+  const auto of = [](const ckks::Diagonal& place, std::uint32_t o) { return place.output < o; };
+  const auto first = std::lower_bound(places_.begin(), places_.end(), output, of) - places_.begin();
+  const auto last = std::lower_bound(places_.begin(), places_.end(), output + 1, of) - places_.begin();
+  return std::span(numbers_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
 }
 
 std::vector<double> Diagonals::bias(std::uint32_t output) const {
@@ -164,9 +194,10 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
       if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
     }
   }
-  const auto slots = static_cast<double>(std::count(written.begin(), written.end(), true));
-  out.weight_square /= slots;
-  out.rotated_square /= slots;
+  out.written = static_cast<double>(std::count(written.begin(), written.end(), true));
+  out.weight_square /= out.written;
+  out.rotated_square /= out.written;
+  out.numbers = diagonals.numbers(output);
   return out;
 }
 

@@ -35,6 +35,8 @@ class Diagonals {
   void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
   std::uint64_t slots() const { return slots_; }
   double weight_scale() const { return weight_scale_; }
+  /// The numbers of each diagonal of one output, in the order of places().
+  std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
   /// The bias in slots of one output, 0 elsewhere.
   std::vector<double> bias(std::uint32_t output) const;
 
@@ -44,6 +46,7 @@ class Diagonals {
   std::vector<ckks::Diagonal> places_;
   std::vector<std::size_t> start_;
   std::vector<Weight> weights_;
+  std::vector<ckks::DiagonalNumbers> numbers_;
   std::vector<std::pair<Place, double>> biases_;
 };
 
@@ -52,7 +55,7 @@ class Diagonals {
 Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place);
 
 /// Of one output: what ckks::noise_of_transform asks for, but the input's error and mean square. Means are over the
-/// slots that have a weight.
+/// slots that have a weight; it refers to the diagonals' numbers.
 ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output);
 
 /// Rotation steps of a fold in a ring of these slots, all in (-n/2, n/2].

@@ -161,6 +161,8 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
   for (std::uint32_t o = 0; o < y.size(); ++o) {
     y[o] = {diagonals.bias(o), {transform.limbs - transform.rescale, 2, scale}, mix(stream, o)};
   }
+  // Of the slots that each output reads: others may hold anything.
+  std::vector<double> squares(y.size(), 0), reads(y.size(), 0);
   for (std::size_t d = 0; d < diagonals.places().size(); ++d) {
     const ckks::Diagonal& place = diagonals.places()[d];
     const std::vector<double>& in = x[place.input].slots;
@@ -169,21 +171,20 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
         static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
     for (const auto& [slot, weight] : diagonals.weights(d)) {
       const std::size_t from = slot + step;
-      out[slot] += static_cast<double>(weight) / diagonals.weight_scale() * in[from < slots ? from : from - slots];
+      const double v = in[from < slots ? from : from - slots];
+      out[slot] += static_cast<double>(weight) / diagonals.weight_scale() * v;
+      squares[place.output] += v * v;
     }
+    reads[place.output] += static_cast<double>(diagonals.weights(d).size());
   }
   if (!noise_seed_) return;
-  double square = 0;
-  for (const Value& in : x) {
-    for (const double v : in.slots) square += v * v / static_cast<double>(x.size() * slots);
-  }
   for (std::uint32_t o = 0; o < y.size(); ++o) {
     ckks::TransformNoise noise = transform.noise[o];
     noise.limbs = transform.limbs;
     noise.scale_in = transform.scale_in;
     noise.scale_out = scale;
     noise.plaintext_scale = transform.plain_scale;
-    noise.input_square = square;
+    noise.input_square = squares[o] / reads[o];
     add_noise(y[o], ckks::noise_of_transform(params_, noise));
   }
 }

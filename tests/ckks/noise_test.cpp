@@ -106,5 +106,53 @@ TEST(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
   errors.expect_as_predicted("digits of two limbs");
 }
 
+/// Of the encoding of `count` random numbers in random slots, repeated with a period, many times over: their error as
+/// it is, and as the model has it.
+void expect_lost_as_predicted(std::size_t count, std::uint64_t period, double scale) {
+  SCOPED_TRACE(fmt::format("{} numbers in {} slots at 2^{}", count, period, std::log2(scale)));
+  const auto context = Context::make(make_params(12, 36, 2, 1, 1));
+  const std::size_t slots = context->params().slots();
+  std::mt19937_64 random(count);
+  std::uniform_real_distribution<double> uniform(0.25, 1);
+  double measured = 0, predicted = 0;
+  for (int trial = 0; trial < 50; ++trial) {
+    DiagonalNumbers numbers;
+    numbers.period = static_cast<double>(period);
+    std::vector<double> vector(slots, 0);
+    for (std::size_t k = 0; k < count; ++k) {
+      const double w = uniform(random);
+      std::uint64_t at = random() % period;
+      while (vector[at] != 0) at = random() % period;
+      for (std::size_t j = at; j < slots; j += period) vector[j] = w;
+      numbers.square += w * w;
+      if (count <= kFewNumbers) numbers.few.push_back(w);
+    }
+    const std::vector<double> got = context->encoder().decode(context->encoder().encode(vector, scale, 1), scale);
+    for (std::size_t j = 0; j < period; ++j) {
+      if (vector[j] != 0) measured += (got[j] - vector[j]) * (got[j] - vector[j]);
+    }
+    // A real slot of the coefficients that are not 0.
+    const double noise = std::sqrt(static_cast<double>(period) * 2 / 12) / scale;
+    predicted += static_cast<double>(count) * noise * noise + square_of_lost(numbers, scale);
+  }
+  expect_predicted(std::sqrt(measured), std::sqrt(predicted));
+}
+
+TEST(Noise, OneNumberInManySlotsIsLostAtASmallScale) {
+  for (const double scale : {0x1p9, 0x1p12, 0x1p14, 0x1p17, 0x1p24}) expect_lost_as_predicted(1, 2048, scale);
+}
+
+TEST(Noise, FewNumbersAreLostToEachOther) {
+  for (const double scale : {0x1p10, 0x1p11, 0x1p13, 0x1p16}) expect_lost_as_predicted(3, 2048, scale);
+}
+
+TEST(Noise, ManyNumbersAreLostWhereCoefficientsAreBelowOne) {
+  for (const double scale : {0x1p7, 0x1p8, 0x1p12}) expect_lost_as_predicted(200, 2048, scale);
+}
+
+TEST(Noise, NumbersThatRepeatAreLostAsInFewerSlots) {
+  for (const double scale : {0x1p7, 0x1p12}) expect_lost_as_predicted(2, 256, scale);
+}
+
 }  // namespace
 }  // namespace obscura::ckks

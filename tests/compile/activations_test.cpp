@@ -84,6 +84,39 @@ TEST(Activations, CoefficientsMayDifferByElementInSignAndSize) {
   expect_equal(quartic, make_monic(quartic).value());
 }
 
+TEST(Activations, PlainQuarticLosesItsCubicTermToAShift) {
+  const FusedNetwork quartic = around({{0.1}, {1, -1, 0}, {0.1}, {0, 0.2, 0}, {0.5, -2, 1}}, 3);
+  const MonicNetwork network = make_monic(quartic, Quartics::plain).value();
+  EXPECT_THAT(network.activations[0].leading, Each(1.0));
+  EXPECT_THAT(network.activations[0].p, Each(0.0));
+  expect_equal(quartic, network);
+}
+
+TEST(Activations, PlainQuarticStandsWhereLeadingCoefficientsAreZeroOrSmall) {
+  for (const double small : {0.0, 1e-9, 0.01}) {
+    const FusedNetwork quartic = around({{0.1}, {1, -1, 0}, {0.1}, {0, 0.2, 0}, {small, -2, 1}}, 3);
+    const MonicNetwork network = make_monic(quartic, Quartics::plain).value();
+    EXPECT_THAT(network.activations[0].leading, ::testing::ElementsAre(small / 2, -1.0, 0.5));
+    EXPECT_EQ(network.activations[0].p, (Elements{0, 0.1, 0}));
+    expect_equal(quartic, network);
+  }
+}
+
+TEST(Activations, PlainQuarticsOfOneShapeAreSquares) {
+  // k x in place of x, with k = 1, 2 and 3: one polynomial.
+  const FusedNetwork quartic = around({{0.3}, {0.7, 1.4, 2.1}, {0.5, 2, 4.5}, {0.2, 1.6, 5.4}, {0.1, 1.6, 8.1}}, 3);
+  const MonicNetwork network = make_monic(quartic, Quartics::plain).value();
+  EXPECT_TRUE(network.activations[0].leading.empty());
+  expect_equal(quartic, network);
+}
+
+TEST(Activations, SquaredQuarticWithAZeroLeadingCoefficientIsRefused) {
+  const auto result = make_monic(around({{0}, {1}, {0}, {0}, {1, 0, 1}}, 3));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, Code::unsupported);
+  EXPECT_THAT(result.error().message, HasSubstr("activation act: degree 4 with a leading coefficient of 0 in some"));
+}
+
 TEST(Activations, ZeroLeadingCoefficientOfOneElementIsRefused) {
   const auto result = make_monic(around({{0}, {1}, {1, 0, 1}}, 3));
   ASSERT_FALSE(result.ok());

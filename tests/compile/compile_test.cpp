@@ -109,6 +109,42 @@ TEST(Compile, RingDegreeCanBeForced) {
   EXPECT_EQ(compile(net.finished(), options).error().code, Code::wrong_params);
 }
 
+/// conv, degree 4 with these leading coefficients by channel and random others, dense.
+Net quartic_network(std::vector<float> leading) {
+  Net net({1, 6, 6});
+  const ValueId x = net.conv(0, 1, 2, 3);
+  const ValueId x2 = net.square(x);
+  const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant({2, 1, 1}, std::move(leading))});
+  net.dense(net.sum(fourth, net.node(Op::mul, {x2, net.numbers({2, 1, 1}, 0.1, 0.3)})), 32, 3);
+  return net;
+}
+
+TEST(Compile, QuarticsByElementTakeTheLevelsOfOneForAllInTheImageLayout) {
+  Options options;
+  options.batch = 1;
+  options.layout = LayoutChoice::image;
+  const auto levels = [&](Net net) {
+    const plan::Plan plan = compiled(net.finished(), options);
+    return plan.input.limbs - plan.output.limbs;
+  };
+  EXPECT_EQ(levels(quartic_network({0.05F, -0.04F})), 3U);
+  EXPECT_EQ(levels(quartic_network({0.05F, 0})), 3U);
+  Net same({1, 6, 6});
+  same.dense(same.square(same.square(same.conv(0, 1, 2, 3))), 32, 3);
+  EXPECT_EQ(levels(std::move(same)), 3U);
+}
+
+TEST(Compile, ALeadingCoefficientOfZeroIsForTheImageLayout) {
+  Net net = quartic_network({0.05F, 0});
+  const nn::Graph& graph = net.finished();
+  EXPECT_TRUE(compiled(graph, {}).input.layout.has_value()) << "whatever the batch";
+  Options options;
+  options.layout = LayoutChoice::batch;
+  const auto refused = compile(graph, options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("degree 4 with a leading coefficient of 0 in some elements"));
+}
+
 TEST(Compile, NetworkWithoutActivationNeedsNoKey) {
   Net net({1, 4, 4});
   net.dense(0, 16, 3);

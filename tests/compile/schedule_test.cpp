@@ -280,5 +280,23 @@ TEST(Cost, GrowsWithEveryArgument) {
   EXPECT_DOUBLE_EQ(two.relinearize(14, 48, 5, 2, 1) * 2, cost.relinearize(14, 48, 5, 2, 1));
 }
 
+TEST(Statistics, APoolingBeforeAMapMovesWithoutItsBias) {
+  // x^2 - 3 x: its square stands around -9/4, which the pooling's bias makes up for.
+  Net net({1, 4, 4});
+  const ValueId x = net.conv(0, 1, 2, 1);
+  const ValueId y = net.sum(net.square(x), net.times(x, -3));
+  net.dense(net.node(Op::global_average_pool, {y}), 2, 3);
+  MonicNetwork network = make_monic(fuse(net.finished()).value()).value();
+  ASSERT_EQ(network.segments[1].size(), 2u);
+  const std::vector<float> images = random_images(net.graph(), 20);
+  const Statistics with = measure(network, {images, 16});
+  for (double& bias : network.segments[1][0].bias) bias = 0;
+  const Statistics without = measure(network, {images, 16});
+  const std::size_t pooled = Points(network).map(1, 0);
+  EXPECT_GT(std::abs(with.max_abs[pooled] - without.max_abs[pooled]), 0.5);
+  EXPECT_NEAR(with.max_moving[pooled], without.max_abs[pooled], 1e-12);
+  EXPECT_NEAR(with.mean_square[pooled], without.mean_square[pooled], 1e-12);
+}
+
 }  // namespace
 }  // namespace obscura::compile

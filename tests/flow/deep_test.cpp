@@ -57,7 +57,7 @@ void build(compile::ResidualNet& net, const std::function<ValueId(ValueId, std::
 /// A compiled network on a small ring.
 struct World {
   World(const nn::Graph& graph, const compile::Approximations& approximations, int levels)
-      : network(compile::make_monic(compile::fuse(graph, approximations).value()).value()),
+      : network(compile::make_monic(compile::fuse(graph, approximations).value(), compile::Quartics::plain).value()),
         pixels(compile::random_images(graph, kImages)),
         statistics(compile::measure(network, images())),
         gains(network, statistics),
@@ -157,6 +157,19 @@ TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {
   compile::ResidualNet net({2, 4, 4});
   build(net, [&](ValueId x, std::int64_t channels) { return net.quadratic(x, channels); });
+  expect_three_ways(World(net.finished(), {}, 4));
+}
+
+TEST(Deep, QuarticsForEachChannelWithShortcuts) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t channels) {
+    // The first channel's leading coefficient is 0, or all are alike in size.
+    std::vector<float> leading(static_cast<std::size_t>(channels), 0.01F);
+    leading[0] = channels == 3 ? 0 : 0.02F;
+    const ValueId x2 = net.square(x);
+    const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant({channels, 1, 1}, leading)});
+    return net.sum(fourth, net.quadratic(x, channels));
+  });
   expect_three_ways(World(net.finished(), {}, 4));
 }
 

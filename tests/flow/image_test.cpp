@@ -126,6 +126,84 @@ TEST(Image, AQuarticActivationAndAnAveragePooling) {
   EXPECT_EQ(transforms, 3U) << "the pooling is sums alone";
 }
 
+/// Of degree 4 with numbers of `shape`, of which the leading ones are given.
+ValueId quartic(Net& net, ValueId x, const nn::Shape& shape, std::vector<float> leading) {
+  const auto times = [&](ValueId power, double low, double high) {
+    return net.node(Op::mul, {power, net.numbers(shape, low, high)});
+  };
+  const ValueId x2 = net.square(x);
+  const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant(shape, std::move(leading))});
+  const ValueId high = net.sum(fourth, times(net.product(x2, x), -0.05, 0.05));
+  const ValueId low = net.sum(times(x2, -0.3, 0.3), times(x, -0.6, 0.6));
+  return net.node(Op::add, {net.sum(high, low), net.numbers(shape, -0.2, 0.2)});
+}
+
+/// Products of two different values.
+std::size_t products(const plan::Plan& plan) {
+  std::size_t count = 0;
+  for (const auto& step : plan.steps) {
+    const auto* product = std::get_if<plan::Multiply>(&step.operation);
+    count += product != nullptr && product->a != product->b ? 1 : 0;
+  }
+  return count;
+}
+
+TEST(Image, AQuarticWithNumbersForEachElement) {
+  Net net({1, 8, 8});
+  std::vector<float> leading(72);
+  float sign = 0.05F;
+  for (float& number : leading) number = (sign = -1.01F * sign);
+  net.dense(quartic(net, net.conv(0, 1, 2, 3), {2, 6, 6}, leading), 72, 3);
+  const ThreeWays ways = run_three_ways(net.finished());
+  expect_as_predicted(ways);
+  EXPECT_EQ(products(ways.plan), 1U) << "x b alone: no leading coefficient is near 0";
+}
+
+TEST(Image, AQuarticWithLeadingNumbersOfZeroInSomeElements) {
+  Net net({1, 8, 8});
+  std::vector<float> leading(72, 0.05F);
+  for (std::size_t i = 0; i < leading.size(); i += 3) leading[i] = 0;
+  net.dense(quartic(net, net.conv(0, 1, 2, 3), {2, 6, 6}, leading), 72, 3);
+  const ThreeWays ways = run_three_ways(net.finished());
+  expect_as_predicted(ways);
+  EXPECT_EQ(products(ways.plan), 3U) << "x a, u v and x b";
+}
+
+TEST(Image, AQuarticWithoutASquareTermHasItsLinearTermFromATransform) {
+  Net net({1, 6, 6});
+  const ValueId x = net.conv(0, 1, 3, 3);
+  const ValueId x2 = net.square(x);
+  const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant({3, 1, 1}, {0.1F, 0, -0.05F})});
+  net.dense(net.sum(fourth, net.node(Op::mul, {x, net.numbers({3, 1, 1}, 0.4, 0.6)})), 48, 3);
+  const ThreeWays ways = run_three_ways(net.finished());
+  expect_as_predicted(ways);
+  EXPECT_EQ(products(ways.plan), 2U) << "x a and u v";
+}
+
+TEST(Image, ACiphertextMayHaveLeadingNumbersOfZeroAlone) {
+  Net net({3, 32, 32});
+  std::vector<float> leading(20, 0.02F);
+  std::fill(leading.begin(), leading.begin() + 8, 0.0F);
+  std::fill(leading.end() - 8, leading.end(), 0.0F);
+  const ValueId y = quartic(net, net.conv(0, 3, 20, 3, {.pads = {1, 1, 1, 1}}), {20, 1, 1}, leading);
+  nn::Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  net.dense(net.node(Op::average_pool, {y}, pool), 20 * 256, 5);
+  const ThreeWays ways = run_three_ways(net.finished(), 1);
+  expect_as_predicted(ways);
+  EXPECT_GT(ways.plan.steps[0].output.elements, 1U);
+}
+
+TEST(Image, QuarticsOfChannelsAfterASumThatSeveralRead) {
+  Net net({2, 4, 4});
+  const ValueId x = quartic(net, net.conv(0, 2, 4, 3, {.pads = {1, 1, 1, 1}}), {4, 1, 1}, {0, 0.02F, -0.03F, 1e-5F});
+  const ValueId sum = net.sum(net.conv(x, 4, 4, 3, {.pads = {1, 1, 1, 1}}), net.conv(x, 4, 4, 1));
+  const ValueId y = quartic(net, sum, {4, 1, 1}, {0.01F, 0, 0.005F, 0});
+  net.dense(net.node(Op::global_average_pool, {y}), 4, 3);
+  expect_as_predicted(run_three_ways(net.finished(), 2));
+}
+
 TEST(Image, AShortcutOfSlicesAndZerosAndAConcat) {
   Net net({2, 6, 6});
   const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
@@ -184,17 +262,7 @@ TEST_P(ImageResidual, ShortcutsAreAddedInOneLayoutAtOneScale) {
   expect_as_predicted(run_three_ways(net.finished()));
 }
 
-/// Without two: OutputsAdded has an activation of degree 4 for each element, which the image layout refuses; in
-/// BranchesOfTwoDepthsWithDegreeFour the logits are three times as wrong as predicted (docs/PERFORMANCE.md).
-std::vector<compile::ResidualCase> quadratic_cases() {
-  std::vector<compile::ResidualCase> out = compile::residual_cases();
-  std::erase_if(out, [](const compile::ResidualCase& c) {
-    return c.name == std::string("OutputsAdded") || c.name == std::string("BranchesOfTwoDepthsWithDegreeFour");
-  });
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(Forms, ImageResidual, ::testing::ValuesIn(quadratic_cases()),
+INSTANTIATE_TEST_SUITE_P(Forms, ImageResidual, ::testing::ValuesIn(compile::residual_cases()),
                          [](const auto& form) { return std::string(form.param.name); });
 
 }  // namespace
