@@ -13,18 +13,18 @@ namespace obscura::compile {
 /// ratios decide between plans, so one set of constants keeps plans the same on every machine: these are AVX-512's, and
 /// a machine with AMX, whose linear maps take a half to a fourth of the time, gets the same plans and predictions.
 struct CostModel {
-  double butterfly_ns = 0.10;        ///< of an NTT: N/2 log2 N of them a limb
-  double product_ns = 0.12;          ///< one modular product, or one product and sum of key switching
-  double conversion_ns = 0.20;       ///< base conversion, a source limb to a target limb, one coefficient
-  double fft_ns = 1.05;              ///< of encoding: n log2 n of them for n slots
-  double draw_ns = 1.5;              ///< one residue of a key's uniform half
-  double macs_per_ns = 15;           ///< integer matrix product, weight times residue
+  double butterfly_ns = 0.10;           ///< of an NTT: N/2 log2 N of them a limb
+  double product_ns = 0.12;             ///< one modular product, or one product and sum of key switching
+  double conversion_ns = 0.20;          ///< base conversion, a source limb to a target limb, one coefficient
+  double fft_ns = 1.05;                 ///< of encoding: n log2 n of them for n slots
+  double draw_ns = 1.5;                 ///< one residue of a key's uniform half
+  double macs_per_ns = 15;              ///< integer matrix product, weight times residue
   double digit_products_per_ns = 1610;  ///< by digits, one of a weight with one of a residue; seconds_here alone
   double pack_ns = 1.0;                 ///< one residue into its digits, for a block of outputs that reads it; likewise
-  double bytes_per_ns = 8;           ///< memory that elementwise steps stream through
-  double large_prime_factor = 1.06;  ///< NTTs with primes above 48 bits reduce more often
-  double bootstrap_ns = 3.71e9;      ///< one ciphertext of 2^15 slots at N = 2^16 (docs/BOOTSTRAPPING.md)
-  int threads = 1;                   ///< cores that share the work evenly
+  double bytes_per_ns = 8;              ///< memory that elementwise steps stream through
+  double large_prime_factor = 1.06;     ///< NTTs with primes above 48 bits reduce more often
+  double bootstrap_ns = 3.71e9;         ///< one ciphertext of 2^15 slots at N = 2^16 (docs/BOOTSTRAPPING.md)
+  int threads = 1;                      ///< cores that share the work evenly
 
   double ntt(int log2_degree, int prime_bits) const;
   /// Squaring one ciphertext of `limbs` limbs.
