@@ -36,7 +36,8 @@ class Prices {
     switch (step.kind) {
       case Kind::transform: {
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, limbs);
-        return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops()), size);
+        return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops(), step.diagonals->period()),
+                                     size);
       }
       case Kind::square:
       case Kind::product:
