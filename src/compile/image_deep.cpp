@@ -107,7 +107,7 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   OBSCURA_TRY(const Placement placement,
               place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap_ns));
   ImageSelection selection;
-  selection.network = with_bootstraps(network, placement, out);
+  selection.network = with_bootstraps(network, placement);
   selection.literal = set.params().literal();
   selection.considered = 1;
   const ImageSplits splits = split(selection.network, placement.input_limbs, selection.literal.digit_limbs);

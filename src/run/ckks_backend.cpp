@@ -109,7 +109,9 @@ CkksBackend::Value CkksBackend::polynomial(const ckks::CompositePlan& polynomial
 CkksBackend::Value CkksBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
   OBSCURA_CHECK(bootstrap.bootstrapper != nullptr && keys_->bootstrap.has_value(),
                 "bootstrapping without its tables or keys");
-  return bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
+  Value y = bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
+  for (ring::NttPoly& part : y.parts) part.drop_to(bootstrap.limbs_out);
+  return y;
 }
 
 }  // namespace obscura::run
