@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Linear transforms by diagonals: double hoisting against one rotation a diagonal, both in one run and with encoded
-/// diagonals at hand; and with diagonals encoded on each use. Counters: the parts of TransformCost.
+/// diagonals at hand; and with the coefficients of diagonals at hand, or nothing of them. Counters: the parts of
+/// TransformCost.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ struct Workload {
   std::size_t limbs, special;
   std::uint32_t inputs, outputs;
   std::vector<Diagonal> diagonals;
+  std::size_t period = 0;  ///< of the diagonals
 };
 
 /// A dense layer.
@@ -58,6 +60,16 @@ Workload slots_stage() {
   return out;
 }
 
+/// A 3x3 convolution from 64 to 64 channels of 8x8, in the gaps that strides have left of 32x32 pixels, as a deep
+/// network has it at the end: 4096 elements that repeat 8 times, 60 babies and 15 giants.
+Workload deep_convolution() {
+  Workload out{16, 7, 12, 1, 1, {}, 4096};
+  for (std::int64_t giant = -7; giant <= 7; ++giant) {
+    for (std::int64_t baby = 0; baby < 60; ++baby) out.diagonals.push_back({0, 0, 128 * giant + baby});
+  }
+  return out;
+}
+
 Workload workload(std::int64_t index) {
   switch (index) {
     case 0:
@@ -66,8 +78,10 @@ Workload workload(std::int64_t index) {
       return convolution(14, 6, 2);
     case 2:
       return convolution(15, 12, 4);
-    default:
+    case 3:
       return slots_stage();
+    default:
+      return deep_convolution();
   }
 }
 
@@ -75,18 +89,18 @@ Params make_params(const Workload& work) {
   ParamsLiteral literal;
   literal.log2_degree = work.log2_degree;
   literal.digit_limbs = static_cast<int>(work.special);
-  const std::size_t primes = work.limbs + work.special;
+  const std::size_t limbs = std::max(work.limbs, work.special), primes = limbs + work.special;  // digits fit the chain
   const int bits = std::min(48, static_cast<int>(max_log2_qp(work.log2_degree) / static_cast<double>(primes)));
   literal.chain = make_primes(work.log2_degree, bits, primes, {}).value();
   literal.special.assign(literal.chain.end() - static_cast<std::ptrdiff_t>(work.special), literal.chain.end());
-  literal.chain.resize(work.limbs);
+  literal.chain.resize(limbs);
   return Params::make(literal).value();
 }
 
-/// Numbers that are different for each diagonal and cheap.
-void fill(const Diagonal& at, std::span<std::complex<double>> slots) {
-  const auto period = static_cast<std::size_t>(at.step & 63) + 3;
-  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = static_cast<double>(j % period) / 64;
+/// Numbers that are different for each diagonal and cheap, and repeat with `period`.
+void fill(const Diagonal& at, std::size_t period, std::span<std::complex<double>> slots) {
+  const auto own = static_cast<std::size_t>(at.step & 63) + 3;
+  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = static_cast<double>(j % period % own) / 64;
 }
 
 struct World {
@@ -115,15 +129,22 @@ void count(benchmark::State& state, const TransformShape& shape, const Transform
   state.counters["products"] = static_cast<double>(cost.products);
 }
 
-/// memory: of encoded diagonals.
-void hoisted(benchmark::State& state, std::size_t memory) {
+/// What is kept of the diagonals, and whether it is known that they repeat.
+enum class Kept { residues, coefficients, nothing, nothing_of_whole_ones };
+
+void hoisted(benchmark::State& state, Kept kept) {
   const Workload work = workload(state.range(0));
   const Params params = make_params(work);
   const SplitOptions options{SwitchSize::at(params, work.limbs), {}};
   const auto shape =
       std::make_shared<TransformShape>(params.slots(), work.inputs, work.outputs, work.diagonals, options);
   const World world(work, shape->rotation_steps(), kScale);
-  const Transform transform(world.context, shape, fill, {work.limbs, 1, kScale, kScale, memory});
+  const std::size_t period = work.period == 0 ? params.slots() : work.period;
+  TransformPlace place{work.limbs, 1, kScale, kScale, 0, kept == Kept::nothing_of_whole_ones ? 0 : period};
+  if (kept == Kept::residues) place.memory = residue_bytes(*world.context, place, shape->diagonals());
+  if (kept == Kept::coefficients) place.memory = embedding_bytes(*world.context, place, shape->diagonals());
+  const auto values = [period](const Diagonal& at, std::span<std::complex<double>> slots) { fill(at, period, slots); };
+  const Transform transform(world.context, shape, values, place);
   const base::ThreadLimit limit(static_cast<std::size_t>(state.range(1)));
   benchmark::DoNotOptimize(apply(*world.context, world.keys, transform, world.x));  // keys are drawn, diagonals encoded
   for (auto _ : state) benchmark::DoNotOptimize(apply(*world.context, world.keys, transform, world.x));
@@ -131,8 +152,10 @@ void hoisted(benchmark::State& state, std::size_t memory) {
   state.counters["keptMiB"] = static_cast<double>(transform.bytes()) / 0x1p20;
 }
 
-void double_hoisted(benchmark::State& state) { hoisted(state, std::size_t{1} << 33); }
-void double_hoisted_encoding(benchmark::State& state) { hoisted(state, 0); }
+void double_hoisted(benchmark::State& state) { hoisted(state, Kept::residues); }
+void double_hoisted_coefficients(benchmark::State& state) { hoisted(state, Kept::coefficients); }
+void double_hoisted_encoding(benchmark::State& state) { hoisted(state, Kept::nothing); }
+void double_hoisted_encoding_whole(benchmark::State& state) { hoisted(state, Kept::nothing_of_whole_ones); }
 
 /// One rotation a diagonal with the key of its step; the rotations of one input hoisted or not.
 void rotate_and_add(benchmark::State& state, bool hoist) {
@@ -150,7 +173,7 @@ void rotate_and_add(benchmark::State& state, bool hoist) {
   std::vector<Plaintext> plain;
   std::vector<std::complex<double>> slots(world.context->params().slots());
   for (std::size_t k = 0; k < std::min<std::size_t>(64, work.diagonals.size()); ++k) {
-    fill(work.diagonals[k], slots);
+    fill(work.diagonals[k], slots.size(), slots);
     plain.push_back(make_plaintext(*world.context, slots, 0x1p47, work.limbs));
   }
   const base::ThreadLimit limit(static_cast<std::size_t>(state.range(1)));
@@ -187,13 +210,15 @@ void rotate_hoisted(benchmark::State& state) { rotate_and_add(state, true); }
 
 void sets(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"work", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
-  for (const std::int64_t work : {0, 1, 2, 3}) {
+  for (const std::int64_t work : {0, 1, 2, 3, 4}) {
     for (const std::int64_t threads : {1, 2}) bench->Args({work, threads});
   }
 }
 
 BENCHMARK(double_hoisted)->Apply(sets);
+BENCHMARK(double_hoisted_coefficients)->Apply(sets);
 BENCHMARK(double_hoisted_encoding)->Apply(sets);
+BENCHMARK(double_hoisted_encoding_whole)->Apply(sets);
 BENCHMARK(rotate_hoisted)->Apply(sets);
 BENCHMARK(rotate_each)->Apply(sets);
 

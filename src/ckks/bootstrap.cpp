@@ -115,6 +115,7 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
         options.keys_there.insert(options.keys_there.end(), steps.begin(), steps.end());
       }
     }
+    const std::size_t period = least_period(factors[f]);
     const auto matrix = std::make_shared<SlotMatrix>();
     std::vector<Diagonal> diagonals;
     for (auto& [step, values] : factors[f]) {
@@ -138,6 +139,7 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
     place.scale_in = scale_in;
     place.scale_out = f + 1 == factors.size() ? scale_out : scale_in * ratio;
     place.memory = place_.memory;
+    place.period = period;
     scale_in = place.scale_out;
     const Transform& made = out.emplace_back(context_, shape, fill, place);
     if (std::log2(made.plaintext_scale()) < kMinPlaintextBits) {

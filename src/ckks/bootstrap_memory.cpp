@@ -13,7 +13,7 @@ BootstrapMemory Bootstrapper::memory() const {
     for (const Transform& factor : *factors) {
       const TransformPlace& place = factor.place();
       const TransformCost cost = factor.shape().cost(SwitchSize::at(params_.params(), place.limbs), place.rescale);
-      out.diagonals += std::min(place.memory, cost.encoded_limbs * limb);
+      out.diagonals += std::min(place.memory, residue_bytes(*context_, place, cost.plaintexts));
       out.tables += cost.plaintexts * params_.slots() * sizeof(std::complex<double>);
       out.working = std::max(out.working, cost.working_limbs * limb);
     }

@@ -98,18 +98,20 @@ void Encoder::inverse(std::span<std::complex<double>> values) const {
 
 Embedding Encoder::round(std::vector<std::complex<double>> values, double scale) const {
   const std::size_t half = values.size();
+  const auto shift = static_cast<unsigned>(std::countr_zero(basis_->degree() / 2 / half));
   inverse(values);
   const double factor = scale / static_cast<double>(half);
   Embedding out;
-  out.coefficients.resize(2 * half);
+  out.coefficients = ring::CoeffPoly(2 * half, 1);
+  double* coefficients = out.coefficients.limb(0);
   std::array<double, kPieces> piece_largest{};
   base::parallel_for(kPieces, [&](std::size_t k) {
     double seen = 0;
     for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
-      const std::complex<double> value = values[reversed_[j]];
+      const std::complex<double> value = values[reversed_[j] >> shift];
       const double low = std::nearbyint(value.real() * factor), high = std::nearbyint(value.imag() * factor);
-      out.coefficients[j] = low;
-      out.coefficients[j + half] = high;
+      coefficients[j] = low;
+      coefficients[j + half] = high;
       seen = std::max({seen, std::fabs(low), std::fabs(high)});
     }
     piece_largest[k] = seen;
@@ -131,19 +133,28 @@ Embedding Encoder::embed(std::span<const std::complex<double>> slots, double sca
   return round(std::move(values), scale);
 }
 
+Embedding Encoder::embed_repeated(std::span<const std::complex<double>> slots, double scale) const {
+  OBSCURA_CHECK(std::has_single_bit(slots.size()) && slots.size() >= kLeastPeriod && slots.size() <= reversed_.size(),
+                "encode: a period of {} in {} slots", slots.size(), reversed_.size());
+  for (std::size_t j = 0; j < slots.size(); ++j) {
+    OBSCURA_CHECK(std::isfinite(slots[j].real()) && std::isfinite(slots[j].imag()), "encode: slot {} is not finite", j);
+  }
+  return round({slots.begin(), slots.end()}, scale);
+}
+
 void Encoder::reduce(const Embedding& embedding, std::size_t prime, double* limb) const {
-  const std::size_t degree = basis_->degree();
+  const std::size_t degree = embedding.coefficients.degree();
+  const double* coefficients = embedding.coefficients.limb(0);
   if (embedding.largest < 0x1p51) {
-    std::copy(embedding.coefficients.begin(), embedding.coefficients.end(), limb);
-    kernels::active().reduce(limb, limb, degree, basis_->modulus(prime));
+    kernels::active().reduce(limb, coefficients, degree, basis_->modulus(prime));
   } else {
     const auto p = static_cast<std::int64_t>(basis_->prime(prime));
     for (std::size_t j = 0; j < degree; ++j) {
-      const std::int64_t r = static_cast<std::int64_t>(embedding.coefficients[j]) % p;
+      const std::int64_t r = static_cast<std::int64_t>(coefficients[j]) % p;
       limb[j] = static_cast<double>(r > p / 2 ? r - p : r < -(p / 2) ? r + p : r);
     }
   }
-  basis_->forward(limb, prime);
+  kernels::active().ntt_forward(limb, basis_->table(prime, degree));
 }
 
 ring::NttPoly Encoder::reduce_all(const Embedding& embedding, std::size_t limbs) const {

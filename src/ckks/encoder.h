@@ -14,8 +14,8 @@ namespace obscura::ckks {
 
 /// A slot vector embedded and rounded: integer coefficients, not yet modulo any prime.
 struct Embedding {
-  std::vector<double> coefficients;  ///< N integers
-  double largest = 0;                ///< of their magnitudes
+  ring::CoeffPoly coefficients;  ///< one limb of integers: all N, or every (N / degree)-th where the others are 0
+  double largest = 0;            ///< of their magnitudes
 };
 
 /// Encodes N/2 slots z into the polynomial m with m(zeta^(5^j)) = scale * z_j, rounded to integers, by an FFT of size
@@ -35,7 +35,11 @@ class Encoder {
   /// The two halves of encode, for encodings over other limbs than the first: the FFT, and one NTT a limb.
   /// errors  of encode
   Embedding embed(std::span<const std::complex<double>> slots, double scale) const;
-  /// limb = NTT(embedding mod basis prime `prime`)
+  /// Of slots that repeat with period slots.size(), a power of two from kLeastPeriod: a polynomial in X^(N/2 / period).
+  /// cost    one FFT of the period
+  Embedding embed_repeated(std::span<const std::complex<double>> slots, double scale) const;
+  static constexpr std::size_t kLeastPeriod = kernels::kMinDegree / 2;
+  /// limb = NTT(embedding mod basis prime `prime`), of the degree that the coefficients have
   void reduce(const Embedding& embedding, std::size_t prime, double* limb) const;
 
   /// embed(poly) / scale: all N/2 slots, or their real parts. The message must be below half of the product of the

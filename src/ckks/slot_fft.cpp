@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/slot_fft.h"
 
+#include <algorithm>
 #include <numbers>
 
 #include "base/check.h"
@@ -80,6 +81,19 @@ std::vector<SlotMatrix> slots_to_coefficients(std::size_t slots, std::span<const
 
 std::vector<SlotMatrix> coefficients_to_slots(std::size_t slots, std::span<const int> levels) {
   return factors(slots, levels, false);
+}
+
+std::size_t least_period(const SlotMatrix& matrix) {
+  std::size_t period = 1;
+  for (const auto& [step, values] : matrix) {
+    std::size_t own = values.size();
+    while (own > 1 && std::equal(values.begin() + static_cast<std::ptrdiff_t>(own / 2),
+                                 values.begin() + static_cast<std::ptrdiff_t>(own), values.begin())) {
+      own /= 2;
+    }
+    period = std::max(period, own);
+  }
+  return period;
 }
 
 }  // namespace obscura::ckks

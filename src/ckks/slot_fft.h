@@ -17,6 +17,9 @@ using SlotMatrix = std::map<std::int64_t, std::vector<std::complex<double>>>;
 /// a after b.
 SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b);
 
+/// The least power of two, up to n, after which all diagonals repeat: twice as far as a factor's butterflies reach.
+std::size_t least_period(const SlotMatrix& matrix);
+
 /// Slots to bit-reversed complex coefficients c_j + i c_(j + n): factors in the order of application, factor f taking
 /// `levels[f]` levels of butterflies, which sum to log2 n. Each level halves.
 std::vector<SlotMatrix> slots_to_coefficients(std::size_t slots, std::span<const int> levels);

@@ -28,8 +28,7 @@ Transform::Transform(std::shared_ptr<const Context> context, std::shared_ptr<con
   for (std::size_t i = place.limbs - place.rescale; i < place.limbs; ++i) {
     plaintext_scale_ *= static_cast<double>(context->basis().prime(i));
   }
-  store_ = std::make_shared<DiagonalStore>(std::move(context), shape_, std::move(values), place.limbs, plaintext_scale_,
-                                           place.memory);
+  store_ = std::make_shared<DiagonalStore>(std::move(context), shape_, std::move(values), place, plaintext_scale_);
 }
 
 std::size_t Transform::bytes() const { return store_->bytes(); }
@@ -209,20 +208,22 @@ class Application {
   }
 
   /// Tile by tile: plaintexts come from memory once for both parts, and babies once for all groups that share them.
+  /// Plaintexts have each octet once (DiagonalStore::repeat).
   void multiply_slices(std::span<const Slice> slices, std::size_t row) const {
     constexpr std::size_t kTile = 1024;
     alignas(64) std::array<double, kTile> fresh;
     const kernels::Modulus& m = modulus(row);
-    const std::size_t tile = std::min(kTile, n_);
+    const std::size_t tile = std::min(kTile, n_), repeat = store_.repeat();
     std::array<const double*, kernels::kMaxTerms> plain{}, baby{};
     for (std::size_t first = 0; first < n_; first += tile) {
       for (const Slice& slice : slices) {
         if (slice.terms == 0) continue;
-        for (std::size_t k = 0; k < slice.terms; ++k) plain[k] = slice.plain[k] + first;
+        for (std::size_t k = 0; k < slice.terms; ++k) plain[k] = slice.plain[k] + first / repeat;
         for (std::size_t part = 0; part < 2; ++part) {
           for (std::size_t k = 0; k < slice.terms; ++k) baby[k] = slice.baby[part][k] + first;
           double* to = (*slice.out)[part].limb(row) + first;
-          kernels_.inner_product(slice.add ? fresh.data() : to, plain.data(), baby.data(), slice.terms, tile, m);
+          kernels_.inner_product_repeated(slice.add ? fresh.data() : to, plain.data(), repeat, baby.data(), slice.terms,
+                                          tile, m);
           if (slice.add) kernels_.add(to, to, fresh.data(), tile, m);
         }
       }

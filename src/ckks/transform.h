@@ -86,8 +86,9 @@ struct TransformCost {
   std::size_t plaintexts = 0;      ///< diagonals: products of an extended ciphertext with a plaintext
   std::size_t ntts = 0;            ///< limb NTTs of all of it, without encoding
   std::size_t products = 0;        ///< limb products and permutations of all of it
-  std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes, with `plaintexts` FFTs
-  std::size_t encoded_limbs = 0;   ///< memory of all encoded diagonals
+  std::size_t fft_slots = 0;       ///< of each of the `plaintexts` FFTs that encoding takes, unless they are kept
+  std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes; many small ones count as one
+  std::size_t encoded_limbs = 0;   ///< memory of the residues of all diagonals
   /// Memory of one apply besides, on one core; each core more may add the sums of as many groups and outputs.
   std::size_t working_limbs = 0;
 };
@@ -114,7 +115,8 @@ class TransformShape {
   /// Sorted by output; each output has at least one.
   const std::vector<TransformGroup>& groups() const { return groups_; }
   std::size_t diagonals() const;
-  TransformCost cost(const SwitchSize& size, std::size_t rescale) const;
+  /// period: TransformPlace::period
+  TransformCost cost(const SwitchSize& size, std::size_t rescale, std::size_t period = 0) const;
 
  private:
   std::size_t slots_;
@@ -137,14 +139,23 @@ struct TransformPlace {
   double scale_in = 1;
   double scale_out = 1;
   std::size_t memory = 0;  ///< bytes of encoded diagonals that are kept between applications
+  /// Slots after which every diagonal repeats: a power of two; 0: none is known. The polynomials then are in X^(n /
+  /// period): encoding takes that fraction of the work, and kept diagonals of the memory (an eighth at the least).
+  std::size_t period = 0;
 };
+
+/// Bytes that `diagonals` of a transform at this place take when they are kept, as coefficients or as residues.
+std::size_t embedding_bytes(const Context& context, const TransformPlace& place, std::size_t diagonals);
+std::size_t residue_bytes(const Context& context, const TransformPlace& place, std::size_t diagonals);
 
 /// A shape with its numbers. The diagonals are encoded at the scale scale_out * (primes dropped) / scale_in, so that
 /// the result lands on scale_out exactly; a group of diagonals is encoded when it is first used, and kept where the
-/// bound allows. Immutable to its users; shared by threads.
+/// bound allows: as residues, or where those of all groups are too many as the coefficients that they are of.
+/// Immutable to its users; shared by threads.
 class Transform {
  public:
-  /// errors  ContractError: a place that the context does not have, a shape of other slots.
+  /// errors  ContractError: a place that the context does not have, a shape of other slots. At the first use: a
+  ///         diagonal that does not repeat as the place says.
   Transform(std::shared_ptr<const Context> context, std::shared_ptr<const TransformShape> shape, DiagonalValues values,
             const TransformPlace& place);
 

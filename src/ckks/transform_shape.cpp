@@ -167,7 +167,7 @@ std::size_t TransformShape::diagonals() const {
                          [](std::size_t sum, const TransformGroup& group) { return sum + group.terms.size(); });
 }
 
-TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale) const {
+TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, std::size_t period) const {
   const std::size_t rows = size.limbs + size.special;
   TransformCost out;
   out.keys = rotation_steps_.size();
@@ -185,7 +185,11 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale) 
              2 * outputs_ * (rescale + size.special + size.limbs - rescale);
   out.products =
       out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) + out.plaintexts * 2 * rows;
-  out.encode_ntts = out.encoded_limbs = out.plaintexts * rows;
+  const std::size_t gap =
+      period == 0 ? 1 : slots_ / std::clamp(period, std::min(slots_, Encoder::kLeastPeriod), slots_);
+  out.fft_slots = slots_ / gap;
+  out.encode_ntts = (out.plaintexts * rows + gap - 1) / gap;
+  out.encoded_limbs = out.plaintexts * rows / std::min(gap, kMostRepeats);
   // The babies, and for what runs at a time the sums of its groups and outputs.
   out.working_limbs = 2 * rows * (babies_.size() + 2 * kGroupsTogether);
   return out;

@@ -15,6 +15,7 @@ namespace obscura::compile {
 struct CostModel {
   double butterfly_ns = 0.10;           ///< of an NTT: N/2 log2 N of them a limb
   double product_ns = 0.12;             ///< one modular product, or one product and sum of key switching
+  double diagonal_ns = 0.25;            ///< one product with a diagonal: both come from beyond the cache
   double conversion_ns = 0.20;          ///< base conversion, a source limb to a target limb, one coefficient
   double fft_ns = 1.05;                 ///< of encoding: n log2 n of them for n slots
   double draw_ns = 1.5;                 ///< one residue of a key's uniform half

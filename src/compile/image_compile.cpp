@@ -168,7 +168,8 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
     if (!schedule.shapes[k]) continue;
     const std::uint32_t limbs = plan.value(selection.network.steps[k].input).limbs;
     const std::size_t alpha = static_cast<std::size_t>(choice.digit_limbs);
-    const ckks::TransformCost cost = schedule.shapes[k]->cost({limbs, alpha, (limbs + alpha - 1) / alpha}, 1);
+    const ckks::TransformCost cost = schedule.shapes[k]->cost({limbs, alpha, (limbs + alpha - 1) / alpha}, 1,
+                                                              selection.network.steps[k].diagonals->period());
     diagonals += cost.plaintexts;
     encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
     working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));

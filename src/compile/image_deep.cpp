@@ -36,7 +36,8 @@ class Prices {
     switch (step.kind) {
       case Kind::transform: {
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, limbs);
-        return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops()), size);
+        return transform_nanoseconds(cost_, degree, step.sketch->cost(size, step.drops(), step.diagonals->period()),
+                                     size);
       }
       case Kind::square:
       case Kind::product:
@@ -106,7 +107,7 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   OBSCURA_TRY(const Placement placement,
               place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap_ns));
   ImageSelection selection;
-  selection.network = with_bootstraps(network, placement, out);
+  selection.network = with_bootstraps(network, placement);
   selection.literal = set.params().literal();
   selection.considered = 1;
   const ImageSplits splits = split(selection.network, placement.input_limbs, selection.literal.digit_limbs);

@@ -11,7 +11,8 @@ namespace obscura::compile {
 /// Where values are bootstrapped.
 struct Placement {
   std::uint32_t input_limbs = 0;
-  std::vector<char> after;  ///< by step
+  std::vector<char> after;           ///< by step
+  std::vector<std::uint32_t> limbs;  ///< by step: what is kept of its bootstrapping's output
   double nanoseconds = 0;
 };
 
@@ -27,15 +28,15 @@ using StepCost = std::function<double(std::size_t k, std::uint32_t limbs)>;
 
 /// The cheapest way through the steps: a shortest path whose nodes are a step and the limbs of all values that later
 /// steps read, and whose edges are the next step with or without a bootstrapping of what it gives (where that is
-/// ImageStep::settled). A value that several branches read is bootstrapped for all of them; a value in several
-/// ciphertexts costs as many.
-/// cost    steps * bootstrap_output^(values that are read later, 2 in residual networks)
-/// errors  infeasible: a step takes more levels than one bootstrapping gives, naming it
+/// ImageStep::settled), to any number of limbs: fewer make the steps that follow cheaper. A value that several branches
+/// read is bootstrapped for all of them; a value in several ciphertexts costs as many. cost    steps *
+/// bootstrap_output^(1 + values that are read later, 2 in residual networks) errors  infeasible: a step takes more
+/// levels than one bootstrapping gives, naming it
 Result<Placement> place_bootstraps(const ImageNetwork& network, const PlacementLimits& limits, const StepCost& cost,
                                    double bootstrap_nanoseconds);
 
 /// The network with its bootstrappings as steps.
-ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& placement, std::uint32_t limbs_out);
+ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& placement);
 
 /// One set of parameters, whatever error it leads to.
 /// errors  infeasible: as place_bootstraps, or a value that does not fit its modulus; as make_image_network

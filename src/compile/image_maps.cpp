@@ -100,8 +100,12 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
                              const ckks::SwitchSize& size) {
   const double n = std::exp2(log2_degree);
   const double ntts = static_cast<double>(work.ntts + work.encode_ntts) * cost.ntt(log2_degree, kNominalBits);
-  const double products = static_cast<double>(work.products) * n * cost.product_ns;
-  const double ffts = static_cast<double>(work.plaintexts) * n / 2 * (log2_degree - 1) * cost.fft_ns;
+  const std::size_t with_diagonals = 2 * work.plaintexts * (size.limbs + size.special);
+  const double products = (static_cast<double>(work.products - with_diagonals) * cost.product_ns +
+                           static_cast<double>(with_diagonals) * cost.diagonal_ns) *
+                          n;
+  const auto slots = static_cast<double>(work.fft_slots);
+  const double ffts = static_cast<double>(work.plaintexts) * slots * std::log2(slots) * cost.fft_ns;
   const double drawn = static_cast<double>(work.keys * size.digits * (size.limbs + size.special)) * n * cost.draw_ns;
   return ntts + (products + ffts + drawn) / cost.threads;
 }

@@ -333,7 +333,8 @@ class Builder {
     options.size = size();
     auto shape = std::make_shared<const ckks::TransformShape>(grid_.slots, start.layout.ciphertexts(),
                                                               target.to.ciphertexts(), diagonals, options);
-    way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1), size());
+    const std::size_t period = std::max(start.layout.period, target.to.period);
+    way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1, period), size());
     auto prototype = std::make_shared<plan::Transform>();
     prototype->map = *map.integers;
     prototype->weight_scale = map.weight_scale;

@@ -15,8 +15,8 @@ using Limbs = std::vector<std::uint32_t>;  // of the values that later steps rea
 struct Node {
   Limbs limbs;
   double nanoseconds = 0;
-  std::size_t from = 0;  ///< in the layer before
-  bool bootstrapped = false;
+  std::size_t from = 0;            ///< in the layer before
+  std::uint32_t bootstrapped = 0;  ///< limbs that are kept of the last step's bootstrapping; 0: there is none
 };
 
 /// Goes through the steps, layer by layer.
@@ -33,8 +33,7 @@ class Placer {
   Result<Placement> run() {
     std::vector<plan::ValueId> live{0};
     layers_.emplace_back();
-    for (std::uint32_t limbs = 1; limbs <= limits_.bootstrap_output; ++limbs)
-      layers_[0].push_back({{limbs}, 0, 0, false});
+    for (std::uint32_t limbs = 1; limbs <= limits_.bootstrap_output; ++limbs) layers_[0].push_back({{limbs}, 0, 0, 0});
     for (std::size_t k = 0; k < network_.steps.size(); ++k) {
       live = advance(k, live);
       if (layers_.back().empty()) {
@@ -67,15 +66,16 @@ class Placer {
       for (const std::size_t i : reads) before = std::min(before, node.limbs[i]);
       if (before < step.drops() + least) continue;
       const std::uint32_t after = before - step.drops();
-      Node fresh{{}, node.nanoseconds + cost_(k, before), from, false};
+      Node fresh{{}, node.nanoseconds + cost_(k, before), from, 0};
       for (const std::size_t i : kept) fresh.limbs.push_back(node.limbs[i]);
       fresh.limbs.push_back(after);
       relax(fresh);
       if (!step.settled || step.last || after < limits_.bootstrap_input) continue;
-      fresh.limbs.back() = limits_.bootstrap_output;
       fresh.nanoseconds += step.ciphertexts * bootstrap_;
-      fresh.bootstrapped = true;
-      relax(fresh);
+      for (std::uint32_t limbs = limits_.bootstrap_output; limbs >= least; --limbs) {
+        fresh.limbs.back() = fresh.bootstrapped = limbs;
+        relax(fresh);
+      }
     }
     return next;
   }
@@ -94,13 +94,15 @@ class Placer {
   Placement trace() const {
     Placement out;
     out.after.assign(network_.steps.size(), 0);
+    out.limbs.assign(network_.steps.size(), 0);
     const std::vector<Node>& ends = layers_.back();
     const auto best = std::min_element(ends.begin(), ends.end(),
                                        [](const Node& a, const Node& b) { return a.nanoseconds < b.nanoseconds; });
     out.nanoseconds = best->nanoseconds;
     auto at = static_cast<std::size_t>(best - ends.begin());
     for (std::size_t k = network_.steps.size(); k-- > 0;) {
-      out.after[k] = layers_[k + 1][at].bootstrapped ? 1 : 0;
+      out.limbs[k] = layers_[k + 1][at].bootstrapped;
+      out.after[k] = out.limbs[k] > 0 ? 1 : 0;
       at = layers_[k + 1][at].from;
     }
     out.input_limbs = layers_[0][at].limbs[0];
@@ -123,7 +125,7 @@ Result<Placement> place_bootstraps(const ImageNetwork& network, const PlacementL
   return Placer(network, limits, cost, bootstrap_nanoseconds).run();
 }
 
-ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& placement, std::uint32_t limbs_out) {
+ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& placement) {
   ImageNetwork out = network;
   out.steps.clear();
   std::vector<plan::ValueId> now{0};  ///< the value that stands for each old one
@@ -142,7 +144,7 @@ ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& place
       bootstrap.origin = before.origin;
       bootstrap.point = before.point;
       bootstrap.factor = before.factor;
-      bootstrap.raised = limbs_out;
+      bootstrap.raised = placement.limbs[k];
       out.steps.push_back(std::move(bootstrap));
     }
     now.push_back(static_cast<plan::ValueId>(out.steps.size()));

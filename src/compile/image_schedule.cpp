@@ -218,7 +218,8 @@ class Judge {
     switch (step.kind) {
       case Kind::transform: {
         const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before(k));
-        return transform_nanoseconds(cost, degree, splits_.shapes[k]->cost(size, step.drops()), size);
+        return transform_nanoseconds(cost, degree,
+                                     splits_.shapes[k]->cost(size, step.drops(), step.diagonals->period()), size);
       }
       case Kind::polynomial:
         return step.ciphertexts * cost.polynomial(degree, bits, placed.polynomial->cost(), alpha);

@@ -50,7 +50,7 @@ struct NttTable {
   std::vector<bool> reduce_first;  ///< forward: whether level l (0 = first) may need reduced inputs
 };
 
-/// prime = 1 (mod 2 degree).
+/// prime = 1 (mod 2 degree). Roots of lower degrees are powers of those of higher ones: psi_{n/g} = psi_n^g.
 NttTable make_ntt_table(std::size_t degree, std::uint64_t prime);
 
 /// One row of an integer matrix product: see Kernels::matrix_product.
@@ -99,6 +99,11 @@ struct Kernels {
   /// out = sum_t a[t] * b[t], 1 <= terms <= kMaxTerms: exact accumulation, one reduction.
   void (*inner_product)(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
                         const Modulus& m);
+  /// inner_product where a[t] has every octet once that stands `repeat` times in a row: out[j] = sum_t a[t][8 (j / (8
+  /// repeat)) + j mod 8] * b[t][j]; n residues of b and out, n / repeat of a; repeat a power of two, n / repeat a
+  /// multiple of 8.
+  void (*inner_product_repeated)(double* out, const double* const* a, std::size_t repeat, const double* const* b,
+                                 std::size_t terms, std::size_t n, const Modulus& m);
   /// out = sum_t a[t] * w[t] with scalars: base conversion, by exact accumulation. |a[t]| <= bound <= 0.6 * 2^50
   /// (residues of other primes), w reduced, 1 <= terms <= kMaxTerms.
   void (*weighted_sum)(double* out, const double* const* a, double bound, const double* w, std::size_t terms,

@@ -7,6 +7,8 @@
 #define OBSCURA_KERNELS_POINTWISE_INL_H_
 #endif
 
+#include <bit>
+
 #include "kernels/arithmetic-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -93,19 +95,23 @@ HWY_INLINE std::size_t chunk_terms(double bound) {
   return terms < static_cast<double>(kMaxTerms) ? static_cast<std::size_t>(terms) : kMaxTerms;
 }
 
-void inner_product(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
-                   const Modulus& modulus) {
+/// out[j] = sum_t a[t][at(j)] * b[t][j], where at(j) is where the factors of 2 kLanes residues from j on stand, and
+/// `second` how far behind them those of the second half are.
+template <class At>
+HWY_INLINE void inner_product_at(double* out, const double* const* a, At at, std::size_t second, const double* const* b,
+                                 std::size_t terms, std::size_t n, const Modulus& modulus) {
   const Mod m(modulus);
   const std::size_t chunk = chunk_terms(0.6 * modulus.p);
   const V start = accumulator_start(modulus);
   for (std::size_t j = 0; j < n; j += 2 * kLanes) {
+    const std::size_t from = at(j);
     V total0 = hn::Zero(kTag), total1 = hn::Zero(kTag);
     for (std::size_t first = 0; first < terms; first += chunk) {
       const std::size_t last = first + chunk < terms ? first + chunk : terms;
       Accumulator sum0(start), sum1(start);
       for (std::size_t t = first; t < last; ++t) {
-        sum0.add(load(a[t] + j), load(b[t] + j));
-        sum1.add(load(a[t] + j + kLanes), load(b[t] + j + kLanes));
+        sum0.add(load(a[t] + from), load(b[t] + j));
+        sum1.add(load(a[t] + from + second), load(b[t] + j + kLanes));
       }
       total0 = sum0.finish(total0, start, m);
       total1 = sum1.finish(total1, start, m);
@@ -113,6 +119,22 @@ void inner_product(double* out, const double* const* a, const double* const* b, 
     store(total0, out + j);
     store(total1, out + j + kLanes);
   }
+}
+
+void inner_product(double* out, const double* const* a, const double* const* b, std::size_t terms, std::size_t n,
+                   const Modulus& modulus) {
+  inner_product_at(
+      out, a, [](std::size_t j) { return j; }, kLanes, b, terms, n, modulus);
+}
+
+void inner_product_repeated(double* out, const double* const* a, std::size_t repeat, const double* const* b,
+                            std::size_t terms, std::size_t n, const Modulus& modulus) {
+  if (repeat == 1) return inner_product(out, a, b, terms, n, modulus);
+  const auto shift = static_cast<unsigned>(std::countr_zero(repeat)) + 3;
+  // Two vectors are two of an octet's repetitions, or its halves.
+  inner_product_at(
+      out, a, [shift](std::size_t j) { return j >> shift << 3; }, 8 % (2 * kLanes) == 0 ? kLanes : 0, b, terms, n,
+      modulus);
 }
 
 void weighted_sum(double* out, const double* const* a, double bound, const double* w, std::size_t terms, std::size_t n,

@@ -112,6 +112,15 @@ void inner_product(double* out, const double* const* a, const double* const* b, 
   }
 }
 
+void inner_product_repeated(double* out, const double* const* a, std::size_t repeat, const double* const* b,
+                            std::size_t terms, std::size_t n, const Modulus& m) {
+  for (std::size_t j = 0; j < n; ++j) {
+    Wide sum = 0;
+    for (std::size_t t = 0; t < terms; ++t) sum += product(a[t][j / (8 * repeat) * 8 + j % 8], b[t][j]);
+    out[j] = to_reduced(sum, m);
+  }
+}
+
 void weighted_sum(double* out, const double* const* a, double /*bound*/, const double* w, std::size_t terms,
                   std::size_t n, const Modulus& m) {
   for (std::size_t j = 0; j < n; ++j) {
@@ -146,10 +155,25 @@ void matrix_product(const MatrixProduct& job, const Modulus& m) {
 }  // namespace
 
 const Kernels& portable() {
-  static constexpr Kernels kTable{
-      "portable",      ntt_forward,         ntt_inverse,       add,    subtract,      multiply,     multiply_pair,
-      multiply_scalar, multiply_scalar_add, subtract_multiply, reduce, inner_product, weighted_sum, rounded_sum,
-      permute,         matrix_product,      nullptr,           nullptr};
+  static constexpr Kernels kTable{"portable",
+                                  ntt_forward,
+                                  ntt_inverse,
+                                  add,
+                                  subtract,
+                                  multiply,
+                                  multiply_pair,
+                                  multiply_scalar,
+                                  multiply_scalar_add,
+                                  subtract_multiply,
+                                  reduce,
+                                  inner_product,
+                                  inner_product_repeated,
+                                  weighted_sum,
+                                  rounded_sum,
+                                  permute,
+                                  matrix_product,
+                                  nullptr,
+                                  nullptr};
   return kTable;
 }
 

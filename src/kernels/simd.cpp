@@ -35,6 +35,7 @@ const Kernels* table() {
                                   subtract_multiply,
                                   reduce,
                                   inner_product,
+                                  inner_product_repeated,
                                   weighted_sum,
                                   rounded_sum,
                                   permute,

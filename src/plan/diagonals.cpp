@@ -69,6 +69,15 @@ ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std
   return out;
 }
 
+std::size_t least_period(std::span<const float> values) {
+  std::size_t period = values.size();
+  while (period % 2 == 0 && std::equal(values.begin() + static_cast<std::ptrdiff_t>(period / 2),
+                                       values.begin() + static_cast<std::ptrdiff_t>(period), values.begin())) {
+    period /= 2;
+  }
+  return period;
+}
+
 std::int64_t centred(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
   return left > slots / 2 ? left - slots : left;
@@ -100,6 +109,12 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
   base::parallel_for(places_.size(), [&](std::size_t d) {
     numbers_[d] = numbers_of(weights(d), slots, transform.to.period, weight_scale_);
   });
+  std::vector<float> values(slots);
+  for (std::size_t k = 0; k < places_.size(); ++k) {
+    std::fill(values.begin(), values.end(), 0.0F);
+    for (const Weight& w : weights(k)) values[w.slot] += w.weight;
+    period_ = std::max<std::uint64_t>(period_, least_period(values));
+  }
   for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
     if (transform.bias[o] == 0) continue;
     Place at = transform.to.place(o);

@@ -23,7 +23,7 @@ class Diagonals {
     float weight = 0;  ///< an integer below 2^24 over the map's weight scale, to which it is exact
   };
   /// needs   a map and layouts that passed verify_transform
-  /// cost    one pass over the weights at each position: 8 bytes for each
+  /// cost    a few passes over the weights at each position: 8 bytes for each
   Diagonals(const Transform& transform, std::uint64_t slots);
 
   /// Ascending; those that are 0 everywhere are absent.
@@ -34,6 +34,8 @@ class Diagonals {
   /// What ckks::DiagonalValues asks for: d[slot] += weight. errors  ContractError: a diagonal that is not there
   void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
   std::uint64_t slots() const { return slots_; }
+  /// The least power of two after which every diagonal repeats.
+  std::uint64_t period() const { return period_; }
   double weight_scale() const { return weight_scale_; }
   /// The numbers of each diagonal of one output, in the order of places().
   std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
@@ -41,7 +43,7 @@ class Diagonals {
   std::vector<double> bias(std::uint32_t output) const;
 
  private:
-  std::uint64_t slots_;
+  std::uint64_t slots_, period_ = 1;
   double weight_scale_;
   std::vector<ckks::Diagonal> places_;
   std::vector<std::size_t> start_;

@@ -122,8 +122,9 @@ struct Polynomial {
 };
 
 /// Each ciphertext of x bootstrapped (ckks/bootstrap.h): the same slots, which are at most 1 in size, with new limbs.
-/// limbs in: at least the input limbs of Plan::bootstrap (more are cut); limbs out: its output limbs. Scales in and out
-/// are exactly BootstrapSpec::input_scale and output_scale. Image layout only; 2 parts in and out.
+/// limbs in: at least the input limbs of Plan::bootstrap (more are cut); limbs out: those that Step::output states, at
+/// most its output limbs: what later steps have no use for is cut. Scales in and out are exactly
+/// BootstrapSpec::input_scale and output_scale. Image layout only; 2 parts in and out.
 /// Needs the relinearisation key and those of bootstrapping.
 struct Bootstrap {
   ValueId input = 0;

@@ -34,6 +34,7 @@ class Verifier {
     if (plan_.steps.empty()) return error(Code::bad_format, "plan: no steps");
     for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
       place_ = fmt::format("plan step {}", k + 1);
+      stated_ = &plan_.steps[k].output;
       const auto expected =
           std::visit([this](const auto& operation) { return follow(operation); }, plan_.steps[k].operation);
       if (!expected.ok()) return expected.error();
@@ -310,7 +311,10 @@ class Verifier {
       return broken("bootstraps a value of scale {}; {} is expected", info.scale, plan_.bootstrap->input_scale);
     }
     if (info.max_abs > 1) return broken("bootstraps slots of {}; at most 1 is allowed", info.max_abs);
-    info.limbs = static_cast<std::uint32_t>(bootstrap_limbs_->output);
+    if (stated_->limbs < 1 || stated_->limbs > bootstrap_limbs_->output) {
+      return broken("bootstraps to {} limbs; 1 to {} are allowed", stated_->limbs, bootstrap_limbs_->output);
+    }
+    info.limbs = stated_->limbs;
     info.scale = plan_.bootstrap->output_scale;
     return info;
   }
@@ -382,6 +386,7 @@ class Verifier {
   const Plan& plan_;
   const Gates& gates_;
   std::optional<ckks::BootstrapLimbs> bootstrap_limbs_;
+  const ValueInfo* stated_ = nullptr;  ///< output of the step that is followed
   std::vector<ValueInfo> values_;
   std::string place_;
 };

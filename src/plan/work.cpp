@@ -59,7 +59,8 @@ struct WorkOf {
   std::uint64_t operator()(const Bootstrap&) const {
     const ckks::BootstrapLiteral& set = plan.bootstrap->literal;
     const std::uint64_t raised = plan.params.chain.size(), special = plan.params.special.size();
-    const std::uint64_t eval_mod = raised - set.coeff_to_slot.size();
+    const std::uint64_t eval_mod = raised - set.coeff_to_slot.size(), input = 1 + set.slot_to_coeff.size();
+    const std::uint64_t output = input + static_cast<std::uint64_t>(set.levels);
     const auto factors = [&](const std::vector<int>& levels, std::uint64_t limbs) {
       std::uint64_t sum = 0;
       for (const int k : levels) {
@@ -69,9 +70,8 @@ struct WorkOf {
       return sum;
     };
     const auto products = static_cast<std::uint64_t>(std::sqrt(2 * set.cosine_degree) + 4 + set.double_angles);
-    return factors(set.slot_to_coeff, out.limbs - static_cast<std::uint64_t>(set.levels)) +
-           factors(set.coeff_to_slot, raised) + 2 * key_switch(raised) +
-           products * key_switch((eval_mod + out.limbs) / 2);
+    return factors(set.slot_to_coeff, input) + factors(set.coeff_to_slot, raised) + 2 * key_switch(raised) +
+           products * key_switch((eval_mod + output) / 2);
   }
 };
 

@@ -2,6 +2,7 @@
 #include "ring/basis.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/check.h"
@@ -29,6 +30,20 @@ Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes) : degree_(de
     moduli_.push_back(kernels::make_modulus(p));
     tables_.push_back(kernels::make_ntt_table(degree, p));
   }
+  const std::size_t all = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) * primes_.size();
+  smaller_ = std::make_unique<Smaller>(Smaller{std::vector<std::once_flag>(all), {}});
+  smaller_->tables.resize(all);
+}
+
+const kernels::NttTable& Basis::table(std::size_t i, std::size_t degree) const {
+  if (degree == degree_) return tables_[i];
+  OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree && degree < degree_,
+                "an NTT of degree {} in a ring of {}", degree, degree_);
+  const auto halvings = static_cast<std::size_t>(std::countr_zero(degree_ / degree));
+  const auto degrees = static_cast<std::size_t>(std::countr_zero(degree_ / kernels::kMinDegree));
+  const std::size_t index = i * degrees + halvings - 1;
+  std::call_once(smaller_->made[index], [&] { smaller_->tables[index] = kernels::make_ntt_table(degree, primes_[i]); });
+  return smaller_->tables[index];
 }
 
 void Basis::forward(double* limb, std::size_t i) const { kernels::active().ntt_forward(limb, tables_[i]); }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -26,6 +28,9 @@ class Basis {
   std::uint64_t prime(std::size_t i) const { return primes_[i]; }
   const kernels::Modulus& modulus(std::size_t i) const { return moduli_[i]; }
   const kernels::NttTable& table(std::size_t i) const { return tables_[i]; }
+  /// Of polynomials in X^(N / degree), as polynomials of that degree: its roots are the (N / degree)-th powers of
+  /// table(i)'s. Made when it is first asked for. degree: a power of two, kernels::kMinDegree .. N.
+  const kernels::NttTable& table(std::size_t i, std::size_t degree) const;
 
   /// In place, one limb of basis prime i.
   void forward(double* limb, std::size_t i) const;
@@ -45,6 +50,12 @@ class Basis {
   std::vector<std::uint64_t> primes_;
   std::vector<kernels::Modulus> moduli_;
   std::vector<kernels::NttTable> tables_;
+  /// Tables of the lower degrees.
+  struct Smaller {
+    std::vector<std::once_flag> made;
+    std::vector<kernels::NttTable> tables;  ///< [prime * degrees + halvings - 1]
+  };
+  std::unique_ptr<Smaller> smaller_;
 };
 
 /// round(x) mod p, reduced, for any finite x: above 2^53 its exact binary value.

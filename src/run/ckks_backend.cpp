@@ -11,11 +11,20 @@ namespace obscura::run {
 
 EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>& context, const EncodedModel& model,
                                      std::size_t memory) {
+  // First come coefficients, which save most of encoding for a fraction of the memory, and then residues.
+  std::vector<ckks::TransformPlace> places;
   for (const PreparedTransform& t : model.transforms()) {
-    const ckks::SwitchSize size = ckks::SwitchSize::at(context->params(), t.limbs);
-    const std::size_t all = t.shape->cost(size, t.rescale).encoded_limbs * context->degree() * sizeof(double);
-    const ckks::TransformPlace place{t.limbs, t.rescale, t.scale_in, t.scale_out, std::min(all, memory)};
-    memory -= place.memory;
+    places.push_back({t.limbs, t.rescale, t.scale_in, t.scale_out, 0, t.diagonals->period()});
+    places.back().memory = std::min(ckks::embedding_bytes(*context, places.back(), t.shape->diagonals()), memory);
+    memory -= places.back().memory;
+  }
+  for (std::size_t k = 0; k < places.size(); ++k) {
+    const PreparedTransform& t = model.transforms()[k];
+    ckks::TransformPlace& place = places[k];
+    const std::size_t all = ckks::residue_bytes(*context, place, t.shape->diagonals());
+    const std::size_t more = std::min(all - std::min(all, place.memory), memory);
+    place.memory += more;
+    memory -= more;
     const auto values = [diagonals = t.diagonals](const ckks::Diagonal& at, std::span<std::complex<double>> slots) {
       const auto own = slots.first(diagonals->slots());
       diagonals->fill(at, own);
@@ -100,7 +109,9 @@ CkksBackend::Value CkksBackend::polynomial(const ckks::CompositePlan& polynomial
 CkksBackend::Value CkksBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
   OBSCURA_CHECK(bootstrap.bootstrapper != nullptr && keys_->bootstrap.has_value(),
                 "bootstrapping without its tables or keys");
-  return bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
+  Value y = bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
+  for (ring::NttPoly& part : y.parts) part.drop_to(bootstrap.limbs_out);
+  return y;
 }
 
 }  // namespace obscura::run

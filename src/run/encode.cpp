@@ -19,8 +19,8 @@ EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule,
       polynomials_.emplace(i, plan::composite_of(*polynomial, plan_.params, in.limbs, in.scale).value());
     }
     if (std::holds_alternative<plan::Bootstrap>(operation)) {
-      bootstrap_ = {plan_.steps[i].output.limbs, plan_.bootstrap->input_scale, plan_.bootstrap->output_scale,
-                    bootstrapper};
+      bootstraps_.emplace(i, PreparedBootstrap{plan_.steps[i].output.limbs, plan_.bootstrap->input_scale,
+                                               plan_.bootstrap->output_scale, bootstrapper});
     }
   }
   const auto diagonals = plan::diagonals_of(plan_);
@@ -62,9 +62,10 @@ const ckks::CompositePlan& EncodedModel::polynomial(std::size_t step) const {
   return found->second;
 }
 
-const PreparedBootstrap& EncodedModel::bootstrap() const {
-  OBSCURA_CHECK(bootstrap_.has_value(), "the plan does not bootstrap");
-  return *bootstrap_;
+const PreparedBootstrap& EncodedModel::bootstrap(std::size_t step) const {
+  const auto found = bootstraps_.find(step);
+  OBSCURA_CHECK(found != bootstraps_.end(), "step {} is no bootstrapping", step);
+  return found->second;
 }
 
 }  // namespace obscura::run

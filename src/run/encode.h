@@ -28,9 +28,9 @@ struct PreparedTransform {
   std::vector<ckks::TransformNoise> noise;  ///< of each output
 };
 
-/// What a plan's bootstrappings do, and with what.
+/// What a bootstrapping of a plan does, and with what.
 struct PreparedBootstrap {
-  std::uint32_t limbs_out = 0;
+  std::uint32_t limbs_out = 0;  ///< those that are kept
   double scale_in = 1;
   double scale_out = 1;
   /// One for all steps, with their encoded diagonals; the clear twin without noise does not need it.
@@ -56,8 +56,8 @@ class EncodedModel {
   const PreparedTransform& transform(std::size_t step) const;
   /// errors  ContractError where the step is not a Polynomial.
   const ckks::CompositePlan& polynomial(std::size_t step) const;
-  /// errors  ContractError where the plan does not bootstrap.
-  const PreparedBootstrap& bootstrap() const;
+  /// errors  ContractError where the step is not a Bootstrap.
+  const PreparedBootstrap& bootstrap(std::size_t step) const;
 
  private:
   plan::Plan plan_;
@@ -65,7 +65,7 @@ class EncodedModel {
   std::vector<std::optional<ckks::PreparedMap>> maps_;  ///< by step; empty where it is not linear
   std::vector<PreparedTransform> transforms_;
   std::map<std::size_t, ckks::CompositePlan> polynomials_;  ///< by step
-  std::optional<PreparedBootstrap> bootstrap_;
+  std::map<std::size_t, PreparedBootstrap> bootstraps_;     ///< by step
 };
 
 }  // namespace obscura::run

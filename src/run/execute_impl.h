@@ -175,7 +175,7 @@ class Execution {
       return backend_.polynomial(model_.polynomial(s), at(polynomial->input));
     }
     if (const auto* refreshed = std::get_if<plan::Bootstrap>(&operation)) {
-      return backend_.bootstrap(model_.bootstrap(), at(refreshed->input));
+      return backend_.bootstrap(model_.bootstrap(s), at(refreshed->input));
     }
     const auto& sum = std::get<plan::Combine>(operation);
     std::vector<Term<Value>> terms;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "base/parallel.h"
 #include "wire/binding.h"
 #include "wire/residues.h"
 
@@ -179,11 +181,22 @@ Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ck
   if (file.remaining() != expected) {
     return error(Code::bad_format, "{}: {} bytes of keys, expected {}", name, file.remaining(), expected);
   }
-  for (std::size_t k = 0; k < keys.size(); ++k) {
-    OBSCURA_TRY(const base::Bytes frame, read_frame(file, Kind::key, payload(keys[k])));
-    OBSCURA_TRY(ckks::SwitchKey key,
-                read_key(ckks::context_of(context, needs, keys[k]), keys[k].limbs, k, frame, name));
-    ckks::put(named.keys, keys[k], std::move(key));
+  // As many frames at a time as there are threads to check and unpack them.
+  const std::size_t together = base::thread_count();
+  for (std::size_t first = 0; first < keys.size(); first += together) {
+    std::vector<base::Bytes> frames;
+    for (std::size_t k = first; k < std::min(keys.size(), first + together); ++k) {
+      OBSCURA_TRY(frames.emplace_back(), read_frame(file, Kind::key, payload(keys[k])));
+    }
+    std::vector<std::optional<Result<ckks::SwitchKey>>> read(frames.size());
+    base::parallel_for(frames.size(), [&](std::size_t i) {
+      const ckks::NeededKey& key = keys[first + i];
+      read[i] = read_key(ckks::context_of(context, needs, key), key.limbs, first + i, frames[i], name);
+    });
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      OBSCURA_TRY(ckks::SwitchKey key, std::move(*read[i]));
+      ckks::put(named.keys, keys[first + i], std::move(key));
+    }
   }
   return named;
 }

@@ -49,8 +49,9 @@ struct NamedEvalKeys {
   Binding binding;
 };
 
-/// Exactly the keys that are needed. Holds them, without their uniform halves, and one packed key at a time besides.
-/// errors  io; bad_format: damaged, truncated, oversized; wrong_params: keys for another plan or ring; missing_key: one
+/// Exactly the keys that are needed. Holds them, without their uniform halves, and a packed key for each thread
+/// besides. errors  io; bad_format: damaged, truncated, oversized; wrong_params: keys for another plan or ring;
+/// missing_key: one
 ///         that is not there, or for fewer limbs, named
 Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ckks::KeyNeeds& needs, const Digest& plan,
                                           const std::filesystem::path& path);

@@ -46,6 +46,24 @@ TEST_F(EncoderTest, ComplexSlotsComeBackAndMultiplyAsComplexNumbers) {
   }
 }
 
+TEST_F(EncoderTest, RepeatedSlotsEmbedToEveryCoefficientThatIsNotZero) {
+  const std::size_t slots = world_.context->params().slots();
+  for (std::size_t period = Encoder::kLeastPeriod; period <= slots; period *= 2) {
+    const auto numbers = world_.random_slots(2, 7);
+    std::vector<std::complex<double>> whole(slots);
+    for (std::size_t j = 0; j < slots; ++j) whole[j] = {numbers[j % period], numbers[(j + 1) % period]};
+    const Embedding all = encoder_.embed(whole, 0x1p45);
+    const Embedding some = encoder_.embed_repeated(std::span(whole).first(period), 0x1p45);
+    ASSERT_EQ(some.coefficients.degree(), 2 * period);
+    const std::size_t gap = slots / period;
+    // The two FFTs round differently by some 2^-45 of what the coefficients are.
+    for (std::size_t j = 0; j < all.coefficients.degree(); ++j) {
+      const double expected = j % gap == 0 ? some.coefficients.limb(0)[j / gap] : 0;
+      EXPECT_NEAR(all.coefficients.limb(0)[j], expected, 4) << period << ' ' << j;
+    }
+  }
+}
+
 TEST_F(EncoderTest, RealSlotsEncodeAsComplexOnesWithoutImaginaryPart) {
   const auto slots = world_.random_slots(2, 6);
   const std::vector<std::complex<double>> same(slots.begin(), slots.end());

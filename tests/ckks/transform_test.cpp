@@ -265,6 +265,51 @@ TEST(Transform, KeptDiagonalsGiveTheSameResidues) {
   }
 }
 
+/// The matrix with diagonals that repeat with a period.
+Matrix repeated(Matrix matrix, std::size_t period) {
+  for (auto& [at, slots] : matrix.diagonals) {
+    for (std::size_t j = period; j < slots.size(); ++j) slots[j] = slots[j - period];
+  }
+  return matrix;
+}
+
+TEST(Transform, RepeatingDiagonalsGiveWhatWholeOnesGive) {
+  const Params params = make_params(13, 48, 3, 1, 1);
+  for (std::size_t period = params.slots(); period >= 64; period /= 2) {
+    SCOPED_TRACE(testing::Message() << "period " << period);
+    const Matrix matrix = repeated(random_matrix(params.slots(), 1, 2, range(-9, 9), false), period);
+    expect_twin({params, matrix, {3, 1, 0x1p40, 0x1p40, 0, period}});
+  }
+}
+
+TEST(Transform, RepeatingDiagonalsGiveTheSameResiduesHoweverTheyAreKept) {
+  const Params params = make_params(13, 48, 3, 1, 1);
+  const Matrix matrix = repeated(random_matrix(params.slots(), 1, 1, range(0, 40), true), 512);
+  Case c(params, matrix, {3, 1, 0x1p40, 0x1p40, 0, 512});
+  const std::vector<Ciphertext> encoded = c.run();
+  const std::size_t coefficients = embedding_bytes(*c.world.context, c.place, c.shape->diagonals());
+  const std::size_t residues = residue_bytes(*c.world.context, c.place, c.shape->diagonals());
+  ASSERT_LT(coefficients, residues);
+  for (const std::size_t memory : {coefficients / 2, coefficients, (coefficients + residues) / 2, residues}) {
+    c.place.memory = memory;
+    const Transform transform = c.transform();
+    for (int time = 0; time < 2; ++time) {
+      expect_equal(apply(*c.world.context, c.world.keys, transform, c.x), encoded);
+      EXPECT_LE(transform.bytes(), memory);
+      EXPECT_GT(transform.bytes(), memory / 2);
+    }
+  }
+}
+
+TEST(Transform, ADiagonalThatDoesNotRepeatAsItsPlaceSaysIsRefused) {
+  const Params params = insecure_params();
+  Case c(params, random_matrix(params.slots(), 1, 1, {0, 1}, true), {3, 1, 0x1p40, 0x1p40});
+  c.place.period = params.slots() / 2;
+  EXPECT_THROW(c.run(), ContractError);
+  c.place.period = 3;
+  EXPECT_THROW(c.run(), ContractError);
+}
+
 TEST(Transform, AnyNumberOfThreadsGivesTheSameResidues) {
   const Params params = insecure_params();
   Case c(params, random_matrix(params.slots(), 2, 2, range(-9, 9), true), {4, 1, 0x1p40, 0x1p40, 1 << 20});
@@ -386,6 +431,18 @@ TEST(TransformShape, CostCountsWhatApplyDoes) {
   // One decomposition: 6 + (3 * 8 - 6) NTTs; a giant step that and a division by P, 2 + 6; two last divisions, 3 + 5.
   EXPECT_EQ(cost.ntts, 24U + 3 * (24 + 8) + 2 * 8);
   EXPECT_EQ(cost.encoded_limbs, 16U * 8);
+  EXPECT_EQ(cost.encode_ntts, 16U * 8);
+}
+
+TEST(TransformShape, RepeatingDiagonalsCostAFractionToEncodeAndToKeep) {
+  const TransformShape shape = split(range(0, 16), kSize, {1, 2, 3, 4, 8, 12}, 1e9);
+  const TransformCost fourth = shape.cost(kSize, 1, shape.slots() / 4), least = shape.cost(kSize, 1, 1);
+  EXPECT_EQ(fourth.encode_ntts, 16U * 8 / 4);
+  EXPECT_EQ(fourth.encoded_limbs, 16U * 8 / 4);
+  EXPECT_EQ(fourth.fft_slots, shape.slots() / 4);
+  EXPECT_EQ(fourth.products, shape.cost(kSize, 1).products);
+  EXPECT_EQ(least.encode_ntts, 16U * 8 * Encoder::kLeastPeriod / shape.slots());
+  EXPECT_EQ(least.encoded_limbs, 16U * 8 / 8);
 }
 
 }  // namespace

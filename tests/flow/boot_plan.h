@@ -49,8 +49,8 @@ inline plan::Layout boot_layout(std::uint64_t slots, bool image) {
   return layout;
 }
 
-/// `predicted`: the error of each value that the plan states.
-inline plan::Plan boot_plan(const ckks::BootstrapParams& set, double predicted = 0x1p-12) {
+/// `predicted`: the error of each value that the plan states. `limbs_out`: what is kept of bootstrapping; 0: all.
+inline plan::Plan boot_plan(const ckks::BootstrapParams& set, double predicted = 0x1p-12, std::uint32_t limbs_out = 0) {
   plan::Plan plan;
   plan.name = "tiny-boot";
   plan.batch = 1;
@@ -77,7 +77,7 @@ inline plan::Plan boot_plan(const ckks::BootstrapParams& set, double predicted =
     add(std::move(step), limbs - 1, last ? "dense" : "conv");
   };
   transform(0, false);
-  add(plan::Bootstrap{1}, static_cast<std::uint32_t>(set.limbs().output), "relu");
+  add(plan::Bootstrap{1}, limbs_out == 0 ? static_cast<std::uint32_t>(set.limbs().output) : limbs_out, "relu");
   plan::Polynomial relu;
   relu.input = 2;
   relu.stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05}});

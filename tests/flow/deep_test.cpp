@@ -227,6 +227,15 @@ TEST(Placement, ValuesInFewCiphertextsAreBootstrappedFirst) {
   EXPECT_EQ(placement.after, (std::vector<char>{0, 1, 0, 0}));
 }
 
+TEST(Placement, NoMoreLimbsAreKeptThanAreUsed) {
+  // Cheaper with fewer limbs: 7 levels and the output's limb follow, and 4 levels and 3 limbs come before.
+  const auto by_limbs = [](std::size_t, std::uint32_t limbs) { return static_cast<double>(limbs); };
+  const auto placement = compile::place_bootstraps(chain({4, 4, 3}), {3, 10, 1}, by_limbs, 100).value();
+  ASSERT_EQ(placement.after, (std::vector<char>{1, 0, 0}));
+  EXPECT_EQ(placement.limbs, (std::vector<std::uint32_t>{8, 0, 0}));
+  EXPECT_EQ(placement.input_limbs, 7U);
+}
+
 TEST(Placement, ASumHasTheLimbsOfItsLowestBranch) {
   // 1 -> 2 -> 3 = 2 + 1: bootstrapping 2 alone would leave the sum at what 1 has.
   compile::ImageNetwork network = chain({6, 0, 0, 6});

@@ -117,6 +117,29 @@ TEST_P(Pointwise, InnerProductsOfAnyLengthAreExact) {
   }
 }
 
+TEST_P(Pointwise, InnerProductsWithRepeatedOctetsAreThoseOfTheWholeRows) {
+  constexpr std::size_t kTerms = 5;
+  for (const std::size_t repeat : {1, 2, 4, 8}) {
+    std::vector<Residues> a, whole, b;
+    std::vector<const double*> a_rows, whole_rows, b_rows;
+    for (unsigned t = 0; t < kTerms; ++t) {
+      a.push_back(make_residues(kSize / repeat, limit_, Pattern::random, 10 + t));
+      b.push_back(make_residues(kSize, limit_, Pattern::random, 40 + t));
+      whole.emplace_back(kSize);
+      for (std::size_t j = 0; j < kSize; ++j) whole[t][j] = a[t][j / 8 / repeat * 8 + j % 8];
+    }
+    for (std::size_t t = 0; t < kTerms; ++t) {
+      a_rows.push_back(a[t].data()), whole_rows.push_back(whole[t].data()), b_rows.push_back(b[t].data());
+    }
+    for (const Kernels* kernels : available()) {
+      Residues want(kSize), got(kSize);
+      kernels->inner_product(want.data(), whole_rows.data(), b_rows.data(), kTerms, kSize, modulus_);
+      kernels->inner_product_repeated(got.data(), a_rows.data(), repeat, b_rows.data(), kTerms, kSize, modulus_);
+      expect_congruent(got, want, modulus_, kernels->name);
+    }
+  }
+}
+
 TEST_P(Pointwise, WeightedSumsTakeResiduesOfSmallerAndLargerPrimes) {
   for (const auto& [terms, bound] : {std::pair{std::size_t{1}, 0.6 * 0x1p50},
                                      {std::size_t{3}, 0.6 * 0x1p50},

@@ -55,7 +55,9 @@ std::vector<Damage> damages() {
          p.steps[0].output.limbs -= 1;
        },
        "at least 4 are needed"},
-      {"OtherLimbsOut", [](Plan& p) { p.steps[1].output.limbs -= 1; }, "12 follow"},
+      {"MoreLimbsOutThanThereAre", [](Plan& p) { p.steps[1].output.limbs += 1; }, "1 to 12 are allowed"},
+      {"NoLimbsOut", [](Plan& p) { p.steps[1].output.limbs = 0; }, "1 to 12 are allowed"},
+      {"OtherLimbsOutThanTheNextStepReads", [](Plan& p) { p.steps[1].output.limbs -= 1; }, "plan step 3"},
       {"ValuesAboveOne", [](Plan& p) { p.steps[0].output.max_abs = 1.5; }, "at most 1 is allowed"},
       {"NoProducts", [](Plan& p) { p.keys.relinearization = false; }, "needs the relinearization key",
        Code::wrong_params},
@@ -96,6 +98,13 @@ TEST(VerifyBootstrap, AcceptsASoundPlanAtEachDemonstratedSet) {
     const auto verified = verify(testing::boot_plan(ckks::BootstrapParams::make(literal).value()));
     EXPECT_TRUE(verified.ok()) << verified.error().message;
   }
+}
+
+TEST(VerifyBootstrap, AcceptsFewerLimbsThanBootstrappingGives) {
+  const auto set = ckks::BootstrapParams::make(ckks::BootstrapParams::demonstrated().front()).value();
+  const std::uint32_t fewer = static_cast<std::uint32_t>(set.limbs().output) - 3;
+  const auto verified = verify(testing::boot_plan(set, 0x1p-12, fewer));
+  EXPECT_TRUE(verified.ok()) << verified.error().message;
 }
 
 TEST(BootstrapText, NamesTheSetAndTheSteps) {
