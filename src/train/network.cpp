@@ -58,6 +58,7 @@ NetworkImpl::Parts NetworkImpl::make(const Step& step) {
                                        .padding(layer.padding)
                                        .bias(layer.bias));
       register_module(step.name, out.conv);
+      out.conv->weight.set_requires_grad(!layer.fixed);
       break;
     case StepKind::batch_norm:
       out.norm = torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(step.in[0]).eps(layer.epsilon));
@@ -143,13 +144,12 @@ void NetworkImpl::fix_statistics() {
 
 std::vector<NetworkImpl::Trained> NetworkImpl::trained() const {
   std::vector<Trained> out;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Parts& part = parts[i];
+  for (const Parts& part : parts) {
     const auto add = [&](const torch::Tensor& tensor, bool decays, double rate) {
       if (tensor.defined()) out.push_back({tensor, decays, rate});
     };
     if (part.conv) {
-      if (!steps[i].layer.fixed) add(part.conv->weight, true, 1);
+      if (part.conv->weight.requires_grad()) add(part.conv->weight, true, 1);
       add(part.conv->bias, false, 1);
     }
     if (part.norm) {

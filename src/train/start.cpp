@@ -71,9 +71,13 @@ Result<void> fill_coefficients(const Network& network, const nn::Graph& graph, c
     const Activation& activation = network->parts[i].activation;
     if (!activation || !activation->coefficients.defined() || !activation->coefficients.requires_grad()) continue;
     for (std::int64_t power = 0; power < activation->coefficients.size(0); ++power) {
-      const auto found = constants.find(fmt::format("{}.c{}", network->steps[i].name, power));
-      if (found == constants.end()) break;
       const torch::Tensor to = activation->coefficients[power];
+      const auto found = constants.find(fmt::format("{}.c{}", network->steps[i].name, power));
+      if (found == constants.end() && power == 0) break;
+      if (found == constants.end()) {  // a power whose coefficients are all 0 is not written
+        to.zero_();
+        continue;
+      }
       const nn::Shape wanted = to.sizes().vec();
       if (found->second->shape != wanted) {
         return error(Code::unsupported, "{}: constant '{}' is {} where the recipe's activation has {}", path,
