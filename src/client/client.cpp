@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -33,6 +34,16 @@ wire::KeyId fresh_key_id() {
 Result<std::shared_ptr<const ckks::Context>> context_of(const plan::Offer& offer) {
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(offer.params));
   return ckks::Context::make(params);
+}
+
+/// Whether a ciphertext's slots are those of a polynomial with coefficients anywhere modulo q, as what was above q / 2
+/// on the way leaves it: their root mean square is then q / sqrt(12); where nothing overflowed it is far less, since
+/// plans leave room above the largest value. By Parseval, slots have sqrt(N / 2) times that in their real parts.
+bool overflowed(std::span<const double> slots, double scale, double log2_modulus) {
+  constexpr double kShare = 0.2;
+  double squares = 0;
+  for (const double v : slots) squares += v * v;
+  return std::sqrt(squares) / static_cast<double>(slots.size()) > kShare * std::exp2(log2_modulus) / scale;
 }
 
 }  // namespace
@@ -152,6 +163,13 @@ std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, st
   std::vector<std::vector<double>> values(outputs.size());
   base::parallel_for(outputs.size(),
                      [&](std::size_t i) { values[i] = secret::decrypt(*context_, secret_, outputs[i]); });
+  double log2_modulus = 0;
+  for (std::uint32_t i = 0; i < spec.limbs; ++i) {
+    log2_modulus += std::log2(static_cast<double>(offer_.params.chain[i]));
+  }
+  for (std::vector<double>& slots : values) {
+    if (overflowed(slots, spec.scale, log2_modulus)) slots.assign(slots.size(), std::nan(""));
+  }
   std::vector<float> logits(images * classes);
   for (std::uint32_t c = 0; c < classes; ++c) {
     const plan::Place at = spec.layout ? spec.layout->place(c) : plan::Place{c, 0};

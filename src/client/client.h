@@ -57,7 +57,8 @@ class Client {
   /// The ciphertexts [first, first + count) of such a batch.
   std::vector<ckks::SeededCiphertext> encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
                                                        std::size_t count) const;
-  /// One batch back: images x classes logits, row-major.
+  /// One batch back: images x classes logits, row-major; NaN where a value has overflowed on the way. Then every image
+  /// of the batch has lost its logits of that class, even if one image alone was unlike those of the calibration.
   /// errors   ContractError where the ciphertexts are not the offer's output
   std::vector<float> decrypt(std::span<const ckks::Ciphertext> outputs, std::size_t images) const;
 
@@ -102,7 +103,7 @@ struct Logits {
 };
 
 /// Decrypts a server's answer. Progress counts batches.
-/// errors  io, bad_format, wrong_params: made for another plan or with another key
+/// errors  io, bad_format, wrong_params: made for another plan or with another key, or values that overflowed
 Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
                        const base::Progress& progress = {});
 

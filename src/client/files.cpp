@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// keygen, encrypt and decrypt through files.
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 #include <utility>
 
@@ -120,6 +121,14 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
     OBSCURA_TRY(const auto outputs, reader.read(offer.output.ciphertexts()));
     const std::size_t images = std::min(client.batch_images(), logits.images - batch * client.batch_images());
     const std::vector<float> some = client.decrypt(outputs, images);
+    if (std::any_of(some.begin(), some.end(), [](float logit) { return std::isnan(logit); })) {
+      return error(
+          Code::wrong_params,
+          "{}: values of batch {} of {} overflowed while the server computed, and its answers are lost: an image "
+          "is unlike those that the plan was calibrated with. Leave it out, or have the server compile with more "
+          "--calibration-images",
+          in.string(), batch + 1, batches);
+    }
     logits.values.insert(logits.values.end(), some.begin(), some.end());
     if (progress && !progress(batch + 1, batches)) return error(Code::cancelled, "decryption was stopped");
   }

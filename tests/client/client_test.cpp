@@ -60,6 +60,25 @@ TEST(Client, DecryptsWhatItEncrypted) {
   for (std::size_t i = 0; i < back.size(); ++i) ASSERT_NEAR(back[i], expected[i], bound) << i;
 }
 
+TEST(Client, GivesNoLogitsWhereValuesOverflowed) {
+  const Client client = Client::generate(mirror_offer()).value();
+  const auto fresh = client.encrypt(testing::random_pixels(100)).value();
+  std::vector<ckks::Ciphertext> answer;
+  for (const auto& x : fresh) answer.push_back(ckks::expand(*client.context(), x));
+  // Residues that are anything, as after a value that did not fit the modulus.
+  const std::size_t overflowing = 5;
+  for (auto& part : answer[overflowing].parts) {
+    for (std::size_t i = 0; i < part.limbs(); ++i) {
+      for (double& r : part.residues(i))
+        r = std::fmod(r * 1048573, static_cast<double>(client.offer().params.chain[i]));
+    }
+  }
+  const auto logits = client.decrypt(answer, 100);
+  for (std::size_t j = 0; j < 100; ++j) {
+    for (std::size_t c = 0; c < 36; ++c) EXPECT_EQ(std::isnan(logits[j * 36 + c]), c == overflowing) << j << " " << c;
+  }
+}
+
 TEST(Client, TwoEncryptionsOfOneImageDiffer) {
   const Client client = Client::generate(mirror_offer()).value();
   const auto pixels = testing::random_pixels(1);
