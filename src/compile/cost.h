@@ -11,7 +11,8 @@ namespace obscura::compile {
 
 /// Nanoseconds on one core of a current CPU with AVX-512; docs/PERFORMANCE.md has the measurements behind them. Only
 /// ratios decide between plans, so one set of constants keeps plans the same on every machine: these are AVX-512's, and
-/// a machine with AMX, whose linear maps take a half to a fourth of the time, gets the same plans and predictions.
+/// a machine with AMX, whose linear maps take a half to a fourth of the time, gets the same plans (predict.h says what
+/// they take there).
 struct CostModel {
   double butterfly_ns = 0.10;           ///< of an NTT: N/2 log2 N of them a limb
   double product_ns = 0.12;             ///< one modular product, or one product and sum of key switching
