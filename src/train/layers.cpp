@@ -67,7 +67,6 @@ void read_layer(Fields& fields, const ActivationRecipe& activation, LayerRecipe&
       if (!fields.has("channels")) fields.refuse("channels", "is absent; a residual layer needs it");
       fields.whole("stride", layer.stride, 1, 8);
       fields.whole("repeat", layer.repeat, 1, 100);
-      fields.flag("norm_after", layer.norm_after);
       fields.choice("shortcut", layer.shortcut, {{"projection", Shortcut::projection}, {"pad", Shortcut::pad}});
       break;
     case LayerKind::global_average_pool:
@@ -182,7 +181,6 @@ class Expansion {
     OBSCURA_TRY_VOID(primitive(part(LayerKind::conv)));
     if (norm) OBSCURA_TRY_VOID(primitive(part(LayerKind::batch_norm)));
     OBSCURA_TRY_VOID(join(layer, kept, stride));
-    if (layer.norm_after) OBSCURA_TRY_VOID(primitive(part(LayerKind::batch_norm)));
     return primitive(part(LayerKind::activation));
   }
 

@@ -70,7 +70,6 @@ struct LayerRecipe {
   double epsilon = 1e-3;                       ///< batch_norm
   ActivationRecipe activation;
   Shortcut shortcut = Shortcut::projection;
-  bool norm_after = false;  ///< residual: a batch norm between the sum and its activation
   std::int64_t repeat = 1;  ///< residual: blocks one after the other
 };
 
