@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "train/coefficients.h"
 #include "train/layers.h"
@@ -30,36 +31,37 @@ constexpr std::int64_t kBlock = 512;
 /// x as rows of `width` numbers that all have the coefficients a[k * width + i].
 struct Rows {
   std::int64_t count = 0, width = 0;
-  float range = 0, share = 1;
+  float range = 0, share = 1, limit = 0;
 };
 
-/// y[i] = share p(x[i]) + (1 - share) max(0, x[i]); beyond[i] += max(0, |x[i]| - range)^2.
+/// y[i] = share p(v) + (1 - share) max(0, v), v = x[i] held to [-limit, limit]; beyond[i] += max(0, |x[i]| - range)^2.
 template <int degree>
 inline __attribute__((always_inline)) void values(const Rows& rows, std::int64_t count, const float* __restrict x,
                                                   const float* __restrict a, float* __restrict y,
                                                   float* __restrict beyond) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const float v = x[i];
+    const float v = std::min(std::max(x[i], -rows.limit), rows.limit);
     float p = a[degree * rows.width + i];
     for (int k = degree - 1; k >= 0; --k) p = p * v + a[k * rows.width + i];
     y[i] = rows.share * p + (1 - rows.share) * std::max(v, 0.0F);
-    const float over = std::max(0.0F, std::abs(v) - rows.range);
+    const float over = std::max(0.0F, std::abs(x[i]) - rows.range);
     beyond[i] += over * over;
   }
 }
 
-/// dx[i] = dy[i] (slope of what values() gives) + per_element (slope of its penalty); sums[k][i] += share dy[i] x[i]^k.
+/// dx[i] = dy[i] (slope of what values() gives) + per_element (slope of its penalty); sums[k][i] += share dy[i] v^k.
 template <int degree>
 inline __attribute__((always_inline)) void slopes(const Rows& rows, std::int64_t count, float per_element,
                                                   const float* __restrict x, const float* __restrict a,
                                                   const float* __restrict dy, float* __restrict dx,
                                                   float* __restrict sums) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const float v = x[i];
+    const float v = std::min(std::max(x[i], -rows.limit), rows.limit);
     float p = degree * a[degree * rows.width + i];
     for (int k = degree - 1; k >= 1; --k) p = p * v + static_cast<float>(k) * a[k * rows.width + i];
-    const float over = std::max(0.0F, v - rows.range) - std::max(0.0F, -v - rows.range);
-    dx[i] = dy[i] * (rows.share * p + (v > 0 ? 1 - rows.share : 0.0F)) + per_element * over;
+    const float over = std::max(0.0F, x[i] - rows.range) - std::max(0.0F, -x[i] - rows.range);
+    const float moves = v == x[i] ? dy[i] : 0.0F;
+    dx[i] = moves * (rows.share * p + (v > 0 ? 1 - rows.share : 0.0F)) + per_element * over;
     float term = dy[i] * rows.share;
     for (int k = 0; k <= degree; ++k, term *= v) sums[k * rows.width + i] += term;
   }
@@ -176,8 +178,9 @@ void dispatch(const torch::Tensor& x, std::int64_t degree, const Call& call) {
 struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
   /// x in the order of its rows; a {degree + 1, width}.
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                                                const torch::Tensor& a, double range, double share) {
-    const Rows rows{x.numel() / a.size(1), a.size(1), static_cast<float>(range), static_cast<float>(share)};
+                                                const torch::Tensor& a, double range, double share, double limit) {
+    const Rows rows{x.numel() / a.size(1), a.size(1), static_cast<float>(range), static_cast<float>(share),
+                    static_cast<float>(limit)};
     torch::Tensor y = torch::empty_like(x);
     const torch::Tensor beyond = torch::zeros({kParts});
     dispatch(x, a.size(0) - 1, [&](auto degree, auto number) {
@@ -188,6 +191,7 @@ struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
     context->save_for_backward({x, a});
     context->saved_data["range"] = range;
     context->saved_data["share"] = share;
+    context->saved_data["limit"] = limit;
     return {y, beyond.sum() / static_cast<double>(x.numel())};
   }
 
@@ -197,7 +201,8 @@ struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
     const torch::Tensor& x = saved[0];
     const torch::Tensor& a = saved[1];
     const Rows rows{x.numel() / a.size(1), a.size(1), static_cast<float>(context->saved_data["range"].toDouble()),
-                    static_cast<float>(context->saved_data["share"].toDouble())};
+                    static_cast<float>(context->saved_data["share"].toDouble()),
+                    static_cast<float>(context->saved_data["limit"].toDouble())};
     const torch::Tensor dy =
         gradients[0]
             .to(x.scalar_type())
@@ -211,7 +216,7 @@ struct PolynomialFunction : torch::autograd::Function<PolynomialFunction> {
                                                      dy.data_ptr<Number>(), per_element, dx.data_ptr<Number>(),
                                                      sums.data_ptr<float>());
     });
-    return {dx, sums.sum(0), torch::Tensor(), torch::Tensor()};
+    return {dx, sums.sum(0), torch::Tensor(), torch::Tensor(), torch::Tensor()};
   }
 };
 
@@ -235,25 +240,26 @@ torch::Tensor as_rows(const torch::Tensor& coefficients, const torch::Tensor& x)
 
 std::pair<torch::Tensor, torch::Tensor> activate_by_operations(const torch::Tensor& x,
                                                                const torch::Tensor& coefficients, double range,
-                                                               double share) {
-  const torch::Tensor v = x.to(torch::kFloat32);
+                                                               double share, double limit) {
+  const torch::Tensor raw = x.to(torch::kFloat32);
+  const torch::Tensor v = raw.clamp(-limit, limit);
   torch::Tensor y = coefficients[coefficients.size(0) - 1];
   for (std::int64_t k = coefficients.size(0) - 2; k >= 0; --k) y = y * v + coefficients[k];
   if (share < 1) y = y * share + v.relu() * (1 - share);
-  return {y.to(x.scalar_type()), (v.abs() - range).relu().square().mean()};
+  return {y.to(x.scalar_type()), (raw.abs() - range).relu().square().mean()};
 }
 
 }  // namespace
 
 std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const torch::Tensor& coefficients,
-                                                 double range, double share) {
+                                                 double range, double share, double limit) {
   OBSCURA_CHECK(coefficients.size(0) == 3 || coefficients.size(0) == 5, "activate: {} coefficients; 3 or 5",
                 coefficients.size(0));
-  if (!x.device().is_cpu()) return activate_by_operations(x, coefficients, range, share);
+  if (!x.device().is_cpu()) return activate_by_operations(x, coefficients, range, share, limit);
   const torch::Tensor ordered =
       x.contiguous(x.dim() == 4 ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous);
   const torch::autograd::variable_list out =
-      PolynomialFunction::apply(ordered, as_rows(coefficients, ordered), range, share);
+      PolynomialFunction::apply(ordered, as_rows(coefficients, ordered), range, share, limit);
   return {out[0], out[1]};
 }
 
@@ -279,7 +285,8 @@ ActivationImpl::ActivationImpl(ActivationRecipe chosen, const nn::Shape& input) 
 ActivationImpl::Output ActivationImpl::forward(const torch::Tensor& x, double share) {
   if (recipe.kind == ActivationKind::relu) return {x.relu(), {}};
   if (recipe.kind == ActivationKind::hermite) return hermite(x, share);
-  const auto [y, beyond] = activate(x, coefficients, recipe.range, share);
+  const double limit = is_training() && recipe.limit > 0 ? recipe.limit : std::numeric_limits<double>::infinity();
+  const auto [y, beyond] = activate(x, coefficients, recipe.range, share, limit);
   return {y, recipe.penalty > 0 ? beyond * recipe.penalty : torch::Tensor()};
 }
 

@@ -274,6 +274,7 @@ void read_activation(Fields& fields, ActivationRecipe& activation) {
   fields.choice("per", activation.per, kSharings);
   fields.number("range", activation.range, 0.1, 1000);
   fields.number("penalty", activation.penalty, 0, 1e6);
+  fields.number("limit", activation.limit, 0, 1e6);
   fields.number("rate", activation.rate, 0, 100);
   std::vector<double> blend;
   fields.numbers("blend", blend, 2, 2, 0, 1e5);

@@ -138,7 +138,8 @@ NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Opti
 void NetworkImpl::fix_statistics() {
   for (Parts& part : parts) {
     if (part.norm) part.norm->eval();
-    if (part.activation) part.activation->eval();
+    // Others have no statistics, and what holds their arguments while training is to go on.
+    if (part.activation && part.activation->recipe.kind == ActivationKind::hermite) part.activation->eval();
   }
 }
 

@@ -13,12 +13,15 @@
 namespace obscura::train {
 namespace {
 
-/// p(x) spelt in tensor operations, with the penalty's mean.
+constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+
+/// p(x held within the limit) spelt in tensor operations, with the penalty's mean.
 std::pair<torch::Tensor, torch::Tensor> spelt(const torch::Tensor& x, const torch::Tensor& c, double range,
-                                              double share) {
+                                              double share, double limit = kNoLimit) {
+  const torch::Tensor v = x.clamp(-limit, limit);
   torch::Tensor y = torch::zeros_like(x);
-  for (std::int64_t k = 0; k < c.size(0); ++k) y = y + c[k] * x.pow(static_cast<double>(k));
-  return {y * share + x.relu() * (1 - share), (x.abs() - range).relu().square().mean()};
+  for (std::int64_t k = 0; k < c.size(0); ++k) y = y + c[k] * v.pow(static_cast<double>(k));
+  return {y * share + v.relu() * (1 - share), (x.abs() - range).relu().square().mean()};
 }
 
 struct Case {
@@ -36,15 +39,15 @@ TEST(Activation, ValuesAndSlopesAreThoseOfTensorOperations) {
                                    {{9, 11}, {3, 11}},
                                    {{9, 11}, {5, 1}}};
   for (const Case& c : cases) {
-    for (const double share : {1.0, 0.3, 0.0}) {
+    for (const auto& [share, limit] : {std::pair{1.0, kNoLimit}, {0.3, kNoLimit}, {0.0, kNoLimit}, {0.7, 2.5}}) {
       const torch::Tensor x = (torch::randn(c.x) * 2).requires_grad_(true);
       const torch::Tensor a = torch::randn(c.coefficients).requires_grad_(true);
       const torch::Tensor z = x.detach().clone().requires_grad_(true);
       const torch::Tensor b = a.detach().clone().requires_grad_(true);
       const torch::Tensor weight = torch::randn(c.x);
-      const auto [y, beyond] = activate(x, a, 2, share);
+      const auto [y, beyond] = activate(x, a, 2, share, limit);
       ((y * weight).sum() + beyond * 25).backward();
-      const auto [wanted, wanted_beyond] = spelt(z, b, 2, share);
+      const auto [wanted, wanted_beyond] = spelt(z, b, 2, share, limit);
       ((wanted * weight).sum() + wanted_beyond * 25).backward();
       const std::string which = fmt::format("{} {} {}", c.x.size(), fmt::join(c.coefficients, "x"), share);
       // Single precision rounds some ten times values of up to 8^4, and sums up to a thousand of them.
@@ -60,7 +63,7 @@ TEST(Activation, InReducedPrecisionIsTheSameRounded) {
   torch::manual_seed(4);
   const torch::Tensor x = torch::randn({4, 6, 5, 5}).to(torch::kBFloat16).requires_grad_(true);
   const torch::Tensor a = torch::tensor({0.2F, 0.5F, 0.2F}).reshape({3, 1}).requires_grad_(true);
-  const auto [y, beyond] = activate(x, a, 4, 1);
+  const auto [y, beyond] = activate(x, a, 4, 1, kNoLimit);
   EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
   y.to(torch::kFloat32).square().sum().backward();
   const torch::Tensor z = x.detach().to(torch::kFloat32).requires_grad_(true);
@@ -79,7 +82,7 @@ TEST(Activation, DoesNotDependOnTheNumberOfThreads) {
   for (const int threads : {1, 3}) {
     at::set_num_threads(threads);
     const torch::Tensor b = a.clone().requires_grad_(true);
-    const auto [y, beyond] = activate(x, b, 1, 1);
+    const auto [y, beyond] = activate(x, b, 1, 1, kNoLimit);
     (y.square().sum() + beyond).backward();
     slopes.push_back(b.grad());
   }
