@@ -38,17 +38,20 @@ struct Network {
   std::string dataset;
   std::size_t images = 0;
   Normalization normalization;
+  std::optional<int> headroom;
 };
 
 Error broken(const std::string& list, const std::string& what) {
   return error(Code::bad_format,
                "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and if its "
-               "inputs are normalised \"mean\" and \"deviation\"}}",
+               "inputs are normalised \"mean\" and \"deviation\", and if its values may grow far beyond those of the "
+               "calibration \"headroom\" in bits}}",
                list, what);
 }
 
 Result<Network> read_network(const Json& row, const std::string& list) {
-  static const std::set<std::string> kKeys = {"name", "model", "dataset", "images", "mean", "deviation"};
+  static const std::set<std::string> kKeys = {"name", "model", "dataset", "images",
+                                             "mean", "deviation", "headroom"};
   if (!row.is_object()) return broken(list, "holds something that is no object");
   for (const auto& [key, value] : row.items()) {
     if (!kKeys.contains(key)) return broken(list, fmt::format("has the unknown key '{}'", key));
@@ -74,6 +77,13 @@ Result<Network> read_network(const Json& row, const std::string& list) {
                       std::all_of(values.begin(), values.end(), [](const Json& v) { return v.is_number(); });
     if (!fits) return broken(list, fmt::format("network '{}': '{}' must be a number for each channel", out.name, key));
     *numbers = values.get<std::vector<double>>();
+  }
+  if (row.contains("headroom")) {
+    const Json& bits = row["headroom"];
+    if (!bits.is_number_unsigned() || bits > 1000) {
+      return broken(list, fmt::format("network '{}': 'headroom' must be a number of bits", out.name));
+    }
+    out.headroom = bits.get<int>();
   }
   return out;
 }
@@ -108,6 +118,7 @@ Result<Json> measure(const Network& network, const Options& options, bool json) 
   how.selection.data = options.data;
   how.selection.limit = std::min(network.images, options.limit.value_or(network.images));
   how.normalization = network.normalization;
+  how.headroom = network.headroom;
   how.memory = options.memory;
   std::vector<Json> runs;
   for (std::size_t i = 0; i < options.repeat; ++i) {

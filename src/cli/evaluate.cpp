@@ -52,6 +52,7 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
                                                       {"--calibration-images", {"poly", "clear", "ckks"}},
                                                       {"--batch", {"clear", "ckks"}},
                                                       {"--max-error", {"clear", "ckks"}},
+                                                      {"--headroom", {"clear", "ckks"}},
                                                       {"--memory", {"clear", "ckks"}}};
   for (const Restricted& one : kRestricted) {
     if (command.count(one.option) == 0) continue;
@@ -98,6 +99,7 @@ Result<Subject> from_network(const Options& options, const Images& images) {
   how.mean = options.normalization.mean;
   how.deviation = options.normalization.deviation;
   how.max_error_std = options.max_error;
+  how.headroom_bits = options.headroom;
   how.calibration = calibration;
   OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
@@ -301,6 +303,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       ->excludes("--depth");
   add_polynomial_options(command, options->polynomials);
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
+  add_headroom(command, options->headroom);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");

@@ -21,6 +21,7 @@ struct EvaluateOptions {
   std::uint64_t memory = 0;
   std::optional<std::size_t> calibration_images;
   double max_error = 0;
+  std::optional<int> headroom;
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
   Normalization normalization;

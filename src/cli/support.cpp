@@ -51,6 +51,12 @@ void add_normalization(CLI::App& command, Normalization& normalization) {
                    "The network takes blue, green, red, and --mean and --deviation are in that order (on floats only)");
 }
 
+void add_headroom(CLI::App& command, std::optional<int>& headroom) {
+  command.add_option("--headroom", headroom,
+                     "Bits between the largest value that calibration saw and the modulus (default: 3, without "
+                     "calibration 6): more for networks whose values run away for some images");
+}
+
 void add_memory(CLI::App& command, std::uint64_t& bytes) {
   command
       .add_option("--memory", bytes,

@@ -48,6 +48,9 @@ struct Normalization {
 };
 void add_normalization(CLI::App& command, Normalization& normalization);
 
+/// --headroom, of what is compiled.
+void add_headroom(CLI::App& command, std::optional<int>& headroom);
+
 /// --memory, with units: 8GB, 500MB, bytes.
 void add_memory(CLI::App& command, std::uint64_t& bytes);
 

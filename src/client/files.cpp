@@ -126,7 +126,7 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
           Code::wrong_params,
           "{}: values of batch {} of {} overflowed while the server computed, and its answers are lost: an image "
           "is unlike those that the plan was calibrated with. Leave it out, or have the server compile with more "
-          "--calibration-images",
+          "--headroom or --calibration-images",
           in.string(), batch + 1, batches);
     }
     logits.values.insert(logits.values.end(), some.begin(), some.end());

@@ -12,6 +12,7 @@ namespace {
 constexpr double kMaxLog2Constant = 100;    // what ckks::apply and combine can encode
 constexpr double kMaxLog2Coefficient = 60;  // of an encoded image; the encoder's bound is 2^62
 constexpr double kSmallest = 0x1p-30;       // stands for values that are always 0
+constexpr double kRoundOff = 0.01;  // in bits: the largest logit has just the room that its scale was chosen for
 
 double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs) {
   double sum = 0;
@@ -86,7 +87,8 @@ class Trial {
       const double room = log2_modulus_[action.output.limbs] - 2;
       const double limit = std::min(kMaxLog2Constant, room);
       const double value = std::max(setting_.statistics->max_abs[action.point], kSmallest);
-      if (!(std::log2(value * scale) < room) || value * scale < noise) return false;
+      if (!(std::log2(value * scale) < room - setting_.headroom_bits + kRoundOff) || value * scale < noise)
+        return false;
       const auto [constant, coefficient] = constants_[i];
       if (constant > 0 && !(std::log2(constant * scale) < limit)) return false;
       if (action.with_x && !(std::log2(coefficient * scale / scales[action.other]) < limit)) return false;

@@ -14,7 +14,7 @@ struct Setting {
   const Gains* gains = nullptr;
   const Rounding* rounding = nullptr;
   CostModel cost;
-  int headroom_bits = 0;  ///< between the largest logit seen and the modulus
+  int headroom_bits = 0;  ///< between the largest value seen and the modulus, at each step
   double max_input = 1;   ///< largest |pixel| after normalisation
   double max_error = 0;   ///< of a logit
 };

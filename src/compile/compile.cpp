@@ -17,9 +17,10 @@ namespace {
 /// closer together than 2^-8 of it in about one of ten thousand images of a good classifier, so labels stay what they
 /// are.
 constexpr double kDefaultRelativeError = 0x1p-9;
-/// Room between the largest logit seen and the modulus. Wrapping around would be a wrong answer, not noise.
+/// Defaults of Options::headroom_bits. Wrapping around would be a wrong answer, not noise.
 constexpr int kHeadroomBits = 3;
 constexpr int kHeadroomBitsProbes = 6;
+constexpr int kMaxHeadroomBits = 40;
 /// Multiply-adds spent on measuring.
 constexpr std::uint64_t kMeasureBudget = 4'000'000'000;
 constexpr std::uint64_t kRoundingBudget = 500'000'000;
@@ -54,6 +55,10 @@ Result<void> check(const nn::Graph& graph, const Options& options) {
   if (!std::isfinite(options.max_error_std) || options.max_error_std < 0) {
     return error(Code::wrong_params, "a largest error of {}; 0 (the default) or above is allowed",
                  options.max_error_std);
+  }
+  if (options.headroom_bits && (*options.headroom_bits < 0 || *options.headroom_bits > kMaxHeadroomBits)) {
+    return error(Code::wrong_params, "a headroom of {} bits; 0 to {} are allowed", *options.headroom_bits,
+                 kMaxHeadroomBits);
   }
   if (options.log2_degree &&
       (*options.log2_degree < ckks::kMinLog2Degree || *options.log2_degree > ckks::kMaxLog2Degree)) {
@@ -133,7 +138,7 @@ bool layouts_differ(const FusedNetwork& network) {
 
 Limits limits_of(const Statistics& statistics, const nn::Shape& shape, const Options& options) {
   Limits out;
-  out.headroom_bits = options.calibration.empty() ? kHeadroomBitsProbes : kHeadroomBits;
+  out.headroom_bits = options.headroom_bits.value_or(options.calibration.empty() ? kHeadroomBitsProbes : kHeadroomBits);
   out.max_input = largest_input(shape, options);
   out.max_error = options.max_error_std;
   if (out.max_error == 0) out.max_error = kDefaultRelativeError * statistics.logit_deviation;

@@ -20,6 +20,10 @@ struct Options {
   std::vector<double> deviation;   ///< per channel; empty = 1
   double max_error_std = 0;        ///< largest predicted logit error (std) accepted; 0 = the default of compile.cpp
   std::optional<int> log2_degree;  ///< force N
+  /// Bits between the largest value that calibration saw and the modulus: of each value in the batch layout, where one
+  /// image that overflows spoils all of its batch; of the logits in the image layout. Nothing: 3, without
+  /// calibration 6.
+  std::optional<int> headroom_bits;
   LayoutChoice layout = LayoutChoice::automatic;  ///< automatic: the cheaper of the two for `batch` images
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.

@@ -99,6 +99,22 @@ TEST(Compile, SmallerErrorBoundGivesAMorePrecisePlan) {
   EXPECT_THAT(impossible.error().message, AllOf(HasSubstr("1e-12"), HasSubstr("the best found is")));
 }
 
+TEST(Compile, HeadroomIsLeftAboveTheLargestLogit) {
+  Net net = small_network();
+  const std::vector<float> images = random_images(net.finished(), 50);
+  Options options;
+  options.calibration = images;
+  std::vector<double> above;
+  for (const int bits : {3, 10}) {
+    options.headroom_bits = bits;
+    const plan::Plan plan = compiled(net.finished(), options);
+    double log2_modulus = 0;
+    for (std::uint32_t i = 0; i < plan.steps.back().output.limbs; ++i) log2_modulus += std::log2(plan.params.chain[i]);
+    above.push_back(log2_modulus - std::log2(plan.output.scale));
+  }
+  EXPECT_NEAR(above[1] - above[0], 7, 1e-6);
+}
+
 TEST(Compile, RingDegreeCanBeForced) {
   Net net = small_network();
   Options options;
@@ -194,6 +210,9 @@ TEST(Compile, WrongRequestsAreRefused) {
   options = {};
   options.max_error_std = -1;
   EXPECT_THAT(message(options), HasSubstr("largest error of -1"));
+  options = {};
+  options.headroom_bits = 41;
+  EXPECT_THAT(message(options), HasSubstr("headroom of 41 bits; 0 to 40"));
   options = {};
   const std::vector<float> odd(63);
   options.calibration = odd;

@@ -117,5 +117,45 @@ TEST(ThreeWay, ACompiledNetworkIsAsPreciseOnCiphertextsAsItsPlanPredicts) {
   EXPECT_GT(deviation(expected, encrypted), 0.1 * predicted);
 }
 
+/// Logits that are of degree 4 in the pixels, without constants.
+nn::Graph steep_graph() {
+  nn::Graph graph = testing::square_graph();
+  for (const std::size_t bias : {2, 7}) {
+    for (float& number : graph.values[bias].constant->data) number = 0;
+  }
+  graph.values.push_back({"fourth", {2, 2, 2}, {}});
+  graph.nodes.insert(graph.nodes.begin() + 2, {nn::Op::mul, "fourth", {4, 4}, 9, {}});
+  graph.nodes[3].inputs = {9};
+  return graph;
+}
+
+/// Whether all but the first image's logits are those of the float network, where the first image is 36 times as bright
+/// as those of the calibration: its logits are two million times as large.
+bool others_survive_a_bright_image(std::optional<int> headroom) {
+  const nn::Graph graph = steep_graph();
+  const std::size_t images = 64;
+  auto pixels = testing::random_pixels(images);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i < 36 ? 255 : pixels[i] % 8;
+  compile::Options options;
+  options.layout = compile::LayoutChoice::batch;
+  options.headroom_bits = headroom;
+  const plan::InputSpec unchanged{1, 6, 6, {0}, {1}};
+  const auto floats = client::normalise(unchanged, pixels);
+  options.calibration = std::span(floats).subspan(36);
+  const auto plan = compile::compile(graph, options);
+  EXPECT_TRUE(plan.ok()) << plan.error().message;
+  const auto expected = nn::run_reference(graph, floats, images);
+  const auto encrypted = run_encrypted(named(plan.value()), pixels, images).logits;
+  const std::vector<float> a(expected.begin() + 3, expected.end());
+  const std::vector<float> b(encrypted.begin() + 3, encrypted.end());
+  // The reference rounds to 24 bits, which is more than the plan's error.
+  return deviation(a, b) < 1e-3 * deviation(a, std::vector<float>(a.size()));
+}
+
+TEST(ThreeWay, HeadroomKeepsABatchFromAnImageWhoseValuesRunAway) {
+  EXPECT_FALSE(others_survive_a_bright_image({})) << "what this test guards against does not happen any more";
+  EXPECT_TRUE(others_survive_a_bright_image(14));
+}
+
 }  // namespace
 }  // namespace obscura
