@@ -50,8 +50,7 @@ Error broken(const std::string& list, const std::string& what) {
 }
 
 Result<Network> read_network(const Json& row, const std::string& list) {
-  static const std::set<std::string> kKeys = {"name", "model", "dataset", "images",
-                                             "mean", "deviation", "headroom"};
+  static const std::set<std::string> kKeys = {"name", "model", "dataset", "images", "mean", "deviation", "headroom"};
   if (!row.is_object()) return broken(list, "holds something that is no object");
   for (const auto& [key, value] : row.items()) {
     if (!kKeys.contains(key)) return broken(list, fmt::format("has the unknown key '{}'", key));
