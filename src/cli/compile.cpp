@@ -23,6 +23,7 @@ struct Options {
   std::optional<std::size_t> calibration_images;
   double max_error = 0;
   std::optional<int> headroom;
+  std::optional<std::uint64_t> keys;
   std::optional<int> log2_degree;
   std::string layout = "auto";
   Normalization normalization;
@@ -81,6 +82,7 @@ Result<Answer> perform(const Options& options) {
   how.deviation = options.normalization.deviation;
   how.max_error_std = options.max_error;
   how.headroom_bits = options.headroom;
+  how.max_key_bytes = options.keys;
   how.log2_degree = options.log2_degree;
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
@@ -136,6 +138,11 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
   add_headroom(command, options->headroom);
+  command
+      .add_option("--max-keys", options->keys,
+                  "Largest size of the evaluation keys in the server's memory, as 1500MB: slower where they would be "
+                  "larger (image layout without bootstrapping)")
+      ->transform(CLI::AsSizeValue(true));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
   command.add_option("--alpha", options->alpha,
                      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout)");

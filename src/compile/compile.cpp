@@ -60,6 +60,9 @@ Result<void> check(const nn::Graph& graph, const Options& options) {
     return error(Code::wrong_params, "a headroom of {} bits; 0 to {} are allowed", *options.headroom_bits,
                  kMaxHeadroomBits);
   }
+  if (options.max_key_bytes && options.layout == LayoutChoice::batch) {
+    return error(Code::wrong_params, "a largest size of the keys is for the image layout; batches have one small key");
+  }
   if (options.log2_degree &&
       (*options.log2_degree < ckks::kMinLog2Degree || *options.log2_degree > ckks::kMaxLog2Degree)) {
     return error(Code::wrong_params, "a ring degree of 2^{}; 2^{} to 2^{} are allowed", *options.log2_degree,
@@ -235,8 +238,8 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, options);
-    const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains, {},
-                               limits.headroom_bits, limits.max_input,     limits.max_error};
+    const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains,  {},
+                               limits.headroom_bits, limits.max_input,     limits.max_error, options.max_key_bytes};
     return compile_image(setting, options.log2_degree, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));

@@ -203,6 +203,8 @@ Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> lo
   if (levels(*setting.network) <= kShallowLevels || !deep) {
     auto shallow = search_image(setting, log2_degree);
     if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
+    // Bootstrapping has larger keys than any network of few levels.
+    if (setting.max_key_bytes) return shallow;
     auto selection = search_deep(setting);
     return selection.ok() ? std::move(selection) : std::move(shallow);
   }

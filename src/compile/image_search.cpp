@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "ckks/key_needs.h"
 #include "compile/candidate.h"
 
 namespace obscura::compile {
 namespace {
 
 constexpr int kMaxDigitLimbs = 4;
+/// Longer digits are slower and have smaller keys.
+constexpr int kMaxDigitLimbsForSmallKeys = 8;
 constexpr std::uint32_t kMaxFinalLimbs = 2;
 constexpr int kLargestBits = 49;
 constexpr double kTie = 1.01;
@@ -18,6 +22,12 @@ constexpr int kDegrees = 2;
 /// log2 of the scale, around the bits of the primes.
 constexpr int kScaleBelow = 6;
 constexpr int kScaleAbove = 10;
+
+std::uint64_t key_bytes(const ckks::ParamsLiteral& literal, const plan::Rotations& rotations) {
+  std::uint64_t bytes = ckks::key_bytes(literal, literal.chain.size());  // relinearization
+  for (const auto& [step, limbs] : rotations) bytes += ckks::key_bytes(literal, limbs);
+  return bytes;
+}
 
 /// The primes of the choice, as the batch layout would take them.
 Result<ckks::ParamsLiteral> literal_of(const ImageChoice& choice, std::uint32_t drops) {
@@ -49,10 +59,12 @@ class Search {
   /// Whether anything reached the precision.
   bool found() const { return found_; }
   double closest() const { return closest_; }
+  std::uint64_t smallest_keys() const { return smallest_keys_; }
 
   void degree(const ImageNetwork& network) {
     const std::uint32_t drops = network.drops();
-    for (int digits = 1; digits <= kMaxDigitLimbs; ++digits) {
+    const int most_digits = setting_.max_key_bytes ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs;
+    for (int digits = 1; digits <= most_digits; ++digits) {
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
@@ -68,6 +80,9 @@ class Search {
   void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
     auto literal = literal_of(choice, network.drops());
     if (!literal.ok()) return;
+    const std::uint64_t keys = key_bytes(literal.value(), splits.rotations);
+    smallest_keys_ = std::min(smallest_keys_, keys);
+    if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return;
     const auto params = ckks::Params::make(literal.value());
     if (!params.ok()) return;
     for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
@@ -92,6 +107,7 @@ class Search {
   ImageSelection& selection_;
   bool found_ = false;
   double closest_ = HUGE_VAL;
+  std::uint64_t smallest_keys_ = std::numeric_limits<std::uint64_t>::max();
 };
 
 }  // namespace
@@ -115,6 +131,11 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
     tried += search.found() ? 1 : 0;
   }
   if (search.found()) return selection;
+  if (setting.max_key_bytes && search.smallest_keys() > *setting.max_key_bytes &&
+      search.smallest_keys() != std::numeric_limits<std::uint64_t>::max()) {
+    return error(Code::infeasible, "evaluation keys take {:.1f} MB at least in the image layout; {:.1f} MB are allowed",
+                 static_cast<double>(search.smallest_keys()) / 1e6, static_cast<double>(*setting.max_key_bytes) / 1e6);
+  }
   if (search.closest() == HUGE_VAL) {
     if (refusal) return *refusal;
     return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);

@@ -9,6 +9,7 @@
 #include "client/client.h"
 #include "compile/compile.h"
 #include "nn/onnx.h"
+#include "plan/keys.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
 #include "wire/plan_frame.h"
@@ -234,6 +235,32 @@ TEST(Image, RotationKeysAreThoseOfTheSteps) {
   ASSERT_FALSE(plan.keys.rotations.empty());
   plan.keys.rotations.erase(plan.keys.rotations.begin());
   EXPECT_FALSE(wire::read_plan(wire::write_plan(plan), "test.plan").ok());
+}
+
+TEST(Image, KeysStayWithinWhatIsAllowed) {
+  Net net({1, 12, 12});
+  const ValueId x = net.square(net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId y = net.square(net.conv(x, 4, 4, 3, {.pads = {1, 1, 1, 1}}));
+  net.dense(net.square(net.conv(y, 4, 4, 3, {.pads = {1, 1, 1, 1}})), 576, 10);
+  compile::Options options;
+  options.batch = 1;
+  options.layout = compile::LayoutChoice::image;
+  options.max_error_std = 0.005;
+  const plan::Plan fastest = compile::compile(net.finished(), options).value();
+  const std::uint64_t keys = plan::resident_bytes(fastest, nullptr);
+  options.max_key_bytes = keys * 19 / 20;
+  const auto smaller = compile::compile(net.finished(), options);
+  ASSERT_TRUE(smaller.ok()) << smaller.error().message;
+  EXPECT_LE(plan::resident_bytes(smaller.value(), nullptr), keys * 19 / 20);
+  EXPECT_GE(smaller.value().predicted_seconds, fastest.predicted_seconds);
+  options.max_key_bytes = 100'000;
+  const auto none = compile::compile(net.finished(), options);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::infeasible);
+  EXPECT_NE(none.error().message.find("at least in the image layout; 0.1 MB are allowed"), std::string::npos)
+      << none.error().message;
+  options.layout = compile::LayoutChoice::batch;
+  EXPECT_EQ(compile::compile(net.finished(), options).error().code, Code::wrong_params);
 }
 
 TEST(Image, ModelsOfTheRepository) {
