@@ -39,18 +39,21 @@ struct Network {
   std::size_t images = 0;
   Normalization normalization;
   std::optional<int> headroom;
+  double max_error = 0;
 };
 
 Error broken(const std::string& list, const std::string& what) {
-  return error(Code::bad_format,
-               "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and if its "
-               "inputs are normalised \"mean\" and \"deviation\", and if its values may grow far beyond those of the "
-               "calibration \"headroom\" in bits}}",
-               list, what);
+  return error(
+      Code::bad_format,
+      "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and if its "
+      "inputs are normalised \"mean\" and \"deviation\", and if it is not compiled as by default \"headroom\" in "
+      "bits, \"max_error\"}}",
+      list, what);
 }
 
 Result<Network> read_network(const Json& row, const std::string& list) {
-  static const std::set<std::string> kKeys = {"name", "model", "dataset", "images", "mean", "deviation", "headroom"};
+  static const std::set<std::string> kKeys = {"name", "model",     "dataset",  "images",
+                                              "mean", "deviation", "headroom", "max_error"};
   if (!row.is_object()) return broken(list, "holds something that is no object");
   for (const auto& [key, value] : row.items()) {
     if (!kKeys.contains(key)) return broken(list, fmt::format("has the unknown key '{}'", key));
@@ -83,6 +86,12 @@ Result<Network> read_network(const Json& row, const std::string& list) {
       return broken(list, fmt::format("network '{}': 'headroom' must be a number of bits", out.name));
     }
     out.headroom = bits.get<int>();
+  }
+  if (row.contains("max_error")) {
+    if (!row["max_error"].is_number()) {
+      return broken(list, fmt::format("network '{}': 'max_error' must be a number", out.name));
+    }
+    out.max_error = row["max_error"].get<double>();
   }
   return out;
 }
@@ -118,6 +127,7 @@ Result<Json> measure(const Network& network, const Options& options, bool json) 
   how.selection.limit = std::min(network.images, options.limit.value_or(network.images));
   how.normalization = network.normalization;
   how.headroom = network.headroom;
+  how.max_error = network.max_error;
   how.memory = options.memory;
   std::vector<Json> runs;
   for (std::size_t i = 0; i < options.repeat; ++i) {

@@ -62,6 +62,10 @@ TEST_F(Bench, NamesWhatIsWrongWithTheList) {
   refused(command, {"no 'dataset'"});
   list(R"([{"name": "a", "model": "net.onnx", "dataset": "mnist", "images": 0}])");
   refused(command, {"network 'a'", "'images'"});
+  list(R"([{"name": "a", "model": "net.onnx", "dataset": "mnist", "images": 1, "headroom": "much"}])");
+  refused(command, {"network 'a'", "'headroom'"});
+  list(R"([{"name": "a", "model": "net.onnx", "dataset": "mnist", "images": 1, "max_error": "none"}])");
+  refused(command, {"network 'a'", "'max_error'"});
   list(kList);
   refused({"bench", "--list", "list.json", "--only", "halves"}, {"--only halves", "thirds, elsewhere"});
 }
