@@ -9,6 +9,7 @@
 #include "wire/eval_keys.h"
 #include "wire/frames.h"
 #include "wire/plan_frame.h"
+#include "wire/state.h"
 
 namespace {
 
@@ -33,11 +34,12 @@ void require_sentence(const Result<T>& result) {
 }
 
 void read_whole(base::ByteView bytes) {
-  for (std::uint32_t kind = 1; kind <= 7; ++kind)
+  for (std::uint32_t kind = 1; kind <= 9; ++kind)
     require_sentence(wire::open_frame(bytes, static_cast<wire::Kind>(kind), "input"));
   require_sentence(wire::read_plan(bytes, "input"));
   require_sentence(wire::read_offer(bytes, "input"));
   require_sentence(wire::read_keys_header(bytes, "input"));
+  require_sentence(wire::read_state_header(bytes, "input"));
 }
 
 void read_offer(base::ByteView payload) {
@@ -67,6 +69,14 @@ void read_header(wire::Kind kind, base::ByteView payload) {
   if (header.ok()) OBSCURA_CHECK(header->records() >= header->elements, "{} records", header->records());
 }
 
+void read_state(base::ByteView payload) {
+  const auto header = wire::read_state_header(wire::make_frame(wire::Kind::state, payload), "input");
+  require_sentence(header);
+  if (!header.ok()) return;
+  const auto again = wire::read_state_header(wire::write_state_header(*header), "written");
+  OBSCURA_CHECK(again.ok() && *again == *header, "a state changed on its way");
+}
+
 void read_record(base::ByteView payload) {
   wire::CiphertextHeader header;
   header.log2_degree = 9;
@@ -88,7 +98,7 @@ void read_record(base::ByteView payload) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const base::ByteView rest(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 7) {
+  switch (data[0] % 8) {
     case 0:
       read_whole(rest);
       break;
@@ -107,8 +117,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 5:
       read_record(rest);
       break;
-    default:
+    case 6:
       read_key(rest);
+      break;
+    default:
+      read_state(rest);
       break;
   }
   return 0;

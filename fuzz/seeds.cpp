@@ -15,6 +15,7 @@
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 #include "wire/plan_frame.h"
+#include "wire/state.h"
 
 namespace {
 
@@ -110,6 +111,16 @@ void write_ciphertexts(const Seeds& seeds) {
   seeds.write("frames", "record-two-parts", 5, payload_of(wire::write_record(*context, 0, x)));
 }
 
+void write_states(const Seeds& seeds) {
+  wire::StateHeader header;
+  header.batch = 2;
+  header.tasks = 7;
+  header.live = {{{5, 0}, 0x1p30}, {{5, 1}, 0x1p30}, {{9, 0}, 0x1p31}};
+  const base::Bytes frame = wire::write_state_header(header);
+  seeds.write("frames", "state", 7, payload_of(frame));
+  seeds.write("frames", "state-file", 0, frame);
+}
+
 void write_images(const Seeds& seeds) {
   std::vector<std::uint8_t> pixels(28 * 28);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i / 28);
@@ -137,6 +148,7 @@ int main(int argc, char** argv) {
   const Seeds seeds(argv[1]);
   write_plans(seeds);
   write_ciphertexts(seeds);
+  write_states(seeds);
   write_images(seeds);
   seeds.write("onnx", "tiny-square", nn::write_onnx(testing::square_graph()));
   seeds.write("onnx", "every-operator", nn::write_onnx(nn::every_operator()));

@@ -9,6 +9,7 @@
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 #include "wire/plan_frame.h"
+#include "wire/state.h"
 
 namespace obscura::cli {
 namespace {
@@ -131,6 +132,23 @@ Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
                             bytes_text(file_bytes(path)))};
 }
 
+Result<Answer> inspect_state(const std::string& path) {
+  OBSCURA_TRY(const wire::StateReader reader, wire::StateReader::open(path));
+  const wire::StateHeader& header = reader.header();
+  const std::string plan = wire::short_name(header.binding.plan);
+  const std::string key = wire::short_name(header.binding.key);
+  return Answer{{{"kind", "state"},
+                 {"plan_digest", plan},
+                 {"key", key},
+                 {"batch", header.batch},
+                 {"tasks", header.tasks},
+                 {"ciphertexts", header.live.size()},
+                 {"bytes", file_bytes(path)}},
+                fmt::format("state of an unfinished run, under key {} for plan {}\n  batch {}, {} done: {}, {}", key,
+                            plan, header.batch, plural(header.tasks, "task"), plural(header.live.size(), "ciphertext"),
+                            bytes_text(file_bytes(path)))};
+}
+
 Result<Answer> inspect_network(const std::string& path) {
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(path));
   Answer answer;
@@ -161,6 +179,8 @@ Result<Answer> perform(const std::string& path) {
     case wire::Kind::inputs:
     case wire::Kind::outputs:
       return inspect_ciphertexts(path, kind);
+    case wire::Kind::state:
+      return inspect_state(path);
     case wire::Kind::secret_key:
       return Answer{{{"kind", "secret key"}, {"bytes", file_bytes(path)}},
                     "secret key: whoever has this file decrypts everything; nothing of it is printed"};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/cost.h"
 
+#include <cmath>
+
 namespace obscura::compile {
 namespace {
 
@@ -47,6 +49,17 @@ double CostModel::polynomial(int log2_degree, int prime_bits, std::span<const ck
     sum += count(level.terms) * combine(log2_degree, limbs, 2);
   }
   return sum;
+}
+
+double CostModel::bootstrap(const ckks::BootstrapLiteral& set) const {
+  // A factor of r levels of the FFT has the diagonals -(2^r - 1) .. 2^r - 1, in units of its stride.
+  const auto diagonals = [](const std::vector<int>& factors) {
+    double sum = 0;
+    for (const int levels : factors) sum += std::exp2(levels + 1) - 1;
+    return sum;
+  };
+  return bootstrap_ns + coeff_to_slot_ns * diagonals(set.coeff_to_slot) +
+         slot_to_coeff_ns * diagonals(set.slot_to_coeff);
 }
 
 double CostModel::linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,

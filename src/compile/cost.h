@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "ckks/bootstrap_params.h"
 #include "ckks/polyeval.h"
 
 namespace obscura::compile {
@@ -25,8 +26,10 @@ struct CostModel {
   double pack_ns = 1.0;                 ///< one residue into its digits, for a block of outputs that reads it; likewise
   double bytes_per_ns = 8;              ///< memory that elementwise steps stream through
   double large_prime_factor = 1.06;     ///< NTTs with primes above 48 bits reduce more often
-  double bootstrap_ns = 3.71e9;         ///< one ciphertext of 2^15 slots at N = 2^16 (docs/BOOTSTRAPPING.md)
-  int threads = 1;                      ///< cores that share the work evenly
+  double bootstrap_ns = 0.84e9;       ///< one ciphertext at N = 2^16 (docs/PERFORMANCE.md), without linear transforms,
+  double coeff_to_slot_ns = 22.5e6;   ///< which take this for each diagonal at the top of the chain
+  double slot_to_coeff_ns = 2.328e6;  ///< and this at its end
+  int threads = 1;                    ///< cores that share the work evenly
 
   double ntt(int log2_degree, int prime_bits) const;
   /// Squaring one ciphertext of `limbs` limbs.
@@ -40,6 +43,8 @@ struct CostModel {
   /// A polynomial's work, level by level (ckks::PolynomialPlan::cost), on one ciphertext.
   double polynomial(int log2_degree, int prime_bits, std::span<const ckks::PolynomialLevelCost> levels,
                     std::uint32_t digit_limbs) const;
+  /// Bootstrapping one ciphertext: fewer slots take fewer diagonals.
+  double bootstrap(const ckks::BootstrapLiteral& set) const;
   /// A whole linear map.
   double linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,
                 std::uint64_t inputs, std::uint64_t outputs) const;

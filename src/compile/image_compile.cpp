@@ -130,9 +130,10 @@ std::string describe_set(const ImageSelection& selection, const plan::Plan& plan
         schedule.logit_error);
   }
   return fmt::format(
-      "N = 2^{} with bootstrapping to {} levels of {} bits: {:.2f} core-seconds for an image, logit error {:.2g}.",
-      choice.log2_degree, choice.bootstrap->literal.levels, choice.drop_bits, plan.predicted_seconds,
-      schedule.logit_error);
+      "N = 2^{} with bootstrapping of 2^{} slots to {} levels of {} bits: {:.2f} core-seconds for an image, logit "
+      "error {:.2g}.",
+      choice.log2_degree, choice.bootstrap->literal.log2_slots, choice.bootstrap->literal.levels, choice.drop_bits,
+      plan.predicted_seconds, schedule.logit_error);
 }
 
 /// Where values are bootstrapped; nothing where none is.

@@ -105,7 +105,7 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   Prices prices(setting.cost, network, set);
   const PlacementLimits limits{static_cast<std::uint32_t>(set.limbs().input), out};
   OBSCURA_TRY(const Placement placement,
-              place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap_ns));
+              place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap(literal)));
   ImageSelection selection;
   selection.network = with_bootstraps(network, placement);
   selection.literal = set.params().literal();
@@ -129,7 +129,6 @@ Result<ImageSelection> search_deep(const ImageSetting& setting) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
-    if (literal.log2_slots + 1 != literal.log2_degree) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
     auto selection = schedule_deep(setting, set);
     if (!selection.ok()) {

@@ -79,7 +79,6 @@ class Builder {
         left_(levels_after(network)) {
     Way start;
     start.network.log2_degree = build.log2_degree;
-    start.network.slots = build.slots;
     start.network.input = input_layout(network.input, grid);
     start.values.push_back({0, start.network.input});
     ways_.push_back(std::move(start));
@@ -331,7 +330,7 @@ class Builder {
     if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
     ckks::SplitOptions options;
     options.size = size();
-    auto shape = std::make_shared<const ckks::TransformShape>(grid_.slots, start.layout.ciphertexts(),
+    auto shape = std::make_shared<const ckks::TransformShape>(way.network.ring_slots(), start.layout.ciphertexts(),
                                                               target.to.ciphertexts(), diagonals, options);
     const std::size_t period = std::max(start.layout.period, target.to.period);
     way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1, period), size());

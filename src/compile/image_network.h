@@ -58,10 +58,11 @@ struct ImageStep {
 
 struct ImageNetwork {
   int log2_degree = 0;
-  std::uint32_t slots = 0;
   std::vector<ImageStep> steps;
   plan::Layout input, output;
   std::vector<std::string> notes;  ///< what was chosen, for people
+  /// N/2: shapes and keys are of them all, also where vectors have fewer slots and repeat (plan::TransformShapes).
+  std::uint64_t ring_slots() const { return std::uint64_t{1} << (log2_degree - 1); }
   /// Limbs of each value, 0 = the input: a step has the least of its inputs, less what it drops.
   std::vector<std::uint32_t> limbs(std::uint32_t input_limbs) const;
   /// Divisions by a prime on the longest way: after each transform but the last, and after each square. Of a network
@@ -84,7 +85,7 @@ std::uint32_t levels(const MonicNetwork& network);
 /// errors: infeasible where a plane of the image does not fit a ciphertext.
 struct ImageBuild {
   int log2_degree = 0;
-  std::uint32_t slots = 0;
+  std::uint32_t slots = 0;  ///< of every vector: N/2, or those that bootstrapping keeps
   /// Where set, values are divided by the largest that was seen, and a margin, in the maps around them, so that what
   /// junctions give is at most 1 in size and may be bootstrapped.
   const Statistics* bounded = nullptr;

@@ -224,7 +224,7 @@ class Judge {
       case Kind::polynomial:
         return step.ciphertexts * cost.polynomial(degree, bits, placed.polynomial->cost(), alpha);
       case Kind::bootstrap:
-        return step.ciphertexts * cost.bootstrap_ns;
+        return step.ciphertexts * cost.bootstrap(out_.choice.bootstrap->literal);
       case Kind::square:
       case Kind::product:
         return step.ciphertexts * cost.square(degree, limbs);
@@ -414,7 +414,7 @@ class Judge {
 double ImageSchedule::total_nanoseconds() const { return std::accumulate(nanoseconds.begin(), nanoseconds.end(), 0.0); }
 
 ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs) {
-  const std::uint64_t slots = network.slots;
+  const std::uint64_t slots = network.ring_slots();
   const auto alpha = static_cast<std::size_t>(digit_limbs);
   ImageSplits out;
   out.limbs = network.limbs(input_limbs);

@@ -40,12 +40,6 @@ constexpr std::uint64_t kElementsInFlight = 16;
 
 constexpr std::uint32_t kUnvisited = std::numeric_limits<std::uint32_t>::max();
 
-/// One element of a value that crosses from one stage to others.
-struct Element {
-  ValueId value = 0;
-  std::uint32_t index = 0;
-};
-
 struct Unit {
   std::uint32_t stage = 0;
   std::uint32_t index = 0;

@@ -2,6 +2,7 @@
 /// The order in which the executor takes a plan's work, piece by piece, and the memory that this order needs.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -16,6 +17,13 @@ struct Stage {
   std::size_t first = 0;
   std::size_t end = 0;
   bool elementwise = false;
+};
+
+/// One element of a value.
+struct Element {
+  ValueId value = 0;
+  std::uint32_t index = 0;
+  auto operator<=>(const Element&) const = default;
 };
 
 /// Some units of one stage, which may be worked on at the same time.

@@ -12,10 +12,12 @@ constexpr double kScaleTolerance = 1e-6;
 
 }  // namespace
 
+bool same_scale(double actual, double stated) { return std::abs(actual - stated) <= kScaleTolerance * stated; }
+
 void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual) {
   const plan::ValueInfo expected = plan.value(id);
-  const bool same_scale = std::abs(actual.scale - expected.scale) <= kScaleTolerance * expected.scale;
-  OBSCURA_CHECK(actual.limbs == expected.limbs && actual.parts == expected.parts && same_scale,
+  const bool same = actual.limbs == expected.limbs && actual.parts == expected.parts;
+  OBSCURA_CHECK(same && same_scale(actual.scale, expected.scale),
                 "{}: {} limbs, {} parts, scale 2^{:.9f}; the plan expects {} limbs, {} parts, scale 2^{:.9f}",
                 id == 0 ? "input" : fmt::format("step {} ({})", id - 1, plan.steps[id - 1].origin), actual.limbs,
                 actual.parts, std::log2(actual.scale), expected.limbs, expected.parts, std::log2(expected.scale));

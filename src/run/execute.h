@@ -2,10 +2,14 @@
 /// The executor: one plan, any backend.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/parallel.h"
+#include "plan/replay.h"
 #include "run/backend.h"
 #include "run/encode.h"
 
@@ -29,21 +33,37 @@ struct Trace {
 /// "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold", "Polynomial", "Bootstrap"
 const char* operation_name(const plan::Operation& operation);
 
+/// Whether a value's scale is what the plan states, within a relative 1e-6.
+bool same_scale(double actual, double stated);
+
 /// errors  ContractError naming the step, where a value differs from what the plan predicts for it: limbs, parts, or
 ///         the scale by more than a relative 1e-6.
 void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual);
 
+/// What an earlier run of the same inputs saved, and where this one saves what it has.
+template <class Value>
+struct Saving {
+  std::size_t tasks = 0;                ///< of the schedule, done by the earlier run
+  std::vector<Value> live = {};         ///< the elements that are live after them (plan::Replay), in that order
+  std::vector<std::size_t> after = {};  ///< ascending numbers of tasks after which save() is called
+  /// An element and what it is, for all that are live. An error ends the run.
+  std::function<Result<void>(std::size_t tasks, std::span<const std::pair<plan::Element, const Value*>> live)> save =
+      {};
+};
+
 /// Outputs of the plan's last value for the inputs of its value 0, one Value per element. Work goes in
 /// the order of the model's schedule, and every element is freed at its last use, so that memory stays at
 /// plan::Schedule::peak_bytes.
-/// `progress` counts predicted work (plan::Schedule::work).
-/// errors   cancelled, where progress says so. ContractError, naming the step: inputs or a step's result
-///          that are not what the plan predicts.
+/// `progress` counts predicted work (plan::Schedule::work), that of an earlier run included.
+/// A run that goes on with what `saving` holds gives, bit for bit, what one run would have.
+/// errors   cancelled, where progress says so; those of saving.save. ContractError, naming the step: inputs, saved
+///          elements or a step's result that are not what the plan predicts.
 /// threads  all cores
 template <Backend B>
 Result<std::vector<typename B::Value>> execute(const EncodedModel& model, const B& backend,
                                                std::vector<typename B::Value> inputs,
-                                               const base::Progress& progress = {}, Trace* trace = nullptr);
+                                               const base::Progress& progress = {}, Trace* trace = nullptr,
+                                               Saving<typename B::Value> saving = {});
 
 }  // namespace obscura::run
 

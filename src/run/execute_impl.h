@@ -31,15 +31,17 @@ class Execution {
  public:
   using Value = typename B::Value;
 
-  Execution(const EncodedModel& model, const B& backend, const base::Progress& progress, Trace* trace)
+  Execution(const EncodedModel& model, const B& backend, const base::Progress& progress, Trace* trace,
+            Saving<Value> saving)
       : model_(model),
         plan_(model.plan()),
         backend_(backend),
         schedule_(model.schedule()),
         counter_(progress, schedule_.total_work),
         trace_(trace),
-        values_(plan_.steps.size() + 1),
-        left_(schedule_.readers) {}
+        saving_(std::move(saving)),
+        replay_(plan_, schedule_),
+        values_(plan_.steps.size() + 1) {}
 
   Result<std::vector<Value>> run(std::vector<Value> inputs) {
     const auto start = Clock::now();
@@ -47,12 +49,10 @@ class Execution {
                   plan_.input.ciphertexts());
     for (const Value& x : inputs) check_shape(plan_, 0, backend_.shape(x));
     values_[0] = std::move(inputs);
-    for (std::size_t i = 0; i < values_[0].size(); ++i) {
-      if (left_[0][i] == 0) values_[0][i] = Value{};
-    }
-    for (std::size_t id = 1; id < values_.size(); ++id) values_[id].resize(left_[id].size());
+    begin();
     if (trace_ != nullptr) start_trace();
-    for (const plan::Task& task : schedule_.tasks) {
+    for (std::size_t t = saving_.tasks; t < schedule_.tasks.size(); ++t) {
+      const plan::Task& task = schedule_.tasks[t];
       const plan::Stage& stage = schedule_.stages[task.stage];
       if (stage.elementwise) {
         run_elementwise(stage, task.units);
@@ -63,12 +63,42 @@ class Execution {
       }
       if (counter_.cancelled())
         return error(Code::cancelled, "stopped in step {} of {}", stage.end, values_.size() - 1);
+      if (saving_.save) OBSCURA_TRY_VOID(save());
     }
     if (trace_ != nullptr) trace_->seconds += seconds_since(start);
     return std::move(values_.back());
   }
 
  private:
+  /// Values where the first task finds them: all empty but the inputs, or as the saved run left them.
+  void begin() {
+    OBSCURA_CHECK(saving_.tasks <= schedule_.tasks.size(), "{} tasks are done; there are {}", saving_.tasks,
+                  schedule_.tasks.size());
+    while (replay_.tasks() < saving_.tasks) replay_.take();
+    left_ = replay_.left();
+    for (std::size_t i = 0; i < values_[0].size(); ++i) {
+      if (left_[0][i] == 0) values_[0][i] = Value{};
+    }
+    for (std::size_t id = 1; id < values_.size(); ++id) values_[id].resize(left_[id].size());
+    OBSCURA_CHECK(saving_.live.size() == replay_.live().size(), "{} saved elements; {} are live after {} tasks",
+                  saving_.live.size(), replay_.live().size(), saving_.tasks);
+    std::size_t k = 0;
+    for (const plan::Element& at : replay_.live()) {
+      check_shape(plan_, at.value, backend_.shape(saving_.live[k]));
+      values_[at.value][at.index] = std::move(saving_.live[k++]);
+    }
+    counter_.skip(replay_.work());
+  }
+
+  /// After a task.
+  Result<void> save() {
+    replay_.take();
+    if (!std::binary_search(saving_.after.begin(), saving_.after.end(), replay_.tasks())) return {};
+    std::vector<std::pair<plan::Element, const Value*>> live;
+    for (const plan::Element& at : replay_.live()) live.emplace_back(at, &values_[at.value][at.index]);
+    return saving_.save(replay_.tasks(), live);
+  }
+
   /// Traces of several batches add up.
   void start_trace() {
     if (trace_->steps.size() == plan_.steps.size()) return;
@@ -198,6 +228,8 @@ class Execution {
   const plan::Schedule& schedule_;
   WorkCounter counter_;
   Trace* trace_;
+  Saving<Value> saving_;
+  plan::Replay replay_;                           ///< where this run is, as long as it saves
   std::vector<std::vector<Value>> values_;        ///< by value and element, where stages share it
   std::vector<std::vector<std::uint32_t>> left_;  ///< units that have yet to read an element
 };
@@ -207,8 +239,8 @@ class Execution {
 template <Backend B>
 Result<std::vector<typename B::Value>> execute(const EncodedModel& model, const B& backend,
                                                std::vector<typename B::Value> inputs, const base::Progress& progress,
-                                               Trace* trace) {
-  return internal::Execution<B>(model, backend, progress, trace).run(std::move(inputs));
+                                               Trace* trace, Saving<typename B::Value> saving) {
+  return internal::Execution<B>(model, backend, progress, trace, std::move(saving)).run(std::move(inputs));
 }
 
 }  // namespace obscura::run

@@ -14,6 +14,9 @@ class WorkCounter {
  public:
   WorkCounter(const base::Progress& progress, std::uint64_t total) : progress_(progress), total_(total) {}
 
+  /// Work that was done before this run; not reported.
+  void skip(std::uint64_t work) { done_ += work; }
+
   /// Adds finished work; reports it unless another thread is reporting.
   void add(std::uint64_t work) {
     const std::uint64_t done = done_.fetch_add(work) + work;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/saver.h"
 #include "server/server.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
@@ -30,6 +31,7 @@ struct Job {
   Session session;
   wire::CiphertextReader reader;
   wire::CiphertextWriter writer;
+  std::optional<Saver> saver;  ///< in the image layout
 };
 
 wire::CiphertextHeader expected_input(const plan::Plan& plan, const wire::Binding& binding) {
@@ -55,6 +57,10 @@ wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::Ciphert
   return header;
 }
 
+bool is_there(const std::filesystem::path& path) {
+  return std::filesystem::exists(std::filesystem::symlink_status(path));
+}
+
 constexpr base::OutputFile::Options output_options(const RunOptions& options) {
   return {.overwrite = options.overwrite,
           .resumable = true,
@@ -67,10 +73,11 @@ Result<wire::CiphertextWriter> open_output(const std::filesystem::path& out,
                                            const wire::CiphertextHeader& header, const RunOptions& options) {
   using Unfinished = RunOptions::Unfinished;
   const std::filesystem::path partial = base::partial_of(out);
-  const bool there = std::filesystem::exists(std::filesystem::symlink_status(partial));
-  if (there && options.unfinished == Unfinished::refuse) {
+  const bool there = is_there(partial);
+  const bool saved = header.one_image && is_there(state_of(out));
+  if ((there || saved) && options.unfinished == Unfinished::refuse) {
     return error(Code::io, "{}: an earlier run to {} did not end; --resume goes on with it, --restart begins again",
-                 partial.string(), out.string());
+                 (there ? partial : state_of(out)).string(), out.string());
   }
   if (!there || options.unfinished == Unfinished::restart) {
     return wire::CiphertextWriter::create(out, wire::Kind::outputs, context, header, output_options(options));
@@ -79,6 +86,20 @@ Result<wire::CiphertextWriter> open_output(const std::filesystem::path& out,
   if (writer || writer.error().code == Code::io || writer.error().code == Code::busy) return writer;
   return error(writer.error().code, "{}; --resume cannot go on with it, --restart begins again",
                writer.error().message);
+}
+
+/// Where the batch after those that are written is saved, with what an earlier run saved of it.
+Result<Saver> open_state(const Session& session, const std::filesystem::path& out, const wire::CiphertextHeader& header,
+                         wire::CiphertextWriter& writer, const RunOptions& options) {
+  Saver saver(session, out, header.binding, header.inputs, options.save_seconds);
+  if (options.unfinished == RunOptions::Unfinished::restart) saver.drop();
+  if (const auto loaded = saver.load(writer.batches()); !loaded) {
+    return error(loaded.error().code,
+                 "{}; without it --resume goes on after {} finished batches, --restart begins again",
+                 loaded.error().message, writer.batches());
+  }
+  if (saver.steps() > 0) OBSCURA_TRY_VOID(writer.keep());
+  return saver;
 }
 
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
@@ -99,7 +120,11 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
               Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, kept));
   OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
   OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
-  return Job{std::move(session), std::move(reader), std::move(writer)};
+  std::optional<Saver> saver;
+  if (header.one_image) {
+    OBSCURA_TRY(saver, open_state(session, out, header, writer, options));
+  }
+  return Job{std::move(session), std::move(reader), std::move(writer), std::move(saver)};
 }
 
 Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
@@ -111,19 +136,24 @@ Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
   std::vector<ckks::Ciphertext> outputs;
   {
     const Stopwatch watch(report.run_seconds);
-    OBSCURA_TRY(outputs, job.session.run_batch(std::move(inputs), progress, &report.trace));
+    run::Saving<ckks::Ciphertext> saving;
+    if (job.saver) saving = job.saver->saving(job.writer.batches(), [&] { return job.writer.keep(); });
+    OBSCURA_TRY(outputs, job.session.run_batch(std::move(inputs), progress, &report.trace, std::move(saving)));
   }
   const Stopwatch watch(report.write_seconds);
   OBSCURA_TRY_VOID(job.writer.write(outputs));
-  return job.writer.keep();
+  OBSCURA_TRY_VOID(job.writer.keep());
+  if (job.saver) job.saver->drop();
+  return {};
 }
 
 /// All batches that are left; counts those that are on disk in `finished`.
 Result<void> run_batches(Job& job, Report& report, const base::Progress& progress, std::uint64_t& finished) {
   const std::uint64_t left = report.batches - finished;
+  const std::uint64_t before = job.saver ? job.saver->loaded_work() : 0;
   for (std::uint64_t batch = 0; batch < left; ++batch) {
     const base::Progress overall = [&](std::size_t done, std::size_t total) {
-      return !progress || progress(batch * total + done, left * total);
+      return !progress || progress(batch * total + done - before, left * total - before);
     };
     OBSCURA_TRY_VOID(run_one(job, report, overall));
     ++finished;
@@ -147,13 +177,22 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
   report.resumed_batches = job->writer.batches();
   report.run_images = header.images - std::min(header.images, report.resumed_batches * header.batch_images());
   report.memory_bytes = job->session.memory();
-  if (options.before) options.before({report.images, report.batches, report.resumed_batches, report.memory_bytes});
+  report.resumed_steps = job->saver ? job->saver->steps() : 0;
+  if (options.before) {
+    options.before({report.images, report.batches, report.resumed_batches, report.resumed_steps,
+                    job->session.plan().steps.size(), report.memory_bytes});
+  }
   std::uint64_t finished = report.resumed_batches;
   if (const auto ran = run_batches(*job, report, options.progress, finished); !ran) {
-    if (finished == 0) return ran.error();
-    return error(ran.error().code, "{}; {} of {} batches are finished and stay in {}: --resume goes on after them",
-                 ran.error().message, finished, report.batches, base::partial_of(out).string());
+    const std::size_t steps = job->saver ? job->saver->steps() : 0;
+    if (finished == 0 && steps == 0) return ran.error();
+    const std::string next =
+        steps == 0 ? "" : fmt::format(" and {} of {} steps of the next", steps, job->session.plan().steps.size());
+    const std::string also = steps == 0 ? "" : " and " + state_of(out).string();
+    return error(ran.error().code, "{}; {} of {} batches{} are finished and stay in {}{}: --resume goes on after them",
+                 ran.error().message, finished, report.batches, next, base::partial_of(out).string(), also);
   }
+  if (job->saver) job->saver->drop();
   OBSCURA_TRY_VOID(job->writer.commit());
   return report;
 }

@@ -44,15 +44,16 @@ class Session {
                               const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept);
 
   const plan::Plan& plan() const { return model_->plan(); }
+  const plan::Schedule& schedule() const { return model_->schedule(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
   /// What ciphertexts, keys and weights take at most while a batch runs.
   std::uint64_t memory() const { return memory_; }
 
   /// One batch: the plan's input elements in, its logits out. Progress counts predicted work.
-  /// errors  cancelled. ContractError where the inputs are not the plan's
+  /// errors  cancelled; those of saving.save. ContractError where the inputs or what was saved are not the plan's
   Result<std::vector<ckks::Ciphertext>> run_batch(std::vector<ckks::Ciphertext> inputs,
-                                                  const base::Progress& progress = {},
-                                                  run::Trace* trace = nullptr) const;
+                                                  const base::Progress& progress = {}, run::Trace* trace = nullptr,
+                                                  run::Saving<ckks::Ciphertext> saving = {}) const;
   /// The same for fresh ciphertexts; each seed is expanded.
   Result<std::vector<ckks::Ciphertext>> run_batch(std::vector<ckks::SeededCiphertext> inputs,
                                                   const base::Progress& progress = {},
@@ -73,6 +74,8 @@ struct Outlook {
   std::uint64_t images = 0;
   std::uint64_t batches = 0;
   std::uint64_t done = 0;          ///< of the batches: finished by an earlier run
+  std::size_t done_steps = 0;      ///< of the plan's steps in the next batch
+  std::size_t steps = 0;           ///< of the plan
   std::uint64_t memory_bytes = 0;  ///< Session::memory(): it does not grow with the number of batches
 };
 
@@ -80,6 +83,7 @@ struct Report {
   std::uint64_t images = 0;
   std::uint64_t batches = 0;
   std::uint64_t resumed_batches = 0;  ///< of them, finished by an earlier run
+  std::size_t resumed_steps = 0;      ///< steps of the next batch that it finished
   std::uint64_t run_images = 0;       ///< images of the other batches: what the times are of
   std::uint64_t memory_bytes = 0;     ///< see Outlook
   double load_seconds = 0;            ///< plan, keys, tables, weights
@@ -93,10 +97,15 @@ struct RunOptions {
   bool overwrite = false;    ///< of the output file
   std::uint64_t memory = 0;  ///< see allot()
   base::Progress progress;   ///< of the batches that are left
-  /// What to do with the partial file of an earlier run that did not end (base::partial_of the output).
+  /// Image layout: at least so long between two saves of the state of the batch that is run.
+  double save_seconds = 2;
+  /// What to do with the files of an earlier run that did not end (base::partial_of the output, state_of it).
   enum class Unfinished { refuse, resume, restart } unfinished = Unfinished::refuse;
   std::function<void(const Outlook&)> before = {};  ///< called once, before the first batch
 };
+
+/// Where the state of an unfinished run to `out` stands: out.state. Image layout only.
+std::filesystem::path state_of(const std::filesystem::path& out);
 
 /// Runs a plan on a file of encrypted images, one batch at a time. Everything that can be refused is refused
 /// before the first batch: an existing output, keys or ciphertexts of another plan, ciphertexts of another key, sizes,
@@ -105,9 +114,14 @@ struct RunOptions {
 /// Each batch that is finished is on disk, in the partial file, before the next one begins; at the end that file
 /// becomes the output. Where this is stopped or killed between, a run with Unfinished::resume goes on after those
 /// batches (and begins with the first where there are none). It answers byte for byte as one run would have: the server
-/// draws no randomness. errors  io, bad_format, wrong_params, missing_key, infeasible, busy, cancelled. Before a batch
-/// is finished, nothing
-///         stays of the output file then; after it, the partial file does, and the message says so.
+/// draws no randomness.
+///
+/// In the image layout the batch that is run, one image, is saved on the way too: what later steps read is on disk, in
+/// the state file, after some of its steps (plan::save_points), at least save_seconds apart and below a twentieth of
+/// the time. A resumed run goes on after those steps. In the batch layout that would be gigabytes (docs/FORMATS.md).
+///
+/// errors  io, bad_format, wrong_params, missing_key, infeasible, busy, cancelled. Before a batch is finished or its
+///         state saved, nothing stays of the output file then; after it, these files do, and the message says so.
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options = {});
 

@@ -50,9 +50,10 @@ Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,
-                                                         const base::Progress& progress, run::Trace* trace) const {
+                                                         const base::Progress& progress, run::Trace* trace,
+                                                         run::Saving<ckks::Ciphertext> saving) const {
   const run::CkksBackend backend(*context_, *keys_, *transforms_);
-  return run::execute(*model_, backend, std::move(inputs), progress, trace);
+  return run::execute(*model_, backend, std::move(inputs), progress, trace, std::move(saving));
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::SeededCiphertext> inputs,

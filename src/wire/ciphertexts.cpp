@@ -155,6 +155,10 @@ Result<ckks::Ciphertext> read_record(const ckks::Context& context, const Ciphert
   return ckks::expand(context, std::move(seeded));
 }
 
+std::uint64_t record_bytes(const ckks::Context& context, const CiphertextHeader& header) {
+  return frame_bytes(record_payload(context, header));
+}
+
 Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& path, Kind kind,
                                                   std::shared_ptr<const ckks::Context> context,
                                                   const CiphertextHeader& header, base::OutputFile::Options options) {
@@ -208,8 +212,7 @@ Result<void> CiphertextWriter::write_all(std::span<const T> ciphertexts) {
     base::parallel_for(
         count, [&](std::size_t i) { frames[i] = write_record(*context_, written_ + i, ciphertexts[first + i]); });
     for (const base::Bytes& frame : frames) {
-      OBSCURA_CHECK(frame.size() == frame_bytes(record_payload(*context_, header_)), "record {} of {} bytes", written_,
-                    frame.size());
+      OBSCURA_CHECK(frame.size() == record_bytes(*context_, header_), "record {} of {} bytes", written_, frame.size());
       OBSCURA_TRY_VOID(file_.write(frame));
       ++written_;
     }
@@ -238,7 +241,7 @@ Result<CiphertextReader> CiphertextReader::open(const std::filesystem::path& pat
 Result<void> CiphertextReader::expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected) {
   const std::string name = file_.path().string();
   OBSCURA_TRY_VOID(check_same(header_, expected, name));
-  const std::uint64_t records = header_.records() * frame_bytes(record_payload(*context, header_));
+  const std::uint64_t records = header_.records() * record_bytes(*context, header_);
   if (file_.remaining() < records) {
     return error(Code::bad_format, "{}: truncated: {} bytes are missing at its end", name, records - file_.remaining());
   }
@@ -250,7 +253,7 @@ Result<void> CiphertextReader::expect(std::shared_ptr<const ckks::Context> conte
 }
 
 std::uint64_t CiphertextReader::offset_of(std::uint64_t record) const {
-  return frame_bytes(header_payload(kind_)) + record * frame_bytes(record_payload(*context_, header_));
+  return frame_bytes(header_payload(kind_)) + record * record_bytes(*context_, header_);
 }
 
 Result<Digest> CiphertextReader::digest() {
@@ -278,7 +281,7 @@ Result<void> CiphertextReader::seek_batch(std::uint64_t batch) {
 
 /// How many batches of a file that may end early are there and sound.
 Result<std::uint64_t> CiphertextReader::sound_batches() {
-  const std::uint64_t bytes = header_.elements * frame_bytes(record_payload(*context_, header_));
+  const std::uint64_t bytes = header_.elements * record_bytes(*context_, header_);
   const std::uint64_t whole = std::min(file_.remaining() / bytes, header_.batches());
   for (std::uint64_t batch = 0; batch < whole; ++batch) {
     const auto records = read(header_.elements);

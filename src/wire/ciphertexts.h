@@ -106,6 +106,9 @@ class CiphertextReader {
   std::uint64_t read_ = 0;
 };
 
+/// Bytes of the frame of one record.
+std::uint64_t record_bytes(const ckks::Context& context, const CiphertextHeader& header);
+
 /// The record frame of one ciphertext, and back. `index` counts records of a file from 0.
 base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x);
 base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x);

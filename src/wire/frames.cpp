@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint8_t kMagic[4] = {'O', 'B', 'S', 'C'};
 
-bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::key); }
+bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::state); }
 
 struct Header {
   Kind kind = Kind::plan;
@@ -74,6 +74,8 @@ const char* describe(Kind kind) {
       return "a ciphertext record";
     case Kind::key:
       return "an evaluation key";
+    case Kind::state:
+      return "a file of a run's state";
   }
   return "a file of unknown kind";
 }

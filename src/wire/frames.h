@@ -11,7 +11,7 @@
 ///
 /// The digest finds damage: truncation, flipped bits. It is not a signature: whoever can write a file can write its
 /// digest too. Plans, offers and secret keys are one frame; files of ciphertexts and of evaluation keys are a header
-/// frame followed by one frame for each ciphertext or key (wire/ciphertexts.h, wire/eval_keys.h).
+/// frame followed by one frame for each ciphertext or key (wire/ciphertexts.h, wire/state.h, wire/eval_keys.h).
 #pragma once
 
 #include <array>
@@ -31,8 +31,9 @@ enum class Kind : std::uint32_t {
   evaluation_keys = 4,
   inputs = 5,
   outputs = 6,
-  record = 7,  ///< one ciphertext of an inputs or outputs file
+  record = 7,  ///< one ciphertext of an inputs, outputs or state file
   key = 8,     ///< one key of an evaluation-key file
+  state = 9,
 };
 
 /// "a plan", "an evaluation-key file": as it stands in sentences.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <random>
 
 #include "../ckks/toy_sets.h"
@@ -144,6 +145,46 @@ TEST(BootstrappingPlans, TheTraceAndTheProgressCountTheirSteps) {
   EXPECT_EQ(trace.steps[2].operation, "Polynomial");
   for (const StepTime& step : trace.steps) EXPECT_GT(step.seconds, 0);
   EXPECT_GT(world.model.schedule().work[1], world.model.schedule().work[2]);
+}
+
+/// All residues, part after part.
+std::vector<std::uint64_t> residues(const ckks::Context& context, const ckks::Ciphertext& x) {
+  std::vector<std::uint64_t> all;
+  for (const ring::NttPoly& part : x.parts) {
+    for (std::size_t i = 0; i < part.limbs(); ++i) {
+      std::vector<std::uint64_t> limb(context.degree());
+      context.basis().export_limb(part.residues(i), i, limb);
+      all.insert(all.end(), limb.begin(), limb.end());
+    }
+  }
+  return all;
+}
+
+TEST(BootstrappingPlans, GoOnAfterAnyTaskToTheSameBits) {
+  const Encrypted world(ckks::small_toy());
+  const CkksBackend backend(world.context, world.keys, world.transforms);
+  const auto encrypted = secret::encrypt(world.context, world.secret, World::image(world.set.slots(), 1),
+                                         world.plan.input.scale, world.plan.input.limbs);
+  const std::vector<ckks::Ciphertext> inputs{expand(world.context, encrypted)};
+  std::map<std::size_t, std::vector<ckks::Ciphertext>> states;
+  Saving<ckks::Ciphertext> saving;
+  saving.after = {1, 2, 3, 4};
+  saving.save = [&](std::size_t tasks, auto live) -> Result<void> {
+    for (const auto& [at, x] : live) states[tasks].push_back(*x);
+    return {};
+  };
+  const auto whole = execute(world.model, backend, inputs, {}, nullptr, std::move(saving)).value();
+  ASSERT_EQ(states.size(), 4U);
+  for (const auto& [tasks, live] : states) {
+    Saving<ckks::Ciphertext> rest;
+    rest.tasks = tasks;
+    rest.live = live;
+    Trace trace;
+    const auto resumed = execute(world.model, backend, inputs, {}, &trace, std::move(rest)).value();
+    EXPECT_EQ(resumed[0].scale, whole[0].scale);
+    EXPECT_EQ(residues(world.context, resumed[0]), residues(world.context, whole[0]));
+    for (std::size_t s = 0; s < trace.steps.size(); ++s) EXPECT_EQ(trace.steps[s].seconds > 0, s >= tasks) << s;
+  }
 }
 
 TEST(BootstrappingPlans, KeysAreMadeForTheLimbsThatTheyAreUsedAt) {

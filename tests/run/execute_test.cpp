@@ -280,5 +280,60 @@ TEST(Execute, TracesEachStepOnceAndAddsBatchesUp) {
   EXPECT_GT(trace.seconds, 0);
 }
 
+TEST(Execute, GoesOnAfterAnyTaskWithWhatIsLiveThere) {
+  const plan::Plan plan = testing::quartic_plan();
+  const EncodedModel model(plan, plan::make_schedule(plan, 2));
+  const CountingBackend backend(plan);
+  for (std::size_t t = 1; t < model.schedule().tasks.size(); ++t) {
+    SCOPED_TRACE(t);
+    std::vector<Shape> shapes;
+    Saving<Counted> saving;
+    saving.after = {t};
+    saving.save = [&](std::size_t tasks, auto elements) -> Result<void> {
+      EXPECT_EQ(tasks, t);
+      for (const auto& [at, value] : elements) {
+        EXPECT_TRUE(value->counted) << "element " << at.index << " of value " << at.value << " is not there";
+        shapes.push_back(value->shape);
+      }
+      return error(Code::io, "stopped after task {}", tasks);
+    };
+    const auto stopped = execute(model, backend, counted_inputs(plan), {}, nullptr, std::move(saving));
+    ASSERT_FALSE(stopped.ok());
+    EXPECT_EQ(stopped.error().code, Code::io);
+    Saving<Counted> rest;
+    rest.tasks = t;
+    for (const Shape& shape : shapes) rest.live.emplace_back(shape);
+    std::size_t first = 0, last = 0;
+    const base::Progress progress = [&](std::size_t done, std::size_t) {
+      if (first == 0) first = done;
+      last = done;
+      return true;
+    };
+    const base::ThreadLimit one(1);
+    const auto outputs = execute(model, backend, counted_inputs(plan), progress, nullptr, std::move(rest));
+    ASSERT_TRUE(outputs.ok());
+    EXPECT_EQ(outputs.value().size(), 3U);
+    plan::Replay replay(plan, model.schedule());
+    while (replay.tasks() < t) replay.take();
+    EXPECT_GT(first, replay.work()) << "counts what was done before";
+    EXPECT_EQ(last, model.schedule().total_work);
+  }
+}
+
+TEST(Execute, RefusesALiveElementTooFewOrOfAnotherShape) {
+  const plan::Plan plan = testing::square_plan();
+  const EncodedModel model(plan);
+  const auto run = [&](std::size_t count, double factor) {
+    Saving<Counted> saving;
+    saving.tasks = 1;
+    const plan::ValueInfo x = plan.value(1);
+    for (std::size_t i = 0; i < count; ++i) saving.live.emplace_back(Shape{x.limbs, x.parts, x.scale * factor});
+    return execute(model, CountingBackend(plan), counted_inputs(plan), {}, nullptr, std::move(saving)).ok();
+  };
+  EXPECT_TRUE(run(8, 1));
+  EXPECT_THROW((void)run(7, 1), ContractError);
+  EXPECT_THROW((void)run(8, 2), ContractError);
+}
+
 }  // namespace
 }  // namespace obscura::run
