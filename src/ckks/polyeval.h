@@ -68,6 +68,7 @@ struct PolynomialLevelCost {
   std::size_t relinearizations = 0;  ///< each with its rescale
   std::size_t rescales = 0;          ///< without relinearisation
   std::size_t terms = 0;             ///< ciphertexts times integers
+  std::size_t rescale = 1;           ///< primes that each step drops
   bool operator==(const PolynomialLevelCost&) const = default;
 };
 

@@ -385,7 +385,10 @@ Result<CompositePlan> plan_relu(std::span<const std::uint64_t> chain, std::span<
 
 std::vector<PolynomialLevelCost> PolynomialPlan::cost() const {
   std::vector<PolynomialLevelCost> levels(depth());
-  for (std::size_t i = 0; i < levels.size(); ++i) levels[i].limbs = limbs - i * rescale;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    levels[i].limbs = limbs - i * rescale;
+    levels[i].rescale = rescale;
+  }
   for (const PolynomialStep& step : steps) {
     PolynomialLevelCost& level = levels[(limbs - step.limbs) / rescale];
     level.multiplications += step.products.size();
@@ -425,7 +428,7 @@ std::vector<PolynomialLevelCost> CompositePlan::cost() const {
     const auto of_stage = stage.cost();
     levels.insert(levels.end(), of_stage.begin(), of_stage.end());
   }
-  if (times_input) levels.push_back({stages.back().output_limbs(), 1, 1, 0, 0});
+  if (times_input) levels.push_back({stages.back().output_limbs(), 1, 1, 0, 0, stages.back().rescale});
   return levels;
 }
 

@@ -85,7 +85,9 @@ struct TransformCost {
   std::size_t divisions = 0;       ///< by P, of one polynomial
   std::size_t plaintexts = 0;      ///< diagonals: products of an extended ciphertext with a plaintext
   std::size_t ntts = 0;            ///< limb NTTs of all of it, without encoding
-  std::size_t products = 0;        ///< limb products and permutations of all of it
+  std::size_t products = 0;        ///< limb products and sums of all of it
+  std::size_t permutations = 0;    ///< of limbs
+  std::size_t conversions = 0;     ///< base conversions, each of a source limb to a target limb
   std::size_t fft_slots = 0;       ///< of each of the `plaintexts` FFTs that encoding takes, unless they are kept
   std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes; many small ones count as one
   std::size_t encoded_limbs = 0;   ///< memory of the residues of all diagonals

@@ -51,6 +51,17 @@ std::size_t giant_products(const SwitchSize& size) {
   return 2 * size.digits * rows + size.limbs + 4 * rows;
 }
 
+/// Conversions of a decomposition: each digit, of as many limbs as there are special primes, to all rows but its own.
+std::size_t raised_sources(const SwitchSize& size) {
+  std::size_t own = 0;
+  for (std::size_t d = 0, left = size.limbs; d < size.digits; ++d) {
+    const std::size_t digit = std::min(left, size.special);
+    own += digit * digit;
+    left -= digit;
+  }
+  return size.limbs * (size.limbs + size.special) - own;
+}
+
 double price_of(const Split& split, std::span<const Diagonal> diagonals, std::int64_t slots,
                 const SplitOptions& options, const std::set<std::int64_t>& there) {
   std::vector<std::pair<std::uint32_t, std::int64_t>> babies, giants;
@@ -183,8 +194,13 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, 
   out.divisions = out.giant_switches + 2 * outputs_;
   out.ntts = rotated.size() * size.digits * rows + out.giant_switches * giant_ntts(size) +
              2 * outputs_ * (rescale + size.special + size.limbs - rescale);
-  out.products =
-      out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) + out.plaintexts * 2 * rows;
+  const std::size_t switches = out.baby_switches + out.giant_switches;
+  out.permutations = switches * 2 * rows;
+  out.products = out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) -
+                 out.permutations + out.plaintexts * 2 * rows;
+  const std::size_t kept = size.limbs - rescale;
+  out.conversions = out.decompositions * raised_sources(size) + out.giant_switches * (size.special + 1) * size.limbs +
+                    2 * outputs_ * (size.special + rescale + 1) * kept;
   const std::size_t gap =
       period == 0 ? 1 : slots_ / std::clamp(period, std::min(slots_, Encoder::kLeastPeriod), slots_);
   out.fft_slots = slots_ / gap;

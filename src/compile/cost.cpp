@@ -10,17 +10,26 @@ double degree(int log2_degree) { return static_cast<double>(std::uint64_t{1} << 
 
 }  // namespace
 
+double CostModel::near(int log2_degree) const { return log2_degree <= 13 ? near_factor : 1.0; }
+
 double CostModel::ntt(int log2_degree, int prime_bits) const {
   return butterfly_ns * degree(log2_degree) / 2 * log2_degree * (prime_bits > 48 ? large_prime_factor : 1.0) / threads;
 }
 
 double CostModel::square(int log2_degree, std::uint32_t limbs) const {
-  return 3 * degree(log2_degree) * limbs * product_ns / threads;
+  // Two parts are read and three written: products are done before their residues are there.
+  return 5 * sizeof(double) * degree(log2_degree) * limbs / stream_bytes_per_ns / threads;
 }
 
 double CostModel::combine(int log2_degree, std::uint32_t limbs, std::uint32_t parts) const {
   const double bytes = 2.0 * sizeof(double) * degree(log2_degree) * limbs * parts;
-  return (bytes / bytes_per_ns + degree(log2_degree) * limbs * parts * product_ns) / threads;
+  return bytes / stream_bytes_per_ns / threads;
+}
+
+double CostModel::rescale(int log2_degree, int prime_bits, std::uint32_t limbs, std::uint32_t drop) const {
+  const double left = 2.0 * (limbs - drop);
+  const double elementwise = left * (product_ns + (drop + 1) * conversion_ns) * near(log2_degree) * degree(log2_degree);
+  return 2.0 * limbs * ntt(log2_degree, prime_bits) + elementwise / threads;
 }
 
 double CostModel::relinearize(int log2_degree, int prime_bits, std::uint32_t limbs, std::uint32_t digit_limbs,
@@ -31,10 +40,22 @@ double CostModel::relinearize(int log2_degree, int prime_bits, std::uint32_t lim
   const double digits = whole_digits;
   const double left = l - rescale;
   const double ntts = l + (digits * (l + special) - l) + 2 * (special + rescale) + 2 * left;
-  const double products = 2 * digits * (l + special) + 2 * left;
-  const double conversions = l * (l + special - digit_limbs) + 2 * (special + rescale) * left;
-  const double elementwise = (products * product_ns + conversions * conversion_ns) * degree(log2_degree);
+  // <digits, key>, P times what is added, and the subtraction of what is dropped; each digit goes to all primes but its
+  // own, what is dropped and its overflow to all that are left.
+  const double products = 2 * digits * (l + special) + 2 * l + 2 * left;
+  const double last = l - (digits - 1) * special;
+  const double conversions =
+      l * (l + special) - (digits - 1) * special * special - last * last + 2 * (special + rescale + 1) * left;
+  const double elementwise =
+      (products * product_ns + conversions * conversion_ns) * near(log2_degree) * degree(log2_degree);
   return ntts * ntt(log2_degree, prime_bits) + elementwise / threads;
+}
+
+double CostModel::rotate(int log2_degree, int prime_bits, std::uint32_t limbs, std::uint32_t digit_limbs) const {
+  const std::uint32_t digits = (limbs + digit_limbs - 1) / digit_limbs;
+  const double from_key = 2.0 * digits * (limbs + digit_limbs);
+  const double more = from_key * (key_ns - product_ns) + 2.0 * limbs * permute_ns;
+  return relinearize(log2_degree, prime_bits, limbs, digit_limbs, 0) + more * degree(log2_degree) / threads;
 }
 
 double CostModel::polynomial(int log2_degree, int prime_bits, std::span<const ckks::PolynomialLevelCost> levels,
@@ -42,24 +63,14 @@ double CostModel::polynomial(int log2_degree, int prime_bits, std::span<const ck
   double sum = 0;
   for (const ckks::PolynomialLevelCost& level : levels) {
     const auto limbs = static_cast<std::uint32_t>(level.limbs);
+    const auto drop = static_cast<std::uint32_t>(level.rescale);
     const auto count = [](std::size_t n) { return static_cast<double>(n); };
     sum += count(level.multiplications) * square(log2_degree, limbs);
-    sum += count(level.relinearizations) * relinearize(log2_degree, prime_bits, limbs, digit_limbs, 1);
-    sum += count(level.rescales) * 4 * limbs * ntt(log2_degree, prime_bits);
+    sum += count(level.relinearizations) * relinearize(log2_degree, prime_bits, limbs, digit_limbs, drop);
+    sum += count(level.rescales) * rescale(log2_degree, prime_bits, limbs, drop);
     sum += count(level.terms) * combine(log2_degree, limbs, 2);
   }
   return sum;
-}
-
-double CostModel::bootstrap(const ckks::BootstrapLiteral& set) const {
-  // A factor of r levels of the FFT has the diagonals -(2^r - 1) .. 2^r - 1, in units of its stride.
-  const auto diagonals = [](const std::vector<int>& factors) {
-    double sum = 0;
-    for (const int levels : factors) sum += std::exp2(levels + 1) - 1;
-    return sum;
-  };
-  return bootstrap_ns + coeff_to_slot_ns * diagonals(set.coeff_to_slot) +
-         slot_to_coeff_ns * diagonals(set.slot_to_coeff);
 }
 
 double CostModel::linear(int log2_degree, std::uint32_t limbs, std::uint32_t parts, std::uint64_t multiplications,

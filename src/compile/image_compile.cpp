@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compile/image_cost.h"
 #include "compile/image_deep.h"
 #include "plan/keys.h"
 #include "plan/schedule.h"
@@ -14,7 +15,6 @@ namespace {
 using Kind = ImageStep::Kind;
 
 /// Encoded diagonals that a server keeps between images (run::kEncodedBytes).
-constexpr double kKeptBytes = 1.5e9;
 
 /// Sums of ciphertexts as an integer map.
 plan::Linear sum_of(const ImageStep& step, std::uint32_t inputs) {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "ckks/bootstrap.h"
-#include "compile/image_maps.h"
+#include "compile/image_cost.h"
+#include "plan/keys.h"
 #include "plan/polynomial.h"
 
 namespace obscura::compile {
@@ -49,7 +49,7 @@ class Prices {
       case Kind::fold: {
         double rotations = 0;
         for (const auto& sum : step.fold.sums) rotations += sum.count - 1;
-        return count * rotations * cost_.relinearize(degree, bits_, limbs, alpha, 0);
+        return count * rotations * cost_.rotate(degree, bits_, limbs, alpha);
       }
       default:
         return count * cost_.combine(degree, limbs, 2);
@@ -81,14 +81,10 @@ class Prices {
 };
 
 /// A slot's error after bootstrapping.
-Result<double> bootstrap_error(const ckks::BootstrapParams& set, const plan::BootstrapSpec& spec) {
-  ckks::BootstrapPlace place;
-  place.input_scale = spec.input_scale;
-  place.output_scale = spec.output_scale;
-  OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, place));
+double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
   std::vector<double> slots(kSlots);
   for (int k = 0; k < kSlots; ++k) slots[static_cast<std::size_t>(k)] = 2.0 * k / (kSlots - 1) - 1;
-  return bootstrapper->predict(slots).total();
+  return bootstrapper.predict(slots).total();
 }
 
 }  // namespace
@@ -102,20 +98,24 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   build.bounded = setting.statistics;
   build.most_limbs = out;
   OBSCURA_TRY(const ImageNetwork network, make_image_network(*setting.network, build, setting.cost));
+  const double scale = std::exp2(literal.level_bits);
+  OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}));
+  const double bootstrapping = bootstrap_nanoseconds(setting.cost, *bootstrapper);
   Prices prices(setting.cost, network, set);
   const PlacementLimits limits{static_cast<std::uint32_t>(set.limbs().input), out};
-  OBSCURA_TRY(const Placement placement,
-              place_bootstraps(network, limits, std::ref(prices), setting.cost.bootstrap(literal)));
+  OBSCURA_TRY(const Placement placement, place_bootstraps(network, limits, std::ref(prices), bootstrapping));
   ImageSelection selection;
   selection.network = with_bootstraps(network, placement);
   selection.literal = set.params().literal();
   selection.considered = 1;
-  const ImageSplits splits = split(selection.network, placement.input_limbs, selection.literal.digit_limbs);
+  const ImageSplits splits =
+      split(selection.network, placement.input_limbs, selection.literal.digit_limbs, setting.cost);
   ImageChoice choice{literal.log2_degree, selection.literal.digit_limbs, literal.base_bits, literal.level_bits,
                      splits.limbs.back()};
   choice.log2_scale = literal.level_bits;
-  choice.bootstrap = plan::BootstrapSpec{literal, std::exp2(choice.log2_scale), std::exp2(choice.log2_scale)};
-  OBSCURA_TRY(choice.bootstrap_error, bootstrap_error(set, *choice.bootstrap));
+  choice.bootstrap = plan::BootstrapSpec{literal, scale, scale};
+  choice.bootstrap_error = bootstrap_error(*bootstrapper);
+  choice.bootstrap_nanoseconds = bootstrapping;
   auto schedule = judge(setting, selection.network, splits, choice, set.params());
   if (!schedule) {
     return error(Code::infeasible, "network '{}': with primes of {} bits a value does not fit its modulus",

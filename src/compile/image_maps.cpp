@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kWeightBits = 22;      // rounding then drowns in what encoding and encryption do
 constexpr int kLeastWeightBits = 8;  // where rows are so long that more would break the bound on them
-constexpr int kNominalBits = 40;     // of primes, where none are chosen yet
 /// Positions of a convolution that stand for all when diagonals are counted.
 constexpr std::uint32_t kSampledRows = 4;
 
@@ -94,20 +93,6 @@ std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::
     }
   }
   return out;
-}
-
-double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
-                             const ckks::SwitchSize& size) {
-  const double n = std::exp2(log2_degree);
-  const double ntts = static_cast<double>(work.ntts + work.encode_ntts) * cost.ntt(log2_degree, kNominalBits);
-  const std::size_t with_diagonals = 2 * work.plaintexts * (size.limbs + size.special);
-  const double products = (static_cast<double>(work.products - with_diagonals) * cost.product_ns +
-                           static_cast<double>(with_diagonals) * cost.diagonal_ns) *
-                          n;
-  const auto slots = static_cast<double>(work.fft_slots);
-  const double ffts = static_cast<double>(work.plaintexts) * slots * std::log2(slots) * cost.fft_ns;
-  const double drawn = static_cast<double>(work.keys * size.digits * (size.limbs + size.special)) * n * cost.draw_ns;
-  return ntts + (products + ffts + drawn) / cost.threads;
 }
 
 }  // namespace obscura::compile

@@ -4,7 +4,6 @@
 
 #include <memory>
 
-#include "compile/cost.h"
 #include "compile/image_layout.h"
 
 namespace obscura::compile {
@@ -25,10 +24,5 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
 /// both ends and a few in the middle.
 std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::Layout& from, const Target& target,
                                               std::uint64_t slots);
-
-/// Predicted nanoseconds of a transform at `size`: for the first image, with the encoding of its diagonals and the
-/// expansion of its keys' seeds.
-double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,
-                             const ckks::SwitchSize& size);
 
 }  // namespace obscura::compile

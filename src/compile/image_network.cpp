@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
+#include "compile/image_cost.h"
 #include "compile/image_facets.h"
 #include "compile/image_maps.h"
 
@@ -102,7 +103,7 @@ class Builder {
   }
   std::uint32_t nominal_limbs() const { return std::min(2 + to_come_, build_.most_limbs); }
   double key_switch() const {
-    return cost_.relinearize(build_.log2_degree, kNominalBits, nominal_limbs(), kNominalDigitLimbs, 0);
+    return cost_.rotate(build_.log2_degree, kNominalBits, nominal_limbs(), kNominalDigitLimbs);
   }
 
   /// A step of one input, which has as many ciphertexts unless said.

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <set>
 
-#include "compile/image_maps.h"
+#include "compile/image_cost.h"
 #include "plan/polynomial.h"
 
 namespace obscura::compile {
@@ -216,15 +216,12 @@ class Judge {
     std::size_t combinations = 0;
     std::size_t rotations = 0;
     switch (step.kind) {
-      case Kind::transform: {
-        const ckks::SwitchSize size = ckks::SwitchSize::at(params_, before(k));
-        return transform_nanoseconds(cost, degree,
-                                     splits_.shapes[k]->cost(size, step.drops(), step.diagonals->period()), size);
-      }
+      case Kind::transform:
+        return splits_.nanoseconds[k];
       case Kind::polynomial:
         return step.ciphertexts * cost.polynomial(degree, bits, placed.polynomial->cost(), alpha);
       case Kind::bootstrap:
-        return step.ciphertexts * cost.bootstrap(out_.choice.bootstrap->literal);
+        return step.ciphertexts * out_.choice.bootstrap_nanoseconds;
       case Kind::square:
       case Kind::product:
         return step.ciphertexts * cost.square(degree, limbs);
@@ -232,7 +229,7 @@ class Judge {
         return step.ciphertexts * cost.relinearize(degree, bits, before(k), alpha, 1);
       case Kind::fold:
         for (const auto& sum : step.fold.sums) rotations += (sum.count - 1) * step.ciphertexts;
-        return static_cast<double>(rotations) * cost.relinearize(degree, bits, limbs, alpha, 0);
+        return static_cast<double>(rotations) * cost.rotate(degree, bits, limbs, alpha);
       case Kind::sum:
         combinations = step.ciphertexts * step.others.size();
         break;
@@ -413,7 +410,34 @@ class Judge {
 
 double ImageSchedule::total_nanoseconds() const { return std::accumulate(nanoseconds.begin(), nanoseconds.end(), 0.0); }
 
-ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs) {
+namespace {
+
+/// Of a split network's transforms.
+std::vector<double> nanoseconds_of(const ImageNetwork& network, const ImageSplits& splits, std::size_t digit_limbs,
+                                   const CostModel& cost) {
+  std::vector<ckks::SwitchSize> sizes;
+  std::vector<ckks::TransformCost> work;
+  for (std::size_t k = 0; k < network.steps.size(); ++k) {
+    const ImageStep& step = network.steps[k];
+    if (step.kind != Kind::transform) continue;
+    const std::size_t limbs = splits.limbs[step.input];
+    sizes.push_back({limbs, digit_limbs, (limbs + digit_limbs - 1) / digit_limbs});
+    work.push_back(splits.shapes[k]->cost(sizes.back(), step.drops(), step.diagonals->period()));
+  }
+  const std::vector<Kept> kept = kept_diagonals(network.log2_degree, work);
+  std::vector<double> out(network.steps.size(), 0);
+  std::size_t t = 0;
+  for (std::size_t k = 0; k < network.steps.size(); ++k) {
+    if (network.steps[k].kind != Kind::transform) continue;
+    out[k] = transform_nanoseconds(cost, network.log2_degree, work[t], sizes[t], kept[t]);
+    ++t;
+  }
+  return out;
+}
+
+}  // namespace
+
+ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs, const CostModel& cost) {
   const std::uint64_t slots = network.ring_slots();
   const auto alpha = static_cast<std::size_t>(digit_limbs);
   ImageSplits out;
@@ -438,6 +462,7 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int di
       out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *step.diagonals, o));
     }
   }
+  out.nanoseconds = nanoseconds_of(network, out, alpha, cost);
   return out;
 }
 

@@ -23,7 +23,8 @@ struct ImageChoice {
   std::uint32_t final_limbs = 1;
   double log2_scale = 0;
   std::optional<plan::BootstrapSpec> bootstrap = {};
-  double bootstrap_error = 0;  ///< of a slot, standard deviation
+  double bootstrap_error = 0;        ///< of a slot, standard deviation
+  double bootstrap_nanoseconds = 0;  ///< of one ciphertext
 };
 
 /// What judging needs besides the choice.
@@ -58,9 +59,10 @@ struct ImageSplits {
   std::vector<std::uint32_t> limbs;  ///< by value
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
   std::vector<std::vector<ckks::TransformNoise>> noise;  ///< of each transform's outputs
+  std::vector<double> nanoseconds;                       ///< of each transform
   plan::Rotations rotations;
 };
-ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs);
+ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs, const CostModel& cost);
 
 /// The step of a plan for a polynomial step.
 plan::Polynomial polynomial_of(const ImageStep& step, double output_scale);

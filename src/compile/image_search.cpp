@@ -68,7 +68,7 @@ class Search {
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
-        const ImageSplits splits = split(network, final_limbs + drops, digits);
+        const ImageSplits splits = split(network, final_limbs + drops, digits, setting_.cost);
         for (const auto& [last, drop] : sizes) {
           primes(network, splits, {network.log2_degree, digits, last, drop, final_limbs, 0});
         }

@@ -432,6 +432,9 @@ TEST(TransformShape, CostCountsWhatApplyDoes) {
   EXPECT_EQ(cost.ntts, 24U + 3 * (24 + 8) + 2 * 8);
   EXPECT_EQ(cost.encoded_limbs, 16U * 8);
   EXPECT_EQ(cost.encode_ntts, 16U * 8);
+  // A decomposition: 3 digits of 2 limbs to 6 rows each; a division: 2 limbs and their overflow to 6, or 3 to 5.
+  EXPECT_EQ(cost.conversions, 4U * 36 + 3 * 3 * 6 + 2 * 4 * 5);
+  EXPECT_EQ(cost.permutations, 6U * 2 * 8);
 }
 
 TEST(TransformShape, RepeatingDiagonalsCostAFractionToEncodeAndToKeep) {

@@ -8,8 +8,10 @@
 #include "../compile/residual.h"
 #include "client/client.h"
 #include "compile/compile.h"
+#include "compile/image_cost.h"
 #include "nn/onnx.h"
 #include "plan/keys.h"
+#include "run/ckks_backend.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
 #include "wire/plan_frame.h"
@@ -287,6 +289,10 @@ TEST_P(ImageResidual, ShortcutsAreAddedInOneLayoutAtOneScale) {
   compile::ResidualNet net({2, 4, 4});
   GetParam().build(net);
   expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(ImagePlan, IsPricedWithWhatAServerKeeps) {
+  EXPECT_EQ(compile::kKeptBytes, static_cast<double>(run::kEncodedBytes));
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, ImageResidual, ::testing::ValuesIn(compile::residual_cases()),
