@@ -135,7 +135,7 @@ bool others_survive_a_bright_image(std::optional<int> headroom) {
   const nn::Graph graph = steep_graph();
   const std::size_t images = 64;
   auto pixels = testing::random_pixels(images);
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i < 36 ? 255 : pixels[i] % 8;
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i < 36 ? 255 : pixels[i] & 7U;
   compile::Options options;
   options.layout = compile::LayoutChoice::batch;
   options.headroom_bits = headroom;
