@@ -141,7 +141,7 @@ Action define_compile(CLI::App& command, const Common&) {
   command
       .add_option("--max-keys", options->keys,
                   "Largest size of the evaluation keys in the server's memory, as 1500MB: slower where they would be "
-                  "larger (image layout without bootstrapping)")
+                  "larger, and nothing is bootstrapped (image layout)")
       ->transform(CLI::AsSizeValue(true));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
   command.add_option("--alpha", options->alpha,

@@ -24,7 +24,8 @@ struct Options {
   /// image that overflows spoils all of its batch; of the logits in the image layout. Nothing: 3, without
   /// calibration 6.
   std::optional<int> headroom_bits;
-  /// Largest size of evaluation keys in the server's memory; image layout without bootstrapping. Nothing: any.
+  /// Largest size of evaluation keys in the server's memory; image layout, where nothing is bootstrapped
+  /// then. Nothing: any.
   std::optional<std::uint64_t> max_key_bytes;
   LayoutChoice layout = LayoutChoice::automatic;  ///< automatic: the cheaper of the two for `batch` images
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a

@@ -9,6 +9,9 @@
 
 namespace obscura::compile {
 
+/// Of primes, where none are chosen yet.
+inline constexpr int kNominalBits = 40;
+
 /// Nanoseconds on one core of one machine, an Intel Xeon with AVX-512 and AMX at 3 GHz; docs/PERFORMANCE.md has the
 /// measurements behind them ("The cost model"). Only ratios decide between plans, so one set of constants keeps plans
 /// the same on every machine: these are AVX-512's, and a machine with AMX, whose linear maps take a half to a fourth of

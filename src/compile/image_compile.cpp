@@ -14,8 +14,6 @@ namespace {
 
 using Kind = ImageStep::Kind;
 
-/// Encoded diagonals that a server keeps between images (run::kEncodedBytes).
-
 /// Sums of ciphertexts as an integer map.
 plan::Linear sum_of(const ImageStep& step, std::uint32_t inputs) {
   plan::Linear out;
@@ -200,12 +198,11 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
 constexpr std::uint32_t kShallowLevels = 24;
 
 Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree) {
-  const bool deep = !log2_degree || *log2_degree == 16;
+  // Bootstrapping has keys of gigabytes: where their size is limited it is left out.
+  const bool deep = (!log2_degree || *log2_degree == 16) && !setting.max_key_bytes;
   if (levels(*setting.network) <= kShallowLevels || !deep) {
     auto shallow = search_image(setting, log2_degree);
     if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
-    // Bootstrapping has larger keys than any network of few levels.
-    if (setting.max_key_bytes) return shallow;
     auto selection = search_deep(setting);
     return selection.ok() ? std::move(selection) : std::move(shallow);
   }

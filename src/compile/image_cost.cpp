@@ -7,8 +7,6 @@
 namespace obscura::compile {
 namespace {
 
-constexpr int kNominalBits = 40;  // of primes, where none are chosen yet
-
 double limb_bytes(int log2_degree) { return std::exp2(log2_degree) * sizeof(double); }
 
 double coefficient_bytes(const ckks::TransformCost& work) {

@@ -17,7 +17,6 @@ using Kind = ImageStep::Kind;
 
 constexpr std::size_t kBeam = 3;  // ways that are kept
 constexpr std::size_t kNominalDigitLimbs = 2;
-constexpr int kNominalBits = 40;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
 constexpr double kMargin = 1.25;
 

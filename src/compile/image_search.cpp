@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ckks/key_needs.h"
 #include "compile/candidate.h"
+#include "plan/keys.h"
 
 namespace obscura::compile {
 namespace {
@@ -22,12 +22,6 @@ constexpr int kDegrees = 2;
 /// log2 of the scale, around the bits of the primes.
 constexpr int kScaleBelow = 6;
 constexpr int kScaleAbove = 10;
-
-std::uint64_t key_bytes(const ckks::ParamsLiteral& literal, const plan::Rotations& rotations) {
-  std::uint64_t bytes = ckks::key_bytes(literal, literal.chain.size());  // relinearization
-  for (const auto& [step, limbs] : rotations) bytes += ckks::key_bytes(literal, limbs);
-  return bytes;
-}
 
 /// The primes of the choice, as the batch layout would take them.
 Result<ckks::ParamsLiteral> literal_of(const ImageChoice& choice, std::uint32_t drops) {
@@ -80,7 +74,7 @@ class Search {
   void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
     auto literal = literal_of(choice, network.drops());
     if (!literal.ok()) return;
-    const std::uint64_t keys = key_bytes(literal.value(), splits.rotations);
+    const std::uint64_t keys = plan::key_bytes(literal.value(), {true, splits.rotations});
     smallest_keys_ = std::min(smallest_keys_, keys);
     if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return;
     const auto params = ckks::Params::make(literal.value());
@@ -138,7 +132,8 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
   }
   if (search.closest() == HUGE_VAL) {
     if (refusal) return *refusal;
-    return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);
+    return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout{}", drops,
+                 setting.max_key_bytes ? "; where the size of keys is limited nothing is bootstrapped" : "");
   }
   return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed",
                search.closest(), setting.max_error);

@@ -27,15 +27,19 @@ ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request
   return needs;
 }
 
+std::uint64_t key_bytes(const ckks::ParamsLiteral& params, const KeyRequest& request) {
+  std::uint64_t bytes = request.relinearization ? ckks::key_bytes(params, params.chain.size()) : 0;
+  for (const auto& [step, limbs] : request.rotations) bytes += ckks::key_bytes(params, limbs);
+  return bytes;
+}
+
 std::uint64_t resident_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper) {
   if (bootstrapper != nullptr) {
     const ckks::Context& context = *bootstrapper->context();
     const ckks::BootstrapMemory memory = bootstrapper->memory();
     return ckks::key_bytes(context, key_needs(context, plan.keys, bootstrapper)) + memory.diagonals + memory.tables;
   }
-  std::uint64_t bytes = plan.keys.relinearization ? ckks::key_bytes(plan.params, plan.params.chain.size()) : 0;
-  for (const auto& [step, limbs] : plan.keys.rotations) bytes += ckks::key_bytes(plan.params, limbs);
-  return bytes;
+  return key_bytes(plan.params, plan.keys);
 }
 
 }  // namespace obscura::plan
