@@ -275,6 +275,10 @@ void read_activation(Fields& fields, ActivationRecipe& activation) {
   fields.number("range", activation.range, 0.1, 1000);
   fields.number("penalty", activation.penalty, 0, 1e6);
   fields.number("limit", activation.limit, 0, 1e6);
+  const bool held = activation.kind != ActivationKind::relu && activation.kind != ActivationKind::hermite;
+  if (fields.has("limit") && activation.limit > 0 && !held) {
+    fields.refuse("limit", fmt::format("is for polynomials, not for {}", to_string(activation.kind)));
+  }
   fields.number("rate", activation.rate, 0, 100);
   std::vector<double> blend;
   fields.numbers("blend", blend, 2, 2, 0, 1e5);

@@ -90,6 +90,7 @@ TEST(Recipes, RefuseWrongTypesAndNumbersOutOfRange) {
   EXPECT_THAT(refusal(small("[activation]\nkind = \"swish4\"\nrange = 9\n")), HasSubstr("3, 4, 5, 6, 7 or 8"));
   EXPECT_THAT(refusal(small("[activation]\nkind = \"square\"\ninitial = [1, 2, 3]\n")), HasSubstr("not for square"));
   EXPECT_THAT(refusal(small("[activation]\nkind = \"quadratic\"\ninitial = [1, 2]\n")), HasSubstr("2 entries"));
+  EXPECT_THAT(refusal(small("[activation]\nkind = \"hermite\"\nlimit = 8\n")), HasSubstr("not for hermite"));
   EXPECT_THAT(refusal(small("[activation]\nkind = \"hermite\"\nper = \"layer\"\n")), HasSubstr("must be 'channel'"));
   EXPECT_THAT(refusal("name = \n"), HasSubstr("r.toml:1: not TOML"));
   EXPECT_THAT(refusal("name = \"x\"\n"), HasSubstr("data.set is absent"));
