@@ -63,6 +63,16 @@ Result<void> check(const BootstrapLiteral& literal) {
   return {};
 }
 
+/// So many factors that take all levels of the FFT, the longer ones first.
+std::vector<int> factors(int layers, int count) {
+  std::vector<int> out;
+  for (; count > 0; --count) {
+    out.push_back((layers + count - 1) / count);
+    layers -= out.back();
+  }
+  return out;
+}
+
 /// Takes primes, each once.
 class Primes {
  public:
@@ -83,23 +93,24 @@ class Primes {
 
 const std::vector<BootstrapLiteral>& BootstrapParams::demonstrated() {
   static const std::vector<BootstrapLiteral> sets = [] {
-    BootstrapLiteral full;
-    full.log2_degree = 16;
-    full.log2_slots = 15;
-    full.coeff_to_slot = {4, 4, 4, 3};
-    full.slot_to_coeff = {5, 5, 5};
-    BootstrapLiteral sparse = full;
-    sparse.log2_slots = 14;
-    sparse.coeff_to_slot = {4, 4, 3, 3};
-    sparse.slot_to_coeff = {4, 5, 5};
-    std::vector<BootstrapLiteral> all{full, sparse};
-    for (BootstrapLiteral deep : {full, sparse}) {  // levels at the price of two bits of precision
-      deep.levels = 14;
-      deep.level_bits = 34;
-      deep.slot_to_coeff_bits = 38;
-      deep.special = 12;
-      deep.special_bits = 37;
-      all.push_back(std::move(deep));
+    std::vector<BootstrapLiteral> all;
+    for (const bool deep : {false, true}) {
+      for (const int log2_slots : {15, 14, 13, 12}) {
+        BootstrapLiteral set;
+        set.log2_degree = 16;
+        set.log2_slots = log2_slots;
+        set.coeff_to_slot = factors(log2_slots, 4);
+        set.slot_to_coeff = factors(log2_slots, 3);
+        std::reverse(set.slot_to_coeff.begin(), set.slot_to_coeff.end());
+        if (deep) {  // levels at the price of two bits of precision
+          set.levels = 14;
+          set.level_bits = 34;
+          set.slot_to_coeff_bits = 38;
+          set.special = 12;
+          set.special_bits = 37;
+        }
+        all.push_back(std::move(set));
+      }
     }
     return all;
   }();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/image_deep.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -80,6 +81,15 @@ class Prices {
   std::vector<std::vector<ckks::PolynomialLevelCost>> levels_;  ///< of each polynomial
 };
 
+/// Sets with fewer slots are left out where a value would take more ciphertexts: one of half the slots is nearly as dear.
+constexpr std::size_t kMostCiphertexts = 2;
+
+std::size_t most_elements(const MonicNetwork& network) {
+  std::size_t most = 0;
+  for (const MonicActivation& a : network.activations) most = std::max<std::size_t>(most, a.elements);
+  return most;
+}
+
 /// A slot's error after bootstrapping.
 double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
   std::vector<double> slots(kSlots);
@@ -129,6 +139,8 @@ Result<ImageSelection> search_deep(const ImageSetting& setting) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+    const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
+    if (sparse && most_elements(*setting.network) > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
     auto selection = schedule_deep(setting, set);
     if (!selection.ok()) {

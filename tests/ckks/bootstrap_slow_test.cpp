@@ -24,7 +24,11 @@ TEST_P(DemonstratedSets, GiveTheSameSlotsWithinThePredictedError) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, DemonstratedSets, testing::ValuesIn(BootstrapParams::demonstrated()));
+INSTANTIATE_TEST_SUITE_P(All, DemonstratedSets, testing::ValuesIn(BootstrapParams::demonstrated()),
+                         [](const auto& set) {
+                           return "Slots2To" + std::to_string(set.param.log2_slots) + "Levels" +
+                                  std::to_string(set.param.levels);
+                         });
 
 }  // namespace
 }  // namespace obscura::ckks

@@ -23,7 +23,7 @@ constexpr std::uintmax_t kMostKeys = 2'500'000'000;
 /// An error that met the secret is a Laplace variable (ckks::tail_of_error): one of 16 in 2^20 passes 12 deviations.
 constexpr double kFar = 12;
 
-class BootstrappingFiles : public ::testing::TestWithParam<std::size_t> {
+class BootstrappingFiles : public ::testing::TestWithParam<ckks::BootstrapLiteral> {
  protected:
   BootstrappingFiles() {
     std::string name = fs::temp_directory_path() / "obscura-boot-XXXXXX";
@@ -35,7 +35,7 @@ class BootstrappingFiles : public ::testing::TestWithParam<std::size_t> {
 };
 
 TEST_P(BootstrappingFiles, AnswerAsTheClearTwin) {
-  const auto set = ckks::BootstrapParams::make(ckks::BootstrapParams::demonstrated().at(GetParam())).value();
+  const auto set = ckks::BootstrapParams::make(GetParam()).value();
   const base::OutputFile::Options plain{.overwrite = false, .secret = false};
   ASSERT_TRUE(base::write_file(path("plan"), wire::write_plan(testing::boot_plan(set)), plain).ok());
   const wire::NamedPlan named = wire::read_plan_file(path("plan")).value();
@@ -79,7 +79,16 @@ TEST_P(BootstrappingFiles, AnswerAsTheClearTwin) {
               report.value().run_seconds);
 }
 
-INSTANTIATE_TEST_SUITE_P(FullSlotsAndFewerOfTheDeepSets, BootstrappingFiles, ::testing::Values(2, 3));
+std::vector<ckks::BootstrapLiteral> deep_sets() {
+  std::vector<ckks::BootstrapLiteral> out;
+  for (const auto& set : ckks::BootstrapParams::demonstrated()) {
+    if (set.levels > 8) out.push_back(set);
+  }
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(DeepSets, BootstrappingFiles, ::testing::ValuesIn(deep_sets()),
+                         [](const auto& set) { return "Slots2To" + std::to_string(set.param.log2_slots); });
 
 }  // namespace
 }  // namespace obscura

@@ -168,7 +168,7 @@ TEST(Deep, VectorsOfFewerSlotsThanTheRingHas) {
   const nn::Graph& graph = net.finished();
   const World world(graph, rectifiers(graph, 6), 8, ckks::sparse_toy());
   ASSERT_LT(plan::slots(world.plan), world.set.params().slots());
-  // The last transform, at the least scale, makes most of the error, and less than predicted where slots repeat.
+  // The prediction is 23 times too large here, of which the last transform makes most; it is not known why.
   expect_three_ways(world, 32);
 }
 
@@ -182,7 +182,11 @@ TEST(Deep, BootstrappingFewerSlotsIsPredictedToTakeLess) {
     by_levels[literal.levels][literal.log2_slots] = compile::bootstrap_nanoseconds(cost, *bootstrapper);
   }
   ASSERT_EQ(by_levels.size(), 2U);
-  for (const auto& [levels, by_slots] : by_levels) EXPECT_LT(by_slots.at(14), by_slots.at(15)) << levels << " levels";
+  for (const auto& [levels, by_slots] : by_levels) {
+    for (const int log2_slots : {12, 13, 14}) {
+      EXPECT_LT(by_slots.at(log2_slots), by_slots.at(log2_slots + 1)) << levels << " levels, 2^" << log2_slots;
+    }
+  }
 }
 
 TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
@@ -199,7 +203,7 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   plan.input.deviation.assign(plan.input.channels, 1);
   const auto verified = plan::verify(plan);
   EXPECT_TRUE(verified.ok()) << verified.error().message;
-  EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 14);
+  EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 12);
 }
 
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {
