@@ -81,7 +81,7 @@ class Prices {
   std::vector<std::vector<ckks::PolynomialLevelCost>> levels_;  ///< of each polynomial
 };
 
-/// Sets with fewer slots are left out where a value would take more ciphertexts: one of half the slots is nearly as dear.
+/// Sets with fewer slots are left out where a value would take more ciphertexts: halving the slots saves far less.
 constexpr std::size_t kMostCiphertexts = 2;
 
 std::size_t most_elements(const MonicNetwork& network) {

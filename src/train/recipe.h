@@ -50,11 +50,11 @@ enum class Schedule { cosine, one_cycle, steps };
 struct ActivationRecipe {
   ActivationKind kind = ActivationKind::relu;
   Sharing per = Sharing::layer;
-  std::vector<double> initial;        ///< coefficients from x^0 up, of the polynomials; filled in where absent
-  double range = 6;                   ///< the soft bound of |x|; of swish4 also the range of the fit
-  double penalty = 0;                 ///< times the mean of max(0, |x| - range)^2, added to the loss
-  double limit = 0;                   ///< of polynomials: while training, arguments beyond it are held at it; 0 = none are
-  double rate = 1;                    ///< times the learning rate, for the coefficients
+  std::vector<double> initial;  ///< coefficients from x^0 up, of the polynomials; filled in where absent
+  double range = 6;             ///< the soft bound of |x|; of swish4 also the range of the fit
+  double penalty = 0;           ///< times the mean of max(0, |x| - range)^2, added to the loss
+  double limit = 0;             ///< of polynomials: while training, arguments beyond it are held at it; 0 = none are
+  double rate = 1;              ///< times the learning rate, for the coefficients
   std::array<double, 2> blend{0, 0};  ///< epochs between which ReLU turns into the polynomial; {0, 0}: at once
 };
 
