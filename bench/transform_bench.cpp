@@ -141,8 +141,8 @@ void hoisted(benchmark::State& state, Kept kept) {
   const World world(work, shape->rotation_steps(), kScale);
   const std::size_t period = work.period == 0 ? params.slots() : work.period;
   TransformPlace place{work.limbs, 1, kScale, kScale, 0, kept == Kept::nothing_of_whole_ones ? 0 : period};
-  if (kept == Kept::residues) place.memory = residue_bytes(*world.context, place, shape->diagonals());
-  if (kept == Kept::coefficients) place.memory = embedding_bytes(*world.context, place, shape->diagonals());
+  if (kept == Kept::residues) place.memory = residue_bytes(*world.context, place, shape->plaintexts());
+  if (kept == Kept::coefficients) place.memory = embedding_bytes(*world.context, place, shape->plaintexts());
   const auto values = [period](const Diagonal& at, std::span<std::complex<double>> slots) { fill(at, period, slots); };
   const Transform transform(world.context, shape, values, place);
   const base::ThreadLimit limit(static_cast<std::size_t>(state.range(1)));

@@ -44,7 +44,7 @@ Signal pass(const Params& params, const std::vector<Transform>& factors, const s
     noise.input_square = signal.square;
     noise.weight_square = std::pow(level_square, levels[f]) * (f == 0 ? first_square : 1);
     noise.rotated_square = noise.weight_square;
-    noise.diagonals = factors[f].shape().diagonals();
+    noise.plaintexts = factors[f].shape().plaintexts();
     noise.real_weights = false;
     for (const TransformGroup& group : factors[f].shape().groups()) noise.giant_switches += group.giant == 0 ? 0 : 1;
     signal = {noise_of_transform(params, noise), signal.square * noise.weight_square};

@@ -57,7 +57,7 @@ DiagonalStore::DiagonalStore(std::shared_ptr<const Context> context, std::shared
       period_(period_of(*context_, place)),
       repeat_(repeat_of(*context_, place)),
       kept_(shape_->groups().size()) {
-  const std::size_t n = shape_->slots(), terms = shape_->diagonals();
+  const std::size_t n = shape_->slots(), terms = shape_->plaintexts();
   if (period_ < n) octets_ = octets_of(2 * n, n / period_, repeat_);
   const std::size_t one = embedding_bytes(*context_, place, 1), whole = residue_bytes(*context_, place, 1);
   const bool all = terms * one <= place.memory;
@@ -94,16 +94,24 @@ std::vector<Embedding> DiagonalStore::embed(const TransformGroup& group) const {
   const std::size_t first = static_cast<std::size_t>(static_cast<std::int64_t>(n) - group.giant) % n;
   std::vector<Embedding> out(group.terms.size());
   base::parallel_for(out.size(), [&](std::size_t k) {
+    const Diagonal& diagonal = group.terms[k].diagonal;
     std::vector<std::complex<double>> slots(n);
-    values_(group.terms[k].diagonal, slots);
+    values_(diagonal, slots);
+    if (group.terms[k].paired) subtract_imaginary(slots, diagonal);
     OBSCURA_CHECK(std::equal(slots.begin() + static_cast<std::ptrdiff_t>(period_), slots.end(), slots.begin()),
-                  "transform: the diagonal of step {} does not repeat with period {}", group.terms[k].diagonal.step,
-                  period_);
+                  "transform: the diagonal of step {} does not repeat with period {}", diagonal.step, period_);
     const auto begin = slots.begin(), end = begin + static_cast<std::ptrdiff_t>(period_);
     std::rotate(begin, begin + static_cast<std::ptrdiff_t>(first % period_), end);
     out[k] = context_->encoder().embed_repeated({begin, end}, scale_);
   });
   return out;
+}
+
+void DiagonalStore::subtract_imaginary(std::span<std::complex<double>> slots, Diagonal first) const {
+  first.step += shape_->split().pair;
+  std::vector<std::complex<double>> other(slots.size());
+  values_(first, other);
+  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] -= std::complex<double>(0, 1) * other[j].real();
 }
 
 std::vector<ring::NttPoly> DiagonalStore::reduce_all(const std::vector<Embedding>& embeddings) const {

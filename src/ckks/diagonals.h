@@ -54,6 +54,8 @@ class DiagonalStore {
 
  private:
   std::vector<Embedding> embed(const TransformGroup& group) const;
+  /// slots -= i times those of the diagonal that is paired with `first`.
+  void subtract_imaginary(std::span<std::complex<double>> slots, Diagonal first) const;
   /// limb = the residues of a row, each octet once; limb has N residues, of which the last N/2 are worked in.
   void reduce(const Embedding& embedding, std::size_t row, double* limb) const;
   std::vector<ring::NttPoly> reduce_all(const std::vector<Embedding>& embeddings) const;

@@ -172,6 +172,24 @@ Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphert
   return apply_galois(context, key->second, x, Decomposition(context, x.parts[1]), element);
 }
 
+Ciphertext multiply_by_i(const Context& context, const Ciphertext& x) {
+  const std::size_t n = context.degree(), limbs = x.limbs();
+  Ciphertext out;
+  out.scale = x.scale;
+  for (std::size_t part = 0; part < x.parts.size(); ++part) out.parts.emplace_back(n, limbs);
+  base::parallel_for(limbs, [&](std::size_t k) {
+    ring::NttPoly monomial(n, 1);
+    monomial.set_zero();
+    monomial.limb(0)[n / 2] = 1;
+    context.basis().forward(monomial.limb(0), k);
+    for (std::size_t part = 0; part < x.parts.size(); ++part) {
+      kernels::active().multiply(out.parts[part].limb(k), x.parts[part].limb(k), monomial.limb(0), n,
+                                 context.basis().modulus(k));
+    }
+  });
+  return out;
+}
+
 Ciphertext expand(const Context& context, SeededCiphertext x) {
   Ciphertext out;
   out.scale = x.scale;

@@ -49,6 +49,10 @@ std::vector<Ciphertext> rotate_many(const Context& context, const EvalKeys& keys
 /// result[j] = conj(x[j]). Needs the Galois key of conjugation_element; otherwise as rotate.
 Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x);
 
+/// result[j] = i x[j], exactly: times X^(N/2), which is i in every slot.
+/// limbs, scale, parts  unchanged           cost    an NTT for each limb, and a product for each of its parts
+Ciphertext multiply_by_i(const Context& context, const Ciphertext& x);
+
 /// Divides by the last `count` primes and rounds.
 /// limbs   l -> l - count                   scale  in / (product of the primes dropped)
 /// cost    per part: count inverse and l - count forward NTTs

@@ -91,18 +91,24 @@ double square_of_lost(const DiagonalNumbers& numbers, double scale) {
 
 double noise_of_transform(const Params& params, const TransformNoise& transform) {
   const double switched = noise_of_switch(params, transform.limbs), rounded = noise_of_rounding(params, 2);
-  const double encoded = slots_of(params, (transform.real_weights ? 2 : 1) / 12.0) / transform.plaintext_scale;
-  const double product_scale = transform.scale_in * transform.plaintext_scale;
+  const double fresh = std::hypot(switched, rounded);
+  // Twice the real part of a product with a complex plaintext at half the scale, whose input is as large once more.
+  const double encoded = transform.paired
+                             ? slots_of(params, 2 / 12.0) / (transform.plaintext_scale / 2)
+                             : slots_of(params, (transform.real_weights ? 2 : 1) / 12.0) / transform.plaintext_scale;
+  const double product_scale = transform.scale_in * transform.plaintext_scale / (transform.paired ? 2 : 1);
   const double deviations[] = {
       std::sqrt(transform.weight_square) * transform.error_in,
       std::sqrt(transform.rotated_square) * switched / transform.scale_in,
-      std::sqrt(static_cast<double>(transform.diagonals) * transform.input_square) * encoded,
-      std::sqrt(static_cast<double>(transform.giant_switches)) * std::hypot(switched, rounded) / product_scale,
-      rounded / transform.scale_out,
+      std::sqrt(static_cast<double>(transform.plaintexts) * transform.input_square) * encoded,
+      std::sqrt(static_cast<double>(transform.giant_switches)) * fresh / product_scale,
+      rounded / transform.scale_out * (transform.paired ? 2 : 1),
+      transform.paired ? std::sqrt(2 * transform.weight_square) * fresh / transform.scale_in : 0,
+      transform.paired ? fresh / transform.scale_out : 0,
   };
   double lost = 0;
   for (const DiagonalNumbers& numbers : transform.numbers) {
-    lost += numbers.copies * square_of_lost(numbers, transform.plaintext_scale);
+    lost += numbers.copies * square_of_lost(numbers, transform.plaintext_scale / (transform.paired ? 2 : 1));
   }
   double variance = lost / transform.written * transform.input_square;
   for (const double deviation : deviations) variance += deviation * deviation;

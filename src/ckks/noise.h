@@ -48,11 +48,14 @@ double square_of_lost(const DiagonalNumbers& numbers, double scale);
 struct TransformNoise {
   std::size_t limbs = 0;  ///< of the inputs
   double scale_in = 1, scale_out = 1, plaintext_scale = 1;
-  double error_in = 0;        ///< standard deviation of an input slot's error, in slot units
-  double input_square = 0;    ///< mean of x^2 over the slots of the inputs that the output reads
-  double weight_square = 0;   ///< sum over the output's diagonals of |d|^2, mean over their slots
-  double rotated_square = 0;  ///< the same over the diagonals whose baby step is not 0
-  std::size_t diagonals = 0;  ///< of the output
+  double error_in = 0;         ///< standard deviation of an input slot's error, in slot units
+  double input_square = 0;     ///< mean of x^2 over the slots of the inputs that the output reads
+  double weight_square = 0;    ///< sum over the output's diagonals of |d|^2, mean over their slots
+  double rotated_square = 0;   ///< the same over the diagonals whose baby step is not 0
+  std::size_t plaintexts = 0;  ///< of the output
+  /// Plaintexts of pairs (ckks::Split): half the scale, a rotation before and a conjugation after. What the imaginary
+  /// parts of the inputs hold adds to the error: it is taken for what one relinearisation leaves there.
+  bool paired = false;
   /// Real slots encode to a polynomial whose rounding errors mirror: they are real too, and twice the variance.
   bool real_weights = true;
   std::size_t giant_switches = 0;                 ///< giant steps of the output that are not 0

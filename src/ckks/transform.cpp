@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "ckks/diagonals.h"
+#include "ckks/evaluator.h"
 #include "ckks/keyswitch.h"
 
 namespace obscura::ckks {
@@ -28,7 +29,9 @@ Transform::Transform(std::shared_ptr<const Context> context, std::shared_ptr<con
   for (std::size_t i = place.limbs - place.rescale; i < place.limbs; ++i) {
     plaintext_scale_ *= static_cast<double>(context->basis().prime(i));
   }
-  store_ = std::make_shared<DiagonalStore>(std::move(context), shape_, std::move(values), place, plaintext_scale_);
+  // The sum with the conjugate is twice the real part.
+  const double encoded = shape_->split().pair == 0 ? plaintext_scale_ : plaintext_scale_ / 2;
+  store_ = std::make_shared<DiagonalStore>(std::move(context), shape_, std::move(values), place, encoded);
 }
 
 std::size_t Transform::bytes() const { return store_->bytes(); }
@@ -273,6 +276,18 @@ class Application {
   std::vector<ExtendedPair> babies_;
 };
 
+/// x + i rot(x, step), of each.
+std::vector<Ciphertext> with_partners(const Context& context, const EvalKeys& keys, std::int64_t step,
+                                      std::span<const Ciphertext> x) {
+  std::vector<Ciphertext> out;
+  for (const Ciphertext& one : x) {
+    const Ciphertext turned = multiply_by_i(context, rotate(context, keys, one, step));
+    const CombineTerm terms[] = {{&one, 1}, {&turned, 1}};
+    out.push_back(combine(context, terms, 0));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, const Transform& transform,
@@ -286,6 +301,9 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
                   "transform: an input of {} parts and {} limbs at scale {}, 2, {} and {} are needed",
                   input.parts.size(), input.limbs(), input.scale, place.limbs, place.scale_in);
   }
+  const std::int64_t pair = shape.split().pair;
+  std::vector<Ciphertext> partners;
+  if (pair != 0) x = partners = with_partners(context, keys, pair, x);
   const Application application(context, keys, shape, *transform.store_, place, x);
   // Spans of whole outputs with enough groups to be summed together, so that outputs of few groups share babies too.
   std::vector<std::size_t> first = {0};
@@ -296,6 +314,12 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
   }
   std::vector<Ciphertext> out(shape.outputs());
   base::parallel_for(first.size() - 1, [&](std::size_t k) { application.run(first[k], first[k + 1], out); });
+  if (pair == 0) return out;
+  for (Ciphertext& y : out) {
+    const Ciphertext conjugated = conjugate(context, keys, y);
+    const CombineTerm terms[] = {{&y, 1}, {&conjugated, 1}};
+    y = combine(context, terms, 0);
+  }
   return out;
 }
 

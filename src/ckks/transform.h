@@ -5,6 +5,11 @@
 ///
 /// With n = N/2 slots, y_o[j] = sum over the diagonals (o, i, k) of d_{o,i,k}[j] * x_i[(j + k) mod n]. Four slots, one
 /// input, one output, the diagonals d_0 = {1,1,1,1} and d_1 = {2,2,2,0}: {a,b,c,d} becomes {a+2b, b+2c, c+2d, d}.
+///
+/// Pairs: where the slots and diagonals are real, the imaginary parts are free to carry a second copy of the input that
+/// is rotated by a step p. With u = x + i rot(x, p), one plaintext d_k - i d_{k+p} does the work of two diagonals:
+/// d_k[j] x[j + k] + d_{k+p}[j] x[j + k + p] = Re((d_k[j] - i d_{k+p}[j]) u[j + k]). It costs one rotation of each
+/// input and one conjugation of each output, and no level, since a product with i is a product with X^(N/2).
 #pragma once
 
 #include <complex>
@@ -43,6 +48,7 @@ struct SplitOptions {
   std::vector<std::int64_t> keys_there;
   /// What one more key is worth, in NTTs of one limb: keys take memory and time to make and send.
   double key_price = 100;
+  bool pairs = false;  ///< whether diagonals and slots are real, so that Split::pair may be chosen
 };
 
 /// Every step k is a baby ((k - phase) mod period) + phase and a giant, the rest. A plan states it, so that the keys
@@ -50,18 +56,22 @@ struct SplitOptions {
 struct Split {
   std::int64_t period = 1;
   std::int64_t phase = 0;
+  /// p > 0: of each input and output the diagonals of steps k and k + p go through as one where both are there, the
+  /// lowest k first. Diagonals and slots must be real then. 0: none do.
+  std::int64_t pair = 0;
   bool operator==(const Split&) const = default;
 };
 
 /// The cheapest split, deterministic. Tried are periods that the set of steps suggests (distances between steps,
 /// multiples of their divisor, powers of two, all slots) at phases 0 and -period / 2: dense ranges, bands and clusters
-/// like {dy W + dx + c H W} alike.
+/// like {dy W + dx + c H W} alike; and the pairs that leave the fewest plaintexts, where they save more than they cost.
 Split choose_split(std::size_t slots, std::span<const Diagonal> diagonals, const SplitOptions& options);
 
 /// One giant step of one output: sum over the terms of d * rot(x_input, baby), rotated by `giant` afterwards.
 struct TransformGroup {
   struct Term {
     Diagonal diagonal;       ///< diagonal.step = baby + giant mod n
+    bool paired = false;     ///< with that of diagonal.step + pair
     std::uint32_t baby = 0;  ///< index into babies()
   };
   std::uint32_t output = 0;
@@ -83,7 +93,8 @@ struct TransformCost {
   std::size_t giant_switches = 0;  ///< each with a decomposition and a division by P of one part
   std::size_t decompositions = 0;  ///< of inputs and of giant steps
   std::size_t divisions = 0;       ///< by P, of one polynomial
-  std::size_t plaintexts = 0;      ///< diagonals: products of an extended ciphertext with a plaintext
+  std::size_t pair_switches = 0;   ///< rotations of inputs and conjugations of outputs, each a whole key switch
+  std::size_t plaintexts = 0;      ///< diagonals or pairs: products of an extended ciphertext with a plaintext
   std::size_t ntts = 0;            ///< limb NTTs of all of it, without encoding
   std::size_t products = 0;        ///< limb products and sums of all of it
   std::size_t permutations = 0;    ///< of limbs
@@ -110,13 +121,14 @@ class TransformShape {
   std::uint32_t inputs() const { return inputs_; }
   std::uint32_t outputs() const { return outputs_; }
   const Split& split() const { return split_; }
-  /// Steps of the Galois keys that apply needs: ascending, distinct, without 0.
+  /// Steps of the Galois keys that apply needs: ascending, distinct, without 0. Where split().pair is not 0 it needs
+  /// the key of conjugation as well.
   const std::vector<std::int64_t>& rotation_steps() const { return rotation_steps_; }
   /// Sorted by input.
   const std::vector<Baby>& babies() const { return babies_; }
   /// Sorted by output; each output has at least one.
   const std::vector<TransformGroup>& groups() const { return groups_; }
-  std::size_t diagonals() const;
+  std::size_t plaintexts() const;  ///< a pair is one
   /// period: TransformPlace::period
   TransformCost cost(const SwitchSize& size, std::size_t rescale, std::size_t period = 0) const;
 
@@ -146,9 +158,9 @@ struct TransformPlace {
   std::size_t period = 0;
 };
 
-/// Bytes that `diagonals` of a transform at this place take when they are kept, as coefficients or as residues.
-std::size_t embedding_bytes(const Context& context, const TransformPlace& place, std::size_t diagonals);
-std::size_t residue_bytes(const Context& context, const TransformPlace& place, std::size_t diagonals);
+/// Bytes that `plaintexts` of a transform at this place take when they are kept, as coefficients or as residues.
+std::size_t embedding_bytes(const Context& context, const TransformPlace& place, std::size_t plaintexts);
+std::size_t residue_bytes(const Context& context, const TransformPlace& place, std::size_t plaintexts);
 
 /// A shape with its numbers. The diagonals are encoded at the scale scale_out * (primes dropped) / scale_in, so that
 /// the result lands on scale_out exactly; a group of diagonals is encoded when it is first used, and kept where the
@@ -178,7 +190,8 @@ class Transform {
 
 /// y_o[j] = sum d_{o,i,k}[j] * x_i[(j + k) mod n].
 /// limbs   l -> l - place.rescale           scale  place.scale_in -> place.scale_out, exactly
-/// needs   two parts, place.limbs limbs and place.scale_in in every input; the Galois keys of shape.rotation_steps()
+/// needs   two parts, place.limbs limbs and place.scale_in in every input; the Galois keys of shape.rotation_steps();
+///         with pairs real slots, and the key of conjugation at place.limbs - place.rescale limbs
 /// cost    shape.cost(), and encoding where a group is not kept
 /// noise   noise_of_transform (ckks/noise.h)
 /// errors  ContractError: inputs of another place; an absent key, named by its step

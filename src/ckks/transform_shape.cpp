@@ -62,6 +62,63 @@ std::size_t raised_sources(const SwitchSize& size) {
   return size.limbs * (size.limbs + size.special) - own;
 }
 
+/// A whole key switch: decomposition, raising, division of both parts by P.
+std::size_t switch_ntts(const SwitchSize& size) {
+  const std::size_t rows = size.limbs + size.special;
+  return size.digits * rows + 2 * rows;
+}
+
+std::size_t switch_products(const SwitchSize& size) {
+  return 2 * size.digits * (size.limbs + size.special) + 3 * size.limbs;
+}
+
+/// A diagonal, or the two of a pair.
+struct Plaintext {
+  Diagonal diagonal;
+  bool paired = false;
+};
+
+/// `sorted` by output, input and step.
+std::vector<Plaintext> pair_up(std::span<const Diagonal> sorted, std::int64_t pair) {
+  std::vector<Plaintext> out;
+  if (pair == 0) {
+    for (const Diagonal& d : sorted) out.push_back({d, false});
+    return out;
+  }
+  std::vector<bool> taken(sorted.size());
+  std::size_t partner = 0;
+  for (std::size_t k = 0; k < sorted.size(); ++k) {
+    if (taken[k]) continue;
+    Diagonal wanted = sorted[k];
+    wanted.step += pair;
+    while (partner < sorted.size() && sorted[partner] < wanted) ++partner;
+    const bool there = partner < sorted.size() && sorted[partner] == wanted;
+    if (there) taken[partner] = true;
+    out.push_back({sorted[k], there});
+  }
+  return out;
+}
+
+/// Of the steps by which the first diagonals stand apart those that leave the fewest plaintexts: the least and the
+/// largest. A convolution's taps and channels all show there.
+std::vector<std::int64_t> pairs_worth_a_try(std::span<const Diagonal> sorted) {
+  constexpr std::size_t kFirstSteps = 128;
+  std::set<std::int64_t> apart;
+  for (std::size_t k = 1; k < std::min(sorted.size(), kFirstSteps); ++k) {
+    if (sorted[k].output != sorted[0].output || sorted[k].input != sorted[0].input) break;
+    apart.insert(sorted[k].step - sorted[0].step);
+  }
+  std::vector<std::int64_t> best;
+  std::size_t least = sorted.size();
+  for (const std::int64_t pair : apart) {
+    const std::size_t count = pair_up(sorted, pair).size();
+    if (count < least) best.clear(), least = count;
+    if (count == least && count < sorted.size()) best.push_back(pair);
+  }
+  if (best.size() > 2) best.erase(best.begin() + 1, best.end() - 1);
+  return best;
+}
+
 double price_of(const Split& split, std::span<const Diagonal> diagonals, std::int64_t slots,
                 const SplitOptions& options, const std::set<std::int64_t>& there) {
   std::vector<std::pair<std::uint32_t, std::int64_t>> babies, giants;
@@ -78,6 +135,7 @@ double price_of(const Split& split, std::span<const Diagonal> diagonals, std::in
     return static_cast<double>(values.size());
   };
   const double baby_count = distinct(babies), giant_count = distinct(giants);
+  if (split.pair != 0) keys.push_back(split.pair);
   distinct(keys);
   const auto fresh = std::count_if(keys.begin(), keys.end(), [&](std::int64_t k) { return !there.contains(k); });
   return baby_count * kProductPrice * static_cast<double>(baby_products(options.size)) +
@@ -114,15 +172,31 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
   const auto slots = static_cast<std::int64_t>(slot_count);
   std::vector<Diagonal> diagonals(given.begin(), given.end());
   for (Diagonal& d : diagonals) d.step = centred(d.step, slots);
+  std::sort(diagonals.begin(), diagonals.end());
   std::set<std::int64_t> there;
   for (const std::int64_t step : options.keys_there) there.insert(centred(step, slots));
+  std::set<std::uint32_t> inputs, outputs;
+  for (const Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
+  const double pair_price = static_cast<double>(inputs.size() + outputs.size()) *
+                            (static_cast<double>(switch_ntts(options.size)) +
+                             kProductPrice * static_cast<double>(switch_products(options.size)));
+  const double plaintext_price = 2 * kProductPrice * static_cast<double>(options.size.limbs + options.size.special);
+  std::vector<std::int64_t> pairs = {0};
+  if (options.pairs) {
+    for (const std::int64_t pair : pairs_worth_a_try(diagonals)) pairs.push_back(pair);
+  }
   Split best;
   double least = std::numeric_limits<double>::infinity();
-  for (const std::int64_t period : periods(diagonals, slots)) {
-    for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
-      const Split split{period, phase};
-      const double price = price_of(split, diagonals, slots, options, there);
-      if (price < least) best = split, least = price;
+  for (const std::int64_t pair : pairs) {
+    std::vector<Diagonal> plaintexts;
+    for (const Plaintext& p : pair_up(diagonals, pair)) plaintexts.push_back(p.diagonal);
+    const double fixed = plaintext_price * static_cast<double>(plaintexts.size()) + (pair == 0 ? 0 : pair_price);
+    for (const std::int64_t period : periods(plaintexts, slots)) {
+      for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
+        const Split split{period, phase, pair};
+        const double price = fixed + price_of(split, plaintexts, slots, options, there);
+        if (price < least) best = split, least = price;
+      }
     }
   }
   return best;
@@ -138,6 +212,7 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
   const auto n = static_cast<std::int64_t>(slots);
   OBSCURA_CHECK(!diagonals.empty() && slots > 0, "transform: no diagonals");
   OBSCURA_CHECK(split.period > 0, "transform: a split of period {}", split.period);
+  OBSCURA_CHECK(split.pair >= 0 && split.pair < n, "transform: pairs {} apart in {} slots", split.pair, n);
   std::vector<bool> input_used(inputs), output_used(outputs);
   for (Diagonal& d : diagonals) {
     OBSCURA_CHECK(d.output < outputs && d.input < inputs,
@@ -153,19 +228,20 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
                 twice->step, twice->input, twice->output);
   std::map<Baby, std::uint32_t> babies;
   std::map<std::pair<std::uint32_t, std::int64_t>, TransformGroup> groups;
-  std::set<std::int64_t> steps;
-  for (const Diagonal& d : diagonals) babies.emplace(Baby{d.input, centred(baby_of(split, d.step), n)}, 0);
+  std::set<std::int64_t> steps = {centred(split.pair, n)};
+  const std::vector<Plaintext> plaintexts = pair_up(diagonals, split.pair);
+  for (const auto& [d, _] : plaintexts) babies.emplace(Baby{d.input, centred(baby_of(split, d.step), n)}, 0);
   for (auto& [baby, index] : babies) {
     index = static_cast<std::uint32_t>(babies_.size());
     babies_.push_back(baby);
     steps.insert(baby.step);
   }
-  for (const Diagonal& d : diagonals) {
+  for (const auto& [d, paired] : plaintexts) {
     const std::int64_t baby = centred(baby_of(split, d.step), n), giant = centred(d.step - baby, n);
     TransformGroup& group = groups[{d.output, giant}];
     group.output = d.output;
     group.giant = giant;
-    group.terms.push_back({d, babies.at({d.input, baby})});
+    group.terms.push_back({d, paired, babies.at({d.input, baby})});
     steps.insert(giant);
   }
   for (auto& [key, group] : groups) groups_.push_back(std::move(group));
@@ -173,7 +249,7 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
   rotation_steps_.assign(steps.begin(), steps.end());
 }
 
-std::size_t TransformShape::diagonals() const {
+std::size_t TransformShape::plaintexts() const {
   return std::accumulate(groups_.begin(), groups_.end(), std::size_t{0},
                          [](std::size_t sum, const TransformGroup& group) { return sum + group.terms.size(); });
 }
@@ -189,7 +265,7 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, 
     rotated.insert(baby.input);
   }
   for (const TransformGroup& group : groups_) out.giant_switches += group.giant != 0 ? 1 : 0;
-  out.plaintexts = diagonals();
+  out.plaintexts = plaintexts();
   out.decompositions = rotated.size() + out.giant_switches;
   out.divisions = out.giant_switches + 2 * outputs_;
   out.ntts = rotated.size() * size.digits * rows + out.giant_switches * giant_ntts(size) +
@@ -201,6 +277,16 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, 
   const std::size_t kept = size.limbs - rescale;
   out.conversions = out.decompositions * raised_sources(size) + out.giant_switches * (size.special + 1) * size.limbs +
                     2 * outputs_ * (size.special + rescale + 1) * kept;
+  if (split_.pair != 0) {
+    const SwitchSize after{kept, size.special, (kept + size.special - 1) / size.special};
+    for (const auto& [one, count] : {std::pair<SwitchSize, std::size_t>{size, inputs_}, {after, outputs_}}) {
+      out.pair_switches += count;
+      out.ntts += count * switch_ntts(one);
+      out.products += count * switch_products(one);
+      out.permutations += count * 2 * one.limbs;
+      out.conversions += count * (raised_sources(one) + 2 * (one.special + 1) * one.limbs);
+    }
+  }
   const std::size_t gap =
       period == 0 ? 1 : slots_ / std::clamp(period, std::min(slots_, Encoder::kLeastPeriod), slots_);
   out.fft_slots = slots_ / gap;

@@ -90,13 +90,13 @@ plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selecti
   plan.input.limbs = schedule.limbs;
   plan.input.scale = schedule.input_scale;
   plan.input.layout = selection.network.input;
+  plan.keys = schedule.keys;
   for (std::size_t k = 0; k < selection.network.steps.size(); ++k) {
     const ImageStep& step = selection.network.steps[k];
     plan.keys.relinearization |=
         step.kind == Kind::relinearize || step.kind == Kind::polynomial || step.kind == Kind::bootstrap;
     plan.steps.push_back({operation(selection, k), schedule.values[k], step.origin, schedule.nanoseconds[k] * 1e-9});
   }
-  plan.keys.rotations = schedule.rotations;
   const auto& steps = selection.network.steps;
   const bool deep =
       std::any_of(steps.begin(), steps.end(), [](const ImageStep& s) { return s.kind == Kind::bootstrap; });
@@ -177,8 +177,9 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
   const auto keys = static_cast<double>(plan::resident_bytes(plan, bootstrapper));
   out.push_back(describe_set(selection, plan));
   if (auto bootstraps = describe_bootstraps(selection)) out.push_back(std::move(*bootstraps));
-  out.push_back(fmt::format("{} diagonals and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
-                            diagonals, plan.keys.rotations.size(), choice.log2_scale));
+  out.push_back(fmt::format(
+      "{} encoded diagonals or pairs of them and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
+      diagonals, plan.keys.rotations.size(), choice.log2_scale));
   out.push_back(fmt::format(
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
       schedule.logit_error, setting.max_error, setting.statistics->logit_deviation, setting.statistics->images,

@@ -330,6 +330,7 @@ class Builder {
     if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
     ckks::SplitOptions options;
     options.size = size();
+    options.pairs = true;
     auto shape = std::make_shared<const ckks::TransformShape>(way.network.ring_slots(), start.layout.ciphertexts(),
                                                               target.to.ciphertexts(), diagonals, options);
     const std::size_t period = std::max(start.layout.period, target.to.period);

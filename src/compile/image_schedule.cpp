@@ -46,7 +46,7 @@ class Judge {
     out_.choice = choice;
     out_.limbs = splits.limbs[0];
     out_.shapes = splits.shapes;
-    out_.rotations = splits.rotations;
+    out_.keys = splits.keys;
   }
 
   std::optional<ImageSchedule> run() {
@@ -448,16 +448,17 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int di
     out.shapes.emplace_back();
     out.noise.emplace_back();
     if (step.kind == Kind::fold) {
-      plan::add_rotations(out.rotations, plan::rotations_of(step.fold, slots), limbs);
+      plan::add_rotations(out.keys, plan::rotations_of(step.fold, slots), limbs);
     }
     if (step.kind != Kind::transform) continue;
     ckks::SplitOptions options;
     options.size = {limbs, alpha, (limbs + alpha - 1) / alpha};
-    for (const auto& [rotation, _] : out.rotations) options.keys_there.push_back(rotation);
+    options.pairs = true;
+    for (const auto& [rotation, _] : out.keys.rotations) options.keys_there.push_back(rotation);
     const plan::Layout& from = step.transform->from;
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(slots, from.ciphertexts(), step.ciphertexts,
                                                                      step.diagonals->places(), options);
-    plan::add_rotations(out.rotations, out.shapes.back()->rotation_steps(), limbs);
+    plan::add_keys(out.keys, *out.shapes.back(), limbs, limbs - step.drops());
     for (std::uint32_t o = 0; o < step.ciphertexts; ++o) {
       out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *step.diagonals, o));
     }

@@ -48,7 +48,7 @@ struct ImageSchedule {
   std::vector<double> plain_scales;     ///< of each step that is a transform
   std::vector<double> nanoseconds;      ///< of each step
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
-  plan::Rotations rotations;
+  plan::KeyRequest keys;  ///< Galois keys
   double logit_error = 0;
   double noise_std = 0;  ///< the part of it that depends on the key
   double total_nanoseconds() const;
@@ -60,7 +60,7 @@ struct ImageSplits {
   std::vector<std::shared_ptr<const ckks::TransformShape>> shapes;
   std::vector<std::vector<ckks::TransformNoise>> noise;  ///< of each transform's outputs
   std::vector<double> nanoseconds;                       ///< of each transform
-  plan::Rotations rotations;
+  plan::KeyRequest keys;                                 ///< Galois keys
 };
 ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int digit_limbs, const CostModel& cost);
 

@@ -74,7 +74,9 @@ class Search {
   void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
     auto literal = literal_of(choice, network.drops());
     if (!literal.ok()) return;
-    const std::uint64_t keys = plan::key_bytes(literal.value(), {true, splits.rotations});
+    plan::KeyRequest request = splits.keys;
+    request.relinearization = true;
+    const std::uint64_t keys = plan::key_bytes(literal.value(), request);
     smallest_keys_ = std::min(smallest_keys_, keys);
     if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return;
     const auto params = ckks::Params::make(literal.value());

@@ -163,9 +163,9 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
   }
   const auto n = static_cast<std::int64_t>(slots);
   if (transform.split.period < 1 || transform.split.period > n || transform.split.phase <= -n ||
-      transform.split.phase >= n) {
-    return broken(fmt::format("a split of period {} and phase {} in {} slots", transform.split.period,
-                              transform.split.phase, slots));
+      transform.split.phase >= n || transform.split.pair < 0 || transform.split.pair >= n) {
+    return broken(fmt::format("a split of period {} and phase {} with pairs {} apart in {} slots",
+                              transform.split.period, transform.split.phase, transform.split.pair, slots));
   }
   if (transform.map.multiplications() * (slots / transform.to.period) > kMaxEntries) {
     return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), slots / transform.to.period));
@@ -202,9 +202,14 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
   for (const ckks::TransformGroup& group : shape.groups()) {
     if (group.output != output) continue;
     out.giant_switches += group.giant != 0 ? 1 : 0;
-    out.diagonals += group.terms.size();
+    out.plaintexts += group.terms.size();
     for (const auto& term : group.terms) {
-      const double square = square_of(term.diagonal);
+      double square = square_of(term.diagonal);
+      if (term.paired) {
+        ckks::Diagonal partner = term.diagonal;
+        partner.step += shape.split().pair;
+        square += square_of(partner);
+      }
       out.weight_square += square;
       if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
     }
@@ -213,6 +218,7 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
   out.weight_square /= out.written;
   out.rotated_square /= out.written;
   out.numbers = diagonals.numbers(output);
+  out.paired = shape.split().pair != 0;
   return out;
 }
 
@@ -225,8 +231,13 @@ std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots) {
   return {steps.begin(), steps.end()};
 }
 
-void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint32_t limbs) {
-  for (const std::int64_t step : steps) to[step] = std::max(to[step], limbs);
+void add_rotations(KeyRequest& to, std::span<const std::int64_t> steps, std::uint32_t limbs) {
+  for (const std::int64_t step : steps) to.rotations[step] = std::max(to.rotations[step], limbs);
+}
+
+void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t limbs, std::uint32_t limbs_out) {
+  add_rotations(to, shape.rotation_steps(), limbs);
+  if (shape.split().pair != 0) to.conjugation = std::max(to.conjugation, limbs_out);
 }
 
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
@@ -235,13 +246,13 @@ TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_p
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     out.by_step.emplace_back();
     if (const auto* fold = std::get_if<Fold>(&plan.steps[k].operation)) {
-      add_rotations(out.rotations, rotations_of(*fold, slots), plan.value(fold->input).limbs);
+      add_rotations(out.keys, rotations_of(*fold, slots), plan.value(fold->input).limbs);
     }
     const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
     if (transform == nullptr) continue;
     out.by_step.back() = std::make_shared<const ckks::TransformShape>(
         slots, transform->from.ciphertexts(), transform->to.ciphertexts(), diagonals[k]->places(), transform->split);
-    add_rotations(out.rotations, out.by_step.back()->rotation_steps(), plan.value(transform->input).limbs);
+    add_keys(out.keys, *out.by_step.back(), plan.value(transform->input).limbs, plan.steps[k].output.limbs);
   }
   return out;
 }

@@ -63,16 +63,17 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
 /// Rotation steps of a fold in a ring of these slots, all in (-n/2, n/2].
 std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots);
 
-/// Steps and most limbs: what KeyRequest::rotations holds.
-using Rotations = std::map<std::int64_t, std::uint32_t>;
-/// Adds keys of ciphertexts of these limbs.
-void add_rotations(Rotations& to, std::span<const std::int64_t> steps, std::uint32_t limbs);
+/// Adds rotation keys of ciphertexts of these limbs.
+void add_rotations(KeyRequest& to, std::span<const std::int64_t> steps, std::uint32_t limbs);
+/// Adds the keys of a transform from `limbs` to `limbs_out` limbs.
+void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t limbs, std::uint32_t limbs_out);
 
-/// The shape of each transform of a plan, by step (nothing where the step is none), and the keys of all of them and of
-/// the folds. Shapes and keys are of all N/2 slots of the ring, with which diagonals of fewer (plan::slots) repeat.
+/// The shape of each transform of a plan, by step (nothing where the step is none), and the Galois keys of all of them
+/// and of the folds. Shapes and keys are of all N/2 slots of the ring, with which diagonals of fewer (plan::slots)
+/// repeat.
 struct TransformShapes {
   std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;
-  Rotations rotations;
+  KeyRequest keys;
 };
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals);
 

@@ -23,6 +23,7 @@ ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request
   ckks::KeyNeeds needs;
   needs.relinearization = request.relinearization;
   for (const auto& [step, limbs] : request.rotations) needs.add_galois(context.galois_element(step), limbs);
+  if (request.conjugation > 0) needs.add_galois(ckks::conjugation_element(context.degree()), request.conjugation);
   if (bootstrapper != nullptr) needs.add_bootstrap(std::move(bootstrapper));
   return needs;
 }
@@ -30,6 +31,7 @@ ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request
 std::uint64_t key_bytes(const ckks::ParamsLiteral& params, const KeyRequest& request) {
   std::uint64_t bytes = request.relinearization ? ckks::key_bytes(params, params.chain.size()) : 0;
   for (const auto& [step, limbs] : request.rotations) bytes += ckks::key_bytes(params, limbs);
+  if (request.conjugation > 0) bytes += ckks::key_bytes(params, request.conjugation);
   return bytes;
 }
 

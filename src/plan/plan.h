@@ -76,7 +76,8 @@ struct Combine {
 /// away with the last `rescale` limbs. Slots of y that no part of an output is at are 0.
 /// limbs out = limbs in - rescale; 2 parts in and out; scale out = scale in * plain_scale / product of those primes,
 /// and plain_scale is that of the encoded diagonals; the bias is encoded at the scale out, at the outputs' own slots.
-/// Needs rotation keys: transform_shapes (plan/diagonals.h) names them.
+/// Needs rotation keys, and that of conjugation where the split has pairs: transform_shapes (plan/diagonals.h) names
+/// them.
 struct Transform {
   ValueId input = 0;
   ckks::IntegerMap map;
@@ -85,7 +86,7 @@ struct Transform {
   Layout from;               ///< of the input
   Layout to;
   std::vector<std::uint32_t> spread;  ///< see Spots: outputs come in parts that a Fold adds up
-  ckks::Split split;                  ///< of its diagonals into baby and giant steps
+  ckks::Split split;                  ///< of its diagonals into pairs, and those into baby and giant steps
   double plain_scale = 1;
   std::uint32_t rescale = 0;
 };
@@ -189,6 +190,7 @@ struct KeyRequest {
   /// Steps of the Galois keys, modulo N/2 and around 0 without it, and the most limbs of a ciphertext that each
   /// rotates.
   std::map<std::int64_t, std::uint32_t> rotations = {};
+  std::uint32_t conjugation = 0;  ///< the most limbs of a ciphertext that is conjugated; 0: none is
   bool operator==(const KeyRequest&) const = default;
 };
 

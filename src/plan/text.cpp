@@ -97,12 +97,13 @@ std::string describe(const Transform& step, const ckks::TransformShape& shape) {
   weights.map = step.map;
   weights.bias = step.bias;
   std::string parts;
+  const std::string pairs = step.split.pair == 0 ? "" : fmt::format(" in pairs {} apart", step.split.pair);
   if (!step.spread.empty()) parts = fmt::format(" in {} parts", std::uint64_t{1} << step.spread.size());
   return fmt::format(
-      "transform <- {}: {} diagonals, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale "
+      "transform <- {}: {} diagonals{}, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale "
       "{}, "
       "rescale by {}, {}",
-      step.input, shape.diagonals(), shape.babies().size(), giants, describe(step.to, shape.slots()), parts,
+      step.input, shape.plaintexts(), pairs, shape.babies().size(), giants, describe(step.to, shape.slots()), parts,
       step.weight_scale, power(step.plain_scale), step.rescale, digest_of(weights));
 }
 
@@ -140,6 +141,7 @@ std::string keys(const KeyRequest& request) {
   if (!request.rotations.empty()) {
     text += fmt::format("{}{} rotations", text.empty() ? "" : ", ", request.rotations.size());
   }
+  if (request.conjugation > 0) text += fmt::format("{}conjugation", text.empty() ? "" : ", ");
   return text.empty() ? "none" : text;
 }
 

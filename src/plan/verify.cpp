@@ -332,13 +332,17 @@ class Verifier {
 
   std::uint64_t slots() const { return plan::slots(plan_); }
 
-  /// Exactly the rotation keys that transforms and folds need are requested.
+  /// Exactly the Galois keys that transforms and folds need are requested.
   Result<void> rotations() const {
     const TransformShapes shapes = transform_shapes(plan_, diagonals_of(plan_));
-    if (shapes.rotations == plan_.keys.rotations) return {};
+    if (shapes.keys.conjugation != plan_.keys.conjugation) {
+      return error(Code::wrong_params, "plan keys: conjugation of {} limbs is requested, and the steps need it for {}",
+                   plan_.keys.conjugation, shapes.keys.conjugation);
+    }
+    if (shapes.keys.rotations == plan_.keys.rotations) return {};
     return error(Code::wrong_params,
                  "plan keys: {} rotation keys are requested, and the steps need {}, or others, or at other limbs",
-                 plan_.keys.rotations.size(), shapes.rotations.size());
+                 plan_.keys.rotations.size(), shapes.keys.rotations.size());
   }
 
   Result<void> compare(const ValueInfo& expected, const ValueInfo& actual) const {

@@ -15,13 +15,13 @@ EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>&
   std::vector<ckks::TransformPlace> places;
   for (const PreparedTransform& t : model.transforms()) {
     places.push_back({t.limbs, t.rescale, t.scale_in, t.scale_out, 0, t.diagonals->period()});
-    places.back().memory = std::min(ckks::embedding_bytes(*context, places.back(), t.shape->diagonals()), memory);
+    places.back().memory = std::min(ckks::embedding_bytes(*context, places.back(), t.shape->plaintexts()), memory);
     memory -= places.back().memory;
   }
   for (std::size_t k = 0; k < places.size(); ++k) {
     const PreparedTransform& t = model.transforms()[k];
     ckks::TransformPlace& place = places[k];
-    const std::size_t all = ckks::residue_bytes(*context, place, t.shape->diagonals());
+    const std::size_t all = ckks::residue_bytes(*context, place, t.shape->plaintexts());
     const std::size_t more = std::min(all - std::min(all, place.memory), memory);
     place.memory += more;
     memory -= more;

@@ -65,6 +65,7 @@ void write_interface(base::Writer& w, const T& x) {
     w.u64(static_cast<std::uint64_t>(step));
     w.u32(limbs);
   }
+  w.u32(x.keys.conjugation);
   w.u8(x.bootstrap ? 1 : 0);
   if (x.bootstrap) write_bootstrap(w, *x.bootstrap);
   write_optional(w, x.input.layout);
@@ -90,6 +91,7 @@ void read_interface(base::Reader& r, T& x) {
     const auto step = static_cast<std::int64_t>(r.u64());
     x.keys.rotations[step] = r.u32();
   }
+  x.keys.conjugation = r.u32();
   if (r.u8() == 1) x.bootstrap = read_bootstrap(r);
   x.input.layout = read_optional(r);
   x.output.layout = read_optional(r);
@@ -138,7 +140,7 @@ Result<void> check_layouts(std::uint64_t slots, const plan::InputSpec& in, const
   return {};
 }
 
-/// A set that was shown right, and rotations of slots that are there.
+/// A set that was shown right, rotations of slots that are there, and limbs that are there.
 template <class T>
 Result<void> check_keys(const T& x, const std::string& name) {
   if (x.bootstrap) {
@@ -154,6 +156,10 @@ Result<void> check_keys(const T& x, const std::string& name) {
       return error(Code::bad_format, "{}: a rotation key of step {} at {} limbs; {} to {} at 1 to {} are allowed", name,
                    step, limbs, 1 - half, half, x.params.chain.size());
     }
+  }
+  if (x.keys.conjugation > x.params.chain.size()) {
+    return error(Code::bad_format, "{}: a key of conjugation at {} limbs; up to {} are allowed", name,
+                 x.keys.conjugation, x.params.chain.size());
   }
   return {};
 }

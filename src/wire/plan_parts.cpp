@@ -120,6 +120,7 @@ struct WriteOperation {
     write_array(w, x.spread);
     w.u32(static_cast<std::uint32_t>(x.split.period));
     w.u32(static_cast<std::uint32_t>(x.split.phase));
+    w.u32(static_cast<std::uint32_t>(x.split.pair));
     w.f64(x.plain_scale);
     w.u32(x.rescale);
   }
@@ -157,6 +158,7 @@ plan::Transform read_transform(base::Reader& r) {
   x.spread = read_array<std::uint32_t>(r, plan::kMaxSpreads);
   x.split.period = r.u32();
   x.split.phase = static_cast<std::int32_t>(r.u32());
+  x.split.pair = r.u32();
   x.plain_scale = r.f64();
   x.rescale = r.u32();
   return x;

@@ -121,6 +121,12 @@ TEST_P(Evaluator, RotateMovesSlotsLeftAndConjugateKeepsRealSlots) {
   EXPECT_THROW(rotate(context_, world_.keys, x_, 7), ContractError);
 }
 
+TEST_P(Evaluator, MultiplyByITurnsEverySlot) {
+  const Ciphertext once = multiply_by_i(context_, x_), twice = multiply_by_i(context_, once);
+  expect_predicted(world_.error(twice, [&](std::size_t j) { return -a_[j]; }), noise_of_encryption(params_) / scale_);
+  EXPECT_LT(world_.error(once, [](std::size_t) { return 0.0; }), 8 * noise_of_encryption(params_) / scale_);
+}
+
 TEST_P(Evaluator, PublicKeyEncryptionsDecrypt) {
   const PublicKey key = secret::make_public_key(context_, world_.secret);
   const Ciphertext z = secret::encrypt_public(context_, key, a_, scale_, x_.limbs());

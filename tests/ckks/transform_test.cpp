@@ -3,10 +3,11 @@
 #include "ckks/transform.h"
 
 #include <map>
-#include <set>
 
 #include "base/parallel.h"
+#include "ckks/evaluator.h"
 #include "tests/ckks/fixture.h"
+#include "tests/ckks/steps.h"
 
 namespace obscura::ckks {
 namespace {
@@ -75,35 +76,29 @@ Params insecure_params(int special_bits = 50) {
   return Params::insecure_for_tests(literal).value();
 }
 
-std::vector<std::int64_t> range(std::int64_t first, std::int64_t last, std::int64_t unit = 1) {
-  std::vector<std::int64_t> out;
-  for (std::int64_t k = first; k < last; ++k) out.push_back(k * unit);
-  return out;
-}
-
-/// A 3x3 convolution on rows of `row` and channels of `channel` slots.
-std::vector<std::int64_t> convolution(std::int64_t row, std::int64_t channel, std::int64_t channels) {
-  std::vector<std::int64_t> out;
-  for (std::int64_t c = 0; c < channels; ++c) {
-    for (std::int64_t tap = 0; tap < 9; ++tap) out.push_back((tap / 3 - 1) * row + tap % 3 - 1 + c * channel);
-  }
-  return out;
-}
-
 /// A matrix at a place with keys and encrypted random inputs.
 struct Case {
-  Case(const Params& params, const Matrix& m, const TransformPlace& at)
-      : world(params), matrix(m), place(at), shape(make_shape(params, m, at.limbs)) {
+  Case(const Params& params, const Matrix& m, const TransformPlace& at, bool pairs = false)
+      : world(params), matrix(m), place(at), shape(make_shape(params, m, at.limbs, pairs)) {
     world.keys.galois = secret::make_galois_keys(*world.context, world.secret, shape->rotation_steps());
+    if (pairs) {
+      const std::uint64_t element = conjugation_element(params.degree());
+      world.keys.galois[element] = secret::make_galois_key(*world.context, world.secret, element);
+    }
     for (std::uint32_t i = 0; i < matrix.inputs; ++i) {
       const std::vector<double> slots = world.random_slots(1, 100 + i);
       clear.emplace_back(slots.begin(), slots.end());
       x.push_back(world.encrypt(slots, place.scale_in, place.limbs));
+      // Leaves in imaginary parts what any key switch does.
+      if (pairs) x.back() = conjugate(*world.context, world.keys, x.back());
     }
   }
-  static std::shared_ptr<const TransformShape> make_shape(const Params& params, const Matrix& m, std::size_t limbs) {
-    return std::make_shared<TransformShape>(params.slots(), m.inputs, m.outputs, m.places(),
-                                            SplitOptions{SwitchSize::at(params, limbs), {}});
+  static std::shared_ptr<const TransformShape> make_shape(const Params& params, const Matrix& m, std::size_t limbs,
+                                                          bool pairs) {
+    SplitOptions options;
+    options.size = SwitchSize::at(params, limbs);
+    options.pairs = pairs;
+    return std::make_shared<TransformShape>(params.slots(), m.inputs, m.outputs, m.places(), options);
   }
   Transform transform() const { return {world.context, shape, matrix.values(), place}; }
   std::vector<Ciphertext> run() const { return apply(*world.context, world.keys, transform(), x); }
@@ -115,19 +110,27 @@ struct Case {
     noise.scale_in = place.scale_in;
     noise.scale_out = place.scale_out;
     noise.plaintext_scale = transform().plaintext_scale();
+    noise.paired = shape->split().pair != 0;
     noise.error_in = noise_of_encryption(params) / place.scale_in;
+    if (noise.paired) noise.error_in = std::hypot(noise.error_in, noise_of_rounding(params, 2) / place.scale_in);
     noise.input_square = 1.0 / 3;
     for (const TransformGroup& group : shape->groups()) {
       if (group.output != output) continue;
       noise.giant_switches += group.giant != 0 ? 1 : 0;
       for (const TransformGroup::Term& term : group.terms) {
         double square = 0;
-        for (const auto& d : matrix.diagonals.at(term.diagonal)) {
-          square += std::norm(d);
-          noise.real_weights = noise.real_weights && d.imag() == 0;
+        const auto add = [&](const Diagonal& place_of) {
+          for (const auto& d : matrix.diagonals.at(place_of)) {
+            square += std::norm(d);
+            noise.real_weights = noise.real_weights && d.imag() == 0;
+          }
+        };
+        add(term.diagonal);
+        if (term.paired) {
+          add({term.diagonal.output, term.diagonal.input, term.diagonal.step + shape->split().pair});
         }
         square /= static_cast<double>(shape->slots());
-        ++noise.diagonals;
+        ++noise.plaintexts;
         noise.weight_square += square;
         if (shape->babies()[term.baby].step != 0) noise.rotated_square += square;
       }
@@ -174,6 +177,41 @@ TEST(Transform, DenseDiagonalsAreTheMatrix) {
 TEST(Transform, ComplexStridedDiagonalsAreTheMatrix) {
   const Params params = insecure_params();
   expect_twin({params, random_matrix(params.slots(), 1, 1, range(-31, 32, 16), false), {5, 1, 0x1p40, 0x1p40}});
+}
+
+TEST(Transform, PairsOfDiagonalsAreTheMatrix) {
+  const Params params = insecure_params();
+  for (const auto& steps : {range(0, 64), range(-16, 17, 16), convolution(8, 64, 5)}) {
+    const Case c(params, random_matrix(params.slots(), 1, 1, steps, true), {4, 1, 0x1p40, 0x1p40}, true);
+    ASSERT_NE(c.shape->split().pair, 0);
+    EXPECT_LE(c.shape->plaintexts(), steps.size() / 2 + 5);
+    expect_twin(c);
+  }
+}
+
+TEST(Transform, PairsBetweenSeveralInputsAndOutputs) {
+  const Params params = insecure_params();
+  Matrix matrix = random_matrix(params.slots(), 2, 3, convolution(8, 64, 4), true);
+  matrix.diagonals.erase({1, 0, 7});
+  matrix.diagonals.erase({2, 1, 64});
+  const Case c(params, matrix, {3, 1, 0x1p40, 0x1p38}, true);
+  ASSERT_NE(c.shape->split().pair, 0);
+  expect_twin(c);
+}
+
+TEST(Transform, PairsRoundAsPredicted) {
+  const Params params = insecure_params();
+  const Case c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 0, 0x1p40, 0x1p50}, true);
+  ASSERT_NE(c.shape->split().pair, 0);
+  expect_twin(c);
+  EXPECT_GT(c.predicted(0), 30 * noise_of_rounding(params, 2) / c.place.scale_in);
+}
+
+TEST(Transform, PairsNeedTheKeyOfConjugation) {
+  const Params params = insecure_params();
+  Case c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 1, 0x1p40, 0x1p40}, true);
+  c.world.keys.galois.erase(conjugation_element(params.degree()));
+  EXPECT_THROW((void)c.run(), ContractError);
 }
 
 TEST(Transform, OneInputMakesThreeOutputs) {
@@ -252,7 +290,7 @@ TEST(Transform, KeptDiagonalsGiveTheSameResidues) {
   Case c(params, random_matrix(params.slots(), 1, 2, range(0, 40), true), {3, 1, 0x1p40, 0x1p40});
   const std::vector<Ciphertext> encoded = c.run();
   EXPECT_EQ(c.transform().bytes(), 0U);
-  const std::size_t all = c.shape->diagonals() * ring::NttPoly::bytes(params.degree(), 3 + params.special_limbs());
+  const std::size_t all = c.shape->plaintexts() * ring::NttPoly::bytes(params.degree(), 3 + params.special_limbs());
   for (const std::size_t memory : {all / 2, all}) {
     c.place.memory = memory;
     const Transform transform = c.transform();
@@ -287,8 +325,8 @@ TEST(Transform, RepeatingDiagonalsGiveTheSameResiduesHoweverTheyAreKept) {
   const Matrix matrix = repeated(random_matrix(params.slots(), 1, 1, range(0, 40), true), 512);
   Case c(params, matrix, {3, 1, 0x1p40, 0x1p40, 0, 512});
   const std::vector<Ciphertext> encoded = c.run();
-  const std::size_t coefficients = embedding_bytes(*c.world.context, c.place, c.shape->diagonals());
-  const std::size_t residues = residue_bytes(*c.world.context, c.place, c.shape->diagonals());
+  const std::size_t coefficients = embedding_bytes(*c.world.context, c.place, c.shape->plaintexts());
+  const std::size_t residues = residue_bytes(*c.world.context, c.place, c.shape->plaintexts());
   ASSERT_LT(coefficients, residues);
   for (const std::size_t memory : {coefficients / 2, coefficients, (coefficients + residues) / 2, residues}) {
     c.place.memory = memory;
@@ -360,92 +398,6 @@ TEST(Transform, ContractsThrow) {
   EXPECT_THROW(shape({{1, 0, 0}}), ContractError);
   // Steps count modulo the slots.
   EXPECT_THROW(shape({{0, 0, 1}, {0, 0, 1 + static_cast<std::int64_t>(params.slots())}}), ContractError);
-}
-
-TransformShape split(const std::vector<std::int64_t>& steps, const SwitchSize& size,
-                     std::vector<std::int64_t> keys_there = {}, double key_price = 100) {
-  std::vector<Diagonal> diagonals;
-  for (const std::int64_t step : steps) diagonals.push_back({0, 0, step});
-  return {1 << 13, 1, 1, diagonals, {size, std::move(keys_there), key_price}};
-}
-
-constexpr SwitchSize kSize{6, 2, 3};
-
-TEST(TransformShape, EveryDiagonalIsABabyAndAGiant) {
-  for (const auto& steps : {range(0, 256), range(-31, 32, 64), convolution(32, 1024, 8), {0, 1, 77, -4000, 4096}}) {
-    const TransformShape shape = split(steps, kSize);
-    EXPECT_EQ(shape.diagonals(), steps.size());
-    std::set<std::int64_t> used;
-    for (const TransformGroup& group : shape.groups()) {
-      used.insert(group.giant);
-      for (const auto& term : group.terms) {
-        const std::int64_t baby = shape.babies()[term.baby].step;
-        used.insert(baby);
-        EXPECT_EQ((baby + group.giant - term.diagonal.step) % static_cast<std::int64_t>(shape.slots()), 0);
-      }
-    }
-    used.erase(0);
-    EXPECT_EQ(std::vector<std::int64_t>(used.begin(), used.end()), shape.rotation_steps());
-  }
-}
-
-TEST(TransformShape, AGivenSplitIsKept) {
-  const TransformShape shape(1 << 13, 1, 1, {{0, 0, 0}, {0, 0, 3}, {0, 0, 7}, {0, 0, -1}}, Split{4, -1});
-  EXPECT_EQ(shape.split(), (Split{4, -1}));
-  EXPECT_EQ(shape.rotation_steps(), (std::vector<std::int64_t>{-1, 4, 8}));  // 3 = 4 - 1, 7 = 8 - 1
-  const TransformShape chosen = split(range(0, 100), kSize);
-  std::vector<Diagonal> diagonals;
-  for (const std::int64_t step : range(0, 100)) diagonals.push_back({0, 0, step});
-  EXPECT_EQ(TransformShape(1 << 13, 1, 1, diagonals, chosen.split()).rotation_steps(), chosen.rotation_steps());
-}
-
-TEST(TransformShape, DenseDiagonalsTakeAboutTwoRootsOfKeys) {
-  EXPECT_LE(split(range(0, 256), kSize).rotation_steps().size(), 32U);
-  EXPECT_LE(split(range(-31, 32, 64), kSize).rotation_steps().size(), 15U);
-}
-
-TEST(TransformShape, AConvolutionSplitsIntoTapsAndChannels) {
-  // 9 taps and 8 channels: with dear keys, 8 steps within a channel and 7 between channels.
-  const TransformShape shape = split(convolution(32, 1024, 8), kSize, {}, 1e4);
-  EXPECT_LE(shape.rotation_steps().size(), 15U);
-}
-
-TEST(TransformShape, KeysThatAreThereAreTaken) {
-  const auto steps = range(0, 64);
-  const auto there = range(0, 64, 1);
-  const TransformShape alone = split(steps, kSize, {}, 1e4), shared = split(steps, kSize, there, 1e4);
-  // All keys there: rotations cost only their time, and hoisted ones cost less than giant steps.
-  EXPECT_GT(shared.babies().size(), alone.babies().size());
-}
-
-TEST(TransformShape, CostCountsWhatApplyDoes) {
-  // By hand: babies 0 .. 3, giants 0, 4, 8, 12 of one output.
-  const TransformShape shape = split(range(0, 16), kSize, {1, 2, 3, 4, 8, 12}, 1e9);
-  const TransformCost cost = shape.cost(kSize, 1);
-  EXPECT_EQ(cost.keys, 6U);
-  EXPECT_EQ(cost.baby_switches, 3U);
-  EXPECT_EQ(cost.giant_switches, 3U);
-  EXPECT_EQ(cost.decompositions, 4U);
-  EXPECT_EQ(cost.divisions, 5U);
-  EXPECT_EQ(cost.plaintexts, 16U);
-  // One decomposition: 6 + (3 * 8 - 6) NTTs; a giant step that and a division by P, 2 + 6; two last divisions, 3 + 5.
-  EXPECT_EQ(cost.ntts, 24U + 3 * (24 + 8) + 2 * 8);
-  EXPECT_EQ(cost.encoded_limbs, 16U * 8);
-  EXPECT_EQ(cost.encode_ntts, 16U * 8);
-  // A decomposition: 3 digits of 2 limbs to 6 rows each; a division: 2 limbs and their overflow to 6, or 3 to 5.
-  EXPECT_EQ(cost.conversions, 4U * 36 + 3 * 3 * 6 + 2 * 4 * 5);
-  EXPECT_EQ(cost.permutations, 6U * 2 * 8);
-}
-
-TEST(TransformShape, RepeatingDiagonalsCostAFractionToEncodeAndToKeep) {
-  const TransformShape shape = split(range(0, 16), kSize, {1, 2, 3, 4, 8, 12}, 1e9);
-  const TransformCost fourth = shape.cost(kSize, 1, shape.slots() / 4), least = shape.cost(kSize, 1, 1);
-  EXPECT_EQ(fourth.encode_ntts, 16U * 8 / 4);
-  EXPECT_EQ(fourth.encoded_limbs, 16U * 8 / 4);
-  EXPECT_EQ(fourth.fft_slots, shape.slots() / 4);
-  EXPECT_EQ(fourth.products, shape.cost(kSize, 1).products);
-  EXPECT_EQ(least.encode_ntts, 16U * 8 * Encoder::kLeastPeriod / shape.slots());
-  EXPECT_EQ(least.encoded_limbs, 16U * 8 / 8);
 }
 
 }  // namespace

@@ -90,8 +90,8 @@ inline plan::Plan boot_plan(const ckks::BootstrapParams& set, double predicted =
   transform(4, true);
   const plan::ValueInfo& last = plan.steps.back().output;
   plan.output = {kBootElements, last.limbs, last.scale, last.error_std, last.error_std / 2, boot_layout(slots, false)};
+  plan.keys = plan::transform_shapes(plan, plan::diagonals_of(plan)).keys;
   plan.keys.relinearization = true;
-  plan.keys.rotations = plan::transform_shapes(plan, plan::diagonals_of(plan)).rotations;
   plan.reasons = {"made by hand for a test"};
   return plan;
 }

@@ -239,6 +239,31 @@ TEST(Image, RotationKeysAreThoseOfTheSteps) {
   EXPECT_FALSE(wire::read_plan(wire::write_plan(plan), "test.plan").ok());
 }
 
+TEST(Image, WideLayersTakeDiagonalsInPairs) {
+  Net net({2, 16, 16});
+  const ValueId x = net.square(net.conv(0, 2, 8, 3, {.pads = {1, 1, 1, 1}}));
+  net.dense(net.square(net.conv(x, 8, 8, 3, {.pads = {1, 1, 1, 1}})), 2048, 5);
+  const ThreeWays ways = run_three_ways(net.finished(), 1);
+  expect_as_predicted(ways);
+  const plan::Plan& plan = ways.plan;
+  std::size_t pairs = 0;
+  for (std::size_t k = 0; k < plan.steps.size(); ++k) {
+    const auto* transform = std::get_if<plan::Transform>(&plan.steps[k].operation);
+    if (transform == nullptr || transform->split.pair == 0) continue;
+    ++pairs;
+    plan::Plan other = plan;
+    std::get<plan::Transform>(other.steps[k].operation).split.pair = static_cast<std::int64_t>(plan::slots(plan));
+    EXPECT_FALSE(wire::read_plan(wire::write_plan(other), "test.plan").ok());
+  }
+  EXPECT_GT(pairs, 0U);
+  EXPECT_GT(plan.keys.conjugation, 0U);
+  for (const std::uint32_t limbs : {std::uint32_t{0}, plan.keys.conjugation + 1, std::uint32_t{1} << 20}) {
+    plan::Plan other = plan;
+    other.keys.conjugation = limbs;
+    EXPECT_FALSE(wire::read_plan(wire::write_plan(other), "test.plan").ok()) << limbs;
+  }
+}
+
 TEST(Image, KeysStayWithinWhatIsAllowed) {
   Net net({1, 12, 12});
   const ValueId x = net.square(net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}}));
