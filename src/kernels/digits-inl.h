@@ -55,13 +55,14 @@ struct DigitPairs {
 template <int kDigits>
 void pack_digits_of(std::int8_t* out, const double* const* x, std::size_t quads) {
   constexpr std::uint64_t kSigns = 0x8080808080808080ULL;
+  constexpr std::size_t kAhead = 3;  // quads: memory takes longer than one of them
   const auto offset = hn::Set(kInt64, static_cast<std::int64_t>(kSigns >> (8 * (8 - kDigits))));
   const auto sign = hn::Set(kUint64, kSigns);
   const std::size_t next_group = quads * kDigits * kTileBytes;
   for (std::size_t q = 0; q < quads; ++q, x += kQuad) {
-    if (q + 1 < quads) {  // rows of different inputs lie far apart: no prefetcher follows
+    if (q + kAhead < quads) {  // rows of different inputs lie far apart: no prefetcher follows
       for (std::size_t i = 0; i < kQuad; ++i) {
-        for (std::size_t j = 0; j < kMatrixTile; j += 8) __builtin_prefetch(x[kQuad + i] + j);
+        for (std::size_t j = 0; j < kMatrixTile; j += 8) __builtin_prefetch(x[kAhead * kQuad + i] + j);
       }
     }
     auto* to = reinterpret_cast<std::uint64_t*>(out + q * kTileBytes);
