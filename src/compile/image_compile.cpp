@@ -161,7 +161,7 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
   std::vector<std::string>& out = plan.reasons;
   out = setting.network->notes;
   std::size_t diagonals = 0;
-  double encoded = 0;
+  double encoded = 0, weights = 0;
   double working = 0;
   for (std::size_t k = 0; k < schedule.shapes.size(); ++k) {
     if (!schedule.shapes[k]) continue;
@@ -171,6 +171,7 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
                                                               selection.network.steps[k].diagonals->period());
     diagonals += cost.plaintexts;
     encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
+    weights += static_cast<double>(selection.network.steps[k].diagonals->bytes());
     working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));
   }
   OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.bootstrap));
@@ -187,10 +188,11 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
   const auto ciphertexts = static_cast<double>(plan::make_schedule(plan).peak_bytes);
   const double kept = std::min(encoded, kKeptBytes);
   out.push_back(fmt::format(
-      "Memory: {:.0f} MB of keys{}, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of ciphertexts and rotations.",
-      keys / 1e6, bootstrapper ? " and of what bootstrapping keeps" : "", kept / 1e6, encoded / 1e6,
+      "Memory: {:.0f} MB of keys{}, {:.0f} MB of weights, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of "
+      "ciphertexts and rotations.",
+      keys / 1e6, bootstrapper ? " and of what bootstrapping keeps" : "", weights / 1e6, kept / 1e6, encoded / 1e6,
       (ciphertexts + working) / 1e6));
-  plan.predicted_bytes = static_cast<std::uint64_t>(keys + kept + ciphertexts + working);
+  plan.predicted_bytes = static_cast<std::uint64_t>(keys + weights + kept + ciphertexts + working);
   return {};
 }
 

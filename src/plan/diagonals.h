@@ -37,6 +37,8 @@ class Diagonals {
   /// The least power of two after which every diagonal repeats.
   std::uint64_t period() const { return period_; }
   double weight_scale() const { return weight_scale_; }
+  /// Memory of the weights.
+  std::uint64_t bytes() const { return weights_.size() * sizeof(Weight); }
   /// The numbers of each diagonal of one output, in the order of places().
   std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
   /// The bias in slots of one output, 0 elsewhere.
