@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Bootstrapping at the demonstrated parameter sets: the whole, with its steps, precision and memory as counters. Each
-/// iteration bootstraps other slots; --benchmark_min_time=100x gives statistics of a hundred.
+/// iteration bootstraps other slots: --benchmark_min_time=SECONDS says over how many the statistics are.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

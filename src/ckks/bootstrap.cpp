@@ -32,11 +32,6 @@ void scale_diagonals(SlotMatrix& matrix, double factor) {
   }
 }
 
-Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b) {
-  const CombineTerm terms[] = {{&a, 1}, {&b, 1}};
-  return combine(context, terms, 0);
-}
-
 }  // namespace
 
 Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place)

@@ -109,6 +109,11 @@ Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, d
   return out;
 }
 
+Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b) {
+  const CombineTerm terms[] = {{&a, 1}, {&b, 1}};
+  return combine(context, terms, 0);
+}
+
 std::vector<Ciphertext> relinearize_many(const Context& context, const EvalKeys& keys, std::span<const Ciphertext> x,
                                          std::size_t rescale) {
   OBSCURA_CHECK(!keys.relinearization.empty(), "relinearize: the relinearisation key is absent");

@@ -69,6 +69,9 @@ struct CombineTerm {
 /// limbs   the least of the terms'          parts  the most of the terms'
 Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, double constant);
 
+/// result[j] = a[j] + b[j] at the scale of a: combine with factors of 1.
+Ciphertext add(const Context& context, const Ciphertext& a, const Ciphertext& b);
+
 /// An IntegerMap made ready for the kernel: weights as doubles, in the order it reads them.
 class PreparedMap {
  public:

@@ -281,9 +281,7 @@ std::vector<Ciphertext> with_partners(const Context& context, const EvalKeys& ke
                                       std::span<const Ciphertext> x) {
   std::vector<Ciphertext> out;
   for (const Ciphertext& one : x) {
-    const Ciphertext turned = multiply_by_i(context, rotate(context, keys, one, step));
-    const CombineTerm terms[] = {{&one, 1}, {&turned, 1}};
-    out.push_back(combine(context, terms, 0));
+    out.push_back(add(context, one, multiply_by_i(context, rotate(context, keys, one, step))));
   }
   return out;
 }
@@ -315,11 +313,7 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
   std::vector<Ciphertext> out(shape.outputs());
   base::parallel_for(first.size() - 1, [&](std::size_t k) { application.run(first[k], first[k + 1], out); });
   if (pair == 0) return out;
-  for (Ciphertext& y : out) {
-    const Ciphertext conjugated = conjugate(context, keys, y);
-    const CombineTerm terms[] = {{&y, 1}, {&conjugated, 1}};
-    y = combine(context, terms, 0);
-  }
+  for (Ciphertext& y : out) y = add(context, y, conjugate(context, keys, y));
   return out;
 }
 
