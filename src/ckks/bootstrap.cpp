@@ -38,7 +38,8 @@ Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& 
     : params_(params),
       place_(place),
       context_(Context::make(params.params())),
-      sparse_context_(Context::make(params.sparse_params())) {}
+      sparse_context_(Context::make(params.sparse_params())),
+      raise_context_(Context::make(params.raise_params())) {}
 
 double Bootstrapper::ratio() const { return std::exp2(params_.literal().log2_ratio); }
 
@@ -149,8 +150,7 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
 Result<void> Bootstrapper::plan_coeff_to_slot() {
   auto factors = slots_to_coefficients(params_.slots(), params_.literal().coeff_to_slot);
   // The trace into the subring multiplies by N/2 / n; the real part is half of the sum with the conjugate.
-  const double gap = static_cast<double>(context_->params().slots()) / static_cast<double>(params_.slots());
-  scale_diagonals(factors.front(), 0.5 / gap);
+  scale_diagonals(factors.front(), 0.5 / static_cast<double>(params_.gap()));
   const double scale = static_cast<double>(context_->basis().prime(0));
   OBSCURA_TRY(coeff_to_slot_, place_factors(std::move(factors), params_.limbs().raised, scale, eval_mod_.input_scale));
   return {};
@@ -172,9 +172,6 @@ std::map<std::uint64_t, std::size_t> Bootstrapper::galois_limbs() const {
         need(context_->galois_element(step), transform.place().limbs);
       }
     }
-  }
-  for (std::size_t step = params_.slots(); step < context_->params().slots(); step *= 2) {
-    need(context_->galois_element(static_cast<std::int64_t>(step)), params_.limbs().raised);
   }
   need(conjugation_element(context_->degree()), params_.limbs().eval_mod);
   return out;
@@ -203,30 +200,60 @@ Ciphertext Bootstrapper::encapsulate(const BootstrapKeys& own, const Ciphertext&
   return out;
 }
 
-Ciphertext Bootstrapper::mod_raise(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const {
+std::vector<std::uint64_t> Bootstrapper::trace() const {
+  std::vector<std::uint64_t> elements;
+  for (std::size_t step = 0; step < context_->params().slots(); step += params_.slots()) {
+    elements.push_back(context_->galois_element(static_cast<std::int64_t>(step)));
+  }
+  return elements;
+}
+
+Ciphertext Bootstrapper::mod_raise(const BootstrapKeys& own, const Ciphertext& x) const {
+  const std::vector<std::uint64_t> elements = trace();
   OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() == 1, "ModRaise: {} parts and {} limbs, 2 and 1 are needed",
                 x.parts.size(), x.limbs());
-  const std::size_t n = context_->degree(), limbs = params_.limbs().raised;
-  const ring::Basis& basis = context_->basis();
-  Ciphertext raised;
+  OBSCURA_CHECK(own.to_dense.size() == elements.size(), "ModRaise: {} keys, {} are needed", own.to_dense.size(),
+                elements.size());
+  const Context& context = *raise_context_;
+  const ring::Basis& basis = context.basis();
+  const std::size_t n = context.degree(), limbs = params_.limbs().raised;
+  const auto& kernels = kernels::active();
+  std::vector<ring::CoeffPoly> low;
   for (const ring::NttPoly& part : x.parts) {
-    ring::CoeffPoly low(n, 1);
-    std::copy_n(part.limb(0), n, low.limb(0));
-    basis.inverse(low.limb(0), 0);
-    ring::NttPoly& high = raised.parts.emplace_back(n, limbs);
-    base::parallel_for(limbs, [&](std::size_t i) {
-      kernels::active().reduce(high.limb(i), low.limb(0), n, basis.modulus(i));
-      basis.forward(high.limb(i), i);
-    });
+    std::copy_n(part.limb(0), n, low.emplace_back(n, 1).limb(0));
+    basis.inverse(low.back().limb(0), 0);
   }
-  const Decomposition digits(*context_, raised.parts[1]);
+  // The sum over the automorphisms leaves every gap-th coefficient, so many times.
+  const auto gap = static_cast<double>(elements.size());
+  for (std::size_t j = 0; j < n; ++j) low[0].limb(0)[j] *= j % elements.size() == 0 ? 1 : 0;
+  std::vector<std::vector<std::uint32_t>> permutations;
+  for (const std::uint64_t element : elements) permutations.push_back(context.automorphisms().permutation(element));
+  ring::NttPoly sums[2] = {{n, basis.size()}, {n, basis.size()}};
+  base::parallel_for(basis.size(), [&](std::size_t t) {
+    const auto& m = basis.modulus(t);
+    ring::NttPoly raised(n, elements.size());
+    kernels.reduce(raised.limb(0), low[1].limb(0), n, m);
+    basis.forward(raised.limb(0), t);
+    std::vector<const double*> rows, key_rows[2];
+    for (std::size_t k = 0; k < elements.size(); ++k) {
+      if (k > 0) kernels.permute(raised.limb(k), raised.limb(0), permutations[k].data(), n);
+      rows.push_back(raised.limb(k));
+      key_rows[0].push_back(own.to_dense[k].body[0].limb(t));
+      key_rows[1].push_back(own.to_dense[k].uniform.limb(0, t));
+    }
+    for (int part = 0; part < 2; ++part) {
+      kernels.inner_product(sums[part].limb(t), rows.data(), key_rows[part].data(), rows.size(), n, m);
+    }
+    if (t >= limbs) return;
+    kernels.reduce(raised.limb(0), low[0].limb(0), n, m);
+    basis.forward(raised.limb(0), t);
+    const double factor = ring::integer_residue(gap * context.special_product(t), basis.prime(t));
+    kernels.multiply_scalar_add(sums[0].limb(t), raised.limb(0), factor, n, m);
+  });
   Ciphertext out;
-  out.parts = std::move(switch_many(*context_, own.to_dense, {{&digits, {&raised.parts[0], nullptr}}}, 0).front());
+  for (ring::NttPoly& sum : sums) out.parts.push_back(divide_extended(context, std::move(sum), limbs, 0));
   // Slots are now what the transform takes: coefficients in units of q_0.
   out.scale = static_cast<double>(basis.prime(0));
-  for (std::size_t step = params_.slots(); step < context_->params().slots(); step *= 2) {
-    out = add(*context_, out, rotate(*context_, keys, out, static_cast<std::int64_t>(step)));
-  }
   return out;
 }
 
@@ -245,7 +272,7 @@ Ciphertext Bootstrapper::eval_mod(const EvalKeys& keys, const Ciphertext& x) con
 }
 
 Ciphertext Bootstrapper::run(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const {
-  const Ciphertext raised = mod_raise(keys, own, encapsulate(own, slot_to_coeff(keys, x)));
+  const Ciphertext raised = mod_raise(own, encapsulate(own, slot_to_coeff(keys, x)));
   return eval_mod(keys, coeff_to_slot(keys, raised));
 }
 

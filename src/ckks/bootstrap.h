@@ -4,7 +4,9 @@
 /// With q_0 the lowest prime, and n real slots z at most 1:
 ///   SlotToCoeff    slots into coefficients, at the lowest levels: z at scale q_0 / 2^log2_ratio
 ///   encapsulate    mod q_0 under the sparse secret
-///   ModRaise       message + q_0 I mod Q, back under the dense secret; I is small since the secret was sparse
+///   ModRaise       message + q_0 I mod Q, back under the dense secret; I is small since the secret was sparse. What
+///   was
+///                  mod q_0 is smaller than two special primes: one digit, whatever the limbs
 ///   CoeffToSlot    coefficients x = I + message / q_0 into slots, as real numbers
 ///   EvalMod        sin(2 pi x), a cosine's Chebyshev series and double angles: I is gone
 /// Of the 2 n coefficients only the first n carry slots, so that one EvalMod is enough; what slots had of imaginary
@@ -58,6 +60,11 @@ class Bootstrapper {
   const std::shared_ptr<const Context>& context() const { return context_; }
   /// The context of BootstrapParams::sparse_params.
   const Context& sparse_context() const { return *sparse_context_; }
+  /// The context of BootstrapParams::raise_params.
+  const Context& raise_context() const { return *raise_context_; }
+  /// X -> X^k for these k, 1 first: ModRaise sums over them and leaves polynomials in X^gap, whose slots repeat. It
+  /// needs a key of each.
+  std::vector<std::uint64_t> trace() const;
   /// Galois keys that run needs in EvalKeys, besides relinearisation: the power of X, and the most limbs it is used at.
   std::map<std::uint64_t, std::size_t> galois_limbs() const;
   const CompositePlan& eval_mod_plan() const { return eval_mod_; }
@@ -76,7 +83,7 @@ class Bootstrapper {
   /// The steps of run, each on what the one before gives.
   Ciphertext slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const;
   Ciphertext encapsulate(const BootstrapKeys& own, const Ciphertext& x) const;
-  Ciphertext mod_raise(const EvalKeys& keys, const BootstrapKeys& own, const Ciphertext& x) const;
+  Ciphertext mod_raise(const BootstrapKeys& own, const Ciphertext& x) const;
   Ciphertext coeff_to_slot(const EvalKeys& keys, const Ciphertext& x) const;
   Ciphertext eval_mod(const EvalKeys& keys, const Ciphertext& x) const;
 
@@ -98,7 +105,7 @@ class Bootstrapper {
 
   BootstrapParams params_;
   BootstrapPlace place_;
-  std::shared_ptr<const Context> context_, sparse_context_;
+  std::shared_ptr<const Context> context_, sparse_context_, raise_context_;
   CompositePlan eval_mod_;
   std::vector<Transform> coeff_to_slot_, slot_to_coeff_;
 };

@@ -76,7 +76,7 @@ double BootstrapError::total() const {
 BootstrapError Bootstrapper::predict(std::span<const double> slots) const {
   const Params& params = params_.params();
   const BootstrapLiteral& literal = params_.literal();
-  const double gap = static_cast<double>(params.slots()) / static_cast<double>(params_.slots());
+  const auto gap = static_cast<double>(params_.gap());
   const auto lowest = static_cast<double>(params.literal().chain[0]);
   const double sine = ratio() / (2 * std::numbers::pi);  // sin(2 pi x) is the slot over this
   // A slot's deviation is sqrt(N / 2) times a coefficient's.
@@ -90,10 +90,10 @@ BootstrapError Bootstrapper::predict(std::span<const double> slots) const {
       std::hypot(noise_of_switch(params_.sparse_params(), 1) * coefficients, std::sqrt((literal.weight + 1) / 12.0)) /
       message_scale();
 
-  // A step of the trace doubles a variance in the slots, and the square of a value.
-  const double raised = switched(params, params_.limbs().raised, 1) / lowest;
-  Signal x{raised, static_cast<double>(params.degree()) * (literal.weight + 1) / 12.0};
-  for (double step = 1; step < gap; step *= 2) x = {std::hypot(std::sqrt(2.0) * x.error, raised), 2 * x.square};
+  // ModRaise sums over the trace before it rounds: the square of a value grows with each step, rounding does not.
+  const double keys = std::sqrt(gap) * noise_of_switch(params_.raise_params(), 1);
+  Signal x{std::hypot(noise_of_rounding(params, 2), keys) / lowest,
+           gap * static_cast<double>(params.degree()) * (literal.weight + 1) / 12.0};
   x = pass(params, coeff_to_slot_, literal.coeff_to_slot, 0.5, 0.25 / (gap * gap), x);
   // Twice the real part, and what conjugation adds.
   x.error = std::hypot(2 * x.error, switched(params, params_.limbs().eval_mod, 1) / eval_mod_.input_scale);

@@ -23,6 +23,9 @@ double log2_failure(int weight, int range, std::size_t count) {
 
 namespace {
 
+/// ModRaise has a key for each repetition of the slots, and sums them at once (kernels::kMaxTerms).
+constexpr int kMaxLog2Gap = 4;
+
 std::size_t cosine_levels(const BootstrapLiteral& literal) {
   return std::bit_width(static_cast<unsigned>(literal.cosine_degree));
 }
@@ -33,9 +36,10 @@ bool factors_are_whole(const std::vector<int>& factors, int layers) {
 }
 
 Result<void> check(const BootstrapLiteral& literal) {
-  if (literal.log2_slots < 1 || literal.log2_slots >= literal.log2_degree) {
-    return error(Code::wrong_params, "bootstrapping of 2^{} slots at N = 2^{}, 2 .. N/2 are allowed",
-                 literal.log2_slots, literal.log2_degree);
+  if (literal.log2_slots < std::max(1, literal.log2_degree - 1 - kMaxLog2Gap) ||
+      literal.log2_slots >= literal.log2_degree) {
+    return error(Code::wrong_params, "bootstrapping of 2^{} slots at N = 2^{}, N/{} .. N/2 are allowed",
+                 literal.log2_slots, literal.log2_degree, 2 << kMaxLog2Gap);
   }
   if (!factors_are_whole(literal.coeff_to_slot, literal.log2_slots) ||
       !factors_are_whole(literal.slot_to_coeff, literal.log2_slots)) {
@@ -89,7 +93,26 @@ class Primes {
   std::vector<std::uint64_t> taken_;
 };
 
+/// Bits that the special primes of ModRaise's keys have more than q_0: their noise is then far below rounding's.
+constexpr double kRaiseBits = 16;
+
+Params raise_params(const Params& params) {
+  double bits = -std::log2(static_cast<double>(params.literal().chain.front()));
+  std::size_t special = 0;
+  while (bits < kRaiseBits && special < params.special_limbs()) {
+    bits += std::log2(static_cast<double>(params.literal().special[special++]));
+  }
+  return params.one_digit(special);
+}
+
 }  // namespace
+
+BootstrapParams::BootstrapParams(BootstrapLiteral literal, Params params, Params sparse_params, BootstrapLimbs limbs)
+    : literal_(std::move(literal)),
+      params_(std::move(params)),
+      sparse_params_(std::move(sparse_params)),
+      raise_params_(ckks::raise_params(params_)),
+      limbs_(limbs) {}
 
 const std::vector<BootstrapLiteral>& BootstrapParams::demonstrated() {
   static const std::vector<BootstrapLiteral> sets = [] {

@@ -85,20 +85,20 @@ class BootstrapParams {
   const Params& params() const { return params_; }
   /// q_0 and one special prime: all that keys under the sparse secret are made of.
   const Params& sparse_params() const { return sparse_params_; }
+  /// Of ModRaise's keys: what is raised is smaller than q_0, so that one digit and few special primes are enough.
+  const Params& raise_params() const { return raise_params_; }
   const BootstrapLimbs& limbs() const { return limbs_; }
   std::size_t slots() const { return std::size_t{1} << literal_.log2_slots; }
+  /// N/2 / n: how often the slots are repeated.
+  std::size_t gap() const { return params_.slots() / slots(); }
   /// log2 of the chance that one bootstrapping gives garbage in some slot, at most.
   double log2_failure() const { return ckks::log2_failure(literal_.weight, literal_.range, slots()); }
 
  private:
-  BootstrapParams(BootstrapLiteral literal, Params params, Params sparse_params, BootstrapLimbs limbs)
-      : literal_(std::move(literal)),
-        params_(std::move(params)),
-        sparse_params_(std::move(sparse_params)),
-        limbs_(limbs) {}
+  BootstrapParams(BootstrapLiteral literal, Params params, Params sparse_params, BootstrapLimbs limbs);
   static Result<BootstrapParams> build(const BootstrapLiteral& literal, Result<Params> (*gate)(ParamsLiteral));
   BootstrapLiteral literal_;
-  Params params_, sparse_params_;
+  Params params_, sparse_params_, raise_params_;
   BootstrapLimbs limbs_;
 };
 

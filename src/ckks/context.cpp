@@ -40,7 +40,8 @@ Context::Context(const Params& params)
   }
   for (std::size_t limbs = 1; limbs <= chain; ++limbs) {
     auto& conversions = digit_conversions_.emplace_back();
-    for (std::size_t d = 0; d < digits(limbs); ++d) {
+    // Nothing is cut into the one digit of Params::one_digit.
+    for (std::size_t d = 0; d < digits(limbs) && digit_end(d, chain) - digit_begin(d) <= special_limbs(); ++d) {
       conversions.emplace_back(basis_, indices(digit_begin(d), digit_end(d, limbs)));
     }
     for (const bool with_special : {false, true}) {
@@ -77,6 +78,8 @@ std::size_t Context::digit_end(std::size_t digit, std::size_t limbs) const {
 }
 
 const ring::Conversion& Context::digit_conversion(std::size_t digit, std::size_t limbs) const {
+  OBSCURA_CHECK(digit < digit_conversions_[limbs - 1].size(), "digit {} of a polynomial that is not cut into digits",
+                digit);
   return digit_conversions_[limbs - 1][digit];
 }
 

@@ -24,12 +24,15 @@ std::vector<NeededKey> list(const Context& context, const KeyNeeds& needs) {
   for (const auto& [element, limbs] : needs.galois) out.push_back({Sort::galois, element, limbs});
   if (needs.bootstrapper == nullptr) return out;
   out.push_back({Sort::to_sparse, 0, needs.bootstrapper->sparse_context().chain_limbs()});
-  out.push_back({Sort::to_dense, 0, context.chain_limbs()});
+  for (const std::uint64_t element : needs.bootstrapper->trace()) {
+    out.push_back({Sort::to_dense, element, context.chain_limbs()});
+  }
   return out;
 }
 
 const Context& context_of(const Context& context, const KeyNeeds& needs, const NeededKey& key) {
-  return key.sort == Sort::to_sparse ? needs.bootstrapper->sparse_context() : context;
+  if (key.sort == Sort::to_sparse) return needs.bootstrapper->sparse_context();
+  return key.sort == Sort::to_dense ? needs.bootstrapper->raise_context() : context;
 }
 
 void put(EvalKeys& keys, const NeededKey& place, SwitchKey key) {
@@ -46,7 +49,7 @@ void put(EvalKeys& keys, const NeededKey& place, SwitchKey key) {
       break;
     case Sort::to_dense:
       OBSCURA_CHECK(keys.bootstrap.has_value(), "the key back comes after the key into the sparse secret");
-      keys.bootstrap->to_dense = std::move(key);
+      keys.bootstrap->to_dense.push_back(std::move(key));
       break;
   }
 }
@@ -61,7 +64,7 @@ Result<void> check_keys(const Context& context, const KeyNeeds& needs, const Eva
       there = found != keys.galois.end() && found->second.body.size() >= context.digits(need.limbs) &&
               found->second.body.front().limb(need.limbs - 1) != nullptr;
     } else {
-      there = keys.bootstrap.has_value();
+      there = keys.bootstrap.has_value() && keys.bootstrap->to_dense.size() == needs.bootstrapper->trace().size();
     }
     if (!there) return error(Code::missing_key, "{} for {} limbs is absent", describe(context, need), need.limbs);
   }
@@ -71,7 +74,9 @@ Result<void> check_keys(const Context& context, const KeyNeeds& needs, const Eva
 std::string describe(const Context& context, const NeededKey& key) {
   if (key.sort == Sort::relinearization) return "the relinearisation key";
   if (key.sort == Sort::to_sparse) return "bootstrapping's key into its sparse secret";
-  if (key.sort == Sort::to_dense) return "bootstrapping's key out of its sparse secret";
+  if (key.sort == Sort::to_dense) {
+    return fmt::format("bootstrapping's key out of its sparse secret (X -> X^{})", key.element);
+  }
   if (key.element == conjugation_element(context.degree())) return "the key of conjugation";
   const auto slots = static_cast<std::int64_t>(context.params().slots());
   for (std::int64_t step = 1 - slots / 2; step <= slots / 2; ++step) {

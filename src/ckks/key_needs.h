@@ -19,7 +19,7 @@ struct KeyNeeds {
   bool relinearization = false;
   /// By the power of X (Context::galois_element): the most chain limbs of a ciphertext that the key is used at.
   std::map<std::uint64_t, std::size_t> galois = {};
-  /// Its two own keys are needed too; its Galois keys are in `galois` (add_bootstrap).
+  /// Its own keys are needed too; its Galois keys are in `galois` (add_bootstrap).
   std::shared_ptr<const Bootstrapper> bootstrapper = {};
 
   void add_galois(std::uint64_t element, std::size_t limbs);
@@ -31,7 +31,7 @@ struct KeyNeeds {
 struct NeededKey {
   enum class Sort { relinearization, galois, to_sparse, to_dense };
   Sort sort = Sort::relinearization;
-  std::uint64_t element = 0;  ///< of a Galois key
+  std::uint64_t element = 0;  ///< the power of X, of a Galois key and of those out of the sparse secret
   std::size_t limbs = 0;      ///< most chain limbs
 };
 
@@ -39,7 +39,7 @@ struct NeededKey {
 /// secret, back.
 std::vector<NeededKey> list(const Context& context, const KeyNeeds& needs);
 
-/// What a key is of: of the sparse secret's small parameters where it leads there.
+/// What a key is of: bootstrapping's own keys have other special primes.
 const Context& context_of(const Context& context, const KeyNeeds& needs, const NeededKey& key);
 
 /// Puts a key in its place.

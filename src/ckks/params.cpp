@@ -79,6 +79,14 @@ Result<Params> Params::insecure_for_tests(ParamsLiteral literal) {
   return validate(std::move(literal), kMinToyLog2Degree);
 }
 
+Params Params::one_digit(std::size_t special) const {
+  OBSCURA_CHECK(special >= 1 && special <= special_limbs(), "{} special primes of {}", special, special_limbs());
+  ParamsLiteral literal = literal_;
+  literal.special.resize(special);
+  literal.digit_limbs = static_cast<int>(chain_limbs());
+  return Params(std::move(literal));
+}
+
 Result<Params> Params::validate(ParamsLiteral literal, int min_log2_degree) {
   if (literal.log2_degree < min_log2_degree || literal.log2_degree > kMaxLog2Degree) {
     return error(Code::wrong_params, "ring degree 2^{}, 2^{} .. 2^{} are allowed", literal.log2_degree, min_log2_degree,

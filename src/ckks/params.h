@@ -45,6 +45,10 @@ class Params {
   /// Any power-of-two degree from 2^4; no gate.
   static Result<Params> insecure_for_tests(ParamsLiteral literal);
 
+  /// The same chain with the first `special` of the special primes, and one digit of all limbs: for switching
+  /// polynomials that are smaller than those special primes' product, whatever their limbs. QP is smaller: as secure.
+  Params one_digit(std::size_t special) const;
+
   const ParamsLiteral& literal() const { return literal_; }
   std::size_t degree() const { return std::size_t{1} << literal_.log2_degree; }
   std::size_t slots() const { return degree() / 2; }

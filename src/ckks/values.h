@@ -41,10 +41,11 @@ struct PublicKey {
   base::Seed seed{};
 };
 
-/// Of bootstrapping: into the sparse secret, over BootstrapParams::sparse_params and nowhere else, and back.
+/// Of bootstrapping: into the sparse secret, over BootstrapParams::sparse_params and nowhere else, and back, over
+/// BootstrapParams::raise_params.
 struct BootstrapKeys {
   SwitchKey to_sparse;
-  SwitchKey to_dense;
+  std::vector<SwitchKey> to_dense;  ///< of the sparse secret under each automorphism of Bootstrapper::trace
 };
 
 /// All that a server needs, and nothing it could decrypt with.

@@ -138,11 +138,10 @@ Action define_compile(CLI::App& command, const Common&) {
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
   add_headroom(command, options->headroom);
-  command
-      .add_option("--max-keys", options->keys,
-                  "Largest size of the evaluation keys in the server's memory, as 1500MB: slower where they would be "
-                  "larger, and nothing is bootstrapped (image layout)")
-      ->transform(CLI::AsSizeValue(true));
+  as_size(*command.add_option(
+      "--max-keys", options->keys,
+      "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger, and "
+      "nothing is bootstrapped (image layout)"));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
   command.add_option("--alpha", options->alpha,
                      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout)");

@@ -74,13 +74,15 @@ Result<Answer> inspect_offer(const std::string& path) {
        {"layout", offer.input.layout ? "image" : "batch"},
        {"relinearization_key", offer.keys.relinearization},
        {"rotation_keys", offer.keys.rotations.size()},
+       {"conjugation_key", offer.keys.conjugation > 0},
        {"bootstrapping", bootstrap_json(offer.bootstrap)}},
       fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
-                  "  keys: {}, {}{}",
+                  "  keys: {}, {}{}{}",
                   digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
                   fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
                   offer.keys.relinearization ? "relinearisation" : "no relinearisation",
-                  plural(offer.keys.rotations.size(), "rotation"), offer.bootstrap ? ", those of bootstrapping" : "")};
+                  plural(offer.keys.rotations.size(), "rotation"), offer.keys.conjugation > 0 ? ", conjugation" : "",
+                  offer.bootstrap ? ", those of bootstrapping" : "")};
 }
 
 Result<Answer> inspect_keys(const std::string& path) {
@@ -89,6 +91,10 @@ Result<Answer> inspect_keys(const std::string& path) {
   const std::string key = wire::short_name(header.binding.key);
   std::uint32_t most = 0;
   for (const auto& galois : header.galois) most = std::max(most, galois.limbs);
+  const std::uint64_t conjugation = ckks::conjugation_element(std::size_t{1} << header.log2_degree);
+  const auto conjugations = static_cast<std::size_t>(std::count_if(
+      header.galois.begin(), header.galois.end(), [&](const auto& galois) { return galois.element == conjugation; }));
+  const std::size_t rotations = header.galois.size() - conjugations;
   const std::string limbs = header.galois.empty() ? "" : fmt::format(" for up to {}", plural(most, "limb"));
   return Answer{
       {{"kind", "evaluation keys"},
@@ -96,15 +102,19 @@ Result<Answer> inspect_keys(const std::string& path) {
        {"key", key},
        {"ring_degree", std::uint64_t{1} << header.log2_degree},
        {"relinearization_keys", header.relinearization ? 1 : 0},
-       {"rotation_keys", header.galois.size()},
-       {"bootstrapping_keys", header.bootstrap ? 2 : 0},
+       {"rotation_keys", rotations},
+       {"conjugation_key", conjugations > 0},
+       {"bootstrapping_keys", header.bootstrap},
        {"digit_limbs", header.digit_limbs},
        {"bytes", file_bytes(path)}},
-      fmt::format("evaluation keys {} for plan {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}, {}", key, plan,
-                  std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
-                  plural(header.relinearization ? 1 : 0, "relinearisation key"),
-                  plural(header.galois.size(), "rotation key"), limbs,
-                  header.bootstrap ? ", 2 keys of bootstrapping's sparse secret" : "", bytes_text(file_bytes(path)))};
+      fmt::format("evaluation keys {} for plan {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}{}, {}", key,
+                  plan, std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
+                  plural(header.relinearization ? 1 : 0, "relinearisation key"), plural(rotations, "rotation key"),
+                  conjugations > 0 ? ", conjugation" : "", limbs,
+                  header.bootstrap > 0
+                      ? fmt::format(", {} of bootstrapping's sparse secret", plural(header.bootstrap, "key"))
+                      : "",
+                  bytes_text(file_bytes(path)))};
 }
 
 Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {

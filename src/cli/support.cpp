@@ -5,8 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
+#include <string_view>
+#include <utility>
 
 #include "base/files.h"
 
@@ -57,11 +62,36 @@ void add_headroom(CLI::App& command, std::optional<int>& headroom) {
                      "calibration 6): more for networks whose values run away for some images");
 }
 
+Result<std::uint64_t> parse_size(const std::string& text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"", 1},         {"B", 1},        {"KB", 1e3},
+                                                            {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},
+                                                            {"KIB", 0x1p10}, {"MIB", 0x1p20}, {"GIB", 0x1p30}};
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, failure] = std::from_chars(text.data(), end, number);
+  std::string unit(rest, end);
+  unit.erase(0, unit.find_first_not_of(' '));
+  for (char& letter : unit) letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  const auto* found =
+      std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& u) { return u.first == unit; });
+  constexpr double kMost = 0x1p53;
+  if (failure != std::errc() || found == std::end(kUnits) || !(number >= 0) || number * found->second > kMost) {
+    return error(Code::wrong_params, "'{}' is not a size: a number and B, KB, MB, GB, TB, KiB, MiB or GiB", text);
+  }
+  return static_cast<std::uint64_t>(std::llround(number * found->second));
+}
+
+void as_size(CLI::Option& option) {
+  option.type_name("SIZE")->transform([](const std::string& text) {
+    const auto size = parse_size(text);
+    if (!size.ok()) throw CLI::ValidationError(size.error().message);
+    return std::to_string(size.value());
+  });
+}
+
 void add_memory(CLI::App& command, std::uint64_t& bytes) {
-  command
-      .add_option("--memory", bytes,
-                  "Memory that ciphertexts, keys and weights may take, as 8GB (default: what the plan says)")
-      ->transform(CLI::AsSizeValue(true));
+  as_size(*command.add_option(
+      "--memory", bytes, "Memory that ciphertexts, keys and weights may take, as 8GB (default: what the plan says)"));
 }
 
 Result<void> check_normalization(const Normalization& normalization, std::size_t channels) {

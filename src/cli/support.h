@@ -51,7 +51,11 @@ void add_normalization(CLI::App& command, Normalization& normalization);
 /// --headroom, of what is compiled.
 void add_headroom(CLI::App& command, std::optional<int>& headroom);
 
-/// --memory, with units: 8GB, 500MB, bytes.
+/// "8GB", "3.6 GB", "512MiB", "4096": bytes. errors (wrong_params): anything else
+Result<std::uint64_t> parse_size(const std::string& text);
+/// The option takes such a size.
+void as_size(CLI::Option& option);
+/// --memory.
 void add_memory(CLI::App& command, std::uint64_t& bytes);
 
 /// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0; bgr of other than 3 channels.

@@ -79,10 +79,15 @@ double bootstrap_nanoseconds(const CostModel& cost, const ckks::Bootstrapper& bo
       sum += transform_nanoseconds(cost, degree, work, size, {1, kept});
     }
   }
-  // ModRaise, the rotations that sum up slots that repeat, and the conjugation.
-  const double rotations = degree - 1 - set.log2_slots;
-  sum += 2 * raised * cost.ntt(degree, bits) + cost.relinearize(degree, bits, raised, alpha, 0) +
-         rotations * cost.rotate(degree, bits, raised, alpha) + cost.rotate(degree, bits, middle, alpha);
+  // ModRaise: both parts to all limbs, one of them times a key for each automorphism, and a division.
+  const double keys = static_cast<double>(bootstrapper.params().gap());
+  const double special = static_cast<double>(bootstrapper.raise_context().special_limbs()), rows = raised + special;
+  const double ntts = 2 * rows + 2 * raised;
+  const double elementwise = keys * 2 * rows * cost.key_ns + (keys - 1) * rows * cost.permute_ns +
+                             4 * raised * cost.product_ns + 2 * raised * (special + 1) * cost.conversion_ns;
+  sum += ntts * cost.ntt(degree, bits) + elementwise * std::exp2(degree) / cost.threads;
+  // The conjugation.
+  sum += cost.rotate(degree, bits, middle, alpha);
   return sum + cost.polynomial(degree, set.wide_bits, bootstrapper.eval_mod_plan().cost(), alpha);
 }
 

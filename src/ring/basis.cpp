@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/parallel.h"
@@ -25,10 +27,26 @@ double integer_residue(double x, std::uint64_t p) {
   return to_reduced(x < 0 && r != 0 ? p - r : r, p);
 }
 
+namespace {
+
+/// One table of a prime for all bases that live: bootstrapping has three contexts of the same primes.
+std::shared_ptr<const kernels::NttTable> shared_table(std::size_t degree, std::uint64_t prime) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::size_t, std::uint64_t>, std::weak_ptr<const kernels::NttTable>> known;
+  const std::lock_guard lock(mutex);
+  auto& place = known[{degree, prime}];
+  auto table = place.lock();
+  if (table == nullptr)
+    place = table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime));
+  return table;
+}
+
+}  // namespace
+
 Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes) : degree_(degree), primes_(std::move(primes)) {
   for (const std::uint64_t p : primes_) {
     moduli_.push_back(kernels::make_modulus(p));
-    tables_.push_back(kernels::make_ntt_table(degree, p));
+    tables_.push_back(shared_table(degree, p));
   }
   const std::size_t all = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) * primes_.size();
   smaller_ = std::make_unique<Smaller>(Smaller{std::vector<std::once_flag>(all), {}});
@@ -36,7 +54,7 @@ Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes) : degree_(de
 }
 
 const kernels::NttTable& Basis::table(std::size_t i, std::size_t degree) const {
-  if (degree == degree_) return tables_[i];
+  if (degree == degree_) return *tables_[i];
   OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree && degree < degree_,
                 "an NTT of degree {} in a ring of {}", degree, degree_);
   const auto halvings = static_cast<std::size_t>(std::countr_zero(degree_ / degree));
@@ -46,8 +64,8 @@ const kernels::NttTable& Basis::table(std::size_t i, std::size_t degree) const {
   return smaller_->tables[index];
 }
 
-void Basis::forward(double* limb, std::size_t i) const { kernels::active().ntt_forward(limb, tables_[i]); }
-void Basis::inverse(double* limb, std::size_t i) const { kernels::active().ntt_inverse(limb, tables_[i], 1.0); }
+void Basis::forward(double* limb, std::size_t i) const { kernels::active().ntt_forward(limb, *tables_[i]); }
+void Basis::inverse(double* limb, std::size_t i) const { kernels::active().ntt_inverse(limb, *tables_[i], 1.0); }
 
 NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
   NttPoly out(degree_, poly.limbs());

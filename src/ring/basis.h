@@ -27,7 +27,7 @@ class Basis {
   std::size_t size() const { return primes_.size(); }
   std::uint64_t prime(std::size_t i) const { return primes_[i]; }
   const kernels::Modulus& modulus(std::size_t i) const { return moduli_[i]; }
-  const kernels::NttTable& table(std::size_t i) const { return tables_[i]; }
+  const kernels::NttTable& table(std::size_t i) const { return *tables_[i]; }
   /// Of polynomials in X^(N / degree), as polynomials of that degree: its roots are the (N / degree)-th powers of
   /// table(i)'s. Made when it is first asked for. degree: a power of two, kernels::kMinDegree .. N.
   const kernels::NttTable& table(std::size_t i, std::size_t degree) const;
@@ -49,7 +49,7 @@ class Basis {
   std::size_t degree_;
   std::vector<std::uint64_t> primes_;
   std::vector<kernels::Modulus> moduli_;
-  std::vector<kernels::NttTable> tables_;
+  std::vector<std::shared_ptr<const kernels::NttTable>> tables_;  ///< shared with other bases of the process
   /// Tables of the lower degrees.
   struct Smaller {
     std::vector<std::once_flag> made;

@@ -29,15 +29,19 @@ std::vector<double> sample_sparse(std::size_t degree, int weight) {
 }  // namespace
 
 ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, const SecretKey& secret) {
-  const ckks::Context &context = *bootstrapper.context(), &low = bootstrapper.sparse_context();
+  // The secret has all primes of the one, and q_0 of the other.
+  const ckks::Context &context = bootstrapper.raise_context(), &low = bootstrapper.sparse_context();
   std::vector<double> sparse = sample_sparse(context.degree(), bootstrapper.params().literal().weight);
   ring::NttPoly at_low = small_to_ntt(low, sparse, low.basis().size());
   ring::NttPoly at_all = small_to_ntt(context, sparse, context.basis().size());
   base::zeroize(sparse.data(), sparse.size() * sizeof(double));
-  // q_0 is the first prime of both.
   ckks::BootstrapKeys keys;
   keys.to_sparse = make_switch_key(low, secret.poly(), at_low, 1);
-  keys.to_dense = make_switch_key(context, at_all, secret.poly(), context.chain_limbs());
+  for (const std::uint64_t element : bootstrapper.trace()) {
+    ring::NttPoly from = ring::permute(at_all, context.automorphisms().permutation(element));
+    keys.to_dense.push_back(make_switch_key(context, from, secret.poly(), context.chain_limbs()));
+    from.zeroize();
+  }
   at_low.zeroize();
   at_all.zeroize();
   return keys;

@@ -11,6 +11,7 @@ Result<void> make_eval_keys(const ckks::Context& context, const SecretKey& secre
                             const KeySink& sink) {
   using Sort = ckks::NeededKey::Sort;
   ckks::BootstrapKeys own;
+  std::size_t back = 0;
   for (const ckks::NeededKey& place : ckks::list(context, needs)) {
     ckks::SwitchKey key;
     switch (place.sort) {
@@ -25,7 +26,7 @@ Result<void> make_eval_keys(const ckks::Context& context, const SecretKey& secre
         key = std::move(own.to_sparse);
         break;
       case Sort::to_dense:
-        key = std::move(own.to_dense);
+        key = std::move(own.to_dense.at(back++));
         break;
     }
     OBSCURA_TRY_VOID(sink(place, std::move(key)));

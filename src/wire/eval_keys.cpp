@@ -45,7 +45,7 @@ Result<void> check_list(const ckks::Context& context, const ckks::KeyNeeds& need
                         const std::string& name) {
   for (const ckks::NeededKey& key : ckks::list(context, needs)) {
     using Sort = ckks::NeededKey::Sort;
-    if (key.sort == Sort::relinearization ? header.relinearization : key.sort != Sort::galois && header.bootstrap) {
+    if (key.sort == Sort::relinearization ? header.relinearization : key.sort != Sort::galois && header.bootstrap > 0) {
       continue;
     }
     const auto found = std::find_if(header.galois.begin(), header.galois.end(),
@@ -74,7 +74,9 @@ EvalKeysHeader header_of(const ckks::Context& context, const ckks::KeyNeeds& nee
   header.special = static_cast<std::uint32_t>(context.special_limbs());
   header.digit_limbs = static_cast<std::uint32_t>(context.params().literal().digit_limbs);
   header.relinearization = needs.relinearization;
-  header.bootstrap = needs.bootstrapper != nullptr;
+  if (needs.bootstrapper != nullptr) {
+    header.bootstrap = static_cast<std::uint8_t>(1 + needs.bootstrapper->trace().size());
+  }
   for (const auto& [element, limbs] : needs.galois)
     header.galois.push_back({element, static_cast<std::uint32_t>(limbs)});
   return header;
@@ -88,7 +90,7 @@ base::Bytes write_keys_header(const EvalKeysHeader& header) {
   w.u32(header.special);
   w.u32(header.digit_limbs);
   w.u8(header.relinearization ? 1 : 0);
-  w.u8(header.bootstrap ? 1 : 0);
+  w.u8(header.bootstrap);
   w.u32(static_cast<std::uint32_t>(header.galois.size()));
   for (const EvalKeysHeader::Galois& key : header.galois) {
     w.u64(key.element);
@@ -106,7 +108,7 @@ Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string&
     *field = r.u32();
   }
   header.relinearization = r.u8() == 1;
-  header.bootstrap = r.u8() == 1;
+  header.bootstrap = r.u8();
   header.galois.resize(r.count(kMaxKeys, kGaloisBytes));
   for (EvalKeysHeader::Galois& key : header.galois) {
     key.element = r.u64();
@@ -115,6 +117,10 @@ Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string&
   if (!r.ok()) return error(Code::bad_format, "{}: {} bytes are too few for its list of keys", name, payload.size());
   if (r.remaining() > 0) {
     return error(Code::bad_format, "{}: {} bytes after its list of keys", name, r.remaining());
+  }
+  if (header.log2_degree > static_cast<std::uint32_t>(ckks::kMaxLog2Degree)) {
+    return error(Code::bad_format, "{}: keys of degree 2^{}, at most 2^{} is allowed", name, header.log2_degree,
+                 ckks::kMaxLog2Degree);
   }
   for (std::size_t k = 1; k < header.galois.size(); ++k) {
     if (header.galois[k - 1].element < header.galois[k].element) continue;

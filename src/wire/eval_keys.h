@@ -27,10 +27,10 @@ struct EvalKeysHeader {
   std::uint32_t special = 0;  ///< primes
   std::uint32_t digit_limbs = 0;
   bool relinearization = false;
-  bool bootstrap = false;      ///< the two keys of its sparse secret
+  std::uint8_t bootstrap = 0;  ///< keys of its sparse secret
   std::vector<Galois> galois;  ///< elements ascending
   bool operator==(const EvalKeysHeader&) const = default;
-  std::size_t keys() const { return galois.size() + (relinearization ? 1 : 0) + (bootstrap ? 2 : 0); }
+  std::size_t keys() const { return galois.size() + (relinearization ? 1 : 0) + bootstrap; }
 };
 
 EvalKeysHeader header_of(const ckks::Context& context, const ckks::KeyNeeds& needs, const Binding& binding);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/bootstrap.h"
 
+#include <algorithm>
+
 #include "tests/ckks/boot_fixture.h"
 #include "tests/ckks/toy_sets.h"
 
@@ -61,12 +63,25 @@ TEST(Bootstrap, KeysUnderTheSparseSecretExistAtTheLowestLevelOnly) {
   EXPECT_EQ(world().own.to_sparse.body[0].limbs(), 2U);
 }
 
+TEST(Bootstrap, KeysOutOfTheSparseSecretHaveOneDigitOfTheFirstPrimes) {
+  const ParamsLiteral &raise = world().params.raise_params().literal(), &all = world().params.params().literal();
+  EXPECT_EQ(raise.chain, all.chain);
+  ASSERT_LT(raise.special.size(), all.special.size());
+  EXPECT_TRUE(std::equal(raise.special.begin(), raise.special.end(), all.special.begin()));
+  ASSERT_EQ(world().own.to_dense.size(), world().params.gap());
+  EXPECT_EQ(world().own.to_dense[0].body.size(), 1U);
+  EXPECT_EQ(world().own.to_dense[0].body[0].limbs(), raise.chain.size() + raise.special.size());
+  // A whole polynomial is larger than that digit: none is cut into it.
+  EXPECT_THROW((void)world().bootstrapper->raise_context().digit_conversion(0, 1), ContractError);
+}
+
 TEST(Bootstrap, AbsentKeysAreRefused) {
   const Ciphertext x = world().encrypt(world().random_slots());
   const Bootstrapper& bootstrapper = *world().bootstrapper;
-  const Ciphertext raised = bootstrapper.mod_raise(
-      world().keys, world().own, bootstrapper.encapsulate(world().own, bootstrapper.slot_to_coeff(world().keys, x)));
+  const Ciphertext low = bootstrapper.encapsulate(world().own, bootstrapper.slot_to_coeff(world().keys, x));
+  const Ciphertext raised = bootstrapper.mod_raise(world().own, low);
   EXPECT_THROW((void)bootstrapper.slot_to_coeff(EvalKeys{}, x), ContractError);
+  EXPECT_THROW((void)bootstrapper.mod_raise(BootstrapKeys{}, low), ContractError);
   EXPECT_THROW((void)bootstrapper.coeff_to_slot(EvalKeys{}, raised), ContractError);
   Ciphertext in_slots = bootstrapper.coeff_to_slot(world().keys, raised);
   EXPECT_THROW((void)bootstrapper.eval_mod(EvalKeys{}, in_slots), ContractError);

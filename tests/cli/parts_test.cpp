@@ -32,6 +32,21 @@ TEST(ProgressLine, FitsTheTerminal) {
   }
 }
 
+TEST(Sizes, TakeFractionsAndUnits) {
+  EXPECT_EQ(parse_size("4096").value(), 4096U);
+  EXPECT_EQ(parse_size("3.6GB").value(), 3'600'000'000U);
+  EXPECT_EQ(parse_size("1.5 mib").value(), 3U << 19);
+  EXPECT_EQ(parse_size("0B").value(), 0U);
+}
+
+TEST(Sizes, RefuseWhatIsNone) {
+  for (const char* text : {"", "GB", "-1GB", "1XB", "1e300", "nan", "inf", "3.6.1GB", "1 G B"}) {
+    const auto size = parse_size(text);
+    ASSERT_FALSE(size.ok()) << text;
+    EXPECT_THAT(size.error().message, HasSubstr("is not a size"));
+  }
+}
+
 TEST(FileRange, TakesTheLastTwoNumbersOfAnArgument) {
   const auto file = parse_file_range("some/images.idx:16:8").value();
   EXPECT_EQ(file.path, "some/images.idx");

@@ -214,7 +214,7 @@ TEST(BootstrappingPlans, WhatStaysInMemoryIsAsPredicted) {
   add(world.keys.relinearization[0]);
   for (const auto& [element, key] : world.keys.galois) add(key);
   add(world.keys.bootstrap->to_sparse);
-  add(world.keys.bootstrap->to_dense);
+  for (const ckks::SwitchKey& key : world.keys.bootstrap->to_dense) add(key);
   for (const auto* factors :
        {&world.bootstrapper->slot_to_coeff_factors(), &world.bootstrapper->coeff_to_slot_factors()}) {
     for (const ckks::Transform& factor : *factors) held += factor.bytes();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>  // mkdtemp
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -34,11 +35,14 @@ class EvalKeysFile : public ::testing::Test {
   }
   ~EvalKeysFile() override { fs::remove_all(folder_); }
 
-  static const ckks::SwitchKey& key(const ckks::EvalKeys& keys, const ckks::NeededKey& place) {
+  const ckks::SwitchKey& key(const ckks::EvalKeys& keys, const ckks::NeededKey& place) const {
     using Sort = ckks::NeededKey::Sort;
     if (place.sort == Sort::relinearization) return keys.relinearization[0];
     if (place.sort == Sort::galois) return keys.galois.at(place.element);
-    return place.sort == Sort::to_sparse ? keys.bootstrap->to_sparse : keys.bootstrap->to_dense;
+    if (place.sort == Sort::to_sparse) return keys.bootstrap->to_sparse;
+    const auto trace = needs_.bootstrapper->trace();
+    const auto k = std::find(trace.begin(), trace.end(), place.element) - trace.begin();
+    return keys.bootstrap->to_dense.at(static_cast<std::size_t>(k));
   }
   /// The frames of a file, header first.
   std::vector<base::Bytes> frames(const ckks::KeyNeeds& needs) const {
@@ -70,7 +74,7 @@ class EvalKeysFile : public ::testing::Test {
     return result.ok() ? "" : result.error().message;
   }
 
-  const ckks::BootstrapParams set_ = ckks::BootstrapParams::insecure_for_tests(ckks::small_toy()).value();
+  const ckks::BootstrapParams set_ = ckks::BootstrapParams::insecure_for_tests(ckks::sparse_toy()).value();
   const std::shared_ptr<const ckks::Bootstrapper> bootstrapper_ =
       ckks::Bootstrapper::make(set_, {testing::boot_scale(set_), testing::boot_scale(set_)}).value();
   const ckks::Context& context_ = *bootstrapper_->context();
@@ -127,6 +131,8 @@ TEST_F(EvalKeysFile, RefusesAHeaderOfAnotherPlanOrRing) {
   EXPECT_EQ(refusal([](auto&) {}), "");
   EXPECT_THAT(refusal([](auto& h) { h.binding.plan[0] ^= 1; }), HasSubstr("keys for plan"));
   EXPECT_THAT(refusal([](auto& h) { h.log2_degree = 13; }), HasSubstr("degree 2^13"));
+  EXPECT_THAT(refusal([](auto& h) { h.log2_degree = 64; }), HasSubstr("at most 2^17"));
+  EXPECT_THAT(refusal([](auto& h) { h.bootstrap = 2; }), HasSubstr("the plan needs"));
   EXPECT_THAT(refusal([](auto& h) { h.digit_limbs = 1; }), HasSubstr("digits of 1"));
   EXPECT_THAT(refusal([](auto& h) { std::swap(h.galois[0], h.galois[1]); }), HasSubstr("out of order"));
 }
@@ -165,9 +171,9 @@ TEST_F(EvalKeysFile, RefusesDamagedAbsentAndMisplacedKeys) {
   file = good;
   file.push_back(file.back());
   EXPECT_THAT(read(file).error().message, HasSubstr("bytes of keys, expected"));
-  // Of equal size, so that only its number tells: a relinearisation key and the key out of the sparse secret.
+  // Of equal size, so that only its number tells: two keys out of the sparse secret.
   file = good;
-  std::swap(file[1], file.back());
+  std::swap(file[file.size() - 2], file.back());
   EXPECT_THAT(read(file).error().message, HasSubstr("stands in its place"));
   // A residue of the largest bits is not below its prime.
   base::Bytes payload(good[1].begin() + kHeaderBytes, good[1].end() - kDigestBytes);

@@ -29,14 +29,14 @@ TEST(Frames, AFrameGivesItsPayloadBack) {
 }
 
 TEST(Frames, TheBytesOfAFrameAreFrozen) {
-  // The format of version 2: a change here is a new version.
+  // The format of version 3: a change here is a new version.
   const base::Bytes frame = make_frame(Kind::evaluation_keys, base::as_bytes("ab"));
   std::string hex;
   for (const std::byte b : frame) hex += fmt::format("{:02x}", static_cast<unsigned>(b));
   EXPECT_EQ(hex,
-            "4f42534304000000020000000200000000000000"
+            "4f42534304000000030000000200000000000000"
             "6162"
-            "7783fc182b1f8870cba80a8d9962538714dadc683d7067aee87dd37b06faa022");
+            "bb73c01616942afc2ea715989a3c7baf02e8f87c882bac87a72192cfc4b8e6d5");
 }
 
 TEST(Frames, EveryTruncationIsRefused) {
@@ -69,7 +69,7 @@ TEST(Frames, SaysWhatIsWrong) {
   EXPECT_THAT(message_of(frame), HasSubstr("damaged"));
   frame = some_frame();
   frame[8] = std::byte{9};
-  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 2"));
+  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 3"));
   frame = some_frame();
   frame[4] = std::byte{77};
   EXPECT_THAT(message_of(frame), HasSubstr("unknown kind 77"));
