@@ -121,12 +121,13 @@ struct Measured {
 
 Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all) {
   OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
-  Statistics statistics = measure(network, all.first(affordable(kMeasureBudget, network, kMaxImages)));
+  const Images images = all.first(affordable(kMeasureBudget, network, kMaxImages));
+  Statistics statistics = measure(network, images);
   if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
     return error(Code::unsupported,
                  "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
   }
-  Gains gains(network, statistics);
+  Gains gains(network, statistics, images);
   return Measured{std::move(network), std::move(statistics), std::move(gains)};
 }
 

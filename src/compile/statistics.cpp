@@ -9,8 +9,6 @@
 namespace obscura::compile {
 namespace {
 
-/// Images that go through the network side by side, so that a weight is read once for all of them.
-constexpr std::size_t kLanes = 16;
 constexpr std::size_t kArguments = 256;  // of each activation that are kept
 /// values[element * kLanes + lane]
 using Batch = std::vector<double>;
@@ -147,48 +145,41 @@ Slopes empty_slopes(const MonicActivation& a) {
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
 
-/// Of one x of element i, with `leading`.
-void add_plain(const MonicActivation& activation, std::size_t i, double x, Slopes& sums) {
-  const auto squared = [](double v) { return v * v; };
+/// With `leading`.
+Derivatives plain_derivatives(const MonicActivation& activation, std::size_t i, double x) {
   const double leading = element(activation.leading, i), p = element(activation.p, i);
   const double a = leading * x + p, b = element(activation.q, i) * x + element(activation.r, i);
   const double u = x * x, v = a * x, steep = 2 * leading * x + p;  // of v by x
   const bool squares = is_square(activation);
-  sums.x_squared[i] += u;
-  sums.square[i] += squared(2 * x);
-  sums.shifted[i] += squared(steep);
-  sums.inner[i] += squared(u);
-  sums.outer[i] += squared(2 * x * v + u * steep);
-  sums.result[i] += squared(2 * x * v + u * steep + element(activation.q, i) * x + b);
-  sums.alone[i] += squared(squares ? 4 * u * x + b : u * a + 2 * x * v + b);
-  sums.of_u[i] += squared(squares ? 2 * u : v);
-  sums.of_a[i] += squared(u * x);
+  Derivatives at;
+  at.x = x;
+  at.square = 2 * x;
+  at.shifted = steep;
+  at.inner = u;
+  at.outer = 2 * x * v + u * steep;
+  at.result = 2 * x * v + u * steep + element(activation.q, i) * x + b;
+  at.alone = squares ? 4 * u * x + b : u * a + 2 * x * v + b;
+  at.of_u = squares ? 2 * u : v;
+  at.of_a = u * x;
+  return at;
 }
 
 void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
-  const auto squared = [](double v) { return v * v; };
+  const auto add = [](std::vector<double>& into, std::size_t i, double derivative) {
+    if (!into.empty()) into[i] += derivative * derivative;
+  };
   for (std::size_t i = 0; i < a.elements; ++i) {
-    const double p = element(a.p, i);
-    for (std::size_t lane = 0; a.approximation && lane < lanes; ++lane) {
-      const double x = batch[i * kLanes + lane];
-      sums.x_squared[i] += x * x;
-      sums.square[i] += squared(evaluate(*a.approximation, x).derivative);
-    }
-    if (a.approximation) continue;
     for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const double x = batch[i * kLanes + lane];
-      if (!a.leading.empty()) {
-        add_plain(a, i, x, sums);
-        continue;
-      }
-      sums.x_squared[i] += x * x;
-      sums.square[i] += squared(2 * x);
-      sums.shifted[i] += squared(2 * x + p);
-      if (a.squares == 1) continue;
-      const double v = x * x + p * x + element(a.q, i);
-      sums.inner[i] += squared(2 * v);
-      sums.outer[i] += squared(2 * v * (2 * x + p));
-      sums.result[i] += squared(2 * v * (2 * x + p) + element(a.r, i));
+      const Derivatives at = derivatives(a, i, batch[i * kLanes + lane]);
+      add(sums.x_squared, i, at.x);
+      add(sums.square, i, at.square);
+      add(sums.shifted, i, at.shifted);
+      add(sums.inner, i, at.inner);
+      add(sums.outer, i, at.outer);
+      add(sums.result, i, at.result);
+      add(sums.alone, i, at.alone);
+      add(sums.of_u, i, at.of_u);
+      add(sums.of_a, i, at.of_a);
     }
   }
 }
@@ -287,6 +278,25 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
   }
 }
 
+Derivatives derivatives(const MonicActivation& activation, std::size_t i, double x) {
+  if (!activation.leading.empty()) return plain_derivatives(activation, i, x);
+  Derivatives at;
+  at.x = x;
+  if (activation.approximation) {
+    at.square = evaluate(*activation.approximation, x).derivative;
+    return at;
+  }
+  const double steep = 2 * x + element(activation.p, i);
+  at.square = 2 * x;
+  at.shifted = steep;
+  if (activation.squares == 1) return at;
+  const double v = x * x + element(activation.p, i) * x + element(activation.q, i);
+  at.inner = 2 * v;
+  at.outer = 2 * v * steep;
+  at.result = 2 * v * steep + element(activation.r, i);
+  return at;
+}
+
 bool is_square(const MonicActivation& activation) {
   const Elements& leading = activation.leading;
   return is_zero(activation.p) && std::all_of(leading.begin(), leading.end(), [](double v) { return v == 1; });
@@ -328,6 +338,16 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
   out.max_logit = out.max_abs[points.output()];
   return out;
+}
+
+std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const Images& images) {
+  OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
+  std::vector<Batch> inputs(network.activations.size());
+  const auto keep = [&](std::size_t k, const Batch& x) { inputs[k] = x; };
+  Runner(
+      network, Points(network), nullptr, [](std::size_t, const Batch&) {}, keep)
+      .run(load(images, 0, images.count()));
+  return inputs;
 }
 
 std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images) {

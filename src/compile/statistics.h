@@ -55,6 +55,12 @@ struct Slopes {
   std::vector<double> of_a;   ///< (x^3)^2
 };
 
+/// What is squared there, at one x of one element; 0 where the activation has none.
+struct Derivatives {
+  double x = 0, square = 0, shifted = 0, inner = 0, outer = 0, result = 0, alone = 0, of_u = 0, of_a = 0;
+};
+Derivatives derivatives(const MonicActivation& activation, std::size_t element, double x);
+
 struct Statistics {
   std::vector<double> max_abs;  ///< by point
   /// By point: the largest and the mean square of what is left of a value after its rest is taken away: resting of an
@@ -76,6 +82,12 @@ double resting(const MonicActivation& activation);
 
 /// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
 Statistics measure(const MonicNetwork& network, const Images& images);
+
+/// Images that go through the network side by side, so that a weight is read once for all of them.
+inline constexpr std::size_t kLanes = 16;
+
+/// What each activation reads, for kLanes images at most: [activation][element * kLanes + lane].
+std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const Images& images);
 
 /// Weights that stand in for those of network.segments[s][m].matrix.value, by [s][m].
 using Weights = std::vector<std::vector<std::vector<double>>>;

@@ -174,7 +174,7 @@ TEST(ResidualGains, ErrorsOfAValueGoThroughAllWhoReadIt) {
   const MonicNetwork network = make_monic(fused(net)).value();
   const std::vector<float> data = random_images(net.graph(), 16);
   const Images images{data, 144};
-  const Gains gains(network, measure(network, images));
+  const Gains gains(network, measure(network, images), images);
   const Points points(network);
   const double through_both = measured_gain(network, 1, 288, images);
   // The two ways are taken as independent; what they share through the middle of the kernel has either sign.

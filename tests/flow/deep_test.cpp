@@ -64,7 +64,7 @@ struct World {
       : network(compile::make_monic(compile::fuse(graph, approximations).value(), compile::Quartics::plain).value()),
         pixels(compile::random_images(graph, kImages)),
         statistics(compile::measure(network, images())),
-        gains(network, statistics),
+        gains(network, statistics, images()),
         set(ckks::BootstrapParams::insecure_for_tests(with_levels(toy, levels)).value()) {
     setting.network = &network;
     setting.statistics = &statistics;
