@@ -150,7 +150,10 @@ void sets(benchmark::internal::Benchmark* bench, const std::vector<std::int64_t>
 }
 
 BENCHMARK(bootstrap)->Apply([](auto* bench) { sets(bench, {1, 2}); });
-BENCHMARK(bootstrap)->Name("hundred")->Apply([](auto* bench) { sets(bench, {2}); }) -> Iterations(100);
+BENCHMARK(bootstrap)->Name("hundred")->Apply([](auto* bench) {
+  bench->Iterations(100);
+  sets(bench, {2});
+});
 
 }  // namespace
 }  // namespace obscura::ckks

@@ -4,9 +4,8 @@
 /// With q_0 the lowest prime, and n real slots z at most 1:
 ///   SlotToCoeff    slots into coefficients, at the lowest levels: z at scale q_0 / 2^log2_ratio
 ///   encapsulate    mod q_0 under the sparse secret
-///   ModRaise       message + q_0 I mod Q, back under the dense secret; I is small since the secret was sparse. What
-///   was
-///                  mod q_0 is smaller than two special primes: one digit, whatever the limbs
+///   ModRaise       message + q_0 I mod Q, back under the dense secret: I is small since the secret was sparse, and one
+///                  digit is enough since what was mod q_0 is smaller than two special primes
 ///   CoeffToSlot    coefficients x = I + message / q_0 into slots, as real numbers
 ///   EvalMod        sin(2 pi x), a cosine's Chebyshev series and double angles: I is gone
 /// Of the 2 n coefficients only the first n carry slots, so that one EvalMod is enough; what slots had of imaginary
