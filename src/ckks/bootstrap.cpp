@@ -227,6 +227,7 @@ Ciphertext Bootstrapper::mod_raise(const BootstrapKeys& own, const Ciphertext& x
   const auto gap = static_cast<double>(elements.size());
   for (std::size_t j = 0; j < n; ++j) low[0].limb(0)[j] *= j % elements.size() == 0 ? 1 : 0;
   std::vector<std::vector<std::uint32_t>> permutations;
+  permutations.reserve(elements.size());
   for (const std::uint64_t element : elements) permutations.push_back(context.automorphisms().permutation(element));
   ring::NttPoly sums[2] = {{n, basis.size()}, {n, basis.size()}};
   base::parallel_for(basis.size(), [&](std::size_t t) {
