@@ -13,8 +13,8 @@ namespace obscura::compile {
 /// again where layers pool, and an image whose values are large is steep in all layers.
 class Gains {
  public:
-  /// cost: one pass over the network's weights for each place where errors can enter, and two for each 16 images; all
-  /// cores.
+  /// cost: one pass over the network's weights for each place where errors can enter, and for each 16 images as many
+  /// as gradients are taken of one (512 in all, at most 16 of an image) and one more; all cores.
   Gains(const MonicNetwork& network, const Statistics& statistics, const Images& images);
 
   /// The mean variance at `point` for errors of variance 1 in every element of the input.
