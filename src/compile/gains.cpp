@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <numeric>
 #include <random>
 #include <utility>
@@ -118,13 +117,13 @@ class Backward {
         inputs_(activation_inputs(network, images)),
         gains_(points_.count() + 1, 0) {}
 
-  /// Adds up, by place, over the images. Signs are those of row (lane + turn) of a Hadamard matrix, each class's times
-  /// one at random: with kLanes turns and as many classes at most the mean is exact.
+  /// Adds up, by place, over the images and classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
+  /// class's times one at random: with kLanes turns and as many classes at most the mean is exact.
   void run(std::size_t turn, std::mt19937& random) {
-    const std::size_t classes = network_.segments[network_.junctions.back().branches[0].segment].back().matrix.rows;
+    const std::size_t classes = network_.segments.back().back().matrix.rows;
     gradients_.assign(network_.junctions.size() + 1, {});
     for (std::size_t c = 0; c < classes; ++c) {
-      const double own = (random() & 1 ? 1 : -1) / std::sqrt(static_cast<double>(classes));
+      const double own = random() & 1 ? 1 : -1;
       for (std::size_t lane = 0; lane < kLanes; ++lane) {
         gradients_.back().push_back(std::popcount((lane + turn) % kLanes & c) % 2 == 0 ? own : -own);
       }
@@ -210,11 +209,11 @@ Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Im
     for (std::size_t turn = 0; turn < turns; ++turn) backward.run(turn, random);
     parts[b] = backward.gains();
   });
-  const std::size_t output = Points(network).output();
+  const std::size_t output = Points(network).output(), classes = network.segments.back().back().matrix.rows;
   for (std::size_t place = 0; place < gain_.size(); ++place) {
     double sum = 0;
     for (const std::vector<double>& part : parts) sum += part[place];
-    gain_[place][output] = sum / static_cast<double>(images.count() * turns);
+    gain_[place][output] = sum / static_cast<double>(images.count() * turns * classes);
   }
 }
 

@@ -36,8 +36,10 @@ std::shared_ptr<const kernels::NttTable> shared_table(std::size_t degree, std::u
   const std::lock_guard lock(mutex);
   auto& place = known[{degree, prime}];
   auto table = place.lock();
-  if (table == nullptr)
-    place = table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime));
+  if (table == nullptr) {
+    table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime));
+    place = table;
+  }
   return table;
 }
 
