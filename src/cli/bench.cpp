@@ -225,7 +225,13 @@ Result<Answer> perform(const Options& options, bool json) {
   }
   const Json& rows = report["networks"];
   const bool any = std::any_of(rows.begin(), rows.end(), [](const Json& row) { return !row.contains("error"); });
-  if (!options.plot.empty() && any) OBSCURA_TRY_VOID(base::write_file(options.plot, draw_fronts(report), {}));
+  if (!options.plot.empty()) {
+    if (any) {
+      OBSCURA_TRY_VOID(base::write_file(options.plot, draw_fronts(report), {}));
+    } else {
+      note(fmt::format("{}: not written, since no network was measured", options.plot), json);
+    }
+  }
   return Answer{report, machine_text(report["machine"]) + "\n\n" + table +
                             "Both accuracies and the agreement are of the same images of the split test; times are the "
                             "server's work, memory is that of both sides."};

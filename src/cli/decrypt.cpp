@@ -185,6 +185,7 @@ Action define_decrypt(CLI::App& command, const Common&) {
       "label,\n"
       "and the probability of that label (softmax of the logits). With the true labels it prints the accuracy "
       "instead.\n"
+      "An answer whose values overflowed on the server is refused, and says what to do, instead of showing noise.\n"
       "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
       "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
       "obscura decrypt swish4.offer --secret my.secret answer.enc --labels data/mnist/t10k-labels-idx1-ubyte:0:8192",

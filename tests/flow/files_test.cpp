@@ -31,10 +31,10 @@ struct Flow {
   fs::path folder;
   std::vector<std::uint8_t> pixels = testing::random_pixels(kImages);
   plan::Offer offer;
-  Flow() {
+  explicit Flow(const plan::Plan& network = testing::square_plan()) {
     std::string name = fs::temp_directory_path() / "obscura-flow-XXXXXX";
     folder = mkdtemp(name.data());
-    write(path("net.plan"), wire::write_plan(testing::square_plan()));
+    write(path("net.plan"), wire::write_plan(network));
     const auto plan = wire::read_plan_file(path("net.plan")).value();
     write(path("net.offer"), wire::write_offer(wire::make_offer(plan)));
     offer = wire::read_offer_file(path("net.offer")).value();
@@ -193,6 +193,16 @@ TEST_F(FileFlow, RefusesCiphertextsUnderAnotherKey) {
   ASSERT_FALSE(logits.ok());
   EXPECT_EQ(logits.error().code, Code::wrong_params);
   EXPECT_THAT(logits.error().message, HasSubstr("encrypted under key"));
+}
+
+TEST(Overflow, TheClientRefusesAnAnswerWhoseValuesDidNotFit) {
+  plan::Plan loud = testing::square_plan();
+  loud.input.deviation = {0x1p-20};  // squares of 2^40 and a modulus of 72 bits
+  const Flow flow(loud);
+  const auto logits = client::decrypt(flow.offer, flow.path("secret"), flow.path("out"));
+  ASSERT_FALSE(logits.ok());
+  EXPECT_EQ(logits.error().code, Code::wrong_params);
+  EXPECT_THAT(logits.error().message, HasSubstr("values of batch 1 of 2 overflowed"));
 }
 
 TEST_F(FileFlow, RefusesToReplaceAFile) {
