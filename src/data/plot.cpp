@@ -182,7 +182,30 @@ void draw_line(Canvas& canvas, const Series& series, const Scale& x, const Scale
   }
 }
 
+/// Where a name stands beside its point, 14 points high: to the right, or to the left where there is no room, and as
+/// many rows up or down as keep it within the frame and off the names that have been written.
+Box place_name(double px, double py, double width, const Box& box, const std::vector<Box>& taken) {
+  constexpr double kHeight = 14;
+  constexpr int kRows = 12;
+  const double left = px + 8 + width < box.right ? px + 8 : px - 8 - width;
+  const auto at = [&](double wanted) {
+    const double top = std::clamp(wanted, box.top, box.bottom - kHeight);
+    return Box{left, top, left + width, top + kHeight};
+  };
+  for (int row = 0; row < kRows; ++row) {
+    for (const double top : {py - 16 - kHeight * row, py + 2 + kHeight * row}) {
+      const Box name = at(top);
+      const bool free = std::none_of(taken.begin(), taken.end(), [&](const Box& other) {
+        return name.left < other.right && other.left < name.right && name.top < other.bottom && other.top < name.bottom;
+      });
+      if (free) return name;
+    }
+  }
+  return at(py - 16);  // more names than room
+}
+
 void draw_points(Canvas& canvas, const Series& series, const Box& box, const Scale& x, const Scale& y, Colour colour) {
+  std::vector<Box> taken;
   for (std::size_t i = 0; i < series.x.size(); ++i) {
     if (!x.shows(series.x[i]) || !y.shows(series.y[i])) continue;
     const double px = x.at(series.x[i]);
@@ -190,13 +213,17 @@ void draw_points(Canvas& canvas, const Series& series, const Box& box, const Sca
     if (px < box.left || px > box.right || py < box.top || py > box.bottom) continue;
     canvas.disc(px, py, 4.5, colour);
     if (series.labels.empty()) continue;
-    // To the right of the point, or to its left where there is no room.
     const double width = Canvas::width_of(series.labels[i]);
     if (series.labels_below) {
       canvas.text(std::clamp(px - width / 2, box.left, box.right - width), py + 8, series.labels[i], kInk);
       continue;
     }
-    canvas.text(px + 8 + width < box.right ? px + 8 : px - 8 - width, py - 16, series.labels[i], kInk);
+    const Box name = place_name(px, py, width, box, taken);
+    taken.push_back(name);
+    if (name.bottom < py - 16 || name.top > py + 16) {  // further off: a line shows whose it is
+      canvas.line(px, py, name.left < px ? name.right : name.left, (name.top + name.bottom) / 2, 1, colour);
+    }
+    canvas.text(name.left, name.top, series.labels[i], kInk);
   }
 }
 

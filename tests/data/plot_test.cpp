@@ -95,6 +95,31 @@ TEST(Plot, WritesNamesOfPointsAboveOrBelow) {
   EXPECT_EQ(ink(below, 190, 204), 0U);
 }
 
+TEST(Plot, KeepsNamesApartAndInsideTheFrame) {
+  const auto ink = [](const Picture& picture) {
+    std::size_t dark = 0;
+    for (std::size_t y = 46; y < 372; ++y) {
+      for (std::size_t x = 132; x < 1244; ++x) dark += picture.at(y, x) == Rgb{45, 48, 54} ? 1 : 0;
+    }
+    return dark;
+  };
+  Panel panel = panel_of({"", {0.5}, {0.5}, Series::Style::points, {"HHHH"}});
+  panel.axes.x_range = panel.axes.y_range = std::pair(0.0, 1.0);
+  const std::size_t one = ink(draw({panel}));
+  ASSERT_GT(one, 40U);
+  panel.series[0] = {"",
+                     {0.5, 0.5, 0.5, 0.51, 0.51},
+                     {0.5, 0.5, 0.5, 0.5, 0.49},
+                     Series::Style::points,
+                     {"HHHH", "HHHH", "HHHH", "HHHH", "HHHH"}};
+  EXPECT_NEAR(static_cast<double>(ink(draw({panel}))), 5.0 * static_cast<double>(one), 0.2 * static_cast<double>(one));
+  for (const double edge : {0.0, 1.0}) {
+    panel.series[0] = {"", {0.5}, {edge}, Series::Style::points, {"HHHH"}};
+    EXPECT_NEAR(static_cast<double>(ink(draw({panel}))), static_cast<double>(one), 0.1 * static_cast<double>(one))
+        << edge;
+  }
+}
+
 TEST(Plot, SpacesALogarithmicAxisByRatios) {
   Panel panel = panel_of({"", {1}, {10}, Series::Style::points, {}});
   panel.axes.log_y = true;
