@@ -94,6 +94,26 @@ struct Node {
   Attributes attributes;
 };
 
+/// What the network's file does with its last values. It is left out of the nodes: the client does it, since it is no
+/// polynomial and reads all values of one image.
+enum class Ending {
+  none,         ///< the values are the answer
+  softmax,      ///< e^x_k / sum_j e^x_j
+  log_softmax,  ///< x_k - log sum_j e^x_j
+  sigmoid,      ///< 1 / (1 + e^-x_k), of each
+  argmax,       ///< the place of the largest
+};
+
+/// What a file says of itself beside the network (ONNX metadata_props); docs/FORMATS.md has the keys. Nothing where it
+/// does not.
+struct Metadata {
+  std::vector<double> mean;              ///< one a channel, of what enters the network in units of pixel / 255
+  std::vector<double> deviation;         ///< one a channel
+  std::vector<std::string> class_names;  ///< one an output
+  std::optional<int> headroom_bits;      ///< compile::Options::headroom_bits that the network was tried with
+  std::optional<double> max_error;       ///< compile::Options::max_error_std that the network was tried with
+};
+
 /// A network with one image input and one output of logits. Invariants: nodes are in topological order, every
 /// value has one definition, every shape is known. read_onnx and train build it; nothing else does.
 struct Graph {
@@ -102,6 +122,8 @@ struct Graph {
   std::vector<Node> nodes;
   ValueId input = 0;   ///< {C, H, W}
   ValueId output = 0;  ///< {classes}
+  Ending ending = Ending::none;
+  Metadata metadata;
 };
 
 /// Shapes of all node outputs from the input's, recomputed. errors: the node whose inputs do not fit, with both shapes.
