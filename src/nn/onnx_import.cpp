@@ -239,9 +239,10 @@ Result<ValueId> NodeImport::emit(Op op, std::vector<ValueId> inputs, Attributes 
   const auto id = static_cast<ValueId>(graph.values.size());
   const std::string suffix = fmt::format("/{}", to_string(op));
   graph.values.push_back({claim_name(state_.value_names, output_name() + suffix), {}, std::nullopt});
-  graph.nodes.push_back(
-      {op, claim_name(state_.node_names, name_ + suffix), std::move(inputs), id, std::move(attributes)});
+  // Under the file's name first: it stands in messages.
+  graph.nodes.push_back({op, name_, std::move(inputs), id, std::move(attributes)});
   OBSCURA_TRY_VOID(infer_shape(graph, graph.nodes.back()));
+  graph.nodes.back().name = claim_name(state_.node_names, name_ + suffix);
   return id;
 }
 

@@ -305,7 +305,9 @@ Result<void> import_gemm(NodeImport& node) {
   OBSCURA_TRY(Tensor weight, node.tensor(1));
   OBSCURA_TRY(auto bias, optional_tensor(node, 2));
   for (float& v : weight.data) v *= alpha;
-  for (float& v : bias ? bias->data : std::vector<float>()) v *= beta;
+  if (bias) {
+    for (float& v : bias->data) v *= beta;
+  }
   OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, bias));
   node.define(std::move(y));
   return {};
