@@ -22,8 +22,15 @@ Shape per_image(const Shape& file) {
 }
 
 std::string claim_name(std::unordered_set<std::string>& taken, std::string wanted) {
-  while (!taken.insert(wanted).second) wanted += '_';
-  return wanted;
+  if (taken.insert(wanted).second) return wanted;
+  wanted += '_';
+  if (taken.insert(wanted).second) return wanted;
+  // Many of one name: numbers that nobody has had yet, or a file of equal names would take the square of their count.
+  std::size_t number = taken.size();
+  while (true) {
+    std::string numbered = fmt::format("{}{}", wanted, number++);
+    if (taken.insert(numbered).second) return numbered;
+  }
 }
 
 Result<void> NodeImport::check_form(int min_inputs, int max_inputs, std::span<const char* const> attributes) const {
@@ -213,18 +220,27 @@ Result<ValueId> NodeImport::append_constant(std::string name, Tensor tensor) {
   return id;
 }
 
-Result<ValueId> NodeImport::add_constant(const char* suffix, Tensor tensor) {
+Result<ValueId> NodeImport::add_constant(const char* suffix, Tensor tensor, std::optional<int> own) {
+  if (own) {
+    OBSCURA_TRY(const Shape shape, file_shape(*own));
+    if (shape == tensor.shape) return file_constant(*own, std::move(tensor));
+  }
   OBSCURA_TRY_VOID(charge(output_name(), tensor.data.size()));
   return append_constant(claim_name(state_.value_names, output_name() + suffix), std::move(tensor));
 }
 
-Result<ValueId> NodeImport::constant_value(int i) {
+Result<ValueId> NodeImport::file_constant(int i, Tensor numbers) {
   const std::string& name = node_.input(i);
   if (const auto known = state_.used.find(name); known != state_.used.end()) return known->second;
-  OBSCURA_TRY(Tensor read, tensor(i));
-  OBSCURA_TRY(const ValueId id, append_constant(name, std::move(read)));
+  OBSCURA_TRY(const ValueId id, append_constant(name, std::move(numbers)));
   state_.used.emplace(name, id);
   return id;
+}
+
+Result<ValueId> NodeImport::constant_value(int i) {
+  if (const auto known = state_.used.find(node_.input(i)); known != state_.used.end()) return known->second;
+  OBSCURA_TRY(Tensor read, tensor(i));
+  return file_constant(i, std::move(read));
 }
 
 Result<ValueId> NodeImport::in_shape(const FileValue& x, const Shape& shape) {

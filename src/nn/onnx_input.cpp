@@ -161,6 +161,9 @@ Result<const onnx::ValueInfoProto*> image_input(ImportState& state, const onnx::
     if (!known) return error(Code::wrong_params, "it has no input '{}'; it has {}", name, all.empty() ? "none" : all);
   }
   if (images.size() == 1) return images[0];
+  if (images.empty()) {
+    return error(Code::bad_format, "no input that is not a constant leads to its output; allowed: 1 image");
+  }
   return error(
       Code::unsupported,
       "it has {} inputs that are not constants{}{}; allowed: 1 image (an input that is always the same is given "

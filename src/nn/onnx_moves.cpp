@@ -47,10 +47,11 @@ Result<Axes> with_axes(NodeImport& node, const FileValue& x) {
 Result<FileValue> gathered(NodeImport& node, const FileValue& x, std::size_t axis, std::vector<std::int64_t> indices) {
   Shape out = x.shape;
   out[axis] = static_cast<std::int64_t>(indices.size());
-  // An axis of one element, the images' too, is repeated in a shape of its own.
-  OBSCURA_TRY(const ValueId id, node.in_shape(x, x.shape));
+  // The axis of the one image, where it is repeated, stands in the graph's shape too.
+  const Shape shape = axis == 0 ? x.shape : per_image(x.shape);
+  OBSCURA_TRY(const ValueId id, node.in_shape(x, shape));
   Attributes a;
-  a.axis = static_cast<std::int64_t>(axis);
+  a.axis = static_cast<std::int64_t>(axis + shape.size() - x.shape.size());
   a.indices = std::move(indices);
   if (a.indices.size() > static_cast<std::size_t>(kMaxSize)) {
     return node.fail(Code::unsupported, "{} elements of an axis; allowed: {}", a.indices.size(), kMaxSize);

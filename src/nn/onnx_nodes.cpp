@@ -215,19 +215,13 @@ void write_lrn(NodeWriter& to, const Node& node) {
   add_integer(written, "size", node.attributes.size);
 }
 
-// InstanceNormalization wants an axis behind the channels.
 void write_normalization(NodeWriter& to, const Node& node) {
-  const Shape& shape = to.shape_of(node.output);
-  const auto channels = static_cast<std::size_t>(shape[0]);
-  const std::string rows =
-      to.before(node, "Reshape", {to.name_of(node.inputs[0]), to.integers(node, "rows", {0, shape[0], -1})});
-  const std::string ones = to.numbers(node, "scale", {shape[0]}, std::vector<float>(channels, 1));
-  const std::string zeros = to.numbers(node, "shift", {shape[0]}, std::vector<float>(channels, 0));
-  const std::string even = to.before(node, "InstanceNormalization", {rows, ones, zeros});
-  add_real(to.written(), "epsilon", node.attributes.epsilon);
-  Shape back = shape;
-  back.insert(back.begin(), 0);
-  to.last(node, "Reshape", {even, to.integers(node, "shape", back)});
+  const std::int64_t channels = to.shape_of(node.output)[0];
+  const auto count = static_cast<std::size_t>(channels);
+  const std::string ones = to.numbers(node, "scale", {channels}, std::vector<float>(count, 1));
+  const std::string zeros = to.numbers(node, "shift", {channels}, std::vector<float>(count, 0));
+  auto& written = to.last(node, "InstanceNormalization", {to.name_of(node.inputs[0]), ones, zeros});
+  add_real(written, "epsilon", node.attributes.epsilon);
 }
 
 void write_softmax(NodeWriter& to, const Node& node) {

@@ -34,6 +34,7 @@ Shape aligned(Shape shape, std::size_t rank, bool images) {
 /// The constant with f applied to each number.
 template <class F>
 Operand mapped(Operand constant, F f) {
+  constant.own.reset();
   for (float& v : constant.constant.data) v = static_cast<float>(f(double{v}));
   return constant;
 }
@@ -48,6 +49,28 @@ Result<void> binary(NodeImport& node, Op op) {
   OBSCURA_TRY(FileValue y, combine(node, op, a, b));
   node.define(std::move(y));
   return {};
+}
+
+/// Operands that need no reshape, so that x sigmoid(x) stays one x: two values of the result's shape that lie in one
+/// shape of the graph too, or one beside a number. Empty: others.
+Result<std::vector<ValueId>> in_place(NodeImport& node, const Operand& a, const Operand& b, const Shape& shape) {
+  const Operand& lead = a.value ? a : b;
+  if (lead.shape() != shape) return std::vector<ValueId>();
+  const Shape& lying = node.graph_shape(lead.value->id);
+  std::vector<ValueId> inputs;
+  for (const Operand* side : {&a, &b}) {
+    if (side->value) {
+      if (side->shape() != shape || node.graph_shape(side->value->id) != lying) return std::vector<ValueId>();
+      inputs.push_back(side->value->id);
+      continue;
+    }
+    if (side->constant.data.size() != 1) return std::vector<ValueId>();
+    Tensor number = side->constant;
+    if (number.shape.size() > lying.size()) number.shape.clear();
+    OBSCURA_TRY(const ValueId id, node.add_constant(".constant", std::move(number), side->own));
+    inputs.push_back(id);
+  }
+  return inputs;
 }
 
 /// -x, of a constant or a value.
@@ -79,6 +102,7 @@ Result<Operand> operand(NodeImport& node, int i) {
   Operand out;
   if (node.is_constant(i)) {
     OBSCURA_TRY(out.constant, node.tensor(i));
+    out.own = i;
     return out;
   }
   OBSCURA_TRY(out.value, node.value(i));
@@ -91,15 +115,19 @@ Result<FileValue> combine(NodeImport& node, Op op, const Operand& a, const Opera
     return node.fail(Code::bad_format, "shapes {} and {} do not broadcast to one result", to_string(a.shape()),
                      to_string(b.shape()));
   }
+  OBSCURA_TRY(std::vector<ValueId> inputs, in_place(node, a, b, *shape));
+  if (!inputs.empty()) {
+    OBSCURA_TRY(const ValueId y, node.emit(op, std::move(inputs)));
+    return FileValue{y, *shape};
+  }
   const bool images = shape->size() >= 2 && shape->front() == 1;
-  std::vector<ValueId> inputs;
   for (const Operand* side : {&a, &b}) {
     const Shape wanted = aligned(side->shape(), shape->size(), images);
     if (side->value) {
       OBSCURA_TRY(const ValueId id, node.in_shape(*side->value, wanted));
       inputs.push_back(id);
     } else {
-      OBSCURA_TRY(const ValueId id, node.add_constant(".constant", Tensor{wanted, side->constant.data}));
+      OBSCURA_TRY(const ValueId id, node.add_constant(".constant", Tensor{wanted, side->constant.data}, side->own));
       inputs.push_back(id);
     }
   }
@@ -171,7 +199,7 @@ Result<void> import_pow(NodeImport& node) {
                      node.input_name(1));
   }
   OBSCURA_TRY(const double exponent, node.number(1, 1));
-  OBSCURA_TRY(const ValueId constant, node.add_constant(".exponent", Tensor{{}, {static_cast<float>(exponent)}}));
+  OBSCURA_TRY(const ValueId constant, node.add_constant(".exponent", Tensor{{}, {static_cast<float>(exponent)}}, 1));
   OBSCURA_TRY(const ValueId y, node.emit(Op::pow, {x.id, constant}));
   node.define(y, x.shape);
   return {};

@@ -196,7 +196,7 @@ Result<void> import_quantized_conv(NodeImport& node) {
   OBSCURA_TRY(const Quantization from, quantization(node, 1));
   OBSCURA_TRY(Tensor weight, dequantized(node, 3, 4, 0));
   OBSCURA_TRY(const auto row, bias(node, 8, from.scale, 4));
-  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), row));
+  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), row, Numbers::computed));
   return define_saturated(node, std::move(y), 6);
 }
 
@@ -208,7 +208,7 @@ Result<void> import_conv_integer(NodeImport& node) {
   OBSCURA_TRY(as.zero, node.number(2, 0));
   OBSCURA_TRY(x, meant(node, x, as));
   OBSCURA_TRY(Tensor weight, centred(node, 1, 3));
-  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), std::nullopt));
+  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), std::nullopt, Numbers::computed));
   y.quantized.reset();
   node.define(std::move(y));
   return {};
@@ -218,7 +218,7 @@ Result<void> import_conv_integer(NodeImport& node) {
 Result<void> import_quantized_matmul(NodeImport& node) {
   OBSCURA_TRY(const FileValue x, meant(node, 0, 1));
   OBSCURA_TRY(Tensor weight, dequantized(node, 3, 4, 1));
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt, Numbers::computed));
   return define_saturated(node, std::move(y), 6);
 }
 
@@ -228,7 +228,7 @@ Result<void> import_matmul_integer(NodeImport& node) {
   OBSCURA_TRY(as.zero, node.number(2, 0));
   OBSCURA_TRY(x, meant(node, x, as));
   OBSCURA_TRY(Tensor weight, centred(node, 1, 3));
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt, Numbers::computed));
   y.quantized.reset();
   node.define(std::move(y));
   return {};
@@ -247,7 +247,7 @@ Result<void> import_quantized_gemm(NodeImport& node) {
   if (row) {
     for (float& v : row->data) v *= alpha;
   }
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, row));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, row, Numbers::computed));
   if (node.has_input(7)) return define_saturated(node, std::move(y), 7);
   node.define(std::move(y));
   return {};
