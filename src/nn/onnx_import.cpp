@@ -85,7 +85,12 @@ Result<Shape> NodeImport::file_shape(int i) const {
   }
   const KnownConstant& known = state_.constants.at(node_.input(i));
   if (known.folded) return known.folded->shape;
-  return Shape(known.tensor->dims().begin(), known.tensor->dims().end());
+  Shape shape(known.tensor->dims().begin(), known.tensor->dims().end());
+  Shape sizes = shape;
+  for (std::int64_t& size : sizes) size = size == 0 ? 1 : size;
+  if (shape_is_allowed(sizes) && shape.size() <= kMaxConstantRank) return shape;
+  return fail(Code::bad_format, "constant '{}' has {} sizes, some beyond 0 to {}, or more than {} elements",
+              node_.input(i), shape.size(), kMaxSize, kMaxElements);
 }
 
 Result<Constant> NodeImport::constant(int i) {

@@ -28,6 +28,9 @@ Result<void> load_external_data(onnx::GraphProto& graph, const std::filesystem::
 /// Softmax and LogSoftmax where exponentials, sums and quotients spell them, become nodes of these names.
 void name_softmaxes(onnx::GraphProto& graph);
 
+/// ONNX's denotation of the axis of channels.
+inline constexpr const char* kChannelAxis = "DATA_CHANNEL";
+
 /// Keys of metadata_props that are read and written.
 inline constexpr const char* kMeanKey = "obscura.mean";
 inline constexpr const char* kDeviationKey = "obscura.deviation";

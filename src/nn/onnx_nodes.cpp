@@ -134,10 +134,17 @@ void write_average_pool(NodeWriter& to, const Node& node) {
     to.last(node, "Div", {sum(x), number(to, node, "taps", static_cast<double>(a.kernel[0] * a.kernel[1]))});
     return;
   }
-  Shape ones = to.shape_of(node.inputs[0]);
-  ones.insert(ones.begin(), 1);
-  const auto elements = static_cast<std::size_t>(element_count(ones));
-  const std::string counted = sum(to.numbers(node, "inside", ones, std::vector<float>(elements, 1)));
+  const Shape& from = to.shape_of(node.inputs[0]);
+  const Shape& out = to.shape_of(node.output);
+  const auto taps_at = [&](std::size_t axis, std::int64_t position) {
+    const Span span = inside(a, axis, position * a.strides[axis] - a.pads[axis], from[axis + 1]);
+    return static_cast<float>(span.last - span.first);
+  };
+  std::vector<float> counts;
+  for (std::int64_t row = 0; row < out[1]; ++row) {
+    for (std::int64_t column = 0; column < out[2]; ++column) counts.push_back(taps_at(0, row) * taps_at(1, column));
+  }
+  const std::string counted = to.numbers(node, "taps", {out[1], out[2]}, counts);
   to.last(node, "Div", {sum(x), counted});
 }
 

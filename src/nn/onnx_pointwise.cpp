@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/broadcast.h"
+#include "nn/infer.h"
 #include "nn/onnx_operators.h"
 
 namespace obscura::nn {
@@ -94,6 +96,27 @@ Result<FileValue> extremum(NodeImport& node, const Operand& a, const Operand& b,
     OBSCURA_TRY(above, affine(node, above, -1, 0));
   }
   return combine(node, Op::add, {above, {}}, b);
+}
+
+/// The elements of a constant, repeated to a shape.
+std::vector<float> stretched(const Tensor& constant, const Shape& shape) {
+  std::vector<float> out;
+  for (const std::uint32_t at : broadcast_index({"", constant.shape, constant}, shape))
+    out.push_back(constant.data[at]);
+  return out;
+}
+
+/// Of two constants.
+Result<Operand> product(NodeImport& node, const Tensor& a, const Tensor& b) {
+  const auto shape = broadcast(a.shape, b.shape);
+  if (!shape || !shape_is_allowed(*shape)) {
+    return node.fail(Code::bad_format, "shapes {} and {} do not go together", to_string(a.shape), to_string(b.shape));
+  }
+  OBSCURA_TRY_VOID(node.charge(node.output_name(), static_cast<std::size_t>(element_count(*shape))));
+  Operand out{std::nullopt, {*shape, stretched(a, *shape)}};
+  const std::vector<float> factors = stretched(b, *shape);
+  for (std::size_t e = 0; e < factors.size(); ++e) out.constant.data[e] *= factors[e];
+  return out;
 }
 
 }  // namespace
@@ -250,18 +273,7 @@ Result<void> import_where(NodeImport& node) {
     OBSCURA_TRY(Operand side, operand(node, i));
     Operand mask{std::nullopt, condition};
     mask = mapped(std::move(mask), [chosen](double v) { return (v != 0) == chosen ? 1 : 0; });
-    if (!side.value && side.constant.data.size() == 1) {
-      for (float& v : mask.constant.data) v *= side.constant.data[0];
-      return mask;
-    }
-    if (!side.value && side.constant.shape != condition.shape) {
-      return node.fail(Code::unsupported, "it chooses between shapes {} and {}; allowed: one number, or the same shape",
-                       to_string(side.constant.shape), to_string(condition.shape));
-    }
-    if (!side.value) {
-      for (std::size_t e = 0; e < mask.constant.data.size(); ++e) mask.constant.data[e] *= side.constant.data[e];
-      return mask;
-    }
+    if (!side.value) return product(node, mask.constant, side.constant);
     OBSCURA_TRY(FileValue y, combine(node, Op::mul, side, mask));
     return Operand{std::move(y), {}};
   };

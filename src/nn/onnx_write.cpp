@@ -116,7 +116,9 @@ base::Bytes write_onnx(const Graph& graph) {
   }
   NodeWriter writer(graph, out);
   for (const Node& node : graph.nodes) row(node.op).write(writer, node);
-  fill(*out.add_input(), graph.values.at(graph.input));
+  auto& input = *out.add_input();
+  fill(input, graph.values.at(graph.input));
+  input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_denotation(kChannelAxis);
   const Value& result = graph.values.at(graph.output);
   if (graph.ending != Ending::none) write_ending(out, graph.ending, writer.name_of(graph.output), result.name);
   fill(*out.add_output(), result);
