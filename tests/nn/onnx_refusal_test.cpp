@@ -233,7 +233,7 @@ TEST(OnnxRefusal, PadsOfImagesOrOfOtherNumbers) {
   expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "stretch"), Code::unsupported,
                  {"node 'p'", "mode is stretch", "reflect"});
   expect_refused(pad({1, 0, 0, 0, 0, 0, 0, 0}, "constant"), Code::unsupported, {"node 'p'", "images themselves by 1"});
-  expect_refused(pad({0, 0, -1, 0, 0, 0, 0, 1}, "constant"), Code::unsupported, {"node 'p'", "one of them"});
+  expect_refused(pad({0, 0, -1, 0, 0, 0, -1, 0}, "constant"), Code::unsupported, {"node 'p'", "no element of axis 2"});
   expect_refused(pad({0, 0, 1, 1}, "constant"), Code::bad_format, {"node 'p'", "4 pads", "allowed: 8"});
   expect_refused(pad({0, 0, 1 << 21, 0, 0, 0, 0, 0}, "edge"), Code::bad_format, {"node 'p'", "a pad of 2097152"});
 }
