@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions that a network spells in several operators, found by their values.
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <optional>
+#include <span>
 
 #include "nn/simplify.h"
 
@@ -11,15 +12,20 @@ namespace {
 
 using Kind = approx::Function::Kind;
 
-constexpr int kMaxNodes = 24;   ///< that a spelling has
-constexpr int kPoints = 65;     ///< at which values are compared
-constexpr double kReach = 8;    ///< of the points
-constexpr double kNear = 2e-5;  ///< constants of the file are floats
-using Samples = std::vector<double>;
+constexpr int kMaxNodes = 16;          ///< that a spelling has
+constexpr std::size_t kPoints = 65;    ///< at which values are compared
+constexpr std::size_t kFewPoints = 4;  ///< the first of them, which tell most spellings apart
+constexpr double kReach = 8;           ///< of the points
+constexpr double kNear = 2e-5;         ///< constants of the file are floats
+using Samples = std::array<double, kPoints>;
 
+/// Points of [-8, 8], those first that lie far apart: the k-th is at 29 k mod 65 of the way.
 Samples points() {
-  Samples x;
-  for (int k = 0; k < kPoints; ++k) x.push_back(kReach * (2.0 * k / (kPoints - 1) - 1));
+  Samples x{};
+  constexpr std::size_t kStep = 29;
+  for (std::size_t k = 0; k < kPoints; ++k) {
+    x[k] = kReach * (2.0 * static_cast<double>((k + 1) * kStep % kPoints) / (kPoints - 1) - 1);
+  }
   return x;
 }
 
@@ -51,12 +57,18 @@ class Namer {
 
   void run() {
     for (Node& node : graph_.nodes) {
-      const bool last = node.op == Op::mul || node.op == Op::add || node.op == Op::function;
+      const bool last = node.op == Op::mul || node.op == Op::add || ends_a_spelling(node);
       if (last) name(node);
     }
   }
 
  private:
+  /// 1 / (1 + e^-x) and log(1 + e^x) end in a function.
+  static bool ends_a_spelling(const Node& node) {
+    const Kind kind = node.attributes.function.kind;
+    return node.op == Op::function && (kind == Kind::reciprocal || kind == Kind::log || kind == Kind::power);
+  }
+
   bool scalar(ValueId id) const { return graph_.values[id].constant && graph_.values[id].constant->data.size() == 1; }
 
   /// Elementwise on one value, beside constants of one number.
@@ -83,49 +95,63 @@ class Namer {
     return found;
   }
 
-  /// Values of `id` where those of `root` are the points; nothing where it is no function of root alone.
-  std::optional<Samples> samples(ValueId id, ValueId root, int& budget, bool& has_function) const {
-    if (id == root) return points();
-    if (scalar(id)) return Samples(kPoints, graph_.values[id].constant->data[0]);
+  /// Values of `id` where those of `root` are the first points; false where it is no function of root alone.
+  bool sample(ValueId id, ValueId root, std::span<double> out, int& budget, bool& has_function) const {
+    if (id == root) {
+      std::copy_n(points_.begin(), out.size(), out.begin());
+      return true;
+    }
+    if (scalar(id)) {
+      std::fill(out.begin(), out.end(), graph_.values[id].constant->data[0]);
+      return true;
+    }
     const Node* maker = makers_[id];
-    if (maker == nullptr || graph_.values[id].constant || !elementwise(*maker) || --budget < 0) return std::nullopt;
-    auto a = samples(maker->inputs[0], root, budget, has_function);
-    if (!a) return std::nullopt;
+    if (maker == nullptr || graph_.values[id].constant || !elementwise(*maker) || --budget < 0) return false;
+    if (!sample(maker->inputs[0], root, out, budget, has_function)) return false;
     if (maker->op == Op::function) {
       has_function = true;
-      for (double& v : *a) v = approx::value(maker->attributes.function, v);
-      return a;
+      for (double& v : out) v = approx::value(maker->attributes.function, v);
+      return true;
     }
-    const auto b = samples(maker->inputs[1], root, budget, has_function);
-    if (!b) return std::nullopt;
-    for (std::size_t k = 0; k < a->size(); ++k) {
-      double& v = (*a)[k];
-      v = maker->op == Op::add ? v + (*b)[k] : maker->op == Op::mul ? v * (*b)[k] : std::pow(v, (*b)[k]);
+    Samples other;
+    const std::span<double> b(other.data(), out.size());
+    if (!sample(maker->inputs[1], root, b, budget, has_function)) return false;
+    for (std::size_t k = 0; k < out.size(); ++k) {
+      double& v = out[k];
+      v = maker->op == Op::add ? v + b[k] : maker->op == Op::mul ? v * b[k] : std::pow(v, b[k]);
     }
-    return a;
+    return true;
+  }
+
+  /// What the output of `node` is as a function of root, by so many points.
+  const Candidate* candidate(const Node& node, ValueId root, std::size_t count) const {
+    Samples values;
+    const std::span<double> some(values.data(), count);
+    int budget = kMaxNodes;
+    bool has_function = false;
+    if (!sample(node.output, root, some, budget, has_function) || !has_function) return nullptr;
+    const auto found =
+        std::find_if(candidates_.begin(), candidates_.end(), [&](const Candidate& c) { return same(some, c.values); });
+    return found == candidates_.end() ? nullptr : &*found;
   }
 
   void name(Node& node) {
     if (!elementwise(node)) return;
     for (const ValueId root : ancestors(node)) {
-      int budget = kMaxNodes;
-      bool has_function = false;
-      const auto values = samples(node.output, root, budget, has_function);
       // A node that is a function already has its name.
-      const bool single = node.op == Op::function && node.inputs[0] == root;
-      if (!values || !has_function || single) continue;
-      for (const Candidate& candidate : candidates_) {
-        if (!same(*values, candidate.values)) continue;
-        node.op = Op::function;
-        node.inputs = {root};
-        node.attributes = Attributes();
-        node.attributes.function = candidate.function;
-        return;
-      }
+      if (node.op == Op::function && node.inputs[0] == root) continue;
+      if (candidate(node, root, kFewPoints) == nullptr) continue;
+      const Candidate* is = candidate(node, root, kPoints);
+      if (is == nullptr) continue;
+      node.op = Op::function;
+      node.inputs = {root};
+      node.attributes = Attributes();
+      node.attributes.function = is->function;
+      return;
     }
   }
 
-  static bool same(const Samples& a, const Samples& b) {
+  static bool same(std::span<const double> a, const Samples& b) {
     for (std::size_t k = 0; k < a.size(); ++k) {
       if (!(std::abs(a[k] - b[k]) <= kNear * (1 + std::abs(b[k])))) return false;
     }
@@ -135,6 +161,7 @@ class Namer {
   Graph& graph_;
   std::vector<const Node*> makers_;
   std::vector<Candidate> candidates_;
+  Samples points_ = points();
 };
 
 }  // namespace
