@@ -36,9 +36,22 @@ bool is_turned_to_channels_first(const onnx::GraphProto& graph, const std::strin
   return any;
 }
 
+/// Does a layer that wants channels first read it as it is?
+bool is_read_channels_first(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& node : graph.node()) {
+    if (std::find(node.input().begin(), node.input().end(), name) == node.input().end()) continue;
+    for (const char* layer : {"Conv", "ConvTranspose", "QLinearConv", "ConvInteger", "MaxPool", "AveragePool", "LRN",
+                              "BatchNormalization", "InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool"}) {
+      if (node.op_type() == layer) return true;
+    }
+  }
+  return false;
+}
+
 /// Pictures have 1, 3 or 4 channels: where the last axis could be them and the first can not, they are last.
 bool channels_last(const onnx::GraphProto& graph, const std::string& name, const Shape& image) {
   if (is_turned_to_channels_first(graph, name)) return true;
+  if (is_read_channels_first(graph, name)) return false;
   const auto could_be = [](std::int64_t size) { return size == 1 || size == 3 || size == 4; };
   return could_be(image[2]) && !could_be(image[0]);
 }
