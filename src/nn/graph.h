@@ -57,9 +57,9 @@ const char* to_string(Op op);
 
 /// What a node needs beside its inputs; an operator reads those that name it, or all of a kind that it has.
 struct Attributes {
-  std::array<std::int64_t, 2> kernel{1, 1};     ///< conv, average_pool, max_pool: height, width
-  std::array<std::int64_t, 2> strides{1, 1};    ///< of the same
-  std::array<std::int64_t, 2> dilations{1, 1};  ///< of the same
+  std::array<std::int64_t, 2> kernel{1, 1};      ///< conv, average_pool, max_pool: height, width
+  std::array<std::int64_t, 2> strides{1, 1};     ///< of the same
+  std::array<std::int64_t, 2> dilations{1, 1};   ///< of the same
   std::array<std::int64_t, 4> pads{0, 0, 0, 0};  ///< of the same: top, left, bottom, right
   std::int64_t groups = 1;                       ///< conv
   bool count_include_pad = false;                ///< average_pool: divide by the whole window at the border
@@ -69,16 +69,16 @@ struct Attributes {
   float epsilon = 1e-5F;                         ///< batch_normalization, normalization
   std::int64_t size = 1;  ///< lrn: channels in a sum, (size - 1) / 2 before and size / 2 after, as far as there are
   float bias = 1;         ///< lrn
-  approx::Function function = {};          ///< function
-  Shape shape = {};                        ///< reshape
+  approx::Function function = {};              ///< function
+  Shape shape = {};                            ///< reshape
   std::vector<std::int64_t> permutation = {};  ///< transpose
-  std::int64_t axis = 0;                   ///< concat, gather
-  std::vector<std::int64_t> indices = {};  ///< gather
-  Shape starts = {};                       ///< slice: first element of each axis
-  Shape steps = {};                        ///< slice: distance of the elements that are kept, at least 1
-  Shape sizes = {};                        ///< slice: how many are kept, the shape of the output
-  Shape pads_before = {};                  ///< pad: zeros before each axis
-  Shape pads_after = {};                   ///< pad: zeros after each axis
+  std::int64_t axis = 0;                       ///< concat, gather
+  std::vector<std::int64_t> indices = {};      ///< gather
+  Shape starts = {};                           ///< slice: first element of each axis
+  Shape steps = {};                            ///< slice: distance of the elements that are kept, at least 1
+  Shape sizes = {};                            ///< slice: how many are kept, the shape of the output
+  Shape pads_before = {};                      ///< pad: zeros before each axis
+  Shape pads_after = {};                       ///< pad: zeros after each axis
 };
 
 using ValueId = std::uint32_t;

@@ -2,10 +2,10 @@
 // Shape rules: one function per operator; nn/operators.cpp says which is whose.
 #include "nn/infer.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/ranges.h>
 
 #include "nn/broadcast.h"
 #include "nn/operators.h"

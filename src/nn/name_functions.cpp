@@ -11,10 +11,10 @@ namespace {
 
 using Kind = approx::Function::Kind;
 
-constexpr int kMaxNodes = 24;    ///< that a spelling has
-constexpr int kPoints = 65;      ///< at which values are compared
-constexpr double kReach = 8;     ///< of the points
-constexpr double kNear = 2e-5;   ///< constants of the file are floats
+constexpr int kMaxNodes = 24;   ///< that a spelling has
+constexpr int kPoints = 65;     ///< at which values are compared
+constexpr double kReach = 8;    ///< of the points
+constexpr double kNear = 2e-5;  ///< constants of the file are floats
 using Samples = std::vector<double>;
 
 Samples points() {
@@ -57,9 +57,7 @@ class Namer {
   }
 
  private:
-  bool scalar(ValueId id) const {
-    return graph_.values[id].constant && graph_.values[id].constant->data.size() == 1;
-  }
+  bool scalar(ValueId id) const { return graph_.values[id].constant && graph_.values[id].constant->data.size() == 1; }
 
   /// Elementwise on one value, beside constants of one number.
   bool elementwise(const Node& node) const {

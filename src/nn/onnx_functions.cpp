@@ -78,8 +78,8 @@ Result<void> import_prelu(NodeImport& node) {
     return define_applied(node, x, leaky);
   }
   // One number a channel stands for {C, 1, ...}, where it does not fit the last axis as ONNX would have it.
-  const bool channels = slope.shape.size() == 1 && x.shape.size() > 2 && slope.shape[0] == x.shape[1] &&
-                        slope.shape[0] != x.shape.back();
+  const bool channels =
+      slope.shape.size() == 1 && x.shape.size() > 2 && slope.shape[0] == x.shape[1] && slope.shape[0] != x.shape.back();
   if (channels) slope.shape.resize(x.shape.size() - 1, 1);
   Tensor rest = slope;
   for (float& v : rest.data) v = 1 - v;
@@ -131,7 +131,8 @@ Result<FileValue> softmax(NodeImport& node, const FileValue& x) {
   OBSCURA_TRY(y.id, node.emit(Op::softmax, {in}));
   if (!moved) return y;
   std::vector<std::int64_t> back(order.size());
-  for (std::size_t d = 0; d < order.size(); ++d) back[static_cast<std::size_t>(order[d])] = static_cast<std::int64_t>(d);
+  for (std::size_t d = 0; d < order.size(); ++d)
+    back[static_cast<std::size_t>(order[d])] = static_cast<std::int64_t>(d);
   return transposed(node, y, back);
 }
 

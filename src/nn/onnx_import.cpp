@@ -199,8 +199,8 @@ Result<void> NodeImport::require(const char* name, std::int64_t allowed) const {
 Result<void> NodeImport::charge(const std::string& name, std::size_t elements) {
   state_.constant_elements += static_cast<std::int64_t>(elements);
   if (state_.constant_elements <= kMaxElements) return {};
-  return fail(Code::bad_format, "with '{}' the numbers in use are {}; allowed: {}", name,
-              state_.constant_elements, kMaxElements);
+  return fail(Code::bad_format, "with '{}' the numbers in use are {}; allowed: {}", name, state_.constant_elements,
+              kMaxElements);
 }
 
 Result<ValueId> NodeImport::append_constant(std::string name, Tensor tensor) {

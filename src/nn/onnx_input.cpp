@@ -36,9 +36,22 @@ bool is_turned_to_channels_first(const onnx::GraphProto& graph, const std::strin
   return any;
 }
 
+/// Does a layer that wants channels first read it as it is?
+bool is_read_channels_first(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& node : graph.node()) {
+    if (std::find(node.input().begin(), node.input().end(), name) == node.input().end()) continue;
+    for (const char* layer : {"Conv", "ConvTranspose", "QLinearConv", "ConvInteger", "MaxPool", "AveragePool", "LRN",
+                              "BatchNormalization", "InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool"}) {
+      if (node.op_type() == layer) return true;
+    }
+  }
+  return false;
+}
+
 /// Pictures have 1, 3 or 4 channels: where the last axis could be them and the first can not, they are last.
 bool channels_last(const onnx::GraphProto& graph, const std::string& name, const Shape& image) {
   if (is_turned_to_channels_first(graph, name)) return true;
+  if (is_read_channels_first(graph, name)) return false;
   const auto could_be = [](std::int64_t size) { return size == 1 || size == 3 || size == 4; };
   return could_be(image[2]) && !could_be(image[0]);
 }
@@ -63,10 +76,11 @@ Result<Shape> file_shape(ImportState& state, const onnx::GraphProto& graph, cons
   const bool images = has_images(graph, dims);
   constexpr int kMaxRank = 4;
   if (dims.dim_size() == 0 || dims.dim_size() > kMaxRank) {
-    return error(Code::unsupported,
-                 "input '{}' has shape {}; allowed: {{N, channels, height, width}}, {{N, height, width, channels}}, {{N, "
-                 "height, width}}, {{N, channels, length}} or {{N, features}} (volumes are not supported)",
-                 input.name(), shown);
+    return error(
+        Code::unsupported,
+        "input '{}' has shape {}; allowed: {{N, channels, height, width}}, {{N, height, width, channels}}, {{N, "
+        "height, width}}, {{N, channels, length}} or {{N, features}} (volumes are not supported)",
+        input.name(), shown);
   }
   Shape shape;
   std::size_t given = 0;
@@ -117,7 +131,8 @@ Result<void> give_constant(ImportState& state, const onnx::ValueInfoProto& input
                  input.name(), shown_shape(input), numbers.size(), count);
   }
   const auto type = input.type().tensor_type().elem_type();
-  out.is_integer = type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32 || type == onnx::TensorProto::BOOL;
+  out.is_integer =
+      type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32 || type == onnx::TensorProto::BOOL;
   for (std::size_t i = 0; i < count; ++i) {
     const float number = numbers.size() == 1 ? numbers[0] : numbers[i];
     out.is_integer ? out.integers.push_back(static_cast<std::int64_t>(number)) : out.reals.push_back(number);
@@ -146,10 +161,11 @@ Result<const onnx::ValueInfoProto*> image_input(ImportState& state, const onnx::
     if (!known) return error(Code::wrong_params, "it has no input '{}'; it has {}", name, all.empty() ? "none" : all);
   }
   if (images.size() == 1) return images[0];
-  return error(Code::unsupported,
-               "it has {} inputs that are not constants{}{}; allowed: 1 image (an input that is always the same is given "
-               "as --input NAME=NUMBER)",
-               images.size(), all.empty() ? "" : ": ", all);
+  return error(
+      Code::unsupported,
+      "it has {} inputs that are not constants{}{}; allowed: 1 image (an input that is always the same is given "
+      "as --input NAME=NUMBER)",
+      images.size(), all.empty() ? "" : ": ", all);
 }
 
 /// {C, H, W} of an image of the file's shape, whose axes have that order.
@@ -185,10 +201,10 @@ Result<void> import_input(ImportState& state, const onnx::GraphProto& graph,
   using Proto = onnx::TensorProto;
   const auto type = input->type().tensor_type().elem_type();
   const bool bytes = type == Proto::UINT8;
-  if (name.empty() || (type != Proto::FLOAT && type != Proto::DOUBLE && type != Proto::FLOAT16 &&
-                       type != Proto::BFLOAT16 && !bytes)) {
-    return error(Code::unsupported, "input '{}' is not a tensor of floats or bytes; allowed: FLOAT, DOUBLE, FLOAT16, UINT8",
-                 name);
+  if (name.empty() ||
+      (type != Proto::FLOAT && type != Proto::DOUBLE && type != Proto::FLOAT16 && type != Proto::BFLOAT16 && !bytes)) {
+    return error(Code::unsupported,
+                 "input '{}' is not a tensor of floats or bytes; allowed: FLOAT, DOUBLE, FLOAT16, UINT8", name);
   }
   OBSCURA_TRY(const Shape shape, file_shape(state, graph, *input, options));
   const bool images = has_images(graph, input->type().tensor_type().shape());

@@ -84,7 +84,8 @@ Result<std::array<std::int64_t, 4>> transposed_pads(const NodeImport& node, cons
     const std::int64_t whole = (image[axis + 1] - 1) * a.strides[axis] + more + reach + 1;
     const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
     if (own && (same || wanted)) {
-      const std::int64_t size = wanted ? (*wanted)[wanted->size() - spatial + listed] : image[axis + 1] * a.strides[axis];
+      const std::int64_t size =
+          wanted ? (*wanted)[wanted->size() - spatial + listed] : image[axis + 1] * a.strides[axis];
       const std::int64_t total = std::max<std::int64_t>(whole - size, 0);
       before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
       after = total - before;
@@ -428,7 +429,8 @@ Result<void> import_mean_variance_normalization(NodeImport& node) {
   for (std::size_t d = 0; d < x.shape.size(); ++d) {
     const bool taken = std::find(axes.begin(), axes.end(), d) != axes.end() || x.shape[d] == 1;
     if (taken) continue;
-    trailing = trailing && element_count(Shape(x.shape.begin(), x.shape.begin() + static_cast<std::ptrdiff_t>(d))) == groups;
+    trailing =
+        trailing && element_count(Shape(x.shape.begin(), x.shape.begin() + static_cast<std::ptrdiff_t>(d))) == groups;
     groups *= x.shape[d];
   }
   if (!trailing) {

@@ -23,7 +23,8 @@ constexpr int kMaxCallDepth = 16;
 class Inliner {
  public:
   explicit Inliner(const onnx::ModelProto& model) {
-    for (const auto& function : model.functions()) functions_.emplace(function.domain() + "::" + function.name(), &function);
+    for (const auto& function : model.functions())
+      functions_.emplace(function.domain() + "::" + function.name(), &function);
   }
 
   Result<void> run(onnx::GraphProto& graph) {
@@ -140,7 +141,8 @@ Result<std::filesystem::path> inside(const std::filesystem::path& folder, const 
   if (std::filesystem::is_regular_file(whole, failed)) return whole;
   return error(Code::io,
                "constant '{}' keeps its numbers in '{}', which is not beside the network; allowed: that file in "
-               "the network's folder, where the exporter put both, or all in one file (in Python: onnx.save(onnx.load(path), new_path))",
+               "the network's folder, where the exporter put both, or all in one file (in Python: "
+               "onnx.save(onnx.load(path), new_path))",
                tensor, location);
 }
 
@@ -205,7 +207,8 @@ class ExternalFiles {
 
 /// "0.485 0.456", or with commas, or in brackets.
 Result<std::vector<double>> read_numbers(const std::string& key, std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == ',' || c == '[' || c == ']' || c == ';'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == ',' || c == '[' || c == ']' || c == ';'; }, ' ');
   std::vector<double> out;
   constexpr std::size_t kMost = 64;
   const char* at = text.data();
@@ -293,7 +296,8 @@ Result<void> sort_nodes(onnx::GraphProto& graph) {
   }
   for (int i = 0; i < graph.node_size(); ++i) {
     if (missing[static_cast<std::size_t>(i)] == 0) continue;
-    return error(Code::bad_format, "node '{}' ({}) waits for its own output, through others or itself; allowed: no cycles",
+    return error(Code::bad_format,
+                 "node '{}' ({}) waits for its own output, through others or itself; allowed: no cycles",
                  graph.node(i).name(), graph.node(i).op_type());
   }
   google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
@@ -309,7 +313,8 @@ Result<void> load_external_data(onnx::GraphProto& graph, const std::filesystem::
   }
   for (auto& node : *graph.mutable_node()) {
     for (auto& a : *node.mutable_attribute()) {
-      if (a.has_t() && a.t().data_location() == onnx::TensorProto::EXTERNAL) OBSCURA_TRY_VOID(files.load(*a.mutable_t()));
+      if (a.has_t() && a.t().data_location() == onnx::TensorProto::EXTERNAL)
+        OBSCURA_TRY_VOID(files.load(*a.mutable_t()));
     }
   }
   return {};

@@ -231,11 +231,10 @@ Result<void> import_cast(NodeImport& node) {
   using Proto = onnx::TensorProto;
   const bool real = to == Proto::FLOAT || to == Proto::DOUBLE || to == Proto::FLOAT16 || to == Proto::BFLOAT16;
   if (!real && !node.state().argmax) {
-    return node.fail(Code::unsupported, "it turns '{}', computed from the image, into {}; allowed: floats",
-                     node.input_name(0),
-                     Proto::DataType_IsValid(static_cast<int>(to))
-                         ? Proto::DataType_Name(static_cast<Proto::DataType>(to))
-                         : std::to_string(to));
+    return node.fail(
+        Code::unsupported, "it turns '{}', computed from the image, into {}; allowed: floats", node.input_name(0),
+        Proto::DataType_IsValid(static_cast<int>(to)) ? Proto::DataType_Name(static_cast<Proto::DataType>(to))
+                                                      : std::to_string(to));
   }
   node.define(std::move(x));
   return {};

@@ -58,7 +58,8 @@ void write_spelt(NodeWriter& to, const Node& node, const std::string& x) {
   switch (f.kind) {
     case Kind::clip:
       to.last(node, "Clip",
-              {x, std::isfinite(f.low) ? constant("low", f.low) : "", std::isfinite(f.high) ? constant("high", f.high) : ""});
+              {x, std::isfinite(f.low) ? constant("low", f.low) : "",
+               std::isfinite(f.high) ? constant("high", f.high) : ""});
       return;
     case Kind::swish: {
       const std::string argument = f.beta == 1 ? x : before("Mul", {x, constant("beta", f.beta)});
@@ -83,7 +84,8 @@ void write_spelt(NodeWriter& to, const Node& node, const std::string& x) {
       return;
     }
     case Kind::power: {
-      const std::string base = before("Add", {before("Mul", {x, constant("scale", f.scale)}), constant("bias", f.bias)});
+      const std::string base =
+          before("Add", {before("Mul", {x, constant("scale", f.scale)}), constant("bias", f.bias)});
       to.last(node, "Pow", {base, constant("exponent", -f.beta)});
       return;
     }
@@ -217,7 +219,8 @@ void write_lrn(NodeWriter& to, const Node& node) {
 void write_normalization(NodeWriter& to, const Node& node) {
   const Shape& shape = to.shape_of(node.output);
   const auto channels = static_cast<std::size_t>(shape[0]);
-  const std::string rows = to.before(node, "Reshape", {to.name_of(node.inputs[0]), to.integers(node, "rows", {0, shape[0], -1})});
+  const std::string rows =
+      to.before(node, "Reshape", {to.name_of(node.inputs[0]), to.integers(node, "rows", {0, shape[0], -1})});
   const std::string ones = to.numbers(node, "scale", {shape[0]}, std::vector<float>(channels, 1));
   const std::string zeros = to.numbers(node, "shift", {shape[0]}, std::vector<float>(channels, 0));
   const std::string even = to.before(node, "InstanceNormalization", {rows, ones, zeros});

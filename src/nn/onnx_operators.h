@@ -139,8 +139,8 @@ Result<Shape> unsqueezed(NodeImport& node, const Shape& shape);
 
 /// x of the file's shape {1, C, spatial...} as {C, H, W}; of {1, C, L} as {C, 1, L}. errors: other ranks.
 Result<ValueId> as_image(NodeImport& node, const FileValue& x);
-/// kernel, strides, dilations, pads and auto_pad of a window over `spatial` axes; kernel is what it is where there is no
-/// kernel_shape. Of one axis the height is 1.
+/// kernel, strides, dilations, pads and auto_pad of a window over `spatial` axes; kernel is what it is where there is
+/// no kernel_shape. Of one axis the height is 1.
 Result<void> read_window(const NodeImport& node, Attributes& a, const Shape& image, std::size_t spatial);
 /// The file's shape {1, C, spatial...} of a graph's {C, H, W}.
 Shape spatial_shape(const Shape& image, std::size_t spatial);

@@ -59,7 +59,8 @@ Result<Operand> negative(NodeImport& node, Operand x) {
 
 /// The larger (smaller) of a and b: b + relu(a - b), b - relu(b - a).
 Result<FileValue> extremum(NodeImport& node, const Operand& a, const Operand& b, bool largest) {
-  const bool zero = !b.value && std::all_of(b.constant.data.begin(), b.constant.data.end(), [](float v) { return v == 0; });
+  const bool zero =
+      !b.value && std::all_of(b.constant.data.begin(), b.constant.data.end(), [](float v) { return v == 0; });
   const approx::Function relu = approx::default_of(Kind::relu);
   const bool fits = a.value && broadcast(a.shape(), b.shape()) == a.shape();
   if (largest && zero && fits) return apply(node, *a.value, relu);

@@ -4,8 +4,8 @@
 // The other ends were set where calibration saw no value.
 #include <algorithm>
 
-#include "nn/operators.h"
 #include "nn/onnx_operators.h"
+#include "nn/operators.h"
 
 namespace obscura::nn {
 namespace {

@@ -89,8 +89,8 @@ Result<std::string> chosen_output(const onnx::GraphProto& graph, const std::stri
     return error(Code::wrong_params, "it has no output '{}'; there are {}", wanted, all.empty() ? "none" : all);
   }
   if (names.size() == 1) return graph.output(0).name();
-  return error(Code::unsupported, "it has {} outputs{}{}; allowed: 1 (choose one with --output NAME)",
-               names.size(), all.empty() ? "" : ": ", all);
+  return error(Code::unsupported, "it has {} outputs{}{}; allowed: 1 (choose one with --output NAME)", names.size(),
+               all.empty() ? "" : ": ", all);
 }
 
 /// Which nodes the output depends on, and every name that they read.
@@ -143,7 +143,8 @@ Result<void> import_output(ImportState& state, const std::string& name) {
   out.output = found->second.id;
   const Shape& shape = found->second.shape;
   const std::int64_t count = element_count(shape);
-  const bool row = std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size == 1 || size == count; });
+  const bool row =
+      std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size == 1 || size == count; });
   if (!row) {
     return error(Code::unsupported,
                  "output '{}' has shape {} for one image; allowed: one row of numbers, one a class (a network that "

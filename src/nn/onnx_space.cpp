@@ -144,8 +144,7 @@ Result<FileValue> blocks(NodeImport& node, bool to_space) {
   }
   const std::int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
   if (!to_space) {
-    OBSCURA_TRY(const FileValue y,
-                transposed(node, {x.id, {c, h / block, block, w / block, block}}, {2, 4, 0, 1, 3}));
+    OBSCURA_TRY(const FileValue y, transposed(node, {x.id, {c, h / block, block, w / block, block}}, {2, 4, 0, 1, 3}));
     return FileValue{y.id, {1, c * block * block, h / block, w / block}, x.quantized};
   }
   const std::int64_t left = c / (block * block);
@@ -259,8 +258,8 @@ Result<void> import_resize(NodeImport& node) {
   OBSCURA_TRY(const std::string rounding, node.text("nearest_mode", "round_prefer_floor"));
   OBSCURA_TRY(const std::vector<std::int64_t> factors, resize_factors(node, x.shape));
   const bool old = node.operator_name() == "Upsample" || node.opset() < 11;
-  const bool known = way == "half_pixel" || way == "pytorch_half_pixel" || way == "asymmetric" ||
-                     way == "tf_half_pixel_for_nn";
+  const bool known =
+      way == "half_pixel" || way == "pytorch_half_pixel" || way == "asymmetric" || way == "tf_half_pixel_for_nn";
   for (std::size_t d = 0; d < factors.size(); ++d) {
     if (factors[d] == 1) continue;
     if (mode != "nearest" || !known) {

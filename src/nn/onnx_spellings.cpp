@@ -53,7 +53,8 @@ class SoftmaxFinder {
   void difference(int i) {
     const std::string& z = graph_.node(i).input(0);
     const auto* log = maker(graph_.node(i).input(1), "Log");
-    const auto* sum = log != nullptr ? maker(log->input(0), "ReduceSum") : maker(graph_.node(i).input(1), "ReduceLogSumExp");
+    const auto* sum =
+        log != nullptr ? maker(log->input(0), "ReduceSum") : maker(graph_.node(i).input(1), "ReduceLogSumExp");
     if (sum == nullptr) return;
     if (log != nullptr) {
       const auto* exp = maker(sum->input(0), "Exp");

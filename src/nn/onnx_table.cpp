@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operators that are read, each one entry of a table: its name, how many inputs and which attributes it may
 // have in any version, and what it does with values and with constants. The functions of single elements are those of
-// approx::functions(). A new operator is an entry and a function, plus a row of nn/operators.cpp where no Op expresses it.
+// approx::functions(). A new operator is an entry and a function, plus a row of nn/operators.cpp where no Op expresses
+// it.
 #include <algorithm>
 
 #include "nn/infer.h"

@@ -10,16 +10,16 @@ namespace obscura::nn {
 /// errors: none but those of shapes, which would be a fault of a pass.
 Result<void> simplify(Graph& graph, const std::string& output);
 
-/// x sigmoid(x), x tanh(softplus(x)), the products that make a GELU of Erf or Tanh, x clip(x / 6 + 1/2, 0, 1) and others
-/// become the function that they are: one that has the same values at points of [-8, 8].
+/// x sigmoid(x), x tanh(softplus(x)), the products that make a GELU of Erf or Tanh, x clip(x / 6 + 1/2, 0, 1) and
+/// others become the function that they are: one that has the same values at points of [-8, 8].
 void name_functions(Graph& graph);
 
 /// A transposition goes behind what does the same to every element or works axis by axis, and one that undoes another
 /// ends both.
 Result<void> sink_transposes(Graph& graph);
 
-/// A permutation of elements (reshape, transpose, gather) goes into the weights of the gemm, or of channels into those of
-/// the convolution, that reads it.
+/// A permutation of elements (reshape, transpose, gather) goes into the weights of the gemm, or of channels into those
+/// of the convolution, that reads it.
 Result<void> fold_permutations(Graph& graph);
 
 /// Reshapes of reshapes, and to the same shape, are left out.

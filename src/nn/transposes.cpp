@@ -130,8 +130,8 @@ class Sinker {
 
   Result<void> concat(Node& node) {
     const Order order = turned_[node.inputs[0]].order;
-    const bool same = std::all_of(node.inputs.begin(), node.inputs.end(),
-                                  [&](ValueId id) { return turned_[id].order == order; });
+    const bool same =
+        std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return turned_[id].order == order; });
     if (order.empty() || !same) return plain(node);
     node.attributes.axis = order[static_cast<std::size_t>(node.attributes.axis)];
     for (ValueId& id : node.inputs) id = turned_[id].base;
@@ -180,7 +180,8 @@ class Sinker {
     Attributes a;
     a.permutation = back;
     small.nodes.push_back({Op::transpose, "t", {0}, 1, a});
-    for (const std::uint32_t from : move_sources(small, small.nodes[0], 0)) out.data.push_back(value.constant->data[from]);
+    for (const std::uint32_t from : move_sources(small, small.nodes[0], 0))
+      out.data.push_back(value.constant->data[from]);
     const auto id = static_cast<ValueId>(graph_.values.size());
     graph_.values.push_back({fresh(value.name + "/turned"), out.shape, std::move(out)});
     turned_.push_back({id, {}});
@@ -246,7 +247,8 @@ Origin origin_of(const Graph& graph, const std::vector<const Node*>& makers, Val
   Origin out{id, std::vector<std::uint32_t>(static_cast<std::size_t>(element_count(graph.values[id].shape))), false};
   std::iota(out.element.begin(), out.element.end(), 0U);
   while (const Node* maker = makers[out.base]) {
-    const bool whole = element_count(graph.values[maker->inputs[0]].shape) == static_cast<std::int64_t>(out.element.size());
+    const bool whole =
+        element_count(graph.values[maker->inputs[0]].shape) == static_cast<std::int64_t>(out.element.size());
     const bool gather = maker->op == Op::gather && whole;
     if (maker->op != Op::reshape && maker->op != Op::transpose && !gather) break;
     if (maker->op != Op::reshape) {
@@ -311,7 +313,8 @@ std::optional<Node> without_permutation(Graph& graph, const std::vector<const No
 }  // namespace
 
 Result<void> sink_transposes(Graph& graph) {
-  const bool any = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.op == Op::transpose; });
+  const bool any =
+      std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.op == Op::transpose; });
   if (!any) return {};
   return Sinker(graph).run();
 }

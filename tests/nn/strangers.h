@@ -29,7 +29,8 @@ inline std::vector<float> random_pixels(std::uint32_t seed, std::size_t count) {
 /// Images in the order of axes of the file, {N, H, W, C} where that is not the graph's, as the graph takes them.
 inline std::vector<float> in_graph_order(const Graph& graph, const Shape& dims, const std::vector<float>& images) {
   const Shape& to = graph.values[graph.input].shape;
-  const bool last = dims.size() == 4 && Shape(dims.begin() + 1, dims.end()) != to && dims[3] == to[0] && dims[1] == to[1];
+  const bool last =
+      dims.size() == 4 && Shape(dims.begin() + 1, dims.end()) != to && dims[3] == to[0] && dims[1] == to[1];
   if (!last) return images;
   std::vector<float> out(images.size());
   const auto channels = static_cast<std::size_t>(to[0]);

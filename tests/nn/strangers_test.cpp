@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Networks that others published: read, and with the values of an independent runtime; or refused in one sentence.
+#include "tests/nn/strangers.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +11,6 @@
 
 #include "nn/onnx.h"
 #include "nn/reference.h"
-#include "tests/nn/strangers.h"
 
 namespace obscura::nn {
 namespace {
