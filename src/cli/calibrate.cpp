@@ -7,6 +7,7 @@
 #include "calibrate/ranges_file.h"
 #include "cli/polynomials.h"
 #include "cli/progress.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
@@ -115,9 +116,11 @@ Result<Answer> perform(const Options& options) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
+  Normalization normalization = options.normalization;
+  OBSCURA_TRY_VOID(take_normalization(normalization, graph, options.network));
   OBSCURA_TRY(const std::vector<float> images,
               calibration_images(graph, options.network, options.dataset, data_folder(options.data), options.images,
-                                 options.normalization, kRangeImages));
+                                 normalization, kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {

@@ -8,10 +8,12 @@
 
 #include "ckks/params.h"
 #include "cli/inference.h"
+#include "cli/marks.h"
 #include "cli/progress.h"
 #include "cli/score.h"
 #include "cli/support.h"
 #include "cli/verb.h"
+#include "compile/answer.h"
 #include "compile/compile.h"
 #include "compile/predict.h"
 #include "nn/onnx.h"
@@ -29,7 +31,8 @@ using Options = EvaluateOptions;
 struct Subject {
   std::optional<nn::Graph> graph;
   std::optional<wire::NamedPlan> plan;
-  Normalization normalization;
+  Settings settings;
+  plan::AnswerSpec answer;
 };
 
 bool on_plan(const Options& options) { return options.backend == "clear" || options.backend == "ckks"; }
@@ -53,6 +56,7 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
                                                       {"--batch", {"clear", "ckks"}},
                                                       {"--max-error", {"clear", "ckks"}},
                                                       {"--headroom", {"clear", "ckks"}},
+                                                      {"--class-names", {"clear", "ckks"}},
                                                       {"--memory", {"clear", "ckks"}}};
   for (const Restricted& one : kRestricted) {
     if (command.count(one.option) == 0) continue;
@@ -64,7 +68,10 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
 }
 
 Result<Subject> from_plan(const Options& options) {
-  const Normalization& given = options.normalization;
+  const Normalization& given = options.settings.normalization;
+  if (options.settings.answer) {
+    return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
+  }
   if (!given.mean.empty() || !given.deviation.empty() || given.bgr) {
     return error(Code::wrong_params, "--mean, --deviation, --bgr: {} is a plan, which has its normalisation in it",
                  options.network);
@@ -75,7 +82,8 @@ Result<Subject> from_plan(const Options& options) {
   }
   Subject subject;
   OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
-  subject.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
+  subject.settings.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
+  subject.answer = subject.plan->plan.output.answer;
   if (!options.model.empty()) {
     OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
   }
@@ -84,22 +92,22 @@ Result<Subject> from_plan(const Options& options) {
 
 Result<Subject> from_network(const Options& options, const Images& images) {
   Subject subject;
-  subject.normalization = options.normalization;
+  subject.settings = options.settings;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
   OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, images.head().channels));
+  OBSCURA_TRY_VOID(take_metadata(subject.settings, *subject.graph, options.network));
+  const Normalization& normalization = subject.settings.normalization;
+  OBSCURA_TRY(subject.answer,
+              compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
   if (!on_plan(options)) return subject;
-  OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
+  OBSCURA_TRY_VOID(refuse_bgr(normalization));
   OBSCURA_TRY(const std::vector<float> calibration,
               calibration_images(*subject.graph, options.network, options.selection.dataset,
-                                 data_folder(options.selection.data), options.calibration_images, options.normalization,
+                                 data_folder(options.selection.data), options.calibration_images, normalization,
                                  kCalibrationImages));
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
-  how.mean = options.normalization.mean;
-  how.deviation = options.normalization.deviation;
-  how.max_error_std = options.max_error;
-  how.headroom_bits = options.headroom;
+  apply(subject.settings, how);
   how.calibration = calibration;
   OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
@@ -107,7 +115,8 @@ Result<Subject> from_network(const Options& options, const Images& images) {
   return subject;
 }
 
-Result<void> check_plan_images(const Subject& subject, const Options& options, const Images& images) {
+Result<void> check_images(const Subject& subject, const Options& options, const Images& images) {
+  OBSCURA_TRY_VOID(check_classes(subject.answer, images.head(), options.network));
   if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images.head()));
   return subject.plan ? images.check_size(subject.plan->plan.input, options.selection.dataset) : Result<void>();
 }
@@ -118,12 +127,12 @@ Result<Inference> infer(const Options& options, const Subject& subject, const Im
   const PlanOptions how{options.memory, options.noise_seed, before};
   if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
   if (options.backend == "ckks") return infer_encrypted(*subject.plan, images, how);
-  return infer_float(*subject.graph, images, subject.normalization);
+  return infer_float(*subject.graph, images, subject.settings.normalization);
 }
 
 /// What the backend is compared with.
 Result<Inference> infer_reference(const Options& options, const Subject& subject, const Images& images) {
-  if (subject.graph) return infer_float(*subject.graph, images, subject.normalization);
+  if (subject.graph) return infer_float(*subject.graph, images, subject.settings.normalization);
   return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
 }
 
@@ -142,59 +151,39 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["predicted_seconds"] = compile::seconds_here(plan);
 }
 
-std::string text_of(const Options& options, const Subject& subject, const Score& score, const LogitError& difference,
+std::string text_of(const Options& options, std::size_t images, const Marks& marks, const LogitError& difference,
                     const Inference& inference) {
-  const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
-  const char* reference = subject.graph ? "float network" : "clear twin";
   const auto& seconds = inference.seconds;
-  std::string text = fmt::format("{} of {} ({}), backend {}\n  correct            {} ({:.2f} %)\n",
-                                 plural(score.images, "image"), options.selection.dataset, options.selection.split,
-                                 options.backend, score.correct, percent(score.correct));
-  if (score.top) {
-    text += fmt::format("  top 5 correct      {} ({:.2f} %); holds the {}'s label {:.2f} %, the same five {:.2f} %\n",
-                        score.top->correct, percent(score.top->correct), reference, percent(score.top->holding),
-                        percent(score.top->agreeing));
-  }
-  text += fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), reference);
-  if (score.not_finite > 0) {
-    text += fmt::format("  not finite         {}: counted as wrong\n", plural(score.not_finite, "image"));
-  }
-  return text + fmt::format(
-                    "  logit error        {}\n"
-                    "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
-                    "decrypt {:.2f} s\n"
-                    "  peak memory        {:.2f} GB",
-                    to_text(difference, score.images), seconds.keygen, seconds.encrypt, seconds.run,
-                    1000 * seconds.run / static_cast<double>(score.images), seconds.decrypt,
-                    static_cast<double>(peak_memory_bytes()) / 1e9);
-}
-
-/// The predicted labels; null where there is none.
-nlohmann::ordered_json labels_of(const std::vector<Prediction>& predictions) {
-  auto labels = nlohmann::ordered_json::array();
-  for (const Prediction& one : predictions) {
-    labels.push_back(one.finite ? nlohmann::ordered_json(one.label()) : nlohmann::ordered_json());
-  }
-  return labels;
+  return fmt::format("{} of {} ({}), backend {}\n", plural(images, "image"), options.selection.dataset,
+                     options.selection.split, options.backend) +
+         marks.text +
+         fmt::format(
+             "  logit error        {}\n"
+             "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
+             "decrypt {:.2f} s\n"
+             "  peak memory        {:.2f} GB",
+             to_text(difference, images), seconds.keygen, seconds.encrypt, seconds.run,
+             1000 * seconds.run / static_cast<double>(images), seconds.decrypt,
+             static_cast<double>(peak_memory_bytes()) / 1e9);
 }
 
 Answer summarise(const Options& options, const Subject& subject, const std::vector<std::uint16_t>& labels,
                  const Inference& inference, const Inference& reference) {
   const std::size_t count = labels.size();
-  const std::size_t classes = inference.logits.size() / count;
-  const auto predictions = predict(inference.logits, classes);
-  const auto expected = predict(reference.logits, classes);
-  const Score marks = score(predictions, expected, labels, classes);
-  const LogitError difference = compare_logits(inference.logits, reference.logits, classes);
+  const std::size_t outputs = inference.logits.size() / count;
+  const Marks marks =
+      mark(subject.answer,
+           {outputs, inference.logits, reference.logits, subject.graph ? "float network" : "clear twin"}, labels);
+  const LogitError difference = compare_logits(inference.logits, reference.logits, outputs);
   const auto& seconds = inference.seconds;
   Answer answer;
   answer.json = {{"images", count},
                  {"network", options.network},
                  {"dataset", options.selection.dataset},
                  {"split", options.selection.split},
-                 {"first", options.selection.first}};
-  add_score(answer.json, marks);
-  answer.json["reference_correct"] = score(expected, expected, labels, classes).correct;
+                 {"first", options.selection.first},
+                 {"answer", plan::to_string(subject.answer.kind)}};
+  answer.json.update(marks.json);
   add_logit_error(answer.json, difference);
   answer.json.update(
       {{"seconds",
@@ -205,8 +194,9 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
   answer.json["batches"] = inference.batches;
   answer.json["backend"] = options.backend;
   answer.json["reference"] = subject.graph ? "float" : "clear";
-  if (options.predictions) answer.json["labels"] = labels_of(predictions);
-  answer.text = text_of(options, subject, marks, difference, inference);
+  answer.json["from_file"] = subject.settings.from_file;
+  if (options.predictions && !marks.predictions.empty()) answer.json["labels"] = marks.predictions;
+  answer.text = text_of(options, count, marks, difference, inference);
   return answer;
 }
 
@@ -221,11 +211,12 @@ Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomial
 Result<Answer> perform_poly(const Options& options, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
   OBSCURA_TRY(const Subject subject, from_network(options, source));
+  OBSCURA_TRY_VOID(check_classes(subject.answer, source.head(), options.network));
   OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
   const std::vector<float> pixels =
-      normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
+      normalise(images.pixels, images.channels, images.height * images.width, subject.settings.normalization);
   const TrainingData training{options.network, options.selection.dataset, data_folder(options.selection.data),
-                              options.normalization};
+                              subject.settings.normalization};
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
@@ -250,7 +241,7 @@ Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
   if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
   OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
-  OBSCURA_TRY_VOID(check_plan_images(subject, options, images));
+  OBSCURA_TRY_VOID(check_images(subject, options, images));
   std::optional<std::uint64_t> needed;
   const auto before = [&](std::uint64_t bytes) {
     needed = bytes;
@@ -277,7 +268,10 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       "training images.\n"
       "Images are read from disk a batch at a time, so that memory does not grow with their number (poly holds all).\n"
       "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
-      "names it.\n" +
+      "names it.\n"
+      "Answers that are several labels have no accuracy here, since images have one label each: `agreement` is then "
+      "the\nshare of images with the same labels; values have their errors alone, and one value its mean absolute "
+      "error\nbeside the labels. " +
       explain_score();
   teach(command, explanation.c_str(),
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
@@ -302,12 +296,11 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       ->excludes("--alpha")
       ->excludes("--depth");
   add_polynomial_options(command, options->polynomials);
-  command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
-  add_headroom(command, options->headroom);
+  add_settings(command, options->settings);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
-  add_normalization(command, options->normalization);
+  add_normalization(command, options->settings.normalization);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
     return evaluate(*options, common.json);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What several verbs need: paths, normalisation, labels from logits, figures.
+/// What several verbs need: paths, normalisation, figures.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -67,10 +67,6 @@ Result<void> refuse_bgr(const Normalization& normalization);
 /// Pixels of count x channels x area bytes (planes of red, green, blue) as normalised floats, image after image.
 std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
                              const Normalization& normalization);
-
-/// Which of `classes` logits is largest, for each row. Logits that may be NaN: score.h.
-std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes);
-std::vector<double> softmax(std::span<const float> logits);
 
 /// errors: the network's input is not channels x height x width, naming both.
 Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images);

@@ -4,9 +4,12 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "cli/marks.h"
 #include "cli/polynomials.h"
 #include "cli/score.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
+#include "compile/answer.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
 
@@ -24,7 +27,7 @@ struct Options {
   int to = 14;
   bool layerwise = false;
   std::string plot;
-  Normalization normalization;
+  Settings settings;
   PolynomialOptions polynomials;
 };
 
@@ -32,12 +35,23 @@ struct Options {
 struct Exam {
   nn::Graph graph;
   data::Dataset images;
+  Normalization normalization;
   std::vector<float> pixels;
+  plan::AnswerSpec answer;
   std::size_t classes = 0;
   std::vector<float> logits;
   std::vector<Prediction> predictions;
   Score score;
 };
+
+/// errors: answers that have no accuracy.
+Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& network) {
+  if (answer.kind == plan::AnswerKind::one || answer.kind == plan::AnswerKind::binary) return {};
+  return error(Code::unsupported,
+               "{}: its answer is '{}', which has no accuracy to draw; `obscura evaluate --backend poly` compares its "
+               "outputs with the float network's",
+               network, plan::to_string(answer.kind));
+}
 
 Result<Exam> prepare(const Options& options) {
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
@@ -46,13 +60,18 @@ Result<Exam> prepare(const Options& options) {
   OBSCURA_TRY(exam.images, data::load(options.dataset, options.split, data_folder(options.data),
                                       {options.first, options.limit.value_or(data::kAll)}));
   OBSCURA_TRY_VOID(check_image_size(exam.graph, options.network, exam.images));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, exam.images.channels));
-  exam.pixels = normalise(exam.images.pixels, exam.images.channels, exam.images.height * exam.images.width,
-                          options.normalization);
+  Settings settings = options.settings;
+  OBSCURA_TRY_VOID(take_metadata(settings, exam.graph, options.network));
+  exam.normalization = settings.normalization;
+  OBSCURA_TRY(exam.answer, compile::answer_of(exam.graph, settings.answer, settings.class_names));
+  OBSCURA_TRY_VOID(check_answer(exam.answer, options.network));
+  OBSCURA_TRY_VOID(check_classes(exam.answer, exam.images, options.network));
+  exam.pixels =
+      normalise(exam.images.pixels, exam.images.channels, exam.images.height * exam.images.width, exam.normalization);
   OBSCURA_TRY(Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
   exam.logits = std::move(inference.logits);
   exam.classes = exam.logits.size() / exam.images.count();
-  exam.predictions = predict(exam.logits, exam.classes);
+  exam.predictions = predict(exam.logits, exam.classes, exam.answer.kind);
   exam.score = score(exam.predictions, exam.predictions, exam.images.labels, exam.classes);
   return exam;
 }
@@ -75,7 +94,8 @@ Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, in
               infer_poly(exam.graph, choice, exam.pixels, exam.images.count(), options.polynomials));
   const std::vector<float>& logits = result.inference.logits;
   Row row{layerwise, alpha, choice.depth(), choice.products(), {}, {}, result.outside(), {}};
-  row.score = score(predict(logits, exam.classes), exam.predictions, exam.images.labels, exam.classes);
+  row.score =
+      score(predict(logits, exam.classes, exam.answer.kind), exam.predictions, exam.images.labels, exam.classes);
   row.error = compare_logits(logits, exam.logits, exam.classes);
   row.json = {{"kind", layerwise ? "layerwise" : "alike"}, {"alpha", alpha}};
   add_score(row.json, row.score);
@@ -209,7 +229,7 @@ Result<void> check(const Options& options) {
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
-  const TrainingData training{options.network, options.dataset, data_folder(options.data), options.normalization};
+  const TrainingData training{options.network, options.dataset, data_folder(options.data), exam.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
@@ -269,7 +289,8 @@ Action define_sweep(CLI::App& command, const Common&) {
   command.add_option("--calibration-images", options->polynomials.calibration_images,
                      "Training images that give the ranges (default: 10000)");
   add_polynomial_options(command, options->polynomials);
-  add_normalization(command, options->normalization);
+  add_answer(command, options->settings);
+  add_normalization(command, options->settings.normalization);
   return [options] { return perform(*options); };
 }
 
