@@ -11,8 +11,8 @@ namespace obscura::train {
 /// Runs a graph with libtorch's operations, without gradients.
 class Teacher {
  public:
-  /// errors  the file is absent or no network; input or classes other than those of the recipe; response normalisation,
-  ///         or an average pool with dilation.
+  /// errors  the file is absent or no network; input or classes other than those of the recipe; response
+  ///         normalisation (LRN).
   static Result<Teacher> load(const Recipe& recipe, torch::Device device);
 
   struct Output {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// obscura calibrate, evaluate --backend poly and sweep: networks with polynomials, in floats.
+#include "approx/fit.h"
+#include "approx/sign.h"
+#include "cli/approximations.h"
 #include "program.h"
 
 namespace obscura::cli {
@@ -19,7 +22,7 @@ class PolynomialsTest : public ProgramTest {
   /// Flatten, dense to the sums of the thirds less a threshold, ReLU ("act"), sigmoid ("gate"), dense to `classes`
   /// logits of which the first three are right on all images.
   void write_relu_network(const std::string& name, std::uint32_t classes, const std::string& activation = "act",
-                          nn::Op op = nn::Op::relu) const {
+                          approx::Function::Kind kind = approx::Function::Kind::relu) const {
     nn::Graph graph;
     graph.name = "relu";
     const auto value = [&](const std::string& what, nn::Shape shape) {
@@ -47,10 +50,13 @@ class PolynomialsTest : public ProgramTest {
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
     const auto b0 = constant("b0", {kClasses}, std::vector<float>(kClasses, -1.5F));
     const auto w1 = constant("w1", {kClasses, classes}, spread);
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {graph.input}, flat, {}});
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0, b0}, thirds, {}});
-    graph.nodes.push_back({op, activation, {thirds}, hidden, {}});
-    graph.nodes.push_back({nn::Op::sigmoid, "gate", {hidden}, gated, {}});
+    const auto function = [&](const std::string& what, approx::Function::Kind of, nn::ValueId x, nn::ValueId y) {
+      graph.nodes.push_back({nn::Op::function, what, {x}, y, {.function = approx::default_of(of)}});
+    };
+    function(activation, kind, thirds, hidden);
+    function("gate", approx::Function::Kind::sigmoid, hidden, gated);
     graph.nodes.push_back({nn::Op::gemm, "spread", {gated, w1}, graph.output, {}});
     write(name, nn::write_onnx(graph));
   }
@@ -149,8 +155,29 @@ TEST_F(PolynomialsTest, EvaluateMeasuresRangesWhereNoneAreGiven) {
   EXPECT_EQ(measured.at("max_logit_error"), read.at("max_logit_error"));
 }
 
+TEST(ApproximationsOf, ALeakyReluAreItsOwnInBothForms) {
+  nn::Graph graph;
+  graph.nodes.push_back({nn::Op::function, "leaky", {0}, 1, {}});
+  approx::Function& leaky = graph.nodes[0].attributes.function;
+  leaky = approx::default_of(approx::Function::Kind::leaky_relu);
+  leaky.alpha = 0.25;
+  const approx::Activation deep = *approx::relu(7, 3);
+  const approx::Function relu = approx::default_of(approx::Function::Kind::relu);
+  for (const approx::Activation& y : {deep, *approx::approximate(relu, approx::Method::minimax, 8, -2, 3),
+                                      *approx::approximate(relu, approx::Method::minimax, 8, 1, 3)}) {
+    calibrate::Choice choice;
+    choice.chosen.emplace_back();
+    choice.chosen[0].activation = y;
+    const compile::Approximation out = approximations_of(graph, choice).at(0);
+    for (double x = y.certificate.low; x <= y.certificate.high; x += 0.125) {
+      EXPECT_NEAR(compile::evaluate(out, x).value, 0.25 * x + 0.75 * approx::evaluate(y, x), 1e-12) << x;
+    }
+  }
+}
+
 TEST_F(PolynomialsTest, EvaluateKeepsToItsBudget) {
-  write_relu_network("relu.onnx", kClasses, "act", nn::Op::tanh);  // whose candidates are few, and found at once
+  write_relu_network("relu.onnx", kClasses, "act",
+                     approx::Function::Kind::tanh);  // whose candidates are few, and found at once
   calibrate();
   const auto within = [&](const std::string& of, const std::string& limit) {
     return good(evaluating({"--ranges", "ranges.json", of, limit, "--json"})).json().at("polynomials");
