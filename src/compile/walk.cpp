@@ -37,8 +37,9 @@ Elements spread(const nn::Graph& graph, nn::ValueId id, const nn::Node& node) {
 const char* way_out(const nn::Node& node) {
   switch (node.op) {
     case nn::Op::max_pool:
-      return "a maximum is not a polynomial; train the network with average pooling (obscura train), or see what "
-             "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+      return "a maximum is not a polynomial; for single images say how close one shall come to it (--layout image with "
+             "--alpha, --depth or --products), or train the network with average pooling (obscura train), which is "
+             "faster";
     case nn::Op::lrn:
       return "a normalization over channels divides, which is not a polynomial; train the network with batch "
              "normalization in its place (PyTorch BatchNorm2d, Keras BatchNormalization, or obscura train), or see "
@@ -142,13 +143,15 @@ Result<Symbol> Walk::symbol(const nn::Node& node, nn::ValueId id) const {
 
 /// An activation of one input, and thereby an atom.
 Result<Symbol> Walk::approximated(const nn::Node& node, const Approximation& approximation) {
-  if (node.op != nn::Op::function) return unsupported(node, "{}", way_out(node));
+  const bool maximum = node.op == nn::Op::max_pool;
+  if (node.op != nn::Op::function && !maximum) return unsupported(node, "{}", way_out(node));
   OBSCURA_TRY_VOID(check(approximation, describe(node)));
   OBSCURA_TRY(const auto x, affine(node, node.inputs[0]));
   PolynomialActivation activation;
   activation.approximation = std::make_shared<const Approximation>(approximation);
   activation.elements = x->elements;
   activation.origin = node.name;
+  if (maximum) return fresh(maps_.maximum(node, x, std::move(activation)), node.output);
   return fresh(maps_.activate(node, x, std::move(activation)), node.output);
 }
 

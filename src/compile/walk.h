@@ -31,6 +31,8 @@ class Maps {
   virtual AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>& terms) = 0;
   /// An activation of x, and thereby an atom.
   virtual AffinePtr activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
+  /// A max_pool of x by the relu that `activation` approximates.
+  virtual AffinePtr maximum(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
 };
 
 /// Follows nodes in order. errors of all: unsupported, naming the node, its operator, why, and the way out.
