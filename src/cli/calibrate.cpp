@@ -60,11 +60,11 @@ Answer summarise(const Options& options, const nn::Graph& graph, const calibrate
   for (const calibrate::Range& range : calibration.ranges) {
     const double most = quantile(range.inputs, 0.999);
     list.push_back({{"node", range.name},
-                    {"operator", nn::to_string(range.op)},
+                    {"operator", range.operation},
                     {"low", range.low},
                     {"high", range.high},
                     {"quantile_999", most}});
-    answer.text += fmt::format("  {:<28} {:<10} {:>10.4g} {:>10.4g} {:>12.4g}\n", range.name, nn::to_string(range.op),
+    answer.text += fmt::format("  {:<28} {:<10} {:>10.4g} {:>10.4g} {:>12.4g}\n", range.name, range.operation,
                                range.low, range.high, most);
   }
   answer.text.pop_back();
@@ -77,8 +77,8 @@ constexpr std::size_t kBars = 256;
 /// How often arguments fell into each of kBars parts of the range.
 data::Panel draw(const calibrate::Range& range) {
   data::Panel panel;
-  panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name,
-                                 nn::to_string(range.op), range.low, range.high, quantile(range.inputs, 0.999));
+  panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name, range.operation,
+                                 range.low, range.high, quantile(range.inputs, 0.999));
   panel.axes.x_label = "argument";
   panel.axes.y_label = "count";
   panel.axes.log_y = true;

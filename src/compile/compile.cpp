@@ -132,6 +132,13 @@ Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Imag
     return error(Code::unsupported,
                  "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
   }
+  if (statistics.max_logit == 0) {
+    return error(
+        Code::unsupported,
+        "network '{}': its outputs are 0 for all of the {} images that it was measured with; one that is not is "
+        "needed to say how precise they have to be: calibrate with other images",
+        network.name, images.count());
+  }
   Gains gains(network, statistics, images);
   return Measured{std::move(network), std::move(statistics), std::move(gains)};
 }

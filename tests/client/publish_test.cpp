@@ -111,6 +111,21 @@ TEST(Publish, RefusesNoiseAboveTheSpreadOfTheLogitsAndNamesBoth) {
   EXPECT_FALSE(publish(shifted, AnswerKind::one, 0x1p-13, 20).ok());
 }
 
+TEST(Publish, MeasuresTheSpreadByTheKindOfAnswer) {
+  Logits one_output;
+  one_output.classes = 1;
+  one_output.values = {1003, 997};
+  one_output.images = 2;
+  const auto spread_is = [&](AnswerKind kind, const char* spread) {
+    EXPECT_THAT(publish(one_output, kind, 1, 20).error().message, HasSubstr(spread)) << plan::to_string(kind);
+  };
+  spread_is(AnswerKind::binary, "the spread of the logits, 1e+03;");  // from 0, where labels change
+  spread_is(AnswerKind::values, "the spread of the logits, 3;");      // from their mean over the images
+  one_output.values = {1003};
+  one_output.images = 1;
+  spread_is(AnswerKind::values, "the spread of the logits, 1e+03;");  // a single image has no other
+}
+
 TEST(Publish, RefusesBitsOutOfRange) {
   for (const int bits : {-1, 0, 129}) {
     const auto refused = publish(answer(), AnswerKind::one, 0x1p-60, bits);
