@@ -217,6 +217,11 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network) {
   return squares;
 }
 
+Result<void> check_squares(const PolynomialActivation& activation, Quartics quartics) {
+  OBSCURA_TRY_VOID(fold(activation, quartics));
+  return {};
+}
+
 Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics) {
   MonicNetwork out;
   out.name = std::move(network.name);

@@ -8,6 +8,7 @@
 #include "compile/bounds.h"
 #include "compile/emit.h"
 #include "compile/image_compile.h"
+#include "compile/readiness.h"
 #include "compile/reasons.h"
 #include "compile/search.h"
 #include "plan/verify.h"
@@ -223,6 +224,7 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
   OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));
+  OBSCURA_TRY_VOID(require_ready(graph, options.layout, !options.approximations.empty()));
   OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
   const bool calibrated = !options.calibration.empty();
   const nn::Shape& shape = fused.input;

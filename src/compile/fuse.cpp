@@ -45,7 +45,7 @@ class Matrices final : public Maps {
     return apart.size() == 1 ? apart[0] : junction(node.name, apart, std::nullopt);
   }
 
-  AffinePtr activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
+  Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
     return junction(node.name, {x}, std::move(activation));
   }
 

@@ -149,7 +149,8 @@ Result<Symbol> Walk::approximated(const nn::Node& node, const Approximation& app
   activation.approximation = std::make_shared<const Approximation>(approximation);
   activation.elements = x->elements;
   activation.origin = node.name;
-  return fresh(maps_.activate(node, x, std::move(activation)), node.output);
+  OBSCURA_TRY(auto atom, maps_.activate(node, x, std::move(activation)));
+  return fresh(std::move(atom), node.output);
 }
 
 Result<Symbol> Walk::linear(const nn::Node& node) {
@@ -320,7 +321,7 @@ Result<AffinePtr> Walk::as_activation(const nn::Node& reader, const Symbol& x) {
                        "coefficients everywhere: train the network with one of those",
                        d, origin, kMaxDegree);
   }
-  const auto atom = maps_.activate(reader, affine, {shared->polynomial, affine->elements, origin});
+  OBSCURA_TRY(const auto atom, maps_.activate(reader, affine, {shared->polynomial, affine->elements, origin}));
   return scaled(atom, shared->factor, shared->shift, origin);
 }
 

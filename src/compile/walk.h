@@ -29,8 +29,8 @@ class Maps {
   /// Input i of an elementwise node, repeated over its output.
   virtual AffinePtr repeat(const nn::Node& node, std::size_t i, const AffinePtr& x) = 0;
   virtual AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>& terms) = 0;
-  /// An activation of x, and thereby an atom.
-  virtual AffinePtr activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
+  /// An activation of x, and thereby an atom. errors: what no layout takes.
+  virtual Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
 };
 
 /// Follows nodes in order. errors of all: unsupported, naming the node, its operator, why, and the way out.
