@@ -38,11 +38,11 @@ class Matrices final : public Maps {
     return apart.size() == 1 ? apart[0] : junction(node.name, apart, std::nullopt);
   }
 
-  AffinePtr activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
+  Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
     return junction(node.name, {x}, std::move(activation));
   }
 
-  AffinePtr maximum(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
+  AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) override {
     TreeParts parts;
     parts.append = [&](const Affine& value, LinearMap map) { return append(value, std::move(map), notes_); };
     parts.sum = [&](const std::vector<AffinePtr>& terms) { return sum(node, terms); };

@@ -157,7 +157,7 @@ void expect_three_ways(const World& world, double margin = 16) {
 
 TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::relu, x); });
   const nn::Graph& graph = net.finished();
   expect_three_ways(World(graph, rectifiers(graph, 6), 8));
 }
@@ -173,7 +173,7 @@ TEST(Deep, MaximaByPolynomials) {
 
 TEST(Deep, VectorsOfFewerSlotsThanTheRingHas) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::relu, x); });
   const nn::Graph& graph = net.finished();
   const World world(graph, rectifiers(graph, 6), 8, ckks::sparse_toy());
   ASSERT_LT(plan::slots(world.plan), world.set.params().slots());
@@ -200,7 +200,7 @@ TEST(Deep, BootstrappingFewerSlotsIsPredictedToTakeLess) {
 
 TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::relu, x); });
   const nn::Graph& graph = net.finished();
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
