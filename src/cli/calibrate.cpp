@@ -22,7 +22,7 @@ struct Options {
   std::string output;
   std::string plot;
   std::optional<std::size_t> images;
-  Normalization normalization;
+  Settings settings;
 };
 
 /// The |argument| that a share of all arguments stays below, to a part of the histogram.
@@ -116,11 +116,11 @@ Result<Answer> perform(const Options& options) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
-  Normalization normalization = options.normalization;
-  OBSCURA_TRY_VOID(take_normalization(normalization, graph, options.network));
+  Settings settings = options.settings;
+  OBSCURA_TRY_VOID(take_normalization(settings, graph, options.network));
   OBSCURA_TRY(const std::vector<float> images,
               calibration_images(graph, options.network, options.dataset, data_folder(options.data), options.images,
-                                 normalization, kRangeImages));
+                                 settings.normalization, kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {
@@ -156,7 +156,7 @@ Action define_calibrate(CLI::App& command, const Common&) {
   command.add_option("--images", options->images,
                      fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-  add_normalization(command, options->normalization);
+  add_normalization(command, options->settings.normalization);
   return [options] { return perform(*options); };
 }
 

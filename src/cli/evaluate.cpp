@@ -95,7 +95,8 @@ Result<Subject> from_network(const Options& options, const Images& images) {
   subject.settings = options.settings;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
   OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
-  OBSCURA_TRY_VOID(take_metadata(subject.settings, *subject.graph, options.network));
+  const auto take = on_plan(options) ? take_metadata : take_normalization;
+  OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
   const Normalization& normalization = subject.settings.normalization;
   OBSCURA_TRY(subject.answer,
               compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));

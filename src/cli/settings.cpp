@@ -10,23 +10,39 @@ namespace {
 
 /// One number a channel, from the file where `own` has none. Whether it took them.
 /// errors: the file's are other than one a channel, not finite, or (where it must not be) not above 0.
-Result<bool> take(std::vector<double>& own, const std::vector<double>& file, const char* key, bool above_zero,
+Result<bool> take(std::vector<double>& own, const std::vector<double>& file, const char* option, bool above_zero,
                   const nn::Graph& graph, const std::string& network) {
   if (!own.empty() || file.empty()) return false;
   const auto channels = static_cast<std::size_t>(graph.values[graph.input].shape.front());
   if (file.size() != channels) {
-    return error(Code::wrong_params,
-                 "{}: its metadata '{}' has {}, but its images have {}; one for each is allowed: give --{}, which goes "
-                 "before the file's",
-                 network, key, plural(file.size(), "number"), plural(channels, "channel"), key);
+    return error(
+        Code::wrong_params,
+        "{}: its metadata 'obscura.{}' has {}, but its images have {}; one for each is allowed: give --{}, which "
+        "goes before the file's",
+        network, option, plural(file.size(), "number"), plural(channels, "channel"), option);
   }
   for (const double value : file) {
     if (std::isfinite(value) && (value > 0 || !above_zero)) continue;
-    return error(Code::wrong_params, "{}: its metadata '{}' has the number {}; finite{} is allowed: give --{}", network,
-                 key, value, above_zero ? " and above 0" : "", key);
+    return error(Code::wrong_params, "{}: its metadata 'obscura.{}' has the number {}; finite{} is allowed: give --{}",
+                 network, option, value, above_zero ? " and above 0" : "", option);
   }
   own = file;
   return true;
+}
+
+/// errors: class names of the file that the network has no outputs for.
+Result<void> check_class_names(const nn::Graph& graph, const std::string& network) {
+  const std::size_t names = graph.metadata.class_names.size();
+  const auto outputs = static_cast<std::size_t>(nn::element_count(graph.values[graph.output].shape));
+  if (names == 0 || names == outputs || (names == 2 && outputs == 1)) return {};
+  return error(Code::wrong_params,
+               "{}: its metadata 'obscura.classes' has {}, but it has {}; one for each is allowed: give --class-names, "
+               "which goes before the file's",
+               network, plural(names, "name"), plural(outputs, "output"));
+}
+
+void note(Settings& settings, bool taken, const char* what) {
+  if (taken) settings.from_file.emplace_back(what);
 }
 
 }  // namespace
@@ -52,32 +68,28 @@ void add_settings(CLI::App& command, Settings& settings) {
       ->delimiter(',');
 }
 
-Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std::string& network) {
+Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network) {
+  Normalization& own = settings.normalization;
   const nn::Metadata& file = graph.metadata;
-  Normalization& normalization = settings.normalization;
-  OBSCURA_TRY(const bool mean, take(normalization.mean, file.mean, "mean", false, graph, network));
-  OBSCURA_TRY(const bool deviation, take(normalization.deviation, file.deviation, "deviation", true, graph, network));
-  OBSCURA_TRY_VOID(
-      check_normalization(normalization, static_cast<std::size_t>(graph.values[graph.input].shape.front())));
-  const auto note = [&](bool taken, const char* key) {
-    if (taken) settings.from_file.emplace_back(key);
-  };
-  note(mean, "mean");
-  note(deviation, "deviation");
-  note(settings.class_names.empty() && !file.class_names.empty(), "class_names");
-  if (settings.class_names.empty()) settings.class_names = file.class_names;
-  note(!settings.headroom && file.headroom_bits, "headroom");
-  if (!settings.headroom) settings.headroom = file.headroom_bits;
-  note(!settings.max_error && file.max_error, "max_error");
-  if (!settings.max_error) settings.max_error = file.max_error;
-  return {};
+  OBSCURA_TRY(const bool mean, take(own.mean, file.mean, "mean", false, graph, network));
+  OBSCURA_TRY(const bool deviation, take(own.deviation, file.deviation, "deviation", true, graph, network));
+  note(settings, mean, "mean");
+  note(settings, deviation, "deviation");
+  return check_normalization(own, static_cast<std::size_t>(graph.values[graph.input].shape.front()));
 }
 
-Result<void> take_normalization(Normalization& normalization, const nn::Graph& graph, const std::string& network) {
-  Settings settings;
-  settings.normalization = std::move(normalization);
-  OBSCURA_TRY_VOID(take_metadata(settings, graph, network));
-  normalization = std::move(settings.normalization);
+Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std::string& network) {
+  OBSCURA_TRY_VOID(take_normalization(settings, graph, network));
+  const nn::Metadata& file = graph.metadata;
+  if (settings.class_names.empty()) {
+    OBSCURA_TRY_VOID(check_class_names(graph, network));
+    settings.class_names = file.class_names;
+    note(settings, !file.class_names.empty(), "class_names");
+  }
+  note(settings, !settings.headroom && file.headroom_bits, "headroom");
+  if (!settings.headroom) settings.headroom = file.headroom_bits;
+  note(settings, !settings.max_error && file.max_error, "max_error");
+  if (!settings.max_error) settings.max_error = file.max_error;
   return {};
 }
 

@@ -18,7 +18,7 @@ struct Settings {
   std::optional<int> headroom;           ///< compile::Options::headroom_bits
   std::optional<double> max_error;       ///< compile::Options::max_error_std
   std::optional<plan::AnswerKind> answer;
-  /// Which of them take_metadata() found in the file: "mean", "deviation", "class_names", "headroom", "max_error".
+  /// Which of them were found in the file: "mean", "deviation", "class_names", "headroom", "max_error".
   std::vector<std::string> from_file;
 };
 
@@ -27,14 +27,14 @@ void add_answer(CLI::App& command, Settings& settings);
 /// --max-error, --headroom, --answer and --class-names.
 void add_settings(CLI::App& command, Settings& settings);
 
-/// Each of the settings that the command line leaves open, from what the file says of itself (nn::Metadata). Then the
-/// normalisation is as check_normalization() wants it.
+/// The normalisation that the command line leaves open, from what the file says of itself (nn::Metadata). Then it is as
+/// check_normalization() wants it.
 /// errors: wrong_params: other than one mean or deviation a channel of the network, or such that are not allowed,
 /// naming the file's key or the option.
-Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std::string& network);
+Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network);
 
-/// The same of the normalisation alone.
-Result<void> take_normalization(Normalization& normalization, const nn::Graph& graph, const std::string& network);
+/// The same of all settings. errors also: class names in the file that are other than one an output.
+Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std::string& network);
 
 /// They, for the compiler.
 void apply(const Settings& settings, compile::Options& options);

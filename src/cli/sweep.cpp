@@ -61,7 +61,7 @@ Result<Exam> prepare(const Options& options) {
                                       {options.first, options.limit.value_or(data::kAll)}));
   OBSCURA_TRY_VOID(check_image_size(exam.graph, options.network, exam.images));
   Settings settings = options.settings;
-  OBSCURA_TRY_VOID(take_metadata(settings, exam.graph, options.network));
+  OBSCURA_TRY_VOID(take_normalization(settings, exam.graph, options.network));
   exam.normalization = settings.normalization;
   OBSCURA_TRY(exam.answer, compile::answer_of(exam.graph, settings.answer, settings.class_names));
   OBSCURA_TRY_VOID(check_answer(exam.answer, options.network));

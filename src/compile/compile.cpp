@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "compile/answer.h"
+#include "compile/bounds.h"
 #include "compile/emit.h"
 #include "compile/image_compile.h"
+#include "compile/readiness.h"
 #include "compile/reasons.h"
 #include "compile/search.h"
 #include "plan/verify.h"
@@ -21,6 +23,9 @@ constexpr double kDefaultRelativeError = 0x1p-9;
 constexpr int kHeadroomBits = 3;
 constexpr int kHeadroomBitsProbes = 6;
 constexpr int kMaxHeadroomBits = 40;
+/// How far polynomials hold beyond the largest argument that was seen, as a share of it.
+constexpr double kMargin = 0.25;
+constexpr double kMarginProbes = 1;
 /// Multiply-adds spent on measuring.
 constexpr std::uint64_t kMeasureBudget = 4'000'000'000;
 constexpr std::uint64_t kRoundingBudget = 500'000'000;
@@ -102,8 +107,8 @@ double largest_input(const nn::Shape& shape, const Options& options) {
   return largest;
 }
 
-std::size_t affordable(std::uint64_t budget, const MonicNetwork& network, std::size_t most) {
-  const std::uint64_t images = budget / std::max<std::uint64_t>(multiplications(network), 1);
+std::size_t affordable(std::uint64_t budget, std::uint64_t multiplications, std::size_t most) {
+  const std::uint64_t images = budget / std::max<std::uint64_t>(multiplications, 1);
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(images, kMinImages, most));
 }
 
@@ -122,7 +127,7 @@ struct Measured {
 
 Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all) {
   OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
-  const Images images = all.first(affordable(kMeasureBudget, network, kMaxImages));
+  const Images images = all.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
   Statistics statistics = measure(network, images);
   if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
     return error(Code::unsupported,
@@ -219,20 +224,26 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
   OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));
-  OBSCURA_TRY(const FusedNetwork fused, fuse(graph, options.approximations));
+  OBSCURA_TRY_VOID(require_ready(graph, options.layout, !options.approximations.empty()));
+  OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
   const bool calibrated = !options.calibration.empty();
   const nn::Shape& shape = fused.input;
   const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(shape, options);
   const Images all{calibrated ? options.calibration : std::span<const float>(probes),
                    static_cast<std::size_t>(nn::element_count(shape))};
+  const bool unbounded = has_unbounded(fused);
+  if (unbounded) {
+    const std::size_t first = affordable(kMeasureBudget, multiplications(fused), kMaxImages);
+    OBSCURA_TRY_VOID(bound_polynomials(fused, all.first(first), calibrated ? kMargin : kMarginProbes));
+  }
   std::optional<Measured> same;
   if (!layouts_differ(fused)) {
     OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all));
   }
   const auto batch = [&]() -> Result<plan::Plan> {
-    if (!options.approximations.empty()) {
-      return error(Code::unsupported, "network '{}': approximated activations are compiled in the image layout only",
-                   graph.name);
+    if (unbounded || !options.approximations.empty()) {
+      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
+                   graph.name, unbounded ? "polynomials of degrees other than 2 and 4" : "approximated activations");
     }
     std::optional<Measured> own;
     if (!same) {
@@ -240,8 +251,9 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     OBSCURA_TRY(const Rounding rounding,
-                Rounding::measure(measured.network,
-                                  all.first(affordable(kRoundingBudget, measured.network, kMaxRoundingImages))));
+                Rounding::measure(
+                    measured.network,
+                    all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
     return compile_batch(measured, rounding, limits_of(measured.statistics, shape, answer.kind, options), options,
                          calibrated);
   };

@@ -210,6 +210,27 @@ Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node) {
   return map;
 }
 
+std::uint64_t multiply_adds(const nn::Graph& graph, const nn::Node& node) {
+  const auto count = [&](nn::ValueId id) {
+    return static_cast<std::uint64_t>(nn::element_count(graph.values[id].shape));
+  };
+  const auto [height, width] = node.attributes.kernel;
+  const auto window = static_cast<std::uint64_t>(height * width);
+  switch (node.op) {
+    case nn::Op::conv:
+      return count(node.output) * count(node.inputs[1]) /
+             static_cast<std::uint64_t>(graph.values[node.inputs[1]].shape[0]);
+    case nn::Op::average_pool:
+      return count(node.output) * window;
+    case nn::Op::global_average_pool:
+      return count(node.inputs[0]);
+    case nn::Op::gemm:
+      return count(node.inputs[0]) * count(node.output);
+    default:
+      return 0;
+  }
+}
+
 Result<Normalization> normalization(const nn::Graph& graph, const nn::Node& node) {
   std::array<const nn::Tensor*, 4> parameter{};
   for (std::size_t i = 0; i < 4; ++i) {

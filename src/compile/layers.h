@@ -16,6 +16,10 @@ LinearMap move_map(const nn::Graph& graph, const nn::Node& node, std::size_t i);
 /// Input i of an elementwise node as broadcasting repeats it over the result.
 LinearMap repetition(const nn::Graph& graph, const nn::Node& node, std::size_t i);
 
+/// Products with weights that a linear node takes for one image, as if no window reached into padding: the entries of
+/// its matrix. 0 of other nodes.
+std::uint64_t multiply_adds(const nn::Graph& graph, const nn::Node& node);
+
 /// BatchNormalization: y = factor[c] x + shift[c], spread over the elements.
 struct Normalization {
   Elements factor;

@@ -403,14 +403,6 @@ std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& 
   return out;
 }
 
-std::uint64_t multiplications(const MonicNetwork& network) {
-  std::uint64_t sum = 0;
-  for (const auto& segment : network.segments) {
-    for (const auto& map : segment) sum += map.matrix.nonzeros();
-  }
-  return sum;
-}
-
 std::vector<double> evaluate(const MonicNetwork& network, const Images& images) {
   const Points points(network);
   const std::size_t classes = network.segments.back().back().matrix.rows;

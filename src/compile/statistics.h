@@ -98,7 +98,14 @@ using Weights = std::vector<std::vector<std::vector<double>>>;
 std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images);
 
 /// Multiply-adds for one image.
-std::uint64_t multiplications(const MonicNetwork& network);
+template <class Network>
+std::uint64_t multiplications(const Network& network) {
+  std::uint64_t sum = 0;
+  for (const auto& segment : network.segments) {
+    for (const auto& map : segment) sum += map.matrix.nonzeros();
+  }
+  return sum;
+}
 
 /// The logits of each image, image by image.
 std::vector<double> evaluate(const MonicNetwork& network, const Images& images);

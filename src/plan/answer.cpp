@@ -29,8 +29,9 @@ Result<void> verify_class_names(const AnswerSpec& answer, std::uint32_t outputs,
   const std::vector<std::string>& names = answer.class_names;
   const bool binary = answer.kind == AnswerKind::binary && names.size() == 2;
   if (!names.empty() && names.size() != outputs && !binary) {
-    return error(Code::bad_format, "{}: {} class names for {} output{}; one for each, or none, is allowed", place,
-                 names.size(), outputs, outputs == 1 ? "" : "s");
+    return error(Code::bad_format, "{}: {} class names for {} output{}; one for each, or none, is allowed{}", place,
+                 names.size(), outputs, outputs == 1 ? "" : "s",
+                 outputs == 1 ? ", and two where the answer is 'binary'" : "");
   }
   std::size_t all = 0;
   for (const std::string& name : names) {

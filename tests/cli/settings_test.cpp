@@ -17,6 +17,8 @@ using ::testing::IsEmpty;
 nn::Graph graph() {
   nn::Graph out;
   out.values.push_back({"image", {2, 4, 4}, std::nullopt});
+  out.values.push_back({"logits", {3}, std::nullopt});
+  out.output = 1;
   out.metadata = {{0.5, 0.25}, {0.2, 0.1}, {"cat", "dog", "owl"}, 16, 0.01};
   return out;
 }
@@ -69,16 +71,21 @@ TEST(Settings, StayAsTheyAreWhereTheFileSaysNothing) {
 TEST(Settings, OfAFileThatDoNotFitAreRefusedByTheirKey) {
   nn::Graph wrong = graph();
   wrong.metadata.mean = {1, 2, 3};
-  EXPECT_THAT(refusal(wrong), HasSubstr("X.onnx: its metadata 'mean' has 3 numbers, but its images have 2 channels"));
+  EXPECT_THAT(refusal(wrong),
+              HasSubstr("X.onnx: its metadata 'obscura.mean' has 3 numbers, but its images have 2 channels"));
   Settings own;
   own.normalization.mean = {0, 0};
   EXPECT_EQ(refusal(wrong, own), "") << "nobody looks at it";
   wrong = graph();
   wrong.metadata.deviation = {1, 0};
-  EXPECT_THAT(refusal(wrong), HasSubstr("X.onnx: its metadata 'deviation' has the number 0; finite and above 0"));
+  EXPECT_THAT(refusal(wrong),
+              HasSubstr("X.onnx: its metadata 'obscura.deviation' has the number 0; finite and above 0"));
   wrong = graph();
   wrong.metadata.mean = {1, std::nan("")};
-  EXPECT_THAT(refusal(wrong), HasSubstr("metadata 'mean' has the number nan"));
+  EXPECT_THAT(refusal(wrong), HasSubstr("metadata 'obscura.mean' has the number nan"));
+  wrong = graph();
+  wrong.metadata.class_names = {"cat", "dog"};
+  EXPECT_THAT(refusal(wrong), HasSubstr("metadata 'obscura.classes' has 2 names, but it has 3 outputs"));
   own.normalization.mean = {0};
   EXPECT_THAT(refusal(graph(), own), HasSubstr("--mean: 1 numbers given, but the images have 2 channels"));
 }

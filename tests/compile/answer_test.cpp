@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 /// 5 pixels -> `outputs` of squares.
 nn::Graph network(std::int64_t outputs, Ending ending = Ending::none) {
   Net net({1, 1, 5});
-  net.dense(net.square(net.node(Op::flatten, {0})), 5, outputs);
+  net.dense(net.square(net.flatten(0)), 5, outputs);
   nn::Graph graph = net.finished();
   graph.ending = ending;
   return graph;
@@ -64,7 +64,7 @@ TEST(Answer, OfAPlanIsThatOfTheOptions) {
 TEST(Statistics, HaveTheDeviationOfEachOutputOverTheImages) {
   // Two outputs far from 0: x0^2 + 1000 and -3 x1^2, over 40 images (three batches) with x = k / 40.
   Net net({1, 1, 2});
-  const ValueId squares = net.square(net.node(Op::flatten, {0}));
+  const ValueId squares = net.square(net.flatten(0));
   const ValueId weights = net.constant({2, 2}, {1, 0, 0, -3}), bias = net.constant({2}, {1000, 0});
   net.node(Op::gemm, {squares, weights, bias});
   std::vector<float> images;
@@ -125,7 +125,7 @@ TEST(Compile, ANetworkWithOneOutputIsAsPreciseAsItsOutputVaries) {
 /// `outputs` numbers that are the same for every image.
 nn::Graph constant_network(std::int64_t outputs, float constant) {
   Net net({1, 1, 5});
-  const ValueId x = net.square(net.node(Op::flatten, {0}));
+  const ValueId x = net.square(net.flatten(0));
   const std::vector<float> none(static_cast<std::size_t>(5 * outputs), 0);
   const std::vector<float> bias(static_cast<std::size_t>(outputs), constant);
   net.node(Op::gemm, {x, net.constant({5, outputs}, none), net.constant({outputs}, bias)});
