@@ -32,11 +32,11 @@ bool read_or_sentence(const Result<T>& result) {
 }
 
 void read_png(base::ByteView bytes, std::size_t channels, std::size_t side) {
-  const auto image = data::decode_png(bytes, "input", channels, side, side);
+  const auto image = data::decode_png(bytes, "input", {channels, side, side});
   if (!read_or_sentence(image)) return;
   OBSCURA_CHECK(image->pixels.size() == channels * side * side, "{} pixels", image->pixels.size());
   const auto again =
-      data::decode_png(data::encode_png(image->pixels, channels, side, side), "written", channels, side, side);
+      data::decode_png(data::encode_png(image->pixels, channels, side, side), "written", {channels, side, side});
   OBSCURA_CHECK(again.ok() && again->pixels == image->pixels, "a PNG changed on its way");
 }
 

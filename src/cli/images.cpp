@@ -73,7 +73,8 @@ Result<Images> Images::of_files(const std::vector<std::string>& arguments, const
     OBSCURA_TRY(FileRange file, parse_file_range(argument));
     OBSCURA_TRY(const bool png, is_png(file.path));
     const auto read = [path = file.path, png, input](data::Range part) -> Result<data::Dataset> {
-      return png ? data::read_png(path, input.channels, input.height, input.width) : data::read_idx_images(path, part);
+      return png ? data::read_png(path, {input.channels, input.height, input.width})
+                 : data::read_idx_images(path, part);
     };
     if (!png && !range.empty()) {
       OBSCURA_TRY(file.range, parse_range(range, "--range"));

@@ -3,12 +3,9 @@
 /// labels, then one byte a pixel or label.
 #pragma once
 
-#include "data/dataset.h"
+#include "data/picture.h"
 
 namespace obscura::data {
-
-/// Largest height and width that is read.
-inline constexpr std::size_t kMaxSide = 4096;
 
 /// Images `range` of an idx3 file; labels stay empty. Reads only the bytes of the range.
 /// errors: absent; of another kind; sizes that do not fit the file's; a range that leaves the file.

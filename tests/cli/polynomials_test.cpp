@@ -83,7 +83,7 @@ TEST_F(PolynomialsTest, CalibrateWritesRangesAndDrawsThem) {
   EXPECT_LT(first.at("low"), 0);
   EXPECT_GT(first.at("high"), 0);
   EXPECT_GT(first.at("quantile_999"), 0);
-  EXPECT_TRUE(data::read_png(path("ranges.png"), 3, 880, 1280).ok()) << "a panel an activation";
+  EXPECT_TRUE(data::read_png(path("ranges.png"), {3, 880, 1280}).ok()) << "a panel an activation";
   const auto file = nlohmann::json::parse(slurp(path("ranges.json")));
   EXPECT_EQ(file.at("images"), kImages);
   EXPECT_EQ(file.at("activations")[0].at("low"), first.at("low"));
@@ -231,7 +231,7 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   EXPECT_EQ(json.at("float_not_finite"), 0);
   EXPECT_EQ(json.at("calibration_images"), kImages);
   EXPECT_EQ(json.at("plot"), "sweep.png");
-  EXPECT_TRUE(data::read_png(path("sweep.png"), 3, 440, 1280).ok()) << "all is near to the float network";
+  EXPECT_TRUE(data::read_png(path("sweep.png"), {3, 440, 1280}).ok()) << "all is near to the float network";
   ASSERT_EQ(json.at("rows").size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
     const auto& row = json.at("rows")[i];
@@ -303,7 +303,7 @@ TEST_F(PolynomialsTest, ImagesWithoutFiniteLogitsAreWrongAndCounted) {
   const Outcome table = good(sweeping({"--ranges", "narrow.json", "--alpha", "14", "14", "--plot", "wrong.png"}));
   EXPECT_THAT(table.out,
               AllOf(HasSubstr("40 images without finite logits"), HasSubstr("0.00 %"), Not(HasSubstr("nan"))));
-  EXPECT_TRUE(data::read_png(path("wrong.png"), 3, 880, 1280).ok()) << "and a second panel near to the float network";
+  EXPECT_TRUE(data::read_png(path("wrong.png"), {3, 880, 1280}).ok()) << "and a second panel near to the float network";
 }
 
 TEST_F(PolynomialsTest, NetworksOfPolynomialsHaveNothingToSweep) {
