@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "cli/approximations.h"
+#include "cli/images.h"
 #include "cli/polynomials.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -17,7 +18,7 @@ namespace {
 struct Options {
   std::string model;
   std::string output;
-  std::string calibrate;
+  std::vector<std::string> calibrate;
   std::string data;
   std::uint32_t batch = 8192;
   std::optional<std::size_t> calibration_images;
@@ -33,6 +34,10 @@ struct Options {
   bool approximated() const { return alpha || depth || products; }
 };
 
+TrainingData training_of(const Options& options) {
+  return {options.calibrate, data_folder(options.data), options.normalization};
+}
+
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
 Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph) {
   if (!options.approximated()) {
@@ -42,13 +47,11 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
                  options.polynomials.ranges);
   }
   if (options.calibrate.empty()) {
-    return error(
-        Code::wrong_params,
-        "--alpha, --depth, --products: --calibrate names the data set whose training images they are chosen by");
+    return error(Code::wrong_params,
+                 "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
   }
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  const TrainingData training{options.model, options.calibrate, data_folder(options.data), options.normalization};
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
+  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training_of(options), options.polynomials));
   calibrate::Choice choice;
   if (options.alpha) {
     OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
@@ -73,8 +76,8 @@ Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
-    OBSCURA_TRY(calibration, calibration_images(graph, options.model, options.calibrate, data_folder(options.data),
-                                                options.calibration_images, options.normalization, kCalibrationImages));
+    OBSCURA_TRY(calibration,
+                calibration_images(graph, training_of(options), options.calibration_images, kCalibrationImages));
   }
   compile::Options how;
   how.batch = options.batch;
@@ -118,7 +121,8 @@ Action define_compile(CLI::App& command, const Common&) {
       command,
       "Chooses everything that is fixed before the first image comes: what is fused, the ring, the primes, the scales\n"
       "and the bits of the weights. It says what it chose and why; `obscura inspect` shows every step.\n"
-      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
+      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed. It takes\n"
+      "the name of a data set, or files and folders of images as `obscura encrypt` does.\n"
       "Functions that are no polynomials, as ReLU, are replaced by polynomials where --alpha, --depth or --products\n"
       "says how good they shall be; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
@@ -133,7 +137,9 @@ Action define_compile(CLI::App& command, const Common&) {
           "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
       ->check(CLI::IsMember({"auto", "image", "batch"}))
       ->capture_default_str();
-  command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
+  add_calibrate(command, options->calibrate,
+                "Training images that give the ranges of values: a data set's name, or a file or folder; may be given "
+                "again");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");

@@ -22,9 +22,9 @@ Result<void> check_counts(const fs::path& labels, std::size_t count, std::size_t
 
 Result<Dataset> load_idx(const fs::path& images, const fs::path& labels, Range range) {
   OBSCURA_TRY(Dataset out, read_idx_images(images, range));
-  OBSCURA_TRY(const std::vector<std::uint8_t> bytes, read_idx_labels(labels));
-  OBSCURA_TRY_VOID(check_counts(labels, bytes.size(), out.available));
-  const auto first = bytes.begin() + static_cast<std::ptrdiff_t>(range.first);
+  OBSCURA_TRY(const std::vector<std::uint16_t> all, read_idx_labels(labels));
+  OBSCURA_TRY_VOID(check_counts(labels, all.size(), out.available));
+  const auto first = all.begin() + static_cast<std::ptrdiff_t>(range.first);
   out.labels.assign(first, first + static_cast<std::ptrdiff_t>(out.count()));
   return out;
 }

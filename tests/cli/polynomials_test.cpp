@@ -88,7 +88,7 @@ TEST_F(PolynomialsTest, CalibrateWritesRangesAndDrawsThem) {
   EXPECT_EQ(file.at("images"), kImages);
   EXPECT_EQ(file.at("activations")[0].at("low"), first.at("low"));
   const auto few =
-      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--images", "7", "-o", "few.json", "--json"}).json();
+      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--limit", "7", "-o", "few.json", "--json"}).json();
   EXPECT_EQ(few.at("images"), 7);
 }
 
@@ -104,8 +104,9 @@ TEST_F(PolynomialsTest, CalibrateRefusesWithASentence) {
   refuse({"-o", "x.json", "--plot", "there.png"}, {"there.png", "exists"});
   EXPECT_EQ(slurp(path("there.png")), "mine");
   refuse({"-o", "x.json", "--plot", "x.json"}, {"x.json"});
-  refuse({"-o", "x.json", "--images", "0"}, {"at least one image"});
-  refuse({"-o", "x.json", "--images", "41"}, {"41", "40"});
+  refuse({"-o", "x.json", "--plot", "nowhere/x.png"}, {"nowhere/x.png"});
+  refuse({"-o", "x.json", "--limit", "0"}, {"at least one image"});
+  refuse({"-o", "x.json", "--limit", "41"}, {"41", "40"});
   refuse({"-o", "x.json", "--mean", "0.5,0.5"}, {"--mean", "1 channels"});
   refuse({"-o", "x.json", "--bgr"}, {"--bgr", "1 channels"});
   write_network("square.onnx");
@@ -249,6 +250,28 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   refused(sweeping({"--ranges", "ranges.json", "--plot", "sweep.png"}), {"sweep.png", "exists"});
   const std::string table = good(sweeping({"--ranges", "ranges.json", "--alpha", "6", "6"})).out;
   EXPECT_THAT(table, AllOf(HasSubstr("float 100.00 %"), HasSubstr("alike"), Not(HasSubstr("top 5"))));
+}
+
+TEST_F(PolynomialsTest, TakesImagesOfOnesOwnForAllThatADataSetIsTakenFor) {
+  for (std::uint32_t i = 0; i < 12; ++i) write_png(fmt::format("own/{:02}.png", i), i);
+  const auto ranges = good({"calibrate", "relu.onnx", "--images", "own", "-o", "own.json", "--json"}).json();
+  EXPECT_EQ(ranges.at("images"), 12);
+  EXPECT_TRUE(ranges.at("dataset").is_null());
+  const std::vector<std::string> sweep{"sweep", "relu.onnx", "--images", "own",     "--alpha",
+                                       "6",     "6",         "--ranges", "own.json"};
+  refused(sweep, {"--calibrate"});
+  auto calibrated = sweep;
+  calibrated.insert(calibrated.end(), {"--calibrate", "own", "--plot", "own.png"});
+  EXPECT_THAT(good(calibrated).out, AllOf(HasSubstr("12 images of own\n"), HasSubstr("agreement"),
+                                          Not(HasSubstr("correct")), Not(HasSubstr("loss"))));
+  auto labelled = sweep;
+  std::string labels;
+  for (std::uint32_t i = 0; i < 12; ++i) labels += fmt::format("{}\n", i % kClasses);
+  write("labels.txt", labels);
+  labelled.insert(labelled.end(), {"--calibrate", "own", "--labels", "labels.txt", "--json"});
+  EXPECT_EQ(good(labelled).json().at("float_correct"), 12);
+  good({"compile", "relu.onnx", "--calibrate", "own", "--alpha", "4", "--layout", "image", "-o", "relu.plan"});
+  refused({"calibrate", "relu.onnx", "-o", "x.json"}, {"--dataset", "--images"}, "x.json");
 }
 
 TEST_F(PolynomialsTest, SweepLeavesOutWhatThereIsNot) {
