@@ -27,7 +27,7 @@ struct Options {
   std::string secret;
   std::string input;
   std::string labels;
-  std::vector<std::string> images;
+  Selection sent;
   std::string picture;
   bool publish = false;
   int publish_bits = client::kDefaultPublishBits;
@@ -74,7 +74,7 @@ Result<void> write_picture(const Options& options, const Images& images, const s
 /// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
 Result<std::optional<Images>> find_sent(const Options& options, const plan::Offer& offer) {
   if (!options.picture.empty()) {
-    if (options.images.empty()) {
+    if (options.sent.files.empty()) {
       return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
     }
     if (offer.input.channels != 1 && offer.input.channels != 3) {
@@ -83,8 +83,8 @@ Result<std::optional<Images>> find_sent(const Options& options, const plan::Offe
     }
     OBSCURA_TRY_VOID(refuse_existing(options.picture));
   }
-  if (options.images.empty()) return std::optional<Images>();
-  OBSCURA_TRY(Images images, Images::of_files(options.images, shape_of(offer.input)));
+  if (options.sent.files.empty()) return std::optional<Images>();
+  OBSCURA_TRY(Images images, Images::of(options.sent, shape_of(offer.input)));
   return std::optional(std::move(images));
 }
 
@@ -221,8 +221,11 @@ Action define_decrypt(CLI::App& command, const Common&) {
   command.add_option("--labels", options->labels,
                      "True labels: .npy, .npz, idx, or a text of one number a line; FILE or FILE:FIRST:COUNT");
   command.add_option("--picture", options->picture, "PNG to write: images with predicted labels, mistakes framed");
-  command.add_option("--images", options->images,
-                     "The images as they were named to encrypt: their files' names stand in the answer");
+  CLI::Option* images = command.add_option(
+      "--images", options->sent.files,
+      "The images as they were named to encrypt, with --first and --limit too: their files' names stand in the answer");
+  command.add_option("--first", options->sent.first, "As to encrypt")->needs(images)->capture_default_str();
+  command.add_option("--limit", options->sent.limit, "As to encrypt")->needs(images);
   CLI::Option* publish = command.add_flag("--publish", options->publish, "Flood the logits with noise and round them");
   command.add_option("--publish-bits", options->publish_bits, "Bits of security that the noise leaves")
       ->needs(publish)

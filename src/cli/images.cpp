@@ -51,8 +51,7 @@ Result<FileRange> parse_file_range(const std::string& argument) {
 data::ImageShape shape_of(const nn::Graph& graph) {
   const nn::Shape& shape = graph.values[graph.input].shape;
   const auto size = [&](std::size_t axis) { return static_cast<std::size_t>(shape[axis]); };
-  OBSCURA_CHECK(shape.size() == 1 || shape.size() == 3, "{}: an input of {}", graph.name, nn::to_string(shape));
-  if (shape.size() == 1) return {1, 1, size(0)};
+  OBSCURA_CHECK(shape.size() == 3, "{}: an input of {}", graph.name, nn::to_string(shape));
   return {size(0), size(1), size(2)};
 }
 

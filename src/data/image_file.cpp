@@ -87,6 +87,14 @@ Result<ImageFile> open_records(const fs::path& path, const ImageShape& wanted) {
       path.string());
 }
 
+/// A record of label 0 may begin as an idx file does.
+Result<ImageFile> open_idx_or_records(const fs::path& path, const ImageShape& wanted) {
+  Result<Array> array = open_idx(path);
+  if (array) return open_array(std::move(*array), {}, wanted);
+  Result<ImageFile> records = open_records(path, wanted);
+  return records ? records : array.error();
+}
+
 Result<std::vector<std::uint16_t>> read_label_text(const fs::path& path, Range range) {
   constexpr std::uint64_t kMaxBytes = 16ULL << 20;
   OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxBytes));
@@ -168,10 +176,8 @@ Result<ImageFile> open_image_file(const fs::path& path, const ImageShape& wanted
       OBSCURA_TRY(Array array, open_npy(path));
       return open_array(std::move(array), {}, wanted);
     }
-    case Kind::idx: {
-      OBSCURA_TRY(Array array, open_idx(path));
-      return open_array(std::move(array), {}, wanted);
-    }
+    case Kind::idx:
+      return open_idx_or_records(path, wanted);
     case Kind::npz:
       return open_archive(path, wanted);
     case Kind::other:

@@ -69,6 +69,9 @@ TEST_F(OwnImages, GoEncryptedFromFoldersAndArraysAndComeBackWithTheNamesOfTheirF
   EXPECT_THAT(json.at("labels"), ElementsAre(2, 1, 1, 2, 0));
   EXPECT_THAT(json.at("files"),
               ElementsAre("pictures/a.png", "pictures/b.png", "some.npy:1", "some.npy:2", "some.npy:3"));
+  auto part = with_names;
+  part.insert(part.end(), {"--first", "1", "--limit", "4"});
+  refused(part, {"4 images named", "answers for 5"});
   auto fewer = decrypt;
   fewer.insert(fewer.end(), {"--images", "pictures"});
   refused(fewer, {"2 images named", "answers for 5"});

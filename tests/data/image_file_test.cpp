@@ -65,6 +65,9 @@ TEST_F(Files, OfCifarHaveLabelsOfOneOrTwoBytes) {
   EXPECT_EQ(open_image_file(file("v", ten), {1, 1, 3072})->read({})->shape(), (ImageShape{1, 1, 3072}));
   EXPECT_THAT(open_image_file(file("w", ten), {1, 28, 28}).error().message,
               AllOf(HasSubstr("3x32x32"), HasSubstr("1x28x28")));
+  ten[0] = ten[1] = std::byte{0};
+  ten[2] = std::byte{8};  // as an idx file begins
+  EXPECT_THAT(open_image_file(file("idx?", ten), wanted)->read({})->labels, ElementsAre(0, 9));
 }
 
 TEST_F(Files, OfArchivesHaveTheirLabels) {
