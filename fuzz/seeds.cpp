@@ -68,7 +68,11 @@ ring::NttPoly poly(const ckks::Context& context, std::size_t limbs) {
 
 void write_plans(const Seeds& seeds) {
   const auto set = ckks::BootstrapParams::make(ckks::BootstrapParams::demonstrated().front()).value();
-  for (const auto& plan : {testing::square_plan(), testing::quartic_plan(), testing::boot_plan(set)}) {
+  plan::Plan named = testing::square_plan();
+  named.name = "tiny-named";
+  named.output.answer = {plan::AnswerKind::several, plan::AnswerFunction::sigmoid,
+                         std::vector<std::string>(named.output.classes, "a class")};
+  for (const auto& plan : {testing::square_plan(), testing::quartic_plan(), testing::boot_plan(set), named}) {
     const base::Bytes frame = wire::write_plan(plan);
     seeds.write("plan", plan.name, payload_of(frame));
     const base::Bytes offer = wire::write_offer(wire::make_offer(wire::read_plan(frame, "seed").value()));

@@ -161,7 +161,7 @@ class Exchange {
       const bool right = i + 1 == samples.size() || sign * samples[i].error >= sign * samples[i + 1].error;
       if (!left || !right) continue;
       const bool inside = i > 0 && i + 1 < samples.size() && !is_break(samples[i].x);
-      Point point = inside ? refine(samples[i - 1].x, samples[i], samples[i + 1].x, sign) : samples[i];
+      Point point = inside ? refine(samples[i - 1].x, samples[i], samples[i + 1].x, sign) : at_edge(samples, i, sign);
       if (!extrema.empty() && (extrema.back().error < 0) == (point.error < 0)) {
         if (abs(point.error) > abs(extrema.back().error)) extrema.back() = std::move(point);
       } else {
@@ -173,6 +173,21 @@ class Exchange {
 
   bool is_break(const Real& x) const {
     return std::find(problem_.breaks.begin(), problem_.breaks.end(), x) != problem_.breaks.end();
+  }
+
+  /// The extremum at an end of the range or a kink: there, or beside it where the error still grows into a side.
+  Point at_edge(const std::vector<Point>& samples, std::size_t i, int sign) const {
+    const Real& x = samples[i].x;
+    for (const bool right : {false, true}) {
+      if (right ? i + 1 == samples.size() : i == 0) continue;
+      const Real& next = samples[right ? i + 1 : i - 1].x;
+      const Real beside = x + accuracy_.location * (next - x);
+      const Real there = error(beside);
+      if (sign * there > sign * samples[i].error) {
+        return right ? refine(x, {beside, there}, next, sign) : refine(next, {beside, there}, x, sign);
+      }
+    }
+    return samples[i];
   }
 
   /// Brent's maximisation of sign * error in (left, right), from the sample between them.

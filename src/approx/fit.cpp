@@ -46,6 +46,9 @@ double largest_error(const Function& function, const Polynomial& polynomial) {
   const double low = polynomial.low;
   const double high = polynomial.high;
   std::vector<double> knots = scale_points(function, low, high);
+  for (const double kink : kinks(function, low, high)) {
+    knots.insert(knots.end(), {std::nextafter(kink, low), std::nextafter(kink, high)});  // both sides of a jump
+  }
   const int count = 1024 + 64 * static_cast<int>(polynomial.coefficients.size());
   for (int i = 0; i <= count; ++i) {
     knots.push_back(std::clamp((low + high - (high - low) * std::cos(std::numbers::pi * i / count)) / 2, low, high));

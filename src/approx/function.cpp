@@ -2,106 +2,288 @@
 #include "approx/function.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <utility>
+
+#include "approx/formulas.h"
 
 namespace obscura::approx {
 namespace {
 
 using Kind = Function::Kind;
-constexpr double kFarthest = 1048576;
 
-constexpr std::array<std::pair<const char*, Kind>, 9> kNames = {{{"relu", Kind::relu},
-                                                                 {"swish", Kind::swish},
-                                                                 {"silu", Kind::swish},
-                                                                 {"gelu", Kind::gelu},
-                                                                 {"sigmoid", Kind::sigmoid},
-                                                                 {"tanh", Kind::tanh},
-                                                                 {"softplus", Kind::softplus},
-                                                                 {"mish", Kind::mish},
-                                                                 {"power", Kind::power}}};
+std::vector<double> at_zero(const Function&) { return {0.0}; }
 
-double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+std::vector<double> at_zero_unless_smooth(const Function& f) {
+  return f.alpha == 1 ? std::vector<double>{} : std::vector<double>{0.0};
+}
+
+std::string must_be_positive(const char* what, double smallest) {
+  return smallest > 0 ? "" : fmt::format("{} falls to {}; it must stay above 0", what, smallest);
+}
+
+/// x must stay above 0.
+std::string positive(const Function&, double low, double) { return must_be_positive("x", low); }
+
+std::string positive_base(const Function& f, double low, double high) {
+  return must_be_positive("bias + scale x", f.bias + std::min(f.scale * low, f.scale * high));
+}
+
+Turn turn_of_power(const Function& f) {
+  if (f.scale == 0) return {};
+  const double centre = -f.bias / f.scale;
+  return {centre, centre == 0 ? 1 : std::abs(centre)};
+}
+
+const Parameter kSlope{"alpha", &Function::alpha, static_cast<double>(0.01F)};
+const Parameter kAlpha{"alpha", &Function::alpha, 1};
+const Parameter kBeta{"beta", &Function::beta, 1};
+
+FunctionRow plain(Kind kind, const char* name, const char* onnx, int since) {
+  return {.kind = kind, .name = name, .aliases = {}, .onnx = onnx, .since = since, .parameters = {}};
+}
+
+/// Of slopes 1 above 0 and, near 0, alpha below.
+FunctionRow bent(Kind kind, const char* name, const char* onnx, int since, std::vector<Parameter> parameters) {
+  FunctionRow out = plain(kind, name, onnx, since);
+  out.parameters = std::move(parameters);
+  out.kinks = at_zero_unless_smooth;
+  return out;
+}
+
+FunctionRow row_of_relu() {
+  FunctionRow out = plain(Kind::relu, "relu", "Relu", 1);
+  out.kinks = at_zero;
+  out.relu_slope = [](const Function&) { return 0.0; };
+  return out;
+}
+
+FunctionRow row_of_leaky_relu() {
+  FunctionRow out = bent(Kind::leaky_relu, "leaky_relu", "LeakyRelu", 1, {kSlope});
+  out.affine = [](const Function& f) { return f.alpha == 1; };
+  out.relu_slope = [](const Function& f) { return f.alpha; };
+  return out;
+}
+
+FunctionRow row_of_clip() {
+  FunctionRow out = plain(Kind::clip, "clip", nullptr, 0);
+  out.aliases = {"relu6"};
+  out.parameters = {{"low", &Function::low, 0}, {"high", &Function::high, 6}};
+  out.kinks = [](const Function& f) { return std::vector<double>{f.low, f.high}; };
+  out.unfit = [](const Function& f) {
+    return f.low <= f.high ? "" : fmt::format("low {} and high {}; low must not be above high", f.low, f.high);
+  };
+  out.affine = [](const Function& f) { return f.low == f.high || (std::isinf(f.low) && std::isinf(f.high)); };
+  return out;
+}
+
+FunctionRow row_of_hard_swish() {
+  FunctionRow out = plain(Kind::hard_swish, "hard_swish", "HardSwish", 14);
+  out.kinks = [](const Function&) { return std::vector<double>{-3, 3}; };
+  return out;
+}
+
+FunctionRow row_of_thresholded_relu() {
+  FunctionRow out = plain(Kind::thresholded_relu, "thresholded_relu", "ThresholdedRelu", 10);
+  out.parameters = {kAlpha};
+  out.kinks = [](const Function& f) { return std::vector<double>{f.alpha}; };
+  return out;
+}
+
+FunctionRow row_of_celu() {
+  FunctionRow out = plain(Kind::celu, "celu", "Celu", 12);
+  out.parameters = {kAlpha};
+  out.turn = [](const Function& f) { return Turn{0, std::abs(f.alpha)}; };
+  out.unfit = [](const Function& f) { return f.alpha != 0 ? "" : std::string("alpha 0; it must not be 0"); };
+  return out;
+}
+
+FunctionRow row_of_swish() {
+  FunctionRow out = plain(Kind::swish, "swish", nullptr, 0);
+  out.aliases = {"silu"};
+  out.parameters = {kBeta};
+  out.turn = [](const Function& f) { return Turn{0, f.beta == 0 ? 1 : 1 / std::abs(f.beta)}; };
+  out.affine = [](const Function& f) { return f.beta == 0; };
+  return out;
+}
+
+FunctionRow row_of_power() {
+  FunctionRow out = plain(Kind::power, "power", nullptr, 0);
+  out.parameters = {{"bias", &Function::bias, 1}, {"scale", &Function::scale, 1}, kBeta};
+  out.turn = turn_of_power;
+  out.domain = positive_base;
+  out.affine = [](const Function& f) { return f.beta == 0 || f.beta == -1 || f.scale == 0; };
+  return out;
+}
+
+FunctionRow row_of_log() {
+  FunctionRow out = plain(Kind::log, "log", "Log", 1);
+  out.domain = positive;
+  return out;
+}
+
+FunctionRow row_of_sqrt() {
+  FunctionRow out = plain(Kind::sqrt, "sqrt", "Sqrt", 1);
+  out.domain = [](const Function&, double low, double) {
+    return low >= 0 ? "" : fmt::format("x falls to {}; it must not be below 0", low);
+  };
+  return out;
+}
+
+FunctionRow row_of_reciprocal() {
+  FunctionRow out = plain(Kind::reciprocal, "reciprocal", "Reciprocal", 1);
+  out.domain = [](const Function&, double low, double high) -> std::string {
+    return low > 0 || high < 0 ? "" : "x may be 0; all of the range must lie on one side of 0";
+  };
+  return out;
+}
+
+FunctionRow row_of_abs() {
+  FunctionRow out = plain(Kind::abs, "abs", "Abs", 1);
+  out.kinks = at_zero;
+  return out;
+}
+
+/// Of a function that goes on waving: up to where a polynomial of the largest degree could follow, and more.
+FunctionRow wave(Kind kind, const char* name, const char* onnx) {
+  FunctionRow out = plain(kind, name, onnx, 7);
+  out.farthest = 256;
+  return out;
+}
+
+std::vector<FunctionRow> make_rows() {
+  const Parameter selu_alpha{"alpha", &Function::alpha, 1.67326319217681884765625};
+  const Parameter selu_gamma{"gamma", &Function::gamma, 1.05070102214813232421875};
+  return {row_of_relu(),
+          row_of_leaky_relu(),
+          row_of_clip(),
+          row_of_hard_swish(),
+          row_of_thresholded_relu(),
+          bent(Kind::elu, "elu", "Elu", 1, {kAlpha}),
+          bent(Kind::selu, "selu", "Selu", 1, {selu_alpha, selu_gamma}),
+          row_of_celu(),
+          row_of_swish(),
+          plain(Kind::gelu, "gelu", "Gelu", 20),
+          plain(Kind::gelu_tanh, "gelu_tanh", nullptr, 0),
+          plain(Kind::sigmoid, "sigmoid", "Sigmoid", 1),
+          plain(Kind::tanh, "tanh", "Tanh", 1),
+          plain(Kind::softplus, "softplus", "Softplus", 1),
+          plain(Kind::softsign, "softsign", "Softsign", 1),
+          plain(Kind::mish, "mish", "Mish", 18),
+          plain(Kind::erf, "erf", "Erf", 9),
+          plain(Kind::exp, "exp", "Exp", 1),
+          row_of_log(),
+          row_of_sqrt(),
+          row_of_reciprocal(),
+          row_of_abs(),
+          wave(Kind::sin, "sin", "Sin"),
+          wave(Kind::cos, "cos", "Cos"),
+          row_of_power()};
+}
 
 }  // namespace
 
-std::string name(const Function& function) {
-  for (const auto& [text, kind] : kNames) {
-    if (kind == function.kind) return text;
-  }
-  OBSCURA_CHECK(false, "name: a function of no kind");
+std::span<const FunctionRow> functions() {
+  static const std::vector<FunctionRow> rows = make_rows();
+  return rows;
 }
+
+const FunctionRow& row(Kind kind) {
+  const auto place = static_cast<std::size_t>(kind);
+  OBSCURA_CHECK(place < functions().size(), "row: a function of no kind");
+  return functions()[place];
+}
+
+Function default_of(Kind kind) {
+  Function out{kind};
+  for (const Parameter& parameter : row(kind).parameters) out.*parameter.field = parameter.by_default;
+  return out;
+}
+
+std::string name(const Function& function) { return row(function.kind).name; }
 
 Result<Function> function_named(const std::string& name) {
   std::string all;
-  for (const auto& [text, kind] : kNames) {
-    if (name == text) return Function{kind};
-    all += (all.empty() ? "" : ", ") + std::string(text);
+  for (const FunctionRow& one : functions()) {
+    if (name == one.name) return default_of(one.kind);
+    all += (all.empty() ? "" : ", ") + std::string(one.name);
+    for (const char* alias : one.aliases) {
+      if (name == alias) return default_of(one.kind);
+      all += ", " + std::string(alias);
+    }
   }
   return error(Code::unsupported, "'{}' is not a function that Obscura approximates; there are {}", name, all);
 }
 
-double value(const Function& function, double x) {
-  switch (function.kind) {
-    case Kind::relu:
-      return std::max(x, 0.0);
-    case Kind::swish:
-      return x / (1 + std::exp(-function.beta * x));
-    case Kind::gelu:
-      return x * std::erfc(-x / std::sqrt(2.0)) / 2;
-    case Kind::sigmoid:
-      return 1 / (1 + std::exp(-x));
-    case Kind::tanh:
-      return std::tanh(x);
-    case Kind::softplus:
-      return softplus(x);
-    case Kind::mish:
-      return x * std::tanh(softplus(x));
-    case Kind::power:
-      return std::pow(function.bias + function.scale * x, -function.beta);
-  }
-  OBSCURA_CHECK(false, "value: a function of no kind");
-}
+double value(const Function& function, double x) { return formula<double>(function, x); }
 
 std::vector<double> kinks(const Function& function, double low, double high) {
-  if (function.kind == Kind::relu && low < 0 && high > 0) return {0.0};
-  return {};
+  const auto of = row(function.kind).kinks;
+  std::vector<double> out = of ? of(function) : std::vector<double>{};
+  std::erase_if(out, [&](double x) { return !(x > low && x < high); });
+  return out;
 }
 
 std::vector<double> scale_points(const Function& function, double low, double high) {
-  // What 4^k scales: the argument of the exponential; of a power, how far x is from where the base is 0.
-  const bool power = function.kind == Function::Kind::power && function.scale != 0;
-  const double centre = power ? -function.bias / function.scale : 0;
-  double unit = 1;
-  if (function.kind == Function::Kind::swish && function.beta != 0) unit = 1 / std::abs(function.beta);
-  if (power) unit = std::abs(centre) > 0 ? std::abs(centre) : 1;
-  std::vector<double> points = {centre};
+  const auto turn_of = row(function.kind).turn;
+  const auto [centre, unit] = turn_of ? turn_of(function) : Turn{};
+  std::vector<double> points = kinks(function, low, high);
+  points.push_back(centre);
   for (int k = -4; k <= 10; ++k) {
     points.push_back(centre - std::ldexp(unit, 2 * k));
     points.push_back(centre + std::ldexp(unit, 2 * k));
   }
   std::erase_if(points, [&](double x) { return !(x > low && x < high); });
   std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
   return points;
 }
 
+bool is_affine(const Function& function) {
+  const auto affine = row(function.kind).affine;
+  return affine && affine(function);
+}
+
+std::optional<double> relu_slope(const Function& function) {
+  const auto slope = row(function.kind).relu_slope;
+  return slope ? std::optional(slope(function)) : std::nullopt;
+}
+
+namespace {
+
+/// What is wrong with the parameters, else "". Ends of a clip may be infinite.
+std::string unfit(const Function& function) {
+  const FunctionRow& one = row(function.kind);
+  for (const Parameter& parameter : one.parameters) {
+    const double given = function.*parameter.field;
+    if (function.kind == Kind::clip ? std::isnan(given) : !std::isfinite(given)) {
+      return fmt::format("parameter {} is {}; it must be finite", parameter.name, given);
+    }
+  }
+  return one.unfit ? one.unfit(function) : "";
+}
+
+}  // namespace
+
 Result<void> check_domain(const Function& function, double low, double high) {
+  const FunctionRow& one = row(function.kind);
   if (!(low < high) || !std::isfinite(low) || !std::isfinite(high)) {
     return error(Code::wrong_params, "{}: the range [{}, {}] is empty; its low end must be below its high end",
-                 name(function), low, high);
+                 one.name, low, high);
   }
-  if (std::max(std::abs(low), std::abs(high)) > kFarthest) {
-    return error(Code::wrong_params, "{}: the range [{}, {}] goes beyond {}", name(function), low, high, kFarthest);
+  if (std::max(std::abs(low), std::abs(high)) > one.farthest) {
+    return error(Code::wrong_params, "{}: the range [{}, {}] goes beyond {}", one.name, low, high, one.farthest);
   }
-  if (!std::isfinite(function.beta) || !std::isfinite(function.bias) || !std::isfinite(function.scale)) {
-    return error(Code::wrong_params, "{}: parameters beta {}, bias {}, scale {}; all must be finite", name(function),
-                 function.beta, function.bias, function.scale);
+  const std::string fault = unfit(function);
+  if (!fault.empty()) return error(Code::wrong_params, "{}: {}", one.name, fault);
+  const std::string outside = one.domain ? one.domain(function, low, high) : "";
+  if (!outside.empty()) {
+    return error(Code::wrong_params, "{}: on [{}, {}] {}", one.name, low, high, outside);
   }
-  const double smallest = function.bias + std::min(function.scale * low, function.scale * high);
-  if (function.kind == Kind::power && !(smallest > 0)) {
-    return error(Code::wrong_params, "power: bias + scale x falls to {} on [{}, {}]; it must stay above 0", smallest,
-                 low, high);
+  for (const double x : {low, high}) {
+    const double y = value(function, x);
+    if (std::isfinite(y)) continue;
+    return error(Code::wrong_params, "{}: its value at {} is {}, which a polynomial cannot reach; narrow the range",
+                 one.name, x, y);
   }
   return {};
 }

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "approx/remez.h"
 
-#include <boost/multiprecision/mpfr.hpp>
 #include <cmath>
 #include <numbers>
 
+#include "approx/big.h"
 #include "approx/exchange.h"
 
 namespace obscura::approx {
 namespace {
-
-namespace mp = boost::multiprecision;
-/// 60 digits fixed at compile time: MPFR's default precision, a global, is never read or written.
-using Big = mp::number<mp::mpfr_float_backend<60, mp::allocate_stack>, mp::et_off>;
 
 constexpr int kQuickRounds = 60;
 constexpr int kFineRounds = 12;
@@ -20,44 +16,6 @@ constexpr int kFineRounds = 12;
 constexpr double kAlmostZero = 0x1p-20;
 constexpr double kNoise = 1e-14;      ///< of doubles, in units of the largest value of the target
 constexpr double kFineFloor = 1e-22;  ///< errors below it, in the same units, drown in the doubles of the result
-
-template <class Real>
-Real relu_of(const Real& x) {
-  return x > 0 ? x : Real(0);
-}
-Big erfc_of(const Big& x) {
-  Big out;
-  mpfr_erfc(out.backend().data(), x.backend().data(), MPFR_RNDN);
-  return out;
-}
-Big log1p_of(const Big& x) {
-  Big out;
-  mpfr_log1p(out.backend().data(), x.backend().data(), MPFR_RNDN);
-  return out;
-}
-Big softplus_of(const Big& x) { return (x > 0 ? x : Big(0)) + log1p_of(exp(-abs(x))); }
-
-Big value(const Function& function, const Big& x) {
-  switch (function.kind) {
-    case Function::Kind::relu:
-      return relu_of(x);
-    case Function::Kind::swish:
-      return x / (1 + exp(-function.beta * x));
-    case Function::Kind::gelu:
-      return x * erfc_of(-x / sqrt(Big(2))) / 2;
-    case Function::Kind::sigmoid:
-      return 1 / (1 + exp(-x));
-    case Function::Kind::tanh:
-      return tanh(x);
-    case Function::Kind::softplus:
-      return softplus_of(x);
-    case Function::Kind::mish:
-      return x * tanh(softplus_of(x));
-    case Function::Kind::power:
-      return pow(function.bias + function.scale * x, Big(-function.beta));
-  }
-  OBSCURA_CHECK(false, "value: a function of no kind");
-}
 
 /// Odd polynomials on [low, high]: g = x^power, s affine in x^2; power 2 weighs with x.
 template <class Real>
@@ -89,7 +47,7 @@ Problem<Real> general_problem(const Function& function, int degree, double low, 
   const Real width = problem.high - problem.low;
   problem.argument = [sum, width](const Real& x) -> Real { return (2 * x - sum) / width; };
   problem.factor = [](const Real&) { return Real(1); };
-  problem.target = [function](const Real& x) -> Real { return value(function, x); };
+  problem.target = [function](const Real& x) -> Real { return formula<Real>(function, x); };
   for (const double kink : kinks(function, low, high)) problem.breaks.emplace_back(kink);
   for (const double point : scale_points(function, low, high)) problem.knots.emplace_back(point);
   return problem;
@@ -127,7 +85,8 @@ Fit<Big> fine_fit(const Problem<Big>& problem, const Problem<double>& coarse) {
   const std::vector<double>& from = quick.converged ? quick.reference : first;
   const std::vector<Big> start(from.begin(), from.end());
   const Big floor = kFineFloor * scale_of(coarse);
-  Fit<Big> fit = Exchange<Big>(problem, {Big(1e-28), floor, Big(1e-20)}).run(start, kFineRounds);
+  Fit<Big> fit =
+      Exchange<Big>(problem, {Big(1e-28), floor, Big(1e-20)}).run(start, quick.converged ? kFineRounds : kQuickRounds);
   OBSCURA_CHECK(fit.converged, "Remez: {} terms on [{}, {}] did not converge", coarse.terms, coarse.low, coarse.high);
   return fit;
 }

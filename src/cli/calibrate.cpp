@@ -7,6 +7,7 @@
 #include "calibrate/ranges_file.h"
 #include "cli/polynomials.h"
 #include "cli/progress.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
@@ -65,11 +66,11 @@ Answer summarise(const Options& options, const nn::Graph& graph, const calibrate
   for (const calibrate::Range& range : calibration.ranges) {
     const double most = quantile(range.inputs, 0.999);
     list.push_back({{"node", range.name},
-                    {"operator", nn::to_string(range.op)},
+                    {"operator", range.operation},
                     {"low", range.low},
                     {"high", range.high},
                     {"quantile_999", most}});
-    answer.text += fmt::format("  {:<28} {:<10} {:>10.4g} {:>10.4g} {:>12.4g}\n", range.name, nn::to_string(range.op),
+    answer.text += fmt::format("  {:<28} {:<10} {:>10.4g} {:>10.4g} {:>12.4g}\n", range.name, range.operation,
                                range.low, range.high, most);
   }
   answer.text.pop_back();
@@ -82,8 +83,8 @@ constexpr std::size_t kBars = 256;
 /// How often arguments fell into each of kBars parts of the range.
 data::Panel draw(const calibrate::Range& range) {
   data::Panel panel;
-  panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name,
-                                 nn::to_string(range.op), range.low, range.high, quantile(range.inputs, 0.999));
+  panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name, range.operation,
+                                 range.low, range.high, quantile(range.inputs, 0.999));
   panel.axes.x_label = "argument";
   panel.axes.y_label = "count";
   panel.axes.log_y = true;
@@ -132,10 +133,12 @@ Result<Answer> perform(const Options& options) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
+  Normalization normalization = options.normalization;
+  OBSCURA_TRY_VOID(take_normalization(normalization, graph, options.network));
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
-              calibration_images(graph, {names_of(options), data_folder(options.data), options.normalization},
-                                 options.limit, kRangeImages));
+              calibration_images(graph, {names_of(options), data_folder(options.data), normalization}, options.limit,
+                                 kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {

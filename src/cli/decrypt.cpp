@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
 #include "base/files.h"
+#include "cli/answers.h"
 #include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/support.h"
@@ -18,6 +20,8 @@
 namespace obscura::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr std::size_t kPictureColumns = 24;
 constexpr std::size_t kPictureImages = 240;
 constexpr std::size_t kPictureMistakes = 60;
@@ -29,6 +33,7 @@ struct Options {
   std::string labels;
   Selection sent;
   std::string picture;
+  bool logits = false;
   bool publish = false;
   int publish_bits = client::kDefaultPublishBits;
 };
@@ -101,34 +106,11 @@ void add_names(const Images& images, Answer& answer) {
   answer.text = text;
 }
 
-std::span<const float> row_of(const client::Logits& logits, std::size_t image) {
-  return std::span(logits.values).subspan(image * logits.classes, logits.classes);
-}
-
-/// Each image's probabilities; without true labels the text is a line an image.
-void add_probabilities(const client::Logits& logits, const std::vector<std::uint32_t>& predictions, Answer& answer) {
-  auto& probabilities = answer.json["probabilities"] = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < logits.images; ++i) {
-    const std::vector<double> share = softmax(row_of(logits, i));
-    probabilities.push_back(share);
-    answer.text += fmt::format("{} {} {:.4f}\n", i, predictions[i], share[predictions[i]]);
-  }
-}
-
-/// The same of what may be shown to others: the rounded logits themselves.
-void add_published(const client::Published& published, int bits, const std::vector<std::uint32_t>& predictions,
-                   Answer& answer) {
-  const client::Logits& logits = published.logits;
-  answer.json["publish"] = {{"bits", bits},
-                            {"numbers", logits.values.size()},
-                            {"flooding_deviation", published.deviation},
-                            {"rounded_to", published.step}};
-  auto& rows = answer.json["logits"] = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < logits.images; ++i) {
-    const auto row = row_of(logits, i);
-    rows.push_back(row);
-    answer.text += fmt::format("{} {} {}\n", i, predictions[i], fmt::join(row, " "));
-  }
+Json publish_json(const client::Published& published, int bits) {
+  return {{"bits", bits},
+          {"numbers", published.logits.values.size()},
+          {"flooding_deviation", published.deviation},
+          {"rounded_to", published.step}};
 }
 
 void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels,
@@ -140,26 +122,52 @@ void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vect
   answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
 }
 
+/// Of one value an image, beside its label as a number.
+void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
+                   const std::vector<std::uint16_t>& labels, Answer& answer) {
+  double sum = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    sum += std::abs(client::apply_function(output.answer.function, row_of(logits, i)).front() - labels[i]);
+  }
+  const double mean = sum / static_cast<double>(labels.size());
+  answer.json["mean_absolute_error"] = mean;
+  answer.text = fmt::format("{}, mean absolute error {:.4g}", plural(labels.size(), "image"), mean);
+}
+
+/// errors: a picture or labels that this kind of answer cannot be compared with.
+Result<void> check_kind(const Options& options, const plan::OutputSpec& output) {
+  if (!options.picture.empty()) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--picture"));
+  const bool value = output.answer.kind == plan::AnswerKind::values && output.classes == 1;
+  if (!options.labels.empty() && !value) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--labels"));
+  return {};
+}
+
 /// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
 /// goes to standard error, not into the answer.
 Result<client::Published> publish(const Options& options, const plan::Offer& offer, const client::Logits& exact) {
-  OBSCURA_TRY(client::Published published, client::publish(exact, offer.output.noise_std, options.publish_bits));
-  const auto before = labels_of(exact.values, exact.classes);
-  const auto after = labels_of(published.logits.values, exact.classes);
-  std::size_t changed = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i] ? 1 : 0;
+  const plan::AnswerSpec& spec = offer.output.answer;
+  OBSCURA_TRY(client::Published published,
+              client::publish(exact, spec.kind, offer.output.noise_std, options.publish_bits));
+  std::string changes;
+  if (spec.kind != plan::AnswerKind::values) {
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < exact.images; ++i) {
+      changed += client::labels(spec, row_of(exact, i)) != client::labels(spec, row_of(published.logits, i)) ? 1 : 0;
+    }
+    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", changed,
+                          exact.images, 100 * static_cast<double>(changed) / static_cast<double>(exact.images));
+  }
   const std::string note = fmt::format(
-      "publish: noise of deviation {:.3g} on {} numbers changed {} of {} labels ({:.2f} %; that figure is for you "
-      "alone) "
-      "and leaves {} bits of security for the numbers of this file, published once under this key\n",
-      published.deviation, exact.values.size(), changed, before.size(),
-      100 * static_cast<double>(changed) / static_cast<double>(before.size()), options.publish_bits);
+      "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security for the numbers of this file, "
+      "published once under this key\n",
+      published.deviation, exact.values.size(), changes, options.publish_bits);
   std::fputs(note.c_str(), stderr);
   return published;
 }
 
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
+  OBSCURA_TRY_VOID(check_kind(options, offer.output));
   OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
   const Stopwatch watch;
   client::Logits logits;
@@ -174,7 +182,7 @@ Result<Answer> perform(const Options& options) {
     OBSCURA_TRY(published, publish(options, offer, logits));
     logits = published->logits;
   }
-  const std::vector<std::uint32_t> predictions = labels_of(logits.values, logits.classes);
+  const plan::AnswerSpec& spec = offer.output.answer;
   std::vector<std::uint16_t> labels;
   if (!options.labels.empty()) {
     OBSCURA_TRY(labels, read_labels(options.labels, logits.images));
@@ -183,16 +191,17 @@ Result<Answer> perform(const Options& options) {
     return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}", plural(sent->count(), "image"),
                  options.input, logits.images);
   }
-  if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, predictions, labels));
+  if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;
-  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"labels", predictions}};
-  if (published) {
-    add_published(*published, options.publish_bits, predictions, answer);
-  } else {
-    add_probabilities(logits, predictions, answer);
-  }
+  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"answer", answer_json(spec)}};
+  if (published) answer.json["publish"] = publish_json(*published, options.publish_bits);
+  add_answers(spec, logits, {.probabilities = !published, .logits = options.logits}, answer);
   if (sent) add_names(*sent, answer);
-  if (!labels.empty()) add_accuracy(predictions, labels, answer);
+  if (!labels.empty() && spec.kind == plan::AnswerKind::values) {
+    add_deviation(offer.output, logits, labels, answer);
+  } else if (!labels.empty()) {
+    add_accuracy(labels_of(spec, logits), labels, answer);
+  }
   answer.json["seconds"] = seconds;
   answer.json["peak_memory_bytes"] = peak_memory_bytes();
   return answer;
@@ -204,10 +213,13 @@ Action define_decrypt(CLI::App& command, const Common&) {
   teach(
       command,
       "Decrypts the server's answer and prints, for each image in the order they were encrypted: its number, its "
-      "label,\n"
-      "and the probability of that label (softmax of the logits). With the true labels it prints the accuracy "
-      "instead.\n"
+      "label\n"
+      "and the probability of that label. Offers whose answers are several labels give all that are as likely as not;\n"
+      "binary ones the label and the probability of label 1; values the numbers. Labels go by their class names where\n"
+      "the offer has some. With the true labels it prints the accuracy instead (of one value the mean absolute "
+      "error).\n"
       "--images, as named to encrypt, puts the file's name beside each label.\n"
+      "--logits adds the numbers that the network gave, which --json always has.\n"
       "An answer whose values overflowed on the server is refused, and says what to do, instead of showing noise.\n"
       "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
       "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
@@ -226,6 +238,7 @@ Action define_decrypt(CLI::App& command, const Common&) {
       "The images as they were named to encrypt, with --first and --limit too: their files' names stand in the answer");
   command.add_option("--first", options->sent.first, "As to encrypt")->needs(images)->capture_default_str();
   command.add_option("--limit", options->sent.limit, "As to encrypt")->needs(images);
+  command.add_flag("--logits", options->logits, "Print the network's numbers too");
   CLI::Option* publish = command.add_flag("--publish", options->publish, "Flood the logits with noise and round them");
   command.add_option("--publish-bits", options->publish_bits, "Bits of security that the noise leaves")
       ->needs(publish)

@@ -99,6 +99,7 @@ Result<Images> Images::of(const Selection& selection, const data::ImageShape& sh
     OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, data_folder(selection.data), shape));
   }
   out.classes_ = classes;
+  out.source_ = selection.text();
   OBSCURA_TRY_VOID(out.keep({selection.first, selection.limit.value_or(data::kAll)}, selection.text()));
   return out;
 }
@@ -144,6 +145,7 @@ Result<Images> Images::of_training(const std::vector<std::string>& names, const 
 Result<void> Images::add(Piece piece) {
   OBSCURA_TRY(const data::Dataset head, piece.read({piece.range.first, 1}));
   OBSCURA_TRY_VOID(data::check_range(head.name, head.available, piece.range));
+  if (!of_files_) class_names_ = head.class_names;
   labelled_ = labelled_ && (piece.label || !head.labels.empty());
   piece.start = count_;
   count_ += piece.range.count;

@@ -71,6 +71,10 @@ class Images {
   bool of_files() const { return of_files_; }
   /// Whether every image has a label.
   bool labelled() const { return labelled_; }
+  /// "mnist (test)", or the files: for people.
+  const std::string& source() const { return source_; }
+  /// Those of a data set, or of folders; else none.
+  const std::vector<std::string>& class_names() const { return class_names_; }
   /// Of files: "cat.png", or "cats.npy:12" of an image in an array. errors: ContractError where i is not below count().
   std::string name(std::size_t i) const;
   /// Images [first, first + count), with labels where all images have them. errors: those of the files; a label that is
@@ -99,14 +103,15 @@ class Images {
   Result<void> check_labels(const data::Dataset& images, std::size_t first) const;
 
   data::ImageShape shape_;
+  std::string source_;
   std::vector<Piece> pieces_;
   std::size_t first_ = 0;  ///< of those that are kept, among all
   std::size_t count_ = 0;
   bool of_files_ = false;
   bool labelled_ = true;
   std::size_t classes_ = 0;
-  std::vector<std::uint16_t> labels_;     ///< of a file of their own, one for each of all images
-  std::vector<std::string> class_names_;  ///< of folders
+  std::vector<std::uint16_t> labels_;  ///< of a file of their own, one for each of all images
+  std::vector<std::string> class_names_;
 };
 
 /// The labels of a file, as data::read_label_file takes them, FILE or FILE:FIRST:COUNT. errors: not `count` of them.

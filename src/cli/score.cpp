@@ -20,7 +20,10 @@ bool Prediction::among_best(std::uint32_t label) const {
   return label != kNoLabel && std::find(best.begin(), best.end(), label) != best.end();
 }
 
-std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes) {
+std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes, plan::AnswerKind kind) {
+  const bool binary = kind == plan::AnswerKind::binary;
+  OBSCURA_CHECK((binary && classes == 1) || kind == plan::AnswerKind::one, "one label of '{}' answers with {} logits",
+                plan::to_string(kind), classes);
   std::vector<Prediction> out;
   std::vector<std::uint32_t> order(classes);
   const std::size_t top = std::min(kTop, classes);
@@ -30,6 +33,11 @@ std::vector<Prediction> predict(std::span<const float> logits, std::size_t class
     one.best.fill(kNoLabel);
     one.finite = all_finite(row);
     if (!one.finite) continue;
+    if (binary) {
+      one.best[0] = row[0] >= 0 ? 1 : 0;
+      one.best[1] = 1 - one.best[0];
+      continue;
+    }
     std::iota(order.begin(), order.end(), 0U);
     std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
                       [&](std::uint32_t a, std::uint32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "plan/answer.h"
+
 namespace obscura::cli {
 
 /// Of no class: of an image whose logits are not all finite, so that it is wrong whatever its label.
@@ -29,8 +31,10 @@ struct Prediction {
   bool among_best(std::uint32_t label) const;
 };
 
-/// One for each row of `classes` logits.
-std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes);
+/// One for each row of `classes` logits. kind: one or, with one logit a row, binary: then the label is 1 where it is
+/// not below 0, else 0, and the other label comes second.
+std::vector<Prediction> predict(std::span<const float> logits, std::size_t classes,
+                                plan::AnswerKind kind = plan::AnswerKind::one);
 
 /// Numbers of images, by the five likeliest labels.
 struct TopScore {

@@ -51,17 +51,20 @@ std::uint64_t peak_memory_bytes() {
 void add_normalization(CLI::App& command, Normalization& normalization) {
   command
       .add_option("--mean", normalization.mean,
-                  "Mean that the network was trained with, of pixels in 0..1; one a channel")
+                  "Mean that the network was trained with, of pixels in 0..1; one a channel (default: what the "
+                  "network's file says, else 0)")
       ->delimiter(',');
-  command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise")->delimiter(',');
+  command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise (default: else 1)")
+      ->delimiter(',');
   command.add_flag("--bgr", normalization.bgr,
                    "The network takes blue, green, red, and --mean and --deviation are in that order (on floats only)");
 }
 
 void add_headroom(CLI::App& command, std::optional<int>& headroom) {
-  command.add_option("--headroom", headroom,
-                     "Bits between the largest value that calibration saw and the modulus (default: 3, without "
-                     "calibration 6): more for networks whose values run away for some images");
+  command.add_option(
+      "--headroom", headroom,
+      "Bits between the largest value that calibration saw and the modulus (default: what the network's "
+      "file says, else 3, without calibration 6): more for networks whose values run away for some images");
 }
 
 Result<std::uint64_t> parse_size(const std::string& text) {
@@ -137,24 +140,6 @@ std::vector<float> normalise(const data::Dataset& images, const Normalization& n
       out[plane * area + i] = static_cast<float>((static_cast<double>(values[source * area + i]) - mean) / deviation);
     }
   }
-  return out;
-}
-
-std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes) {
-  std::vector<std::uint32_t> labels;
-  for (std::size_t row = 0; row + classes <= logits.size(); row += classes) {
-    const auto one = logits.subspan(row, classes);
-    labels.push_back(static_cast<std::uint32_t>(std::max_element(one.begin(), one.end()) - one.begin()));
-  }
-  return labels;
-}
-
-std::vector<double> softmax(std::span<const float> logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  std::vector<double> out;
-  double sum = 0;
-  for (const float logit : logits) sum += out.emplace_back(std::exp(logit - largest));
-  for (double& probability : out) probability /= sum;
   return out;
 }
 

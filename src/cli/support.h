@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What several verbs need: paths, normalisation, labels from logits, figures.
+/// What several verbs need: paths, normalisation, figures.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -66,10 +66,6 @@ Result<void> refuse_bgr(const Normalization& normalization);
 
 /// All the images (planes of red, green, blue) as normalised floats, image after image.
 std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization);
-
-/// Which of `classes` logits is largest, for each row. Logits that may be NaN: score.h.
-std::vector<std::uint32_t> labels_of(std::span<const float> logits, std::size_t classes);
-std::vector<double> softmax(std::span<const float> logits);
 
 /// Where the training images of a network come from.
 struct TrainingData {

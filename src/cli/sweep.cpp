@@ -5,9 +5,12 @@
 
 #include "base/files.h"
 #include "cli/images.h"
+#include "cli/marks.h"
 #include "cli/polynomials.h"
 #include "cli/score.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
+#include "compile/answer.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
 
@@ -22,7 +25,7 @@ struct Options {
   int to = 14;
   bool layerwise = false;
   std::string plot;
-  Normalization normalization;
+  Settings settings;
   PolynomialOptions polynomials;
 };
 
@@ -30,25 +33,41 @@ struct Options {
 struct Exam {
   nn::Graph graph;
   data::Dataset images;
+  Normalization normalization;
   std::vector<float> pixels;
+  plan::AnswerSpec answer;
   std::size_t classes = 0;
   std::vector<float> logits;
   std::vector<Prediction> predictions;
   Score score;
 };
 
+/// errors: answers that have no accuracy.
+Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& network) {
+  if (answer.kind == plan::AnswerKind::one || answer.kind == plan::AnswerKind::binary) return {};
+  return error(Code::unsupported,
+               "{}: its answer is '{}', which has no accuracy to draw; `obscura evaluate --backend poly` compares its "
+               "outputs with the float network's",
+               network, plan::to_string(answer.kind));
+}
+
 Result<Exam> prepare(const Options& options) {
   Exam exam;
   OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network));
-  const data::ImageShape shape = shape_of(exam.graph);
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, shape.channels));
+  Settings settings = options.settings;
+  OBSCURA_TRY_VOID(take_metadata(settings, exam.graph, options.network));
+  exam.normalization = settings.normalization;
+  OBSCURA_TRY(exam.answer, compile::answer_of(exam.graph, settings.answer, settings.class_names));
+  OBSCURA_TRY_VOID(check_answer(exam.answer, options.network));
   exam.classes = static_cast<std::size_t>(nn::element_count(exam.graph.values[exam.graph.output].shape));
-  OBSCURA_TRY(const Images images, Images::of(options.selection, shape, exam.classes));
+  OBSCURA_TRY(const Images images,
+              Images::of(options.selection, shape_of(exam.graph), label_bound(exam.answer, exam.classes)));
+  OBSCURA_TRY_VOID(check_classes(exam.answer, images, options.network));
   OBSCURA_TRY(exam.images, images.read(0, images.count()));
-  exam.pixels = normalise(exam.images, options.normalization);
+  exam.pixels = normalise(exam.images, exam.normalization);
   OBSCURA_TRY(Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
   exam.logits = std::move(inference.logits);
-  exam.predictions = predict(exam.logits, exam.classes);
+  exam.predictions = predict(exam.logits, exam.classes, exam.answer.kind);
   exam.score = score(exam.predictions, exam.predictions, exam.images.labels, exam.classes);
   return exam;
 }
@@ -71,7 +90,8 @@ Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, in
               infer_poly(exam.graph, choice, exam.pixels, exam.images.count(), options.polynomials));
   const std::vector<float>& logits = result.inference.logits;
   Row row{layerwise, alpha, choice.depth(), choice.products(), {}, {}, result.outside(), {}};
-  row.score = score(predict(logits, exam.classes), exam.predictions, exam.images.labels, exam.classes);
+  row.score =
+      score(predict(logits, exam.classes, exam.answer.kind), exam.predictions, exam.images.labels, exam.classes);
   row.error = compare_logits(logits, exam.logits, exam.classes);
   row.json = {{"kind", layerwise ? "layerwise" : "alike"}, {"alpha", alpha}};
   add_score(row.json, row.score);
@@ -209,19 +229,17 @@ Result<void> check(const Options& options) {
   return refuse_existing(options.plot);
 }
 
-Result<TrainingData> training_of(const Options& options) {
-  TrainingData training{options.calibrate, data_folder(options.selection.data), options.normalization};
-  if (training.names.empty() && options.selection.dataset.empty()) {
-    return error(Code::wrong_params, "with --images, --calibrate names the training images");
-  }
-  if (training.names.empty()) training.names.push_back(options.selection.dataset);
-  return training;
+Result<std::vector<std::string>> training_names(const Options& options) {
+  if (!options.calibrate.empty()) return options.calibrate;
+  if (!options.selection.dataset.empty()) return std::vector{options.selection.dataset};
+  return error(Code::wrong_params, "with --images, --calibrate names the training images");
 }
 
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(check(options));
-  OBSCURA_TRY(const TrainingData training, training_of(options));
+  OBSCURA_TRY(const std::vector<std::string> names, training_names(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
+  const TrainingData training{names, data_folder(options.selection.data), exam.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
@@ -287,7 +305,8 @@ Action define_sweep(CLI::App& command, const Common&) {
   command.add_option("--calibration-images", options->polynomials.calibration_images,
                      "Training images that give the ranges (default: 10000)");
   add_polynomial_options(command, options->polynomials);
-  add_normalization(command, options->normalization);
+  add_answer(command, options->settings);
+  add_normalization(command, options->settings.normalization);
   return [options] { return perform(*options); };
 }
 

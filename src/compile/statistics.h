@@ -70,7 +70,9 @@ struct Statistics {
   std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
   std::vector<std::vector<double>> arguments;  ///< by activation: some x of the first images
   double max_logit = 0;
-  double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
+  double logit_deviation = 0;            ///< rms distance of a logit from the mean of its image's logits
+  std::vector<double> output_mean;       ///< by output, over the images
+  std::vector<double> output_deviation;  ///< by output, standard deviation over the images
   std::size_t images = 0;
 };
 

@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include "nn/operators.h"
+
 namespace obscura::nn {
 
 std::int64_t element_count(const Shape& shape) {
@@ -17,14 +19,6 @@ std::string to_string(const Shape& shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
 }
 
-const char* to_string(Op op) {
-  // clang-format off
-  constexpr std::array<const char*, kOpCount> kNames = {
-      "Conv", "BatchNormalization", "AveragePool", "GlobalAveragePool", "Gemm", "Flatten", "Identity", "Add", "Mul",
-      "Pow", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Silu", "Gelu", "Mish", "MaxPool", "Concat", "Slice",
-      "Pad", "LRN"};
-  // clang-format on
-  return kNames.at(static_cast<std::size_t>(op));
-}
+const char* to_string(Op op) { return row(op).name; }
 
 }  // namespace obscura::nn

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Networks on floats, as read from ONNX: nodes in topological order over named values.
 ///
-/// The batch dimension is dropped everywhere: shapes are those of one image, {C, H, W} or {features}. Constants
-/// (weights) keep the shape of the file.
+/// The batch dimension is dropped everywhere: shapes are those of one image, {C, H, W}, {features} or of any other rank
+/// between moves of elements.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "approx/function.h"
 #include "base/check.h"
 
 namespace obscura::nn {
@@ -28,53 +29,56 @@ struct Tensor {
   std::vector<float> data;
 };
 
+/// What a node computes. nn/operators.h has a row for each.
 enum class Op {
-  conv,                 ///< inputs x, weight {Cout, Cin/groups, kh, kw}, optional bias {Cout}
+  conv,                 ///< inputs x {C, H, W}, weight {Cout, Cin/groups, kh, kw}, optional bias {Cout}
   batch_normalization,  ///< inputs x, scale, bias, mean, variance, each {C}
   average_pool,
   global_average_pool,
-  gemm,      ///< inputs x, weight {in, out} ({out, in} where transpose_b), optional bias; alpha and beta
-  flatten,   ///< to {features}
-  identity,  ///< also Dropout at inference
-  add,       ///< of two values, or of a value and a constant; broadcast as in ONNX
+  max_pool,   ///< the padding never wins
+  gemm,       ///< inputs x {in}, weight {in, out} ({out, in} where transpose_b), optional bias {out}; alpha and beta
+  reshape,    ///< the same elements in the same order: to attributes.shape
+  transpose,  ///< axis i of the output is axis permutation[i] of the input
+  slice,      ///< starts, steps and sizes of each axis
+  pad,        ///< zeros, pads_before and pads_after each axis
+  concat,     ///< of at least two values, along attributes.axis
+  gather,     ///< elements indices[0], indices[1], ... along attributes.axis
+  add,        ///< of two values, or of a value and a constant; broadcast as in ONNX
   mul,
-  pow,  ///< of a value and a constant scalar exponent
-  relu,
-  leaky_relu,  ///< x where x > 0, else alpha x
-  sigmoid,
-  tanh,
-  softplus,  ///< log(1 + exp x)
-  silu,      ///< x sigmoid(x), also written as Mul(x, Sigmoid(x))
-  gelu,      ///< x (1 + erf(x / sqrt 2)) / 2, also written with Erf
-  mish,      ///< x tanh(softplus(x)), also written as Mul(x, Tanh(Softplus(x)))
-  max_pool,  ///< kernel, strides, dilations, pads; the padding never wins
-  concat,    ///< of at least two values, along the channels (the first axis of the shape)
-  slice,     ///< of {C, H, W}: starts, steps and sizes
-  pad,       ///< of {C, H, W}: zeros, pads_before and pads_after each axis
-  lrn,       ///< x / (bias + alpha / size * sum of squares over `size` channels around)^beta
+  pow,            ///< of a value and a constant scalar exponent
+  function,       ///< attributes.function of each element
+  lrn,            ///< x / (bias + alpha / size * sum of squares over `size` channels around)^beta
+  normalization,  ///< (x - mean) / sqrt(variance + epsilon), of all elements that share the first axis' index
+  softmax,        ///< e^x / sum of e^x over the last axis
+  matmul,         ///< of two values {..., M, K} and {..., K, N} of the same leading sizes
 };
-inline constexpr int kOpCount = 23;
+inline constexpr int kOpCount = 20;
 const char* to_string(Op op);
 
 /// What a node needs beside its inputs; an operator reads those that name it, or all of a kind that it has.
 struct Attributes {
-  std::array<std::int64_t, 2> kernel{1, 1};          ///< conv, average_pool, max_pool: height, width
-  std::array<std::int64_t, 2> strides{1, 1};         ///< of the same
-  std::array<std::int64_t, 2> dilations{1, 1};       ///< of the same; 1 for average_pool
-  std::array<std::int64_t, 4> pads{0, 0, 0, 0};      ///< of the same: top, left, bottom, right
-  std::int64_t groups = 1;                           ///< conv
-  bool count_include_pad = false;                    ///< average_pool: divide by the whole window at the border
-  bool transpose_b = false;                          ///< gemm
-  float alpha = 1;                                   ///< gemm; leaky_relu: slope below 0; lrn
-  float beta = 1;                                    ///< gemm; lrn
-  float epsilon = 1e-5F;                             ///< batch_normalization
-  std::array<std::int64_t, 3> starts{0, 0, 0};       ///< slice: first element of each axis of {C, H, W}
-  std::array<std::int64_t, 3> steps{1, 1, 1};        ///< slice: distance of the elements that are kept, at least 1
-  std::array<std::int64_t, 3> sizes{0, 0, 0};        ///< slice: how many are kept, the shape of the output
-  std::array<std::int64_t, 3> pads_before{0, 0, 0};  ///< pad: zeros before each axis of {C, H, W}
-  std::array<std::int64_t, 3> pads_after{0, 0, 0};   ///< pad: zeros after each axis
+  std::array<std::int64_t, 2> kernel{1, 1};      ///< conv, average_pool, max_pool: height, width
+  std::array<std::int64_t, 2> strides{1, 1};     ///< of the same
+  std::array<std::int64_t, 2> dilations{1, 1};   ///< of the same
+  std::array<std::int64_t, 4> pads{0, 0, 0, 0};  ///< of the same: top, left, bottom, right
+  std::int64_t groups = 1;                       ///< conv
+  bool count_include_pad = false;                ///< average_pool: divide by the whole window at the border
+  bool transpose_b = false;                      ///< gemm
+  float alpha = 1;                               ///< gemm; lrn
+  float beta = 1;                                ///< gemm; lrn
+  float epsilon = 1e-5F;                         ///< batch_normalization, normalization
   std::int64_t size = 1;  ///< lrn: channels in a sum, (size - 1) / 2 before and size / 2 after, as far as there are
   float bias = 1;         ///< lrn
+  approx::Function function = {};              ///< function
+  Shape shape = {};                            ///< reshape
+  std::vector<std::int64_t> permutation = {};  ///< transpose
+  std::int64_t axis = 0;                       ///< concat, gather
+  std::vector<std::int64_t> indices = {};      ///< gather
+  Shape starts = {};                           ///< slice: first element of each axis
+  Shape steps = {};                            ///< slice: distance of the elements that are kept, at least 1
+  Shape sizes = {};                            ///< slice: how many are kept, the shape of the output
+  Shape pads_before = {};                      ///< pad: zeros before each axis
+  Shape pads_after = {};                       ///< pad: zeros after each axis
 };
 
 using ValueId = std::uint32_t;
@@ -87,7 +91,7 @@ struct Value {
 };
 
 struct Node {
-  Op op = Op::identity;
+  Op op = Op::reshape;
   std::string name;  ///< the file's, or "<Operator>_<index>" where the file has none; unique
   std::vector<ValueId> inputs;
   ValueId output = 0;
@@ -120,7 +124,7 @@ struct Graph {
   std::string name;
   std::vector<Value> values;
   std::vector<Node> nodes;
-  ValueId input = 0;   ///< {C, H, W}
+  ValueId input = 0;   ///< {C, H, W}; of a network on vectors {1, 1, features}
   ValueId output = 0;  ///< {classes}
   Ending ending = Ending::none;
   Metadata metadata;

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shape rules: one function per operator, in the order of Op.
+// Shape rules: one function per operator; nn/operators.cpp says which is whose.
 #include "nn/infer.h"
+
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "nn/broadcast.h"
+#include "nn/operators.h"
 
 namespace obscura::nn {
 namespace {
 
 template <class... Args>
 Error fail(const Node& node, fmt::format_string<Args...> format, Args&&... args) {
-  return error(Code::bad_format, "node '{}' ({}): {}", node.name, to_string(node.op),
-               fmt::format(format, std::forward<Args>(args)...));
+  return error(Code::bad_format, "{}: {}", describe(node), fmt::format(format, std::forward<Args>(args)...));
 }
 
 const Value& input(const Graph& graph, const Node& node, std::size_t i) { return graph.values[node.inputs[i]]; }
@@ -70,6 +72,8 @@ Result<void> check_window(const Node& node) {
   }
   return {};
 }
+
+}  // namespace
 
 Result<Shape> infer_conv(const Graph& graph, const Node& node) {
   OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
@@ -129,14 +133,6 @@ Result<Shape> infer_pool(const Graph& graph, const Node& node) {
   return out;
 }
 
-Result<Shape> infer_average_pool(const Graph& graph, const Node& node) {
-  const auto& dilations = node.attributes.dilations;
-  if (dilations != std::array<std::int64_t, 2>{1, 1}) {
-    return fail(node, "dilation {}x{}; allowed for an average: dilation 1x1", dilations[0], dilations[1]);
-  }
-  return infer_pool(graph, node);
-}
-
 Result<Shape> infer_global_average_pool(const Graph& graph, const Node& node) {
   OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
   return Shape{x[0], 1, 1};
@@ -156,13 +152,7 @@ Result<Shape> infer_gemm(const Graph& graph, const Node& node) {
   return Shape{outputs};
 }
 
-Result<Shape> infer_flatten(const Graph& graph, const Node& node) {
-  const Value& x = input(graph, node, 0);
-  OBSCURA_TRY(const Shape shape, image_operand(graph, node, x.shape.size()));
-  return Shape{element_count(shape)};
-}
-
-Result<Shape> infer_identity(const Graph& graph, const Node& node) {
+Result<Shape> infer_same(const Graph& graph, const Node& node) {
   return image_operand(graph, node, input(graph, node, 0).shape.size());
 }
 
@@ -184,35 +174,86 @@ Result<Shape> infer_pow(const Graph& graph, const Node& node) {
     return fail(node, "its exponent '{}' has shape {}{}; allowed: one constant number", exponent.name,
                 to_string(exponent.shape), exponent.constant ? "" : " and is computed");
   }
-  return infer_identity(graph, node);
+  return infer_same(graph, node);
 }
 
-Result<Shape> infer_leaky_relu(const Graph& graph, const Node& node) {
-  if (!std::isfinite(node.attributes.alpha)) return fail(node, "alpha {}; allowed: finite", node.attributes.alpha);
-  return infer_identity(graph, node);
+Result<Shape> infer_function(const Graph& graph, const Node& node) {
+  const approx::Function& f = node.attributes.function;
+  for (const double v : {f.alpha, f.beta, f.gamma, f.bias, f.scale}) {
+    if (!std::isfinite(v)) return fail(node, "a parameter of {}; allowed: finite", v);
+  }
+  if (f.kind == approx::Function::Kind::clip && !(f.low < f.high)) {
+    return fail(node, "it clips to [{}, {}]; allowed: a low end below the high end", f.low, f.high);
+  }
+  return infer_same(graph, node);
+}
+
+Result<Shape> infer_reshape(const Graph& graph, const Node& node) {
+  const Value& x = input(graph, node, 0);
+  OBSCURA_TRY(const Shape shape, image_operand(graph, node, x.shape.size()));
+  const Shape& to = node.attributes.shape;
+  if (!shape_is_allowed(to) || element_count(to) != element_count(shape)) {
+    return fail(node, "it turns {} into {}; allowed: a shape of as many elements", to_string(shape), to_string(to));
+  }
+  return to;
+}
+
+Result<Shape> infer_transpose(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, input(graph, node, 0).shape.size()));
+  const auto& order = node.attributes.permutation;
+  std::vector<bool> taken(x.size(), false);
+  Shape out;
+  for (const std::int64_t axis : order) {
+    const auto at = static_cast<std::size_t>(axis);
+    if (axis < 0 || at >= x.size() || taken[at]) break;
+    taken[at] = true;
+    out.push_back(x[at]);
+  }
+  if (order.size() == x.size() && out.size() == x.size()) return out;
+  return fail(node, "it orders {} by ({}); allowed: each axis once", to_string(x), fmt::join(order, ", "));
 }
 
 Result<Shape> infer_concat(const Graph& graph, const Node& node) {
   const Value& first = input(graph, node, 0);
   Shape out = first.shape;
+  const auto axis = static_cast<std::size_t>(node.attributes.axis);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     const Value& x = input(graph, node, i);
     if (x.constant) return fail(node, "its input '{}' is a constant; allowed: values computed from the image", x.name);
-    const bool fits = !x.shape.empty() && x.shape.size() == out.size() &&
-                      std::equal(x.shape.begin() + 1, x.shape.end(), out.begin() + 1);
+    bool fits = axis < out.size() && x.shape.size() == out.size();
+    for (std::size_t d = 0; fits && d < out.size(); ++d) fits = d == axis || x.shape[d] == first.shape[d];
     if (!fits) {
-      return fail(node, "its inputs '{}' of shape {} and '{}' of shape {} differ beside the channels", first.name,
-                  to_string(first.shape), x.name, to_string(x.shape));
+      return fail(node, "its inputs '{}' of shape {} and '{}' of shape {} differ beside axis {}", first.name,
+                  to_string(first.shape), x.name, to_string(x.shape), axis);
     }
-    if (i > 0) out[0] += x.shape[0];
+    if (i > 0) out[axis] += x.shape[axis];
   }
   return out;
 }
 
-Result<Shape> infer_slice(const Graph& graph, const Node& node) {
-  OBSCURA_TRY(const Shape x, image_operand(graph, node, 3));
+Result<Shape> infer_gather(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(Shape x, image_operand(graph, node, input(graph, node, 0).shape.size()));
   const Attributes& a = node.attributes;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  if (a.axis < 0 || a.axis >= static_cast<std::int64_t>(x.size()) || a.indices.empty()) {
+    return fail(node, "{} elements of axis {} of {}; allowed: 1 or more, of an axis that there is", a.indices.size(),
+                a.axis, to_string(x));
+  }
+  std::int64_t& size = x[static_cast<std::size_t>(a.axis)];
+  for (const std::int64_t index : a.indices) {
+    if (index < 0 || index >= size) return fail(node, "element {} of {}; allowed: 0 to {}", index, size, size - 1);
+  }
+  size = static_cast<std::int64_t>(a.indices.size());
+  return x;
+}
+
+Result<Shape> infer_slice(const Graph& graph, const Node& node) {
+  const Attributes& a = node.attributes;
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, input(graph, node, 0).shape.size()));
+  if (a.starts.size() != x.size() || a.steps.size() != x.size() || a.sizes.size() != x.size()) {
+    return fail(node, "{} starts, {} steps and {} sizes for {}; allowed: one of each an axis", a.starts.size(),
+                a.steps.size(), a.sizes.size(), to_string(x));
+  }
+  for (std::size_t axis = 0; axis < x.size(); ++axis) {
     const bool inside = a.starts[axis] >= 0 && a.steps[axis] >= 1 && a.sizes[axis] >= 1 && a.starts[axis] < x[axis] &&
                         a.sizes[axis] <= (x[axis] - a.starts[axis] - 1) / a.steps[axis] + 1;
     if (!inside) {
@@ -221,19 +262,51 @@ Result<Shape> infer_slice(const Graph& graph, const Node& node) {
                   a.sizes[axis], a.starts[axis], a.steps[axis], axis, x[axis]);
     }
   }
-  return Shape(a.sizes.begin(), a.sizes.end());
+  return a.sizes;
 }
 
 Result<Shape> infer_pad(const Graph& graph, const Node& node) {
-  OBSCURA_TRY(Shape x, image_operand(graph, node, 3));
+  OBSCURA_TRY(Shape x, image_operand(graph, node, input(graph, node, 0).shape.size()));
   const Attributes& a = node.attributes;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  if (a.pads_before.size() != x.size() || a.pads_after.size() != x.size()) {
+    return fail(node, "{} and {} pads for {}; allowed: one of each an axis", a.pads_before.size(), a.pads_after.size(),
+                to_string(x));
+  }
+  for (std::size_t axis = 0; axis < x.size(); ++axis) {
     for (const std::int64_t pad : {a.pads_before[axis], a.pads_after[axis]}) {
       if (pad < 0 || pad > kMaxSize) return fail(node, "a pad of {}; allowed: 0 to {}", pad, kMaxSize);
       x[axis] += pad;
     }
   }
   return x;
+}
+
+Result<Shape> infer_normalization(const Graph& graph, const Node& node) {
+  if (!(node.attributes.epsilon >= 0)) {
+    return fail(node, "epsilon {}; allowed: 0 or above", node.attributes.epsilon);
+  }
+  return infer_rows(graph, node);
+}
+
+Result<Shape> infer_rows(const Graph& graph, const Node& node) {
+  OBSCURA_TRY(const Shape x, image_operand(graph, node, input(graph, node, 0).shape.size()));
+  if (x.empty()) return fail(node, "its input is one number; allowed: an axis or more");
+  return x;
+}
+
+Result<Shape> infer_matmul(const Graph& graph, const Node& node) {
+  const Value& a = input(graph, node, 0);
+  const Value& b = input(graph, node, 1);
+  const std::size_t rank = a.shape.size();
+  const bool values = !a.constant && !b.constant && rank >= 2 && b.shape.size() == rank;
+  if (!values || !std::equal(a.shape.begin(), a.shape.end() - 2, b.shape.begin()) ||
+      a.shape[rank - 1] != b.shape[rank - 2]) {
+    return fail(node, "it multiplies '{}' of shape {} and '{}' of shape {}; allowed: matrices that fit each other",
+                a.name, to_string(a.shape), b.name, to_string(b.shape));
+  }
+  Shape out = a.shape;
+  out.back() = b.shape.back();
+  return out;
 }
 
 Result<Shape> infer_lrn(const Graph& graph, const Node& node) {
@@ -247,40 +320,6 @@ Result<Shape> infer_lrn(const Graph& graph, const Node& node) {
   return image_operand(graph, node, 3);
 }
 
-struct Rule {
-  std::size_t min_inputs;
-  std::size_t max_inputs;
-  Result<Shape> (*infer)(const Graph&, const Node&);
-};
-
-constexpr std::array<Rule, kOpCount> kRules = {{
-    {2, 3, infer_conv},
-    {5, 5, infer_batch_normalization},
-    {1, 1, infer_average_pool},
-    {1, 1, infer_global_average_pool},
-    {2, 3, infer_gemm},
-    {1, 1, infer_flatten},
-    {1, 1, infer_identity},
-    {2, 2, infer_elementwise},
-    {2, 2, infer_elementwise},
-    {2, 2, infer_pow},
-    {1, 1, infer_identity},  // relu
-    {1, 1, infer_leaky_relu},
-    {1, 1, infer_identity},  // sigmoid
-    {1, 1, infer_identity},  // tanh
-    {1, 1, infer_identity},  // softplus
-    {1, 1, infer_identity},  // silu
-    {1, 1, infer_identity},  // gelu
-    {1, 1, infer_identity},  // mish
-    {1, 1, infer_pool},      // max_pool
-    {2, kMaxConcat, infer_concat},
-    {1, 1, infer_slice},
-    {1, 1, infer_pad},
-    {1, 1, infer_lrn},
-}};
-
-}  // namespace
-
 bool shape_is_allowed(const Shape& shape) {
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {
@@ -292,14 +331,14 @@ bool shape_is_allowed(const Shape& shape) {
 }
 
 Result<void> infer_shape(Graph& graph, const Node& node) {
-  const Rule& rule = kRules.at(static_cast<std::size_t>(node.op));
-  if (node.inputs.size() < rule.min_inputs || node.inputs.size() > rule.max_inputs) {
-    return fail(node, "{} inputs; allowed: {} to {}", node.inputs.size(), rule.min_inputs, rule.max_inputs);
+  const Operator& entry = row(node.op);
+  if (node.inputs.size() < entry.min_inputs || node.inputs.size() > entry.max_inputs) {
+    return fail(node, "{} inputs; allowed: {} to {}", node.inputs.size(), entry.min_inputs, entry.max_inputs);
   }
   for (const ValueId id : node.inputs) {
     OBSCURA_CHECK(id < graph.values.size(), "node '{}' reads value {} of {}", node.name, id, graph.values.size());
   }
-  OBSCURA_TRY(Shape shape, rule.infer(graph, node));
+  OBSCURA_TRY(Shape shape, entry.infer(graph, node));
   if (!shape_is_allowed(shape)) {
     return fail(node, "its result of shape {} is too large; allowed: sizes to {}, {} elements", to_string(shape),
                 kMaxSize, kMaxElements);

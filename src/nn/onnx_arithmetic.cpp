@@ -2,7 +2,7 @@
 // Arithmetic of constants: sizes that exporters compute, and weights that they scale.
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <limits>
 
 #include "nn/infer.h"
 #include "nn/onnx_operators.h"
@@ -10,17 +10,14 @@
 namespace obscura::nn {
 namespace {
 
-constexpr const char* kBatchFree = "it computes with the number of images, which the file leaves free";
-
 double real_unary(const std::string& name, double x) {
   if (name == "Neg") return -x;
-  if (name == "Abs") return std::abs(x);
-  if (name == "Sqrt") return std::sqrt(x);
-  if (name == "Reciprocal") return 1 / x;
-  if (name == "Exp") return std::exp(x);
-  if (name == "Log") return std::log(x);
   if (name == "Floor") return std::floor(x);
-  return std::ceil(x);
+  if (name == "Ceil") return std::ceil(x);
+  for (const approx::FunctionRow& row : approx::functions()) {
+    if (row.onnx != nullptr && name == row.onnx) return approx::value(approx::default_of(row.kind), x);
+  }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 double real_binary(const std::string& name, double a, double b) {
@@ -33,6 +30,11 @@ double real_binary(const std::string& name, double a, double b) {
   return std::max(a, b);
 }
 
+template <class T>
+bool holds(const std::string& name, T a, T b) {
+  return name == "Equal" ? a == b : name == "Greater" ? a > b : a < b;
+}
+
 /// Nothing where the result does not exist: an overflow, a division by 0.
 std::optional<std::int64_t> integer_binary(const std::string& name, std::int64_t a, std::int64_t b) {
   std::int64_t out = 0;
@@ -41,6 +43,9 @@ std::optional<std::int64_t> integer_binary(const std::string& name, std::int64_t
   if (name == "Mul") return __builtin_mul_overflow(a, b, &out) ? std::nullopt : std::optional(out);
   if (name == "Min") return std::min(a, b);
   if (name == "Max") return std::max(a, b);
+  if (name == "And") return a != 0 && b != 0 ? 1 : 0;
+  if (name == "Or") return a != 0 || b != 0 ? 1 : 0;
+  if (name == "Mod" && b > 0) return ((a % b) + b) % b;
   if (name != "Div" || b == 0 || (b == -1 && a == INT64_MIN)) return std::nullopt;
   return a / b;
 }
@@ -87,10 +92,13 @@ Result<Shape> common_shape(const NodeImport& node, const Constant& a, const Cons
 Result<void> fold_unary(NodeImport& node) {
   OBSCURA_TRY(Constant x, node.constant(0));
   const std::string& name = node.operator_name();
+  if (name == "Not") {
+    for (std::int64_t& v : x.integers) v = v == 0 ? 1 : 0;
+    return node.define_constant(std::move(x));
+  }
   if (x.is_integer && name != "Neg") return node.fail(Code::unsupported, "of integers; allowed: of floats");
   for (float& v : x.reals) v = static_cast<float>(real_unary(name, v));
   for (std::int64_t& v : x.integers) {
-    if (v == kFreeBatch) return node.fail(Code::unsupported, "{}", kBatchFree);
     if (v == INT64_MIN) return node.fail(Code::bad_format, "of {}; allowed: results of 64 bits", v);
     v = -v;
   }
@@ -104,14 +112,15 @@ Result<void> fold_binary(NodeImport& node) {
   const std::string& name = node.operator_name();
   Constant out;
   out.shape = shape;
-  out.is_integer = a.is_integer || name == "Equal";
+  const bool compares = name == "Equal" || name == "Greater" || name == "Less";
+  out.is_integer = a.is_integer || compares;
   const std::int64_t count = element_count(shape);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::size_t left = meeting(a.shape, shape, i);
     const std::size_t right = meeting(b.shape, shape, i);
     if (!a.is_integer) {
-      if (name == "Equal") {
-        out.integers.push_back(a.reals[left] == b.reals[right] ? 1 : 0);
+      if (compares) {
+        out.integers.push_back(holds(name, a.reals[left], b.reals[right]) ? 1 : 0);
       } else {
         out.reals.push_back(static_cast<float>(real_binary(name, a.reals[left], b.reals[right])));
       }
@@ -119,11 +128,10 @@ Result<void> fold_binary(NodeImport& node) {
     }
     const std::int64_t x = a.integers[left];
     const std::int64_t y = b.integers[right];
-    if (name == "Equal") {  // the number of images is no given number: exporters ask whether a size is -1
-      out.integers.push_back(x == y ? 1 : 0);
+    if (compares) {
+      out.integers.push_back(holds(name, x, y) ? 1 : 0);
       continue;
     }
-    if (x == kFreeBatch || y == kFreeBatch) return node.fail(Code::unsupported, "{}", kBatchFree);
     const auto result = integer_binary(name, x, y);
     if (!result) return node.fail(Code::unsupported, "of the integers {} and {}; allowed: results of 64 bits", x, y);
     out.integers.push_back(*result);
@@ -153,6 +161,31 @@ Result<void> fold_where(NodeImport& node) {
       out.integers.push_back(from.integers[at]);
     } else {
       out.reals.push_back(from.reals[at]);
+    }
+  }
+  return node.define_constant(std::move(out));
+}
+
+// The product of two constant matrices.
+Result<void> fold_product(NodeImport& node) {
+  OBSCURA_TRY(const Tensor a, node.tensor(0));
+  OBSCURA_TRY(const Tensor b, node.tensor(1));
+  constexpr std::int64_t kMaxProducts = 1 << 28;  // multiplications
+  const bool matrices = a.shape.size() == 2 && b.shape.size() == 2 && a.shape[1] == b.shape[0];
+  if (!matrices || element_count(a.shape) > kMaxProducts / b.shape[1]) {
+    return node.fail(Code::unsupported, "constants of shapes {} and {}; allowed: two matrices that fit, {} products",
+                     to_string(a.shape), to_string(b.shape), kMaxProducts);
+  }
+  Constant out;
+  out.shape = {a.shape[0], b.shape[1]};
+  for (std::int64_t i = 0; i < a.shape[0]; ++i) {
+    for (std::int64_t j = 0; j < b.shape[1]; ++j) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < a.shape[1]; ++k) {
+        sum += double{a.data[static_cast<std::size_t>(i * a.shape[1] + k)]} *
+               b.data[static_cast<std::size_t>(k * b.shape[1] + j)];
+      }
+      out.reals.push_back(static_cast<float>(sum));
     }
   }
   return node.define_constant(std::move(out));

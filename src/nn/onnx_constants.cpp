@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "nn/infer.h"
 
@@ -49,42 +50,80 @@ Result<std::vector<To>> copy_numbers(const onnx::TensorProto& tensor, const std:
   return out;
 }
 
+/// Halves of 16 bits, as floats: the exponent has `exponent_bits` of them.
+float from_half(std::uint16_t bits, int exponent_bits) {
+  const int mantissa_bits = 15 - exponent_bits;
+  const int exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
+  const double mantissa = std::ldexp(static_cast<double>(bits & ((1 << mantissa_bits) - 1)), -mantissa_bits);
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  const double sign = (bits >> 15) != 0 ? -1 : 1;
+  if (exponent == (1 << exponent_bits) - 1) {
+    return mantissa != 0 ? std::numeric_limits<float>::quiet_NaN()
+                         : static_cast<float>(sign) * std::numeric_limits<float>::infinity();
+  }
+  const double value = exponent == 0 ? std::ldexp(mantissa, 1 - bias) : std::ldexp(1 + mantissa, exponent - bias);
+  return static_cast<float>(sign * value);
+}
+
+template <class To>
+Result<std::vector<To>> read_halves(const onnx::TensorProto& tensor, const std::string& name, std::size_t count,
+                                    int exponent_bits) {
+  OBSCURA_TRY(const auto bits, (copy_numbers<std::uint16_t, std::uint16_t>(tensor, name, count, tensor.int32_data())));
+  std::vector<To> out;
+  for (const std::uint16_t half : bits) out.push_back(static_cast<To>(from_half(half, exponent_bits)));
+  return out;
+}
+
 template <class To>
 Result<std::vector<To>> read_numbers(const onnx::TensorProto& tensor, const std::string& name, std::size_t count) {
-  if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
+  using Proto = onnx::TensorProto;
+  if (tensor.data_location() == Proto::EXTERNAL) {
     return error(Code::unsupported,
-                 "constant '{}' keeps its numbers in another file; allowed: all in one ONNX file (in Python: "
-                 "onnx.save(onnx.load(path), new_path))",
+                 "constant '{}' keeps its numbers in another file; allowed: that file beside this one, or all in one "
+                 "ONNX file (in Python: onnx.save(onnx.load(path), new_path))",
                  name);
   }
+  constexpr bool real = std::is_floating_point_v<To>;
   switch (tensor.data_type()) {
-    case onnx::TensorProto::INT64:
+    case Proto::INT64:
       return copy_numbers<To, std::int64_t>(tensor, name, count, tensor.int64_data());
-    case onnx::TensorProto::BOOL:
-      if constexpr (!std::is_floating_point_v<To>)
-        return copy_numbers<To, std::uint8_t>(tensor, name, count, tensor.int32_data());
-      break;
-    case onnx::TensorProto::INT32:
+    case Proto::INT32:
       return copy_numbers<To, std::int32_t>(tensor, name, count, tensor.int32_data());
-    case onnx::TensorProto::FLOAT:
-      if constexpr (std::is_floating_point_v<To>)
-        return copy_numbers<To, float>(tensor, name, count, tensor.float_data());
+    case Proto::INT16:
+      return copy_numbers<To, std::int16_t>(tensor, name, count, tensor.int32_data());
+    case Proto::INT8:
+      return copy_numbers<To, std::int8_t>(tensor, name, count, tensor.int32_data());
+    case Proto::UINT8:
+    case Proto::BOOL:
+      return copy_numbers<To, std::uint8_t>(tensor, name, count, tensor.int32_data());
+    case Proto::UINT16:
+      return copy_numbers<To, std::uint16_t>(tensor, name, count, tensor.int32_data());
+    case Proto::UINT32:
+      return copy_numbers<To, std::uint32_t>(tensor, name, count, tensor.uint64_data());
+    case Proto::FLOAT:
+      if constexpr (real) return copy_numbers<To, float>(tensor, name, count, tensor.float_data());
       break;
-    case onnx::TensorProto::DOUBLE:
-      if constexpr (std::is_floating_point_v<To>)
-        return copy_numbers<To, double>(tensor, name, count, tensor.double_data());
+    case Proto::DOUBLE:
+      if constexpr (real) return copy_numbers<To, double>(tensor, name, count, tensor.double_data());
+      break;
+    case Proto::FLOAT16:
+      if constexpr (real) return read_halves<To>(tensor, name, count, 5);
+      break;
+    case Proto::BFLOAT16:
+      if constexpr (real) return read_halves<To>(tensor, name, count, 8);
       break;
     default:
       break;
   }
-  const std::string type = onnx::TensorProto::DataType_IsValid(tensor.data_type())
-                               ? onnx::TensorProto::DataType_Name(tensor.data_type())
-                               : std::to_string(tensor.data_type());
-  const bool short_float =
-      tensor.data_type() == onnx::TensorProto::FLOAT16 || tensor.data_type() == onnx::TensorProto::BFLOAT16;
-  return error(Code::unsupported, "constant '{}' is of type {}; allowed: {}{}", name, type,
-               std::is_floating_point_v<To> ? "FLOAT, DOUBLE, INT32, INT64" : "INT32, INT64, BOOL",
-               short_float ? " (export the network with weights of 32 bits)" : "");
+  return error(Code::unsupported, "constant '{}' is of type {}; allowed: floats of 16 to 64 bits, integers, BOOL", name,
+               Proto::DataType_IsValid(tensor.data_type())
+                   ? Proto::DataType_Name(static_cast<Proto::DataType>(tensor.data_type()))
+                   : std::to_string(tensor.data_type()));
+}
+
+bool is_real(std::int32_t type) {
+  using Proto = onnx::TensorProto;
+  return type == Proto::FLOAT || type == Proto::DOUBLE || type == Proto::FLOAT16 || type == Proto::BFLOAT16;
 }
 
 }  // namespace
@@ -103,9 +142,7 @@ Result<Tensor> read_floats(const onnx::TensorProto& tensor, const std::string& n
 
 Result<Constant> read_constant(const onnx::TensorProto& tensor, const std::string& name) {
   Constant out;
-  const auto type = tensor.data_type();
-  out.is_integer =
-      type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32 || type == onnx::TensorProto::BOOL;
+  out.is_integer = !is_real(tensor.data_type());
   if (!out.is_integer) {
     OBSCURA_TRY(Tensor floats, read_floats(tensor, name));
     out.shape = std::move(floats.shape);

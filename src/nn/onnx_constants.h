@@ -11,7 +11,7 @@
 
 namespace obscura::nn {
 
-/// The shape and floats of an ONNX tensor of float, double, int32 or int64; `name` stands in messages.
+/// The shape and floats of an ONNX tensor of numbers of any type up to 64 bits; `name` stands in messages.
 /// errors  bad_format: more or fewer numbers than its shape says, a number that is not finite as a float;
 ///         unsupported: another type, numbers kept in another file.
 Result<Tensor> read_floats(const onnx::TensorProto& tensor, const std::string& name);
@@ -30,11 +30,7 @@ struct Constant {
 /// Integer constants are shapes, axes and indices: this many elements are allowed.
 inline constexpr std::size_t kMaxIntegers = 1 << 16;
 
-/// Stands for the number of images among the integers that a Shape node gives, where the file leaves it free. Only
-/// Reshape accepts it, as its first size. A file that spells this very number means the same by it, which is harmless.
-inline constexpr std::int64_t kFreeBatch = -0x6f6273637572614e;
-
-/// A tensor of float, double, int32, int64 or bool; integers up to kMaxIntegers. errors: as read_floats.
+/// A tensor of floats, of integers (up to kMaxIntegers) or of truth values. errors: as read_floats.
 Result<Constant> read_constant(const onnx::TensorProto& tensor, const std::string& name);
 
 /// Valid UTF-8 without control characters, short enough to be printed in one sentence.

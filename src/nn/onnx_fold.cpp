@@ -2,6 +2,7 @@
 // Nodes of constants that move elements: shapes and axes that exporters compute in the file, and weights that they
 // transpose or reshape. Each result is the elements of one constant at a list of places.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "nn/infer.h"
@@ -112,6 +113,14 @@ Result<void> import_shape(NodeImport& node) {
   return node.define_constant(std::move(out));
 }
 
+Result<void> import_size(NodeImport& node) {
+  OBSCURA_TRY(const Shape shape, node.file_shape(0));
+  Constant out;
+  out.is_integer = true;
+  out.integers = {element_count(shape)};
+  return node.define_constant(std::move(out));
+}
+
 Result<void> fold_constant_of_shape(NodeImport& node) {
   OBSCURA_TRY(const Shape shape, node.integer_list(0));
   Constant value;
@@ -135,10 +144,11 @@ Result<void> fold_identity(NodeImport& node) {
 Result<void> fold_cast(NodeImport& node) {
   OBSCURA_TRY(Constant x, node.constant(0));
   OBSCURA_TRY(const std::int64_t to, node.integer("to", 0));
-  const bool to_integer =
-      to == onnx::TensorProto::INT64 || to == onnx::TensorProto::INT32 || to == onnx::TensorProto::BOOL;
-  if (!to_integer && to != onnx::TensorProto::FLOAT && to != onnx::TensorProto::DOUBLE) {
-    return node.fail(Code::unsupported, "attribute to is {}; allowed: FLOAT, DOUBLE, INT32, INT64, BOOL", to);
+  using Proto = onnx::TensorProto;
+  const bool real = to == Proto::FLOAT || to == Proto::DOUBLE || to == Proto::FLOAT16 || to == Proto::BFLOAT16;
+  const bool to_integer = !real;
+  if (to_integer && to != Proto::INT64 && to != Proto::INT32 && to != Proto::BOOL) {
+    return node.fail(Code::unsupported, "attribute to is {}; allowed: floats, INT32, INT64, BOOL", to);
   }
   Constant out;
   out.shape = x.shape;
@@ -152,7 +162,6 @@ Result<void> fold_cast(NodeImport& node) {
   }
   for (const std::int64_t v : x.integers) {
     if (to_integer) continue;
-    if (v == kFreeBatch) return node.fail(Code::unsupported, "it computes with the number of images, which is free");
     out.reals.push_back(static_cast<float>(v));
   }
   if (to_integer && x.is_integer) out.integers = std::move(x.integers);
@@ -165,12 +174,14 @@ Result<void> fold_cast(NodeImport& node) {
 
 Result<void> fold_reshape(NodeImport& node) {
   OBSCURA_TRY(Constant x, node.constant(0));
-  OBSCURA_TRY(Shape shape, node.integer_list(1));
-  OBSCURA_TRY_VOID(node.require("allowzero", 0));
+  OBSCURA_TRY(const auto listed, node.list("shape", 1));
+  if (!listed) return node.fail(Code::bad_format, "it names no shape");
+  Shape shape = *listed;
+  OBSCURA_TRY(const std::int64_t zero_is_zero, node.integer("allowzero", 0));
   const auto count = static_cast<std::int64_t>(x.count());
   std::int64_t known = 1;
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == 0 && i < x.shape.size()) shape[i] = x.shape[i];
+    if (shape[i] == 0 && zero_is_zero == 0 && i < x.shape.size()) shape[i] = x.shape[i];
     if (shape[i] == -1) continue;
     if (shape[i] < 0 || shape[i] > kMaxSize || __builtin_mul_overflow(known, shape[i], &known)) {
       return node.fail(Code::bad_format, "a size of {}; allowed: -1 to {}", shape[i], kMaxSize);
@@ -183,53 +194,26 @@ Result<void> fold_reshape(NodeImport& node) {
 
 Result<void> fold_squeeze(NodeImport& node) {
   OBSCURA_TRY(Constant x, node.constant(0));
-  OBSCURA_TRY(const auto axes, node.axes(1));
-  std::vector<bool> dropped(x.shape.size(), false);
-  for (std::size_t i = 0; i < dropped.size() && !axes; ++i) dropped[i] = x.shape[i] == 1;
-  for (const std::int64_t axis : axes.value_or(std::vector<std::int64_t>())) {
-    OBSCURA_TRY(const std::size_t resolved, resolve_axis(node, axis, x.shape.size()));
-    dropped[resolved] = true;
-  }
-  Shape shape;
-  for (std::size_t i = 0; i < dropped.size(); ++i) {
-    if (!dropped[i]) shape.push_back(x.shape[i]);
-  }
+  OBSCURA_TRY(Shape shape, squeezed(node, x.shape));
   return define_reshaped(node, std::move(x), std::move(shape));
 }
 
 Result<void> fold_unsqueeze(NodeImport& node) {
   OBSCURA_TRY(Constant x, node.constant(0));
-  OBSCURA_TRY(const auto axes, node.axes(1));
-  if (!axes) return node.fail(Code::bad_format, "it names no axes");
-  const std::size_t rank = x.shape.size() + axes->size();
-  std::vector<bool> added(rank, false);
-  for (const std::int64_t axis : *axes) {
-    OBSCURA_TRY(const std::size_t resolved, resolve_axis(node, axis, rank));
-    if (added[resolved]) return node.fail(Code::bad_format, "axis {} appears twice", axis);
-    added[resolved] = true;
-  }
-  Shape shape;
-  auto next = x.shape.begin();
-  for (std::size_t i = 0; i < rank; ++i) shape.push_back(added[i] ? 1 : *next++);
+  OBSCURA_TRY(Shape shape, unsqueezed(node, x.shape));
   return define_reshaped(node, std::move(x), std::move(shape));
 }
 
 Result<void> fold_transpose(NodeImport& node) {
   OBSCURA_TRY(const Constant x, node.constant(0));
   const std::size_t rank = x.shape.size();
-  std::vector<std::int64_t> order(rank);
-  for (std::size_t i = 0; i < rank; ++i) order[i] = static_cast<std::int64_t>(rank - 1 - i);
-  OBSCURA_TRY_VOID(node.integers("perm", order));
+  OBSCURA_TRY(const std::vector<std::int64_t> order, permutation(node, rank));
   const auto strides = strides_of(x.shape);
   Shape shape;
   std::vector<std::int64_t> moved;
-  std::vector<bool> taken(rank, false);
   for (const std::int64_t axis : order) {
-    OBSCURA_TRY(const std::size_t resolved, resolve_axis(node, axis, rank));
-    if (taken[resolved]) return node.fail(Code::bad_format, "attribute perm has axis {} twice", axis);
-    taken[resolved] = true;
-    shape.push_back(x.shape[resolved]);
-    moved.push_back(strides[resolved]);
+    shape.push_back(x.shape[static_cast<std::size_t>(axis)]);
+    moved.push_back(strides[static_cast<std::size_t>(axis)]);
   }
   return node.define_constant(pick(x, shape, 0, moved));
 }
@@ -272,17 +256,17 @@ Result<void> fold_concat(NodeImport& node) {
 }
 
 Result<std::vector<AxisRange>> slice_ranges(NodeImport& node, const Shape& shape) {
-  OBSCURA_TRY(const auto starts, node.integer_list(1));
-  OBSCURA_TRY(const auto ends, node.integer_list(2));
+  OBSCURA_TRY(const auto from, node.list("starts", 1));
+  OBSCURA_TRY(const auto to, node.list("ends", 2));
+  OBSCURA_TRY(const auto which, node.axes(3));
+  OBSCURA_TRY(const auto apart, node.list("steps", 4));
+  if (!from || !to) return node.fail(Code::bad_format, "it names no starts or no ends");
+  const std::vector<std::int64_t>& starts = *from;
+  const std::vector<std::int64_t>& ends = *to;
   std::vector<std::int64_t> axes(starts.size());
   std::iota(axes.begin(), axes.end(), 0);
-  std::vector<std::int64_t> steps(starts.size(), 1);
-  if (node.has_input(3)) {
-    OBSCURA_TRY(axes, node.integer_list(3));
-  }
-  if (node.has_input(4)) {
-    OBSCURA_TRY(steps, node.integer_list(4));
-  }
+  if (which) axes = *which;
+  const std::vector<std::int64_t> steps = apart.value_or(std::vector<std::int64_t>(starts.size(), 1));
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
     return node.fail(Code::bad_format, "it has {} starts, {} ends, {} axes and {} steps; allowed: as many of each",
                      starts.size(), ends.size(), axes.size(), steps.size());
@@ -297,10 +281,6 @@ Result<std::vector<AxisRange>> slice_ranges(NodeImport& node, const Shape& shape
     }
     taken[axis] = true;
     const std::int64_t size = shape[axis];
-    if (size == kFreeBatch) {
-      if (starts[i] == 0 && ends[i] >= kMaxSize && steps[i] == 1) continue;
-      return node.fail(Code::unsupported, "it takes some of the images; allowed: slices of channels, height and width");
-    }
     const auto from_front = [&](std::int64_t at) { return at < 0 ? at + size : at; };
     // Steps beyond any size give the same as the largest.
     const std::int64_t step = std::clamp<std::int64_t>(steps[i], -4 * kMaxElements, 4 * kMaxElements);
@@ -382,6 +362,26 @@ Result<void> fold_expand(NodeImport& node) {
   }
   OBSCURA_TRY_VOID(check_sizes(node, shape, x.is_integer, kMaxMade));
   return node.define_constant(pick(x, shape, 0, stretched));
+}
+
+Result<void> fold_range(NodeImport& node) {
+  OBSCURA_TRY(const Constant start, node.constant(0));
+  OBSCURA_TRY(const double first, node.number(0, 0));
+  OBSCURA_TRY(const double limit, node.number(1, 0));
+  OBSCURA_TRY(const double step, node.number(2, 1));
+  const double count = step == 0 ? 0 : std::ceil((limit - first) / step);
+  if (!(count <= static_cast<double>(kMaxIntegers))) {
+    return node.fail(Code::unsupported, "it counts from {} to {} by {}; allowed: {} numbers", first, limit, step,
+                     kMaxIntegers);
+  }
+  Constant out;
+  out.is_integer = start.is_integer;
+  for (int i = 0; i < static_cast<int>(count); ++i) {
+    const double v = first + i * step;
+    out.is_integer ? out.integers.push_back(static_cast<std::int64_t>(v)) : out.reals.push_back(static_cast<float>(v));
+  }
+  out.shape = {static_cast<std::int64_t>(out.count())};
+  return node.define_constant(std::move(out));
 }
 
 }  // namespace obscura::nn

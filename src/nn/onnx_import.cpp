@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "nn/infer.h"
-#include "nn/onnx_constants.h"
 
 namespace obscura::nn {
 namespace {
@@ -16,6 +15,11 @@ const char* kind_name(onnx::AttributeProto::AttributeType type) {
 }
 
 }  // namespace
+
+Shape per_image(const Shape& file) {
+  const bool images = file.size() >= 2 && file.front() == 1;
+  return images ? Shape(file.begin() + 1, file.end()) : file;
+}
 
 std::string claim_name(std::unordered_set<std::string>& taken, std::string wanted) {
   while (!taken.insert(wanted).second) wanted += '_';
@@ -38,8 +42,10 @@ Result<void> NodeImport::check_form(int min_inputs, int max_inputs, std::span<co
     if (attribute(a.name().c_str()) != &a) return fail(Code::bad_format, "attribute {} appears twice", a.name());
   }
   if (node_.output_size() == 0 || node_.output(0).empty()) return fail(Code::bad_format, "it has no output");
-  if (state_.values.contains(node_.output(0)) || state_.constants.contains(node_.output(0))) {
-    return fail(Code::bad_format, "its output '{}' is defined before it already", node_.output(0));
+  for (const std::string& output : node_.output()) {
+    if (state_.values.contains(output) || state_.constants.contains(output)) {
+      return fail(Code::bad_format, "its output '{}' is defined before it already", output);
+    }
   }
   return {};
 }
@@ -54,58 +60,32 @@ bool NodeImport::has_constant_inputs_only() const {
   return any;
 }
 
-bool NodeImport::gives_the_output_only() const {
-  return output_name() == state_.output_name && state_.readers.at(output_name()) == 1;
-}
-
-bool NodeImport::is_only_reader_of_the_image(ValueId x) const {
-  return x == state_.graph.input && state_.readers.at(value(x).name) == 1;
-}
-
-Result<ValueId> NodeImport::input(int i, const std::string& name) {
-  if (name.empty()) return fail(Code::bad_format, "input {} is absent", i);
+Result<FileValue> NodeImport::value(int i) const {
+  if (!has_input(i)) return fail(Code::bad_format, "input {} is absent", i);
+  const std::string& name = node_.input(i);
   if (const auto known = state_.values.find(name); known != state_.values.end()) return known->second;
-  const auto constant = state_.constants.find(name);
-  if (constant == state_.constants.end()) {
-    return fail(Code::bad_format,
-                "it reads '{}', which is neither a constant (initializer) of the file nor computed before it", name);
+  if (is_constant(i)) {
+    return fail(Code::unsupported, "its input '{}' is a constant; allowed: a value computed from the image", name);
   }
-  Tensor tensor;
-  if (const auto& folded = constant->second.folded) {
-    tensor = {folded->shape, folded->reals};
-    for (const std::int64_t v : folded->integers) {
-      if (v == kFreeBatch) return fail(Code::unsupported, "'{}' depends on the number of images, which is free", name);
-      tensor.data.push_back(static_cast<float>(v));
-    }
-    if (!shape_is_allowed(tensor.shape)) {
-      return fail(Code::unsupported, "'{}' has shape {}; allowed: sizes from 1 to {}", name, to_string(tensor.shape),
-                  kMaxSize);
-    }
-  } else {
-    auto read = read_floats(*constant->second.tensor, name);
-    if (!read.ok()) return fail(read.error().code, "{}", read.error().message);
-    tensor = std::move(read).value();
-  }
-  OBSCURA_TRY(const ValueId id, add_constant(name, std::move(tensor)));
-  state_.values.emplace(name, id);
-  return id;
+  return fail(Code::bad_format,
+              "it reads '{}', which is neither a constant (initializer) of the file nor computed before it", name);
 }
 
-Result<std::vector<ValueId>> NodeImport::inputs() {
-  int count = node_.input_size();
-  while (count > 0 && !has_input(count - 1)) --count;
-  std::vector<ValueId> ids;
-  for (int i = 0; i < count; ++i) {
-    OBSCURA_TRY(const ValueId id, input(i));
-    ids.push_back(id);
+Result<Shape> NodeImport::file_shape(int i) const {
+  if (!is_constant(i)) {
+    OBSCURA_TRY(FileValue x, value(i));
+    return std::move(x.shape);
   }
-  return ids;
+  const KnownConstant& known = state_.constants.at(node_.input(i));
+  if (known.folded) return known.folded->shape;
+  return Shape(known.tensor->dims().begin(), known.tensor->dims().end());
 }
 
 Result<Constant> NodeImport::constant(int i) {
   if (!is_constant(i)) {
-    return fail(Code::unsupported, "input {} '{}' is not a constant of the file; allowed: a constant", i,
-                i < node_.input_size() ? node_.input(i) : "");
+    OBSCURA_TRY_VOID(value(i));
+    return fail(Code::unsupported, "input {} '{}' is computed from the image; allowed: a constant of the file", i,
+                node_.input(i));
   }
   const std::string& name = node_.input(i);
   const KnownConstant& known = state_.constants.at(name);
@@ -119,6 +99,29 @@ Result<Constant> NodeImport::constant(int i) {
   return read;
 }
 
+Result<Tensor> NodeImport::tensor(int i) {
+  if (is_constant(i) && state_.constants.at(node_.input(i)).tensor != nullptr) {
+    const std::string& name = node_.input(i);
+    auto read = read_floats(*state_.constants.at(name).tensor, name);
+    if (!read.ok()) return fail(read.error().code, "{}", read.error().message);
+    OBSCURA_TRY_VOID(charge(name, read->data.size()));
+    return read;
+  }
+  OBSCURA_TRY(Constant read, constant(i));
+  Tensor out{std::move(read.shape), std::move(read.reals)};
+  for (const std::int64_t v : read.integers) out.data.push_back(static_cast<float>(v));
+  if (shape_is_allowed(out.shape)) return out;
+  return fail(Code::unsupported, "'{}' has shape {}; allowed: sizes from 1 to {}", node_.input(i), to_string(out.shape),
+              kMaxSize);
+}
+
+Result<double> NodeImport::number(int i, double fallback) {
+  if (!has_input(i)) return fallback;
+  OBSCURA_TRY(const Tensor given, tensor(i));
+  if (given.data.size() == 1) return double{given.data[0]};
+  return fail(Code::unsupported, "input {} '{}' has {} numbers; allowed: 1", i, node_.input(i), given.data.size());
+}
+
 Result<std::vector<std::int64_t>> NodeImport::integer_list(int i) {
   OBSCURA_TRY(Constant list, constant(i));
   constexpr std::size_t kMaxList = 1024;
@@ -129,29 +132,11 @@ Result<std::vector<std::int64_t>> NodeImport::integer_list(int i) {
   return std::move(list.integers);
 }
 
-Result<std::optional<std::vector<std::int64_t>>> NodeImport::axes(int i) {
-  using Axes = std::optional<std::vector<std::int64_t>>;
-  if (const auto* a = attribute("axes")) {
-    if (a->type() != onnx::AttributeProto::INTS) {
-      return fail(Code::bad_format, "attribute axes is of kind {}; allowed: INTS", kind_name(a->type()));
-    }
-    return Axes(std::vector<std::int64_t>(a->ints().begin(), a->ints().end()));
-  }
-  if (!has_input(i)) return Axes();
-  OBSCURA_TRY(auto list, integer_list(i));
-  return Axes(std::move(list));
-}
-
-Result<Shape> NodeImport::file_shape(int i) {
-  if (is_constant(i)) {
-    const KnownConstant& known = state_.constants.at(node_.input(i));
-    if (known.folded) return known.folded->shape;
-    return Shape(known.tensor->dims().begin(), known.tensor->dims().end());
-  }
-  OBSCURA_TRY(const ValueId x, input(i));
-  Shape shape = {state_.batch.value_or(kFreeBatch)};
-  shape.insert(shape.end(), value(x).shape.begin(), value(x).shape.end());
-  return shape;
+Result<std::optional<std::vector<std::int64_t>>> NodeImport::list(const char* name, int i) {
+  OBSCURA_TRY(auto listed, integers(name));
+  if (listed || !has_input(i)) return listed;
+  OBSCURA_TRY(auto given, integer_list(i));
+  return std::optional(std::move(given));
 }
 
 const onnx::AttributeProto* NodeImport::attribute(const char* name) const {
@@ -189,15 +174,16 @@ Result<std::string> NodeImport::text(const char* name, const char* fallback) con
   return a->s();
 }
 
-Result<void> NodeImport::integers(const char* name, std::span<std::int64_t> out) const {
+Result<std::optional<std::vector<std::int64_t>>> NodeImport::integers(const char* name) const {
+  using List = std::optional<std::vector<std::int64_t>>;
   const auto* a = attribute(name);
-  if (a == nullptr) return {};
-  if (a->type() != onnx::AttributeProto::INTS || static_cast<std::size_t>(a->ints_size()) != out.size()) {
-    return fail(Code::unsupported, "attribute {} has {} numbers (kind {}); allowed: {} INTS", name, a->ints_size(),
-                kind_name(a->type()), out.size());
+  if (a == nullptr) return List();
+  constexpr int kMaxList = 1024;
+  if (a->type() != onnx::AttributeProto::INTS || a->ints_size() > kMaxList) {
+    return fail(Code::bad_format, "attribute {} is of kind {} with {} numbers; allowed: INTS, up to {}", name,
+                kind_name(a->type()), a->ints_size(), kMaxList);
   }
-  std::copy(a->ints().begin(), a->ints().end(), out.begin());
-  return {};
+  return List(std::vector<std::int64_t>(a->ints().begin(), a->ints().end()));
 }
 
 Result<void> NodeImport::require(const char* name, std::int64_t allowed) const {
@@ -208,56 +194,74 @@ Result<void> NodeImport::require(const char* name, std::int64_t allowed) const {
   return {};
 }
 
-Result<ValueId> NodeImport::derive_constant(ValueId source, const char* suffix, Tensor tensor) {
-  return add_constant(claim_name(state_.value_names, value(source).name + suffix), std::move(tensor));
-}
-
 // One constant of the file may be read many times. The sum is bounded, or a small file could ask for any amount of
 // memory and time.
 Result<void> NodeImport::charge(const std::string& name, std::size_t elements) {
   state_.constant_elements += static_cast<std::int64_t>(elements);
   if (state_.constant_elements <= kMaxElements) return {};
-  return fail(Code::bad_format, "with '{}' the constants in use have {} elements; allowed: {}", name,
-              state_.constant_elements, kMaxElements);
+  return fail(Code::bad_format, "with '{}' the numbers in use are {}; allowed: {}", name, state_.constant_elements,
+              kMaxElements);
 }
 
-Result<ValueId> NodeImport::add_constant(std::string name, Tensor tensor) {
-  OBSCURA_TRY_VOID(charge(name, tensor.data.size()));
+Result<ValueId> NodeImport::append_constant(std::string name, Tensor tensor) {
+  for (const float v : tensor.data) {
+    if (!std::isfinite(v)) return fail(Code::bad_format, "it makes a constant of {}; allowed: finite floats", v);
+  }
   const auto id = static_cast<ValueId>(state_.graph.values.size());
   Shape shape = tensor.shape;
   state_.graph.values.push_back({std::move(name), std::move(shape), std::move(tensor)});
   return id;
 }
 
-Result<void> NodeImport::define_constant(Constant constant) {
+Result<ValueId> NodeImport::add_constant(const char* suffix, Tensor tensor) {
+  OBSCURA_TRY_VOID(charge(output_name(), tensor.data.size()));
+  return append_constant(claim_name(state_.value_names, output_name() + suffix), std::move(tensor));
+}
+
+Result<ValueId> NodeImport::constant_value(int i) {
+  const std::string& name = node_.input(i);
+  if (const auto known = state_.used.find(name); known != state_.used.end()) return known->second;
+  OBSCURA_TRY(Tensor read, tensor(i));
+  OBSCURA_TRY(const ValueId id, append_constant(name, std::move(read)));
+  state_.used.emplace(name, id);
+  return id;
+}
+
+Result<ValueId> NodeImport::in_shape(const FileValue& x, const Shape& shape) {
+  if (graph_shape(x.id) == shape) return x.id;
+  Attributes a;
+  a.shape = shape;
+  return emit(Op::reshape, {x.id}, a);
+}
+
+Result<ValueId> NodeImport::emit(Op op, std::vector<ValueId> inputs, Attributes attributes) {
+  Graph& graph = state_.graph;
+  const auto id = static_cast<ValueId>(graph.values.size());
+  const std::string suffix = fmt::format("/{}", to_string(op));
+  graph.values.push_back({claim_name(state_.value_names, output_name() + suffix), {}, std::nullopt});
+  graph.nodes.push_back(
+      {op, claim_name(state_.node_names, name_ + suffix), std::move(inputs), id, std::move(attributes)});
+  OBSCURA_TRY_VOID(infer_shape(graph, graph.nodes.back()));
+  return id;
+}
+
+void NodeImport::define(FileValue value, int output) {
+  Graph& graph = state_.graph;
+  // A value of an earlier node is passed on; its maker keeps its name.
+  if (graph.nodes.size() > first_node_ && graph.nodes.back().output == value.id) {
+    if (output == 0) graph.nodes.back().name = name_;
+    graph.values[value.id].name = node_.output(output);
+  }
+  state_.values.emplace(node_.output(output), std::move(value));
+}
+
+Result<void> NodeImport::define_constant(Constant constant, int output) {
   for (const float v : constant.reals) {
     if (!std::isfinite(v)) return fail(Code::bad_format, "it computes {} from constants; allowed: finite floats", v);
   }
   OBSCURA_TRY_VOID(charge(output_name(), constant.count()));
-  state_.constants[output_name()] = {nullptr, std::make_shared<const Constant>(std::move(constant))};
+  state_.constants[node_.output(output)] = {nullptr, std::make_shared<const Constant>(std::move(constant))};
   return {};
-}
-
-Result<void> NodeImport::emit(Op op, std::vector<ValueId> inputs, Attributes attributes) {
-  const std::string& output = node_.output(0);
-  OBSCURA_TRY(const ValueId id, append(name_, output, op, std::move(inputs), attributes));
-  state_.values.emplace(output, id);
-  return {};
-}
-
-Result<ValueId> NodeImport::emit_before(const char* suffix, Op op, std::vector<ValueId> inputs, Attributes attributes) {
-  return append(claim_name(state_.node_names, name_ + suffix), claim_name(state_.value_names, node_.output(0) + suffix),
-                op, std::move(inputs), attributes);
-}
-
-Result<ValueId> NodeImport::append(std::string node_name, std::string value_name, Op op, std::vector<ValueId> inputs,
-                                   const Attributes& attributes) {
-  Graph& graph = state_.graph;
-  const auto id = static_cast<ValueId>(graph.values.size());
-  graph.values.push_back({std::move(value_name), {}, std::nullopt});
-  graph.nodes.push_back({op, std::move(node_name), std::move(inputs), id, attributes});
-  OBSCURA_TRY_VOID(infer_shape(graph, graph.nodes.back()));
-  return id;
 }
 
 }  // namespace obscura::nn

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arithmetic of elements, activations, and the softmax at the end.
+// Arithmetic of elements.
 #include <algorithm>
 #include <cmath>
 
@@ -8,122 +8,239 @@
 namespace obscura::nn {
 namespace {
 
-// A constant with f applied to each element. errors: a result that is not a finite float.
-template <class F>
-Result<ValueId> map_constant(NodeImport& node, ValueId source, const char* suffix, F f) {
-  Tensor tensor = *node.value(source).constant;
-  for (float& v : tensor.data) {
-    const float mapped = f(v);
-    if (!std::isfinite(mapped)) {
-      return node.fail(Code::bad_format, "constant '{}' holds {}, which has no finite {}", node.value(source).name, v,
-                       suffix + 1);
+using Kind = approx::Function::Kind;
+
+/// The shape of a result of both, sizes aligned from the right; nothing where they do not fit.
+std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
+  Shape out(std::max(a.size(), b.size()), 1);
+  for (const Shape* shape : {&a, &b}) {
+    for (std::size_t i = 0; i < shape->size(); ++i) {
+      const std::int64_t size = (*shape)[i];
+      std::int64_t& to = out[out.size() - shape->size() + i];
+      if (size != 1 && to != 1 && to != size) return std::nullopt;
+      if (size != 1) to = size;
     }
-    v = mapped;
   }
-  return node.derive_constant(source, suffix, std::move(tensor));
+  return out;
 }
 
-// A factor of one number beside x.
-Result<ValueId> number(NodeImport& node, ValueId x, const char* suffix, float value) {
-  return node.derive_constant(x, suffix, Tensor{{}, {value}});
+/// `shape` with ones before it to `rank`, and without the axis of the one image.
+Shape aligned(Shape shape, std::size_t rank, bool images) {
+  shape.insert(shape.begin(), rank - shape.size(), 1);
+  if (images) shape.erase(shape.begin());
+  return shape;
+}
+
+/// The constant with f applied to each number.
+template <class F>
+Operand mapped(Operand constant, F f) {
+  for (float& v : constant.constant.data) v = static_cast<float>(f(double{v}));
+  return constant;
+}
+
+Result<FileValue> reciprocal(NodeImport& node, const FileValue& x) {
+  return apply(node, x, approx::default_of(Kind::reciprocal));
+}
+
+Result<void> binary(NodeImport& node, Op op) {
+  OBSCURA_TRY(const Operand a, operand(node, 0));
+  OBSCURA_TRY(const Operand b, operand(node, 1));
+  OBSCURA_TRY(FileValue y, combine(node, op, a, b));
+  node.define(std::move(y));
+  return {};
+}
+
+/// -x, of a constant or a value.
+Result<Operand> negative(NodeImport& node, Operand x) {
+  if (!x.value) return mapped(std::move(x), [](double v) { return -v; });
+  OBSCURA_TRY(FileValue y, affine(node, *x.value, -1, 0));
+  return Operand{std::move(y), {}};
+}
+
+/// The larger (smaller) of a and b: b + relu(a - b), b - relu(b - a).
+Result<FileValue> extremum(NodeImport& node, const Operand& a, const Operand& b, bool largest) {
+  const bool zero =
+      !b.value && std::all_of(b.constant.data.begin(), b.constant.data.end(), [](float v) { return v == 0; });
+  const approx::Function relu = approx::default_of(Kind::relu);
+  const bool fits = a.value && broadcast(a.shape(), b.shape()) == a.shape();
+  if (largest && zero && fits) return apply(node, *a.value, relu);
+  OBSCURA_TRY(const Operand minus, negative(node, largest ? b : a));
+  OBSCURA_TRY(const FileValue difference, combine(node, Op::add, largest ? a : minus, largest ? minus : b));
+  OBSCURA_TRY(FileValue above, apply(node, difference, relu));
+  if (!largest) {
+    OBSCURA_TRY(above, affine(node, above, -1, 0));
+  }
+  return combine(node, Op::add, {above, {}}, b);
 }
 
 }  // namespace
 
-Result<void> import_add(NodeImport& node) { return import_function<Op::add>(node); }
+Result<Operand> operand(NodeImport& node, int i) {
+  Operand out;
+  if (node.is_constant(i)) {
+    OBSCURA_TRY(out.constant, node.tensor(i));
+    return out;
+  }
+  OBSCURA_TRY(out.value, node.value(i));
+  return out;
+}
 
-Result<void> import_mul(NodeImport& node) { return import_function<Op::mul>(node); }
+Result<FileValue> combine(NodeImport& node, Op op, const Operand& a, const Operand& b) {
+  const auto shape = broadcast(a.shape(), b.shape());
+  if (!shape) {
+    return node.fail(Code::bad_format, "shapes {} and {} do not broadcast to one result", to_string(a.shape()),
+                     to_string(b.shape()));
+  }
+  const bool images = shape->size() >= 2 && shape->front() == 1;
+  std::vector<ValueId> inputs;
+  for (const Operand* side : {&a, &b}) {
+    const Shape wanted = aligned(side->shape(), shape->size(), images);
+    if (side->value) {
+      OBSCURA_TRY(const ValueId id, node.in_shape(*side->value, wanted));
+      inputs.push_back(id);
+    } else {
+      OBSCURA_TRY(const ValueId id, node.add_constant(".constant", Tensor{wanted, side->constant.data}));
+      inputs.push_back(id);
+    }
+  }
+  OBSCURA_TRY(const ValueId y, node.emit(op, std::move(inputs)));
+  return FileValue{y, *shape};
+}
 
-Result<void> import_pow(NodeImport& node) { return import_function<Op::pow>(node); }
+Result<FileValue> affine(NodeImport& node, FileValue x, double factor, double shift) {
+  for (const auto& [op, number] : {std::pair(Op::mul, factor), std::pair(Op::add, shift)}) {
+    if (number == (op == Op::mul ? 1 : 0)) continue;
+    OBSCURA_TRY(const ValueId constant, node.add_constant(".constant", Tensor{{}, {static_cast<float>(number)}}));
+    OBSCURA_TRY(x.id, node.emit(op, {x.id, constant}));
+  }
+  return x;
+}
+
+Result<FileValue> apply(NodeImport& node, const FileValue& x, const approx::Function& function) {
+  Attributes a;
+  a.function = function;
+  OBSCURA_TRY(const ValueId y, node.emit(Op::function, {x.id}, a));
+  return FileValue{y, x.shape};
+}
+
+Result<void> import_add(NodeImport& node) { return binary(node, Op::add); }
+
+Result<void> import_mul(NodeImport& node) { return binary(node, Op::mul); }
 
 // a - b = a + (-b)
 Result<void> import_sub(NodeImport& node) {
-  OBSCURA_TRY(auto inputs, node.inputs());
-  if (node.value(inputs[1]).constant) {
-    OBSCURA_TRY(inputs[1], map_constant(node, inputs[1], ".negative", [](float v) { return -v; }));
-  } else {
-    OBSCURA_TRY(const ValueId minus, number(node, inputs[1], ".minus_one", -1));
-    OBSCURA_TRY(inputs[1], node.emit_before("/negative", Op::mul, {inputs[1], minus}));
-  }
-  return node.emit(Op::add, std::move(inputs));
+  OBSCURA_TRY(const Operand a, operand(node, 0));
+  OBSCURA_TRY(Operand b, operand(node, 1));
+  OBSCURA_TRY(b, negative(node, std::move(b)));
+  OBSCURA_TRY(FileValue y, combine(node, Op::add, a, b));
+  node.define(std::move(y));
+  return {};
 }
 
-// a / c = a * (1 / c)
+// a / b = a * (1 / b)
 Result<void> import_div(NodeImport& node) {
-  OBSCURA_TRY(auto inputs, node.inputs());
-  if (!node.value(inputs[1]).constant) {
-    return node.fail(Code::unsupported, "its divisor '{}' is computed; allowed: a constant",
-                     node.value(inputs[1]).name);
+  OBSCURA_TRY(const Operand a, operand(node, 0));
+  OBSCURA_TRY(Operand b, operand(node, 1));
+  if (b.value) {
+    OBSCURA_TRY(b.value, reciprocal(node, *b.value));
+  } else {
+    for (const float v : b.constant.data) {
+      if (!std::isfinite(1.0F / v)) {
+        return node.fail(Code::bad_format, "it divides by {} of '{}'; allowed: numbers with a finite reciprocal", v,
+                         node.input_name(1));
+      }
+    }
+    b = mapped(std::move(b), [](double v) { return 1 / v; });
   }
-  OBSCURA_TRY(inputs[1], map_constant(node, inputs[1], ".reciprocal", [](float v) { return 1.0F / v; }));
-  return node.emit(Op::mul, std::move(inputs));
+  OBSCURA_TRY(FileValue y, combine(node, Op::mul, a, b));
+  node.define(std::move(y));
+  return {};
 }
 
 Result<void> import_neg(NodeImport& node) {
-  OBSCURA_TRY(const ValueId x, node.input(0));
-  OBSCURA_TRY(const ValueId minus, number(node, x, ".minus_one", -1));
-  return node.emit(Op::mul, {x, minus});
+  OBSCURA_TRY(const FileValue x, node.value(0));
+  OBSCURA_TRY(FileValue y, affine(node, x, -1, 0));
+  node.define(std::move(y));
+  return {};
 }
 
-// Of any number of values, from the left.
+Result<void> import_pow(NodeImport& node) {
+  OBSCURA_TRY(const FileValue x, node.value(0));
+  if (!node.is_constant(1)) {
+    return node.fail(Code::unsupported, "its exponent '{}' is computed; allowed: one constant number",
+                     node.input_name(1));
+  }
+  OBSCURA_TRY(const double exponent, node.number(1, 1));
+  OBSCURA_TRY(const ValueId constant, node.add_constant(".exponent", Tensor{{}, {static_cast<float>(exponent)}}));
+  OBSCURA_TRY(const ValueId y, node.emit(Op::pow, {x.id, constant}));
+  node.define(y, x.shape);
+  return {};
+}
+
+// Sum and Mean of any number of values, from the left.
 Result<void> import_sum(NodeImport& node) {
-  OBSCURA_TRY(const auto inputs, node.inputs());
-  if (inputs.size() == 1) return node.emit(Op::identity, inputs);
-  ValueId sum = inputs[0];
-  for (std::size_t i = 1; i + 1 < inputs.size(); ++i) {
-    OBSCURA_TRY(sum, node.emit_before("/sum", Op::add, {sum, inputs[i]}));
+  OBSCURA_TRY(Operand sum, operand(node, 0));
+  int first = 1;
+  for (; !sum.value && first < node.input_count(); ++first) {
+    OBSCURA_TRY(const Operand next, operand(node, first));
+    if (!next.value) return node.fail(Code::unsupported, "it adds constants; allowed: one among values");
+    OBSCURA_TRY(sum.value, combine(node, Op::add, sum, next));
   }
-  return node.emit(Op::add, {sum, inputs.back()});
+  for (int i = first; i < node.input_count(); ++i) {
+    OBSCURA_TRY(const Operand next, operand(node, i));
+    OBSCURA_TRY(sum.value, combine(node, Op::add, sum, next));
+  }
+  if (node.operator_name() == "Mean") {
+    OBSCURA_TRY(sum.value, affine(node, *sum.value, 1.0 / node.input_count(), 0));
+  }
+  node.define(std::move(*sum.value));
+  return {};
 }
 
-Result<void> import_leaky_relu(NodeImport& node) {
-  OBSCURA_TRY(auto inputs, node.inputs());
-  Attributes a;
-  OBSCURA_TRY(a.alpha, node.real("alpha", 0.01F));
-  return node.emit(Op::leaky_relu, std::move(inputs), a);
+// Min and Max of any number of values and constants.
+Result<void> import_extremum(NodeImport& node) {
+  const bool largest = node.operator_name() == "Max";
+  std::vector<Operand> all;
+  for (int i = 0; i < node.input_count(); ++i) {
+    OBSCURA_TRY(Operand next, operand(node, i));
+    all.push_back(std::move(next));
+  }
+  // A value first, so that constants meet one.
+  std::stable_partition(all.begin(), all.end(), [](const Operand& o) { return o.value.has_value(); });
+  FileValue y = *all[0].value;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    OBSCURA_TRY(y, extremum(node, {y, {}}, all[i], largest));
+  }
+  node.define(std::move(y));
+  return {};
 }
 
-// With one slope for all channels it is a leaky ReLU.
-Result<void> import_prelu(NodeImport& node) {
-  OBSCURA_TRY(const ValueId x, node.input(0));
-  OBSCURA_TRY(const Constant slope, node.constant(1));
-  const bool one = !slope.reals.empty() && std::all_of(slope.reals.begin(), slope.reals.end(),
-                                                       [&](float v) { return v == slope.reals.front(); });
-  if (!one) {
-    return node.fail(Code::unsupported, "its slope '{}' of shape {} has different numbers; allowed: one slope for all",
-                     node.input_name(1), to_string(slope.shape));
-  }
-  Attributes a;
-  a.alpha = slope.reals.front();
-  return node.emit(Op::leaky_relu, {x}, a);
-}
-
-Result<void> import_gelu(NodeImport& node) {
-  OBSCURA_TRY(const std::string form, node.text("approximate", "none"));
-  if (form != "none") {
-    return node.fail(Code::unsupported, "attribute approximate is {}; allowed: none (the form with erf)", form);
-  }
-  return import_function<Op::gelu>(node);
-}
-
-// The softmax of logits, or its logarithm, rises with each logit: the label is the same without it.
-Result<void> import_softmax(NodeImport& node) {
-  OBSCURA_TRY(const ValueId x, node.input(0));
-  const Shape& shape = node.value(x).shape;
-  const bool row = !shape.empty() && std::all_of(shape.begin() + 1, shape.end(), [](auto size) { return size == 1; });
-  constexpr std::int64_t kLastAxisByDefault = 13;  // from this operator set on
-  OBSCURA_TRY(const std::int64_t axis, node.integer("axis", node.opset() < kLastAxisByDefault ? 1 : -1));
-  OBSCURA_TRY(const std::size_t resolved, resolve_axis(node, axis, shape.size() + 1));
-  if (!row || resolved != 1) {
-    return node.fail(Code::unsupported, "it is over axis {} of {} per image; allowed: one row of logits, axis 1", axis,
-                     to_string(shape));
-  }
-  if (!node.gives_the_output_only()) {
-    return node.fail(Code::unsupported,
-                     "other nodes read its output '{}'; allowed: as the last node, where it is left out",
-                     node.output_name());
-  }
-  node.define_alias(x);
+// Chosen by constants, the values are masked: c a + (1 - c) b.
+Result<void> import_where(NodeImport& node) {
+  OBSCURA_TRY(const Tensor condition, node.tensor(0));
+  const auto masked = [&](int i, bool chosen) -> Result<Operand> {
+    OBSCURA_TRY(Operand side, operand(node, i));
+    Operand mask{std::nullopt, condition};
+    mask = mapped(std::move(mask), [chosen](double v) { return (v != 0) == chosen ? 1 : 0; });
+    if (!side.value && side.constant.data.size() == 1) {
+      for (float& v : mask.constant.data) v *= side.constant.data[0];
+      return mask;
+    }
+    if (!side.value && side.constant.shape != condition.shape) {
+      return node.fail(Code::unsupported, "it chooses between shapes {} and {}; allowed: one number, or the same shape",
+                       to_string(side.constant.shape), to_string(condition.shape));
+    }
+    if (!side.value) {
+      for (std::size_t e = 0; e < mask.constant.data.size(); ++e) mask.constant.data[e] *= side.constant.data[e];
+      return mask;
+    }
+    OBSCURA_TRY(FileValue y, combine(node, Op::mul, side, mask));
+    return Operand{std::move(y), {}};
+  };
+  OBSCURA_TRY(const Operand a, masked(1, true));
+  OBSCURA_TRY(const Operand b, masked(2, false));
+  OBSCURA_TRY(FileValue y, combine(node, Op::add, a, b));
+  node.define(std::move(y));
   return {};
 }
 

@@ -6,16 +6,13 @@
 #include "base/files.h"
 #include "nn/infer.h"
 #include "nn/onnx.h"
-#include "nn/onnx_constants.h"
 #include "nn/onnx_import.h"
-#include "nn/onnx_spellings.h"
+#include "nn/onnx_input.h"
+#include "nn/onnx_model.h"
+#include "nn/simplify.h"
 
 namespace obscura::nn {
 namespace {
-
-constexpr int kMaxNodes = 100'000;
-constexpr std::int64_t kMinOpset = 10;
-constexpr std::int64_t kMaxOpset = 21;
 
 std::int64_t operator_set(const onnx::ModelProto& model) {
   std::int64_t opset = 0;
@@ -29,12 +26,13 @@ Result<void> check_model(const onnx::ModelProto& model) {
   if (!model.has_graph()) return error(Code::bad_format, "it holds no ONNX graph; allowed: an ONNX model");
   const std::int64_t opset = operator_set(model);
   if (opset < kMinOpset || opset > kMaxOpset) {
-    return error(Code::unsupported, "it uses operator set {}; allowed: {} to {}", opset, kMinOpset, kMaxOpset);
+    return error(Code::unsupported, "it uses operator set {}; allowed: {} to {} (export with opset_version={})", opset,
+                 kMinOpset, kMaxOpset, opset < kMinOpset ? kMinOpset : 18);
   }
   const auto& graph = model.graph();
   for (const auto& [what, count] :
        {std::pair{"nodes", graph.node_size()}, std::pair{"constants", graph.initializer_size()},
-        std::pair{"inputs", graph.input_size()}}) {
+        std::pair{"inputs", graph.input_size()}, std::pair{"outputs", graph.output_size()}}) {
     if (count > kMaxNodes) return error(Code::bad_format, "it has {} {}; allowed: {}", count, what, kMaxNodes);
   }
   if (graph.sparse_initializer_size() > 0) {
@@ -69,167 +67,146 @@ Result<void> collect_constants(ImportState& state, const onnx::GraphProto& graph
     if (tensor.name().empty() || !state.constants.emplace(tensor.name(), KnownConstant{&tensor, nullptr}).second) {
       return error(Code::bad_format, "constant '{}' is defined twice or has no name", tensor.name());
     }
+    state.value_names.insert(tensor.name());
   }
   for (const auto& node : graph.node()) {
     for (const auto& name : node.output()) state.value_names.insert(name);
-    for (const auto& name : node.input()) ++state.readers[name];
   }
-  for (const auto& output : graph.output()) {
-    ++state.readers[output.name()];
-    state.output_name = output.name();
-  }
-  for (const auto& tensor : graph.initializer()) state.value_names.insert(tensor.name());
   for (const auto& input : graph.input()) state.value_names.insert(input.name());
   return {};
 }
 
-// "Nx3xheightx32", as the file has it.
-std::string shown_dims(const onnx::TensorShapeProto& shape) {
-  std::string shown;
-  for (const auto& dim : shape.dim()) {
-    if (!shown.empty()) shown += 'x';
-    const bool named = dim.has_dim_param() && !dim.dim_param().empty() && is_readable_name(dim.dim_param());
-    shown += dim.has_dim_value() ? std::to_string(dim.dim_value()) : named ? dim.dim_param() : "?";
-    if (shown.size() > 80) return shown + "...";
+/// The output that was asked for, or the only one.
+Result<std::string> chosen_output(const onnx::GraphProto& graph, const std::string& wanted) {
+  std::string all;
+  std::unordered_set<std::string> names;  // some exporters list an output twice
+  for (const auto& output : graph.output()) {
+    if (output.name() == wanted) return wanted;
+    if (!names.insert(output.name()).second) continue;
+    if (all.size() < 400) all += fmt::format("{}'{}' {}", all.empty() ? "" : ", ", output.name(), shown_shape(output));
   }
-  return shown.empty() ? "scalar" : shown;
+  if (!wanted.empty()) {
+    return error(Code::wrong_params, "it has no output '{}'; there are {}", wanted, all.empty() ? "none" : all);
+  }
+  if (names.size() == 1) return graph.output(0).name();
+  return error(Code::unsupported, "it has {} outputs{}{}; allowed: 1 (choose one with --output NAME)", names.size(),
+               all.empty() ? "" : ": ", all);
 }
 
-// {N, C, H, W}, N free or fixed.
-Result<Shape> image_shape_of(const onnx::ValueInfoProto& image) {
-  const auto& dims = image.type().tensor_type().shape();
-  const std::string shown = shown_dims(dims);
-  constexpr std::array<const char*, 4> kAxes = {"number of images", "channels", "height", "width"};
-  Shape shape;
-  for (int i = 0; i < dims.dim_size() && dims.dim_size() == 4; ++i) {
-    shape.push_back(dims.dim(i).dim_value());
-    if (i == 0 || (dims.dim(i).has_dim_value() && shape.back() > 0)) continue;
-    return error(
-        Code::unsupported,
-        "input '{}' has shape {}, whose axis {} ({}) is free; allowed: N free and all others fixed numbers, to "
-        "be fixed when exporting",
-        image.name(), shown, i, kAxes[static_cast<std::size_t>(i)]);
+/// Which nodes the output depends on, and every name that they read.
+struct Needed {
+  std::vector<bool> nodes;
+  std::unordered_set<std::string> names;
+};
+
+Needed needed_for(const onnx::GraphProto& graph, const std::string& output) {
+  Needed needed{std::vector<bool>(static_cast<std::size_t>(graph.node_size()), false), {output}};
+  for (int i = graph.node_size(); i-- > 0;) {
+    const auto& node = graph.node(i);
+    const bool any = std::any_of(node.output().begin(), node.output().end(),
+                                 [&](const std::string& name) { return needed.names.contains(name); });
+    if (!any) continue;
+    needed.nodes[static_cast<std::size_t>(i)] = true;
+    needed.names.insert(node.input().begin(), node.input().end());
   }
-  const bool image_like = shape.size() == 4 && shape_is_allowed({shape.begin() + 1, shape.end()});
-  if (!image_like || (dims.dim(0).has_dim_value() && shape[0] < 1)) {
-    return error(Code::unsupported,
-                 "input '{}' has shape {}; allowed: {{N, channels, height, width}}, with N free or at least 1 and the "
-                 "others from 1 to {}, {} elements",
-                 image.name(), shown, kMaxSize, kMaxElements);
-  }
-  return shape;
+  return needed;
 }
 
-// The one input that is not an initializer.
-Result<void> import_input(ImportState& state, const onnx::GraphProto& graph) {
-  const onnx::ValueInfoProto* image = nullptr;
-  std::string names;
-  int count = 0;
-  for (const auto& input : graph.input()) {
-    if (state.constants.contains(input.name())) continue;
-    if (image == nullptr) image = &input;
-    ++count;
-    if (names.size() < 80) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", input.name());
+/// What may follow an ArgMax.
+bool keeps_the_answer(const std::string& operator_name) {
+  for (const char* name : {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Constant"}) {
+    if (operator_name == name) return true;
   }
-  if (count != 1) {
-    return error(Code::unsupported,
-                 "it has {} inputs that are not constants{}{}; allowed: 1 image (weights are initializers of the file)",
-                 count, count > 0 ? ": " : "", names);
-  }
-  if (image->name().empty() || image->type().tensor_type().elem_type() != onnx::TensorProto::FLOAT) {
-    return error(Code::unsupported, "input '{}' is not a tensor of floats; allowed: FLOAT", image->name());
-  }
-  OBSCURA_TRY(const Shape shape, image_shape_of(*image));
-  if (image->type().tensor_type().shape().dim(0).has_dim_value()) state.batch = shape[0];
-  state.graph.input = 0;
-  state.graph.values.push_back({image->name(), {shape.begin() + 1, shape.end()}, std::nullopt});
-  state.values.emplace(image->name(), 0);
-  return {};
+  return false;
 }
 
-Result<void> import_nodes(ImportState& state, const onnx::GraphProto& graph) {
-  const Spellings spellings = find_spellings(graph);
+Result<void> import_nodes(ImportState& state, const onnx::GraphProto& graph, const Needed& needed) {
   for (int i = 0; i < graph.node_size(); ++i) {
-    if (spellings.inner.contains(i)) continue;
+    if (!needed.nodes[static_cast<std::size_t>(i)]) continue;
     const onnx::NodeProto& node = graph.node(i);
     std::string wanted = node.name().empty() ? fmt::format("{}_{}", node.op_type(), i) : node.name();
     NodeImport import(state, node, claim_name(state.node_names, std::move(wanted)));
-    if (!node.domain().empty() && node.domain() != "ai.onnx") {
-      return error(Code::unsupported, "node '{}': operator {} of domain '{}' is not supported; supported: {}",
-                   import.name(), node.op_type(), node.domain(), supported_operators());
+    if (state.argmax && !keeps_the_answer(node.op_type())) {
+      return import.fail(Code::unsupported, "it follows an ArgMax; allowed: ArgMax as the last node");
     }
-    if (const auto gelu = spellings.gelu_input.find(i); gelu != spellings.gelu_input.end()) {
-      OBSCURA_TRY_VOID(import.check_form(2, 2, {}));
-      OBSCURA_TRY(const ValueId x, import.input(0, gelu->second));
-      OBSCURA_TRY_VOID(import.emit(Op::gelu, {x}));
-      continue;
-    }
-    OBSCURA_TRY_VOID(import_node(import));
+    OBSCURA_TRY_VOID(import_node(import, node.domain()));
   }
   return {};
 }
 
-Result<void> import_output(ImportState& state, const onnx::GraphProto& graph) {
-  if (graph.output_size() != 1) {
-    return error(Code::unsupported, "it has {} outputs; allowed: 1 row of logits", graph.output_size());
-  }
-  const std::string& name = graph.output(0).name();
+Result<void> import_output(ImportState& state, const std::string& name) {
   const auto found = state.values.find(name);
-  if (found == state.values.end() || state.graph.values[found->second].constant || found->second == state.graph.input) {
-    return error(Code::bad_format, "output '{}' is not computed by any node", name);
+  if (found == state.values.end()) {
+    return error(Code::bad_format, "output '{}' is not computed from the image by any node", name);
   }
   Graph& out = state.graph;
-  out.output = found->second;
-  const Shape shape = out.values[out.output].shape;
-  if (shape.size() == 1) return {};
-  if (shape.size() != 3 || shape[1] != 1 || shape[2] != 1) {
-    return error(Code::unsupported, "output '{}' has shape {} per image; allowed: one row of logits", name,
-                 to_string(shape));
+  out.output = found->second.id;
+  const Shape& shape = found->second.shape;
+  const std::int64_t count = element_count(shape);
+  const bool row =
+      std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size == 1 || size == count; });
+  if (!row) {
+    return error(Code::unsupported,
+                 "output '{}' has shape {} for one image; allowed: one row of numbers, one a class (a network that "
+                 "gives an image or many rows is not a classifier)",
+                 name, to_string(shape));
   }
-  // One number a channel is a row of logits, too.
-  const auto row = static_cast<ValueId>(out.values.size());
-  out.values.push_back({claim_name(state.value_names, name + "/row"), {}, std::nullopt});
-  out.nodes.push_back({Op::flatten, claim_name(state.node_names, name + "/flatten"), {out.output}, row, {}});
-  out.output = row;
-  return infer_shape(out, out.nodes.back());
+  return {};
 }
 
-Result<Graph> import_model(const onnx::ModelProto& model) {
-  const onnx::GraphProto& graph = model.graph();
+Result<Graph> import_model(onnx::ModelProto& model, const ReadOptions& options) {
   OBSCURA_TRY_VOID(check_model(model));
+  OBSCURA_TRY_VOID(inline_functions(model));
+  onnx::GraphProto& graph = *model.mutable_graph();
   OBSCURA_TRY_VOID(check_names(graph));
+  OBSCURA_TRY_VOID(sort_nodes(graph));
+  OBSCURA_TRY(const std::string output, chosen_output(graph, options.output));
+  name_softmaxes(graph);
   ImportState state;
   state.graph.name = graph.name();
   state.opset = operator_set(model);
+  OBSCURA_TRY(state.graph.metadata, read_metadata(model));
   OBSCURA_TRY_VOID(collect_constants(state, graph));
-  OBSCURA_TRY_VOID(import_input(state, graph));
-  OBSCURA_TRY_VOID(import_nodes(state, graph));
-  OBSCURA_TRY_VOID(import_output(state, graph));
-  leave_out_unused(state.graph);
-  merge_activations(state.graph);
+  const Needed needed = needed_for(graph, output);
+  OBSCURA_TRY_VOID(import_input(state, graph, needed.names, options));
+  OBSCURA_TRY_VOID(import_nodes(state, graph, needed));
+  OBSCURA_TRY_VOID(import_output(state, output));
+  if (state.argmax) state.graph.ending = Ending::argmax;
+  OBSCURA_TRY_VOID(simplify(state.graph, output));
   return std::move(state.graph);
+}
+
+Result<Graph> named(Result<Graph> graph, const std::string& name) {
+  if (!graph.ok()) return error(graph.error().code, "{}: {}", name, graph.error().message);
+  return graph;
+}
+
+Error not_a_model(const std::string& name, std::uint64_t bytes) {
+  return error(Code::bad_format, "{}: {} bytes that are not an ONNX model, or a truncated or damaged one", name, bytes);
 }
 
 }  // namespace
 
-Result<Graph> read_onnx(base::ByteView bytes, const std::string& name) {
+Result<Graph> read_onnx(base::ByteView bytes, const std::string& name, const ReadOptions& options) {
   if (bytes.size() > kMaxOnnxBytes) {
     return error(Code::bad_format, "{}: {} bytes; allowed: {}", name, bytes.size(), kMaxOnnxBytes);
   }
   const google::protobuf::LogSilencer silence;  // protobuf would print to standard error on a damaged file
   onnx::ModelProto model;
-  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return error(Code::bad_format, "{}: {} bytes that are not an ONNX model, or a truncated or damaged one", name,
-                 bytes.size());
-  }
-  auto graph = import_model(model);
-  if (!graph.ok()) return error(graph.error().code, "{}: {}", name, graph.error().message);
-  return graph;
+  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return not_a_model(name, bytes.size());
+  return named(import_model(model, options), name);
 }
 
-Result<Graph> read_onnx_file(const std::filesystem::path& path) {
-  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxOnnxBytes));
-  return read_onnx(bytes, path.string());
+Result<Graph> read_onnx_file(const std::filesystem::path& path, const ReadOptions& options) {
+  const std::string name = path.string();
+  OBSCURA_TRY(base::Bytes bytes, base::read_file(path, kMaxOnnxBytes));
+  const google::protobuf::LogSilencer silence;
+  onnx::ModelProto model;
+  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return not_a_model(name, bytes.size());
+  base::Bytes().swap(bytes);  // the model has its own
+  const auto loaded = load_external_data(*model.mutable_graph(), path.parent_path());
+  if (!loaded.ok()) return error(loaded.error().code, "{}: {}", name, loaded.error().message);
+  return named(import_model(model, options), name);
 }
 
 }  // namespace obscura::nn

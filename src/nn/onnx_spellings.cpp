@@ -1,212 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nn/onnx_spellings.h"
-
+// Softmax, spelt in exponentials and sums.
 #include <algorithm>
-#include <cmath>
-#include <optional>
+#include <unordered_map>
 
-#include "nn/onnx_constants.h"
+#include "nn/onnx_model.h"
 
 namespace obscura::nn {
 namespace {
 
-/// A GELU is at most this many products.
-constexpr std::size_t kMaxFactors = 4;
-
-/// scale times the values of these names.
-struct Product {
-  double scale = 1;
-  std::vector<std::string> factors;
-  std::vector<int> nodes;  ///< that multiply
-};
-
-class GeluFinder {
+class SoftmaxFinder {
  public:
-  explicit GeluFinder(const onnx::GraphProto& graph) : graph_(graph) {
-    for (const auto& tensor : graph.initializer()) constants_.emplace(tensor.name(), &tensor);
+  explicit SoftmaxFinder(onnx::GraphProto& graph) : graph_(graph) {
     for (int i = 0; i < graph.node_size(); ++i) {
-      const auto& node = graph.node(i);
-      if (node.output_size() > 0 && node.domain().empty()) makers_.emplace(node.output(0), i);
-      for (const auto& name : node.input()) ++readers_[name];
-      const bool holds_tensor = node.op_type() == "Constant" && node.output_size() > 0 && node.attribute_size() == 1 &&
-                                node.attribute(0).type() == onnx::AttributeProto::TENSOR;
-      if (holds_tensor) constants_.emplace(node.output(0), &node.attribute(0).t());
+      for (const auto& output : graph.node(i).output()) makers_.emplace(output, i);
     }
-    for (const auto& output : graph.output()) ++readers_[output.name()];
   }
 
-  Spellings run() {
+  void run() {
     for (int i = 0; i < graph_.node_size(); ++i) {
-      if (is_product(graph_.node(i))) match(i);
+      const onnx::NodeProto& node = graph_.node(i);
+      if (node.input_size() != 2 || node.output_size() != 1) continue;
+      if (node.op_type() == "Div") quotient(i);
+      if (node.op_type() == "Sub") difference(i);
     }
-    return std::move(out_);
   }
 
  private:
-  static bool is_product(const onnx::NodeProto& node) {
-    return (node.op_type() == "Mul" || node.op_type() == "Div") && node.input_size() == 2 && node.output_size() == 1 &&
-           node.domain().empty();
-  }
-
-  /// The one number of a constant.
-  std::optional<double> number(const std::string& name) const {
-    const auto found = constants_.find(name);
-    if (found == constants_.end() || found->second->dims_size() > 1) return std::nullopt;
-    if (found->second->dims_size() == 1 && found->second->dims(0) != 1) return std::nullopt;
-    const auto tensor = read_floats(*found->second, name);
-    return tensor.ok() ? std::optional<double>(tensor->data[0]) : std::nullopt;
-  }
-
-  /// The node of this operator that makes `name` for one reader only; -1 where there is none.
-  int maker(const std::string& name, const char* operator_name, int inputs) const {
+  const onnx::NodeProto* maker(const std::string& name, const char* type) const {
     const auto found = makers_.find(name);
-    if (found == makers_.end() || readers_.at(name) != 1) return -1;
-    const auto& node = graph_.node(found->second);
-    return node.op_type() == operator_name && node.input_size() == inputs ? found->second : -1;
+    if (found == makers_.end()) return nullptr;
+    const onnx::NodeProto& node = graph_.node(found->second);
+    return node.op_type() == type && node.input_size() > 0 ? &node : nullptr;
   }
 
-  /// Spreads a product into its factors, as far as the products in it are read by it only.
-  bool spread(int index, Product& out) const {
-    const auto& node = graph_.node(index);
-    out.nodes.push_back(index);
-    for (int side = 0; side < 2; ++side) {
-      const std::string& name = node.input(side);
-      const bool divisor = side == 1 && node.op_type() == "Div";
-      if (const auto constant = number(name)) {
-        out.scale *= divisor ? 1 / *constant : *constant;
-        continue;
-      }
-      if (divisor || out.nodes.size() + out.factors.size() > kMaxFactors) return false;
-      int inner = maker(name, "Mul", 2);
-      if (inner < 0) inner = maker(name, "Div", 2);
-      if (inner < 0) {
-        out.factors.push_back(name);
-      } else if (!spread(inner, out)) {
-        return false;
-      }
-    }
-    return true;
+  /// x where x - max(x) stands: the softmax of both is the same.
+  std::string unshifted(const std::string& name) const {
+    const auto* sub = maker(name, "Sub");
+    if (sub == nullptr || sub->input_size() != 2) return name;
+    const auto* largest = maker(sub->input(1), "ReduceMax");
+    return largest != nullptr && largest->input(0) == sub->input(0) ? sub->input(0) : name;
   }
 
-  static bool near(double actual, double expected) { return std::abs(actual / expected - 1) < 1e-5; }
-
-  /// x where `name` is 1 + erf(x / sqrt 2), with the nodes on the way.
-  std::optional<std::string> argument(const std::string& name, std::vector<int>& nodes) const {
-    const int add = maker(name, "Add", 2);
-    if (add < 0) return std::nullopt;
-    for (int side = 0; side < 2; ++side) {
-      const auto one = number(graph_.node(add).input(side));
-      const int erf = maker(graph_.node(add).input(1 - side), "Erf", 1);
-      if (!one || *one != 1 || erf < 0) continue;
-      const auto scaled = makers_.find(graph_.node(erf).input(0));
-      if (scaled == makers_.end() || !is_product(graph_.node(scaled->second))) continue;
-      Product inner;
-      if (readers_.at(scaled->first) != 1 || !spread(scaled->second, inner)) continue;
-      if (inner.factors.size() != 1 || !near(inner.scale, 1 / std::sqrt(2.0))) continue;
-      nodes.insert(nodes.end(), {add, erf});
-      nodes.insert(nodes.end(), inner.nodes.begin(), inner.nodes.end());
-      return inner.factors[0];
-    }
-    return std::nullopt;
+  /// e^z / sum of e^z
+  void quotient(int i) {
+    const auto* exp = maker(graph_.node(i).input(0), "Exp");
+    const auto* sum = maker(graph_.node(i).input(1), "ReduceSum");
+    if (exp == nullptr || sum == nullptr || sum->input(0) != exp->output(0)) return;
+    replace(i, "Softmax", unshifted(exp->input(0)), *sum);
   }
 
-  void match(int last) {
-    Product product;
-    if (!spread(last, product) || product.factors.size() != 2 || !near(product.scale, 0.5)) return;
-    for (std::size_t side = 0; side < 2; ++side) {
-      std::vector<int> nodes = product.nodes;
-      const auto x = argument(product.factors[side], nodes);
-      if (!x || *x != product.factors[1 - side]) continue;
-      nodes.erase(std::find(nodes.begin(), nodes.end(), last));
-      out_.gelu_input.emplace(last, *x);
-      out_.inner.insert(nodes.begin(), nodes.end());
+  /// z - log of the sum of e^z
+  void difference(int i) {
+    const std::string& z = graph_.node(i).input(0);
+    const auto* log = maker(graph_.node(i).input(1), "Log");
+    const auto* sum =
+        log != nullptr ? maker(log->input(0), "ReduceSum") : maker(graph_.node(i).input(1), "ReduceLogSumExp");
+    if (sum == nullptr) return;
+    if (log != nullptr) {
+      const auto* exp = maker(sum->input(0), "Exp");
+      if (exp == nullptr || exp->input(0) != z) return;
+    } else if (sum->input(0) != z) {
       return;
     }
+    replace(i, "LogSoftmax", unshifted(z), *sum);
   }
 
-  const onnx::GraphProto& graph_;
-  std::unordered_map<std::string, const onnx::TensorProto*> constants_;
+  /// Over one axis, the last unless the sum's attribute names another.
+  void replace(int i, const char* type, const std::string& x, const onnx::NodeProto& sum) {
+    std::int64_t axis = -1;
+    for (const auto& a : sum.attribute()) {
+      if (a.name() != "axes") continue;
+      if (a.ints_size() != 1) return;
+      axis = a.ints(0);
+    }
+    onnx::NodeProto& node = *graph_.mutable_node(i);
+    node.set_op_type(type);
+    node.clear_input();
+    node.add_input(x);
+    auto* a = node.add_attribute();
+    a->set_name("axis");
+    a->set_type(onnx::AttributeProto::INT);
+    a->set_i(axis);
+  }
+
+  onnx::GraphProto& graph_;
   std::unordered_map<std::string, int> makers_;
-  std::unordered_map<std::string, int> readers_;
-  Spellings out_;
 };
-
-/// How often each value is read, and which node gives it.
-struct Uses {
-  std::vector<int> readers;
-  std::vector<const Node*> makers;
-};
-
-Uses uses_of(const Graph& graph) {
-  Uses uses{std::vector<int>(graph.values.size(), 0), std::vector<const Node*>(graph.values.size(), nullptr)};
-  uses.readers[graph.output] = 1;
-  for (const Node& node : graph.nodes) {
-    uses.makers[node.output] = &node;
-    for (const ValueId id : node.inputs) ++uses.readers[id];
-  }
-  return uses;
-}
-
-/// The activation of x that x times `gate` is.
-std::optional<Op> gated(const Uses& uses, ValueId x, ValueId gate) {
-  const auto made_from = [&](ValueId id, Op op) -> std::optional<ValueId> {
-    const Node* maker = uses.makers[id];
-    if (maker == nullptr || maker->op != op || uses.readers[id] != 1) return std::nullopt;
-    return maker->inputs[0];
-  };
-  if (made_from(gate, Op::sigmoid) == x) return Op::silu;
-  const auto softplus = made_from(gate, Op::tanh);
-  if (softplus && made_from(*softplus, Op::softplus) == x) return Op::mish;
-  return std::nullopt;
-}
 
 }  // namespace
 
-Spellings find_spellings(const onnx::GraphProto& graph) {
-  const bool any =
-      std::any_of(graph.node().begin(), graph.node().end(), [](const auto& n) { return n.op_type() == "Erf"; });
-  return any ? GeluFinder(graph).run() : Spellings();
-}
-
-void merge_activations(Graph& graph) {
-  const Uses uses = uses_of(graph);
-  for (Node& node : graph.nodes) {
-    if (node.op != Op::mul) continue;
-    for (std::size_t side = 0; side < 2; ++side) {
-      const ValueId x = node.inputs[side];
-      const auto op = gated(uses, x, node.inputs[1 - side]);
-      if (!op) continue;
-      node.op = *op;
-      node.inputs = {x};
-      break;
-    }
-  }
-  leave_out_unused(graph);
-}
-
-void leave_out_unused(Graph& graph) {
-  std::vector<bool> needed(graph.values.size(), false);
-  needed[graph.output] = true;
-  needed[graph.input] = true;
-  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
-    if (!needed[node->output]) continue;
-    for (const ValueId id : node->inputs) needed[id] = true;
-  }
-  std::erase_if(graph.nodes, [&](const Node& node) { return !needed[node.output]; });
-  std::vector<ValueId> place(graph.values.size(), 0);
-  std::vector<Value> kept;
-  for (std::size_t i = 0; i < graph.values.size(); ++i) {
-    if (!needed[i]) continue;
-    place[i] = static_cast<ValueId>(kept.size());
-    kept.push_back(std::move(graph.values[i]));
-  }
-  graph.values = std::move(kept);
-  graph.input = place[graph.input];
-  graph.output = place[graph.output];
-  for (Node& node : graph.nodes) {
-    for (ValueId& id : node.inputs) id = place[id];
-    node.output = place[node.output];
-  }
+void name_softmaxes(onnx::GraphProto& graph) {
+  const bool any = std::any_of(graph.node().begin(), graph.node().end(), [](const auto& node) {
+    return node.op_type() == "ReduceSum" || node.op_type() == "ReduceLogSumExp";
+  });
+  if (any) SoftmaxFinder(graph).run();
 }
 
 }  // namespace obscura::nn

@@ -3,17 +3,10 @@
 
 #include "base/parallel.h"
 #include "nn/broadcast.h"
-#include "nn/reference_kernels.h"
+#include "nn/operators.h"
 
 namespace obscura::nn {
 namespace {
-
-// In the order of Op.
-// clang-format off
-constexpr std::array<Kernel, kOpCount> kKernels = {
-    conv, batch_normalization, average_pool, global_average_pool, gemm, copy, copy, add, mul, pow,
-    relu, leaky_relu, sigmoid, tanh, softplus, silu, gelu, mish, max_pool, concat, slice, pad, lrn};
-// clang-format on
 
 std::vector<Prepared> prepare(const Graph& graph) {
   std::vector<Prepared> prepared(graph.nodes.size());
@@ -22,6 +15,7 @@ std::vector<Prepared> prepare(const Graph& graph) {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const Value& value = graph.values[node.inputs[i]];
       if (value.constant) prepared[n].constants[i].assign(value.constant->data.begin(), value.constant->data.end());
+      if (row(node.op).role == Role::move) prepared[n].sources.push_back(move_sources(graph, node, i));
       if (node.op != Op::add && node.op != Op::mul) continue;
       const Shape& result = graph.values[node.output].shape;
       if (image_shape(value, result.size()) != result) prepared[n].index[i] = broadcast_index(value, result);
@@ -66,7 +60,7 @@ std::vector<float> run_reference(const Graph& graph, std::span<const float> imag
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       Map out(static_cast<std::size_t>(element_count(graph.values[node.output].shape)));
-      kKernels[static_cast<std::size_t>(node.op)]({graph, node, prepared[n], maps}, out);
+      row(node.op).kernel({graph, node, prepared[n], maps}, out);
       maps[node.output] = std::move(out);
       for (const ValueId id : done[n]) Map().swap(maps[id]);
     }

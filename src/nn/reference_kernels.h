@@ -23,6 +23,7 @@ using Map = std::vector<Lanes>;  ///< one value of the graph, for the images of 
 struct Prepared {
   std::array<std::vector<double>, 5> constants;     ///< of each constant input
   std::array<std::vector<std::uint32_t>, 2> index;  ///< of stretched operands of add and mul; empty: element by element
+  std::vector<std::vector<std::uint32_t>> sources;  ///< of a move: move_sources of each input
 };
 
 struct Call {
@@ -40,29 +41,21 @@ struct Call {
 /// Writes all of `out`, which has the elements of the node's output.
 using Kernel = void (*)(const Call& call, Map& out);
 
-/// In the order of Op; copy is flatten and identity.
 void conv(const Call& call, Map& out);
 void batch_normalization(const Call& call, Map& out);
 void average_pool(const Call& call, Map& out);
 void global_average_pool(const Call& call, Map& out);
+void max_pool(const Call& call, Map& out);
 void gemm(const Call& call, Map& out);
-void copy(const Call& call, Map& out);
+void move(const Call& call, Map& out);
 void add(const Call& call, Map& out);
 void mul(const Call& call, Map& out);
 void pow(const Call& call, Map& out);
-void relu(const Call& call, Map& out);
-void leaky_relu(const Call& call, Map& out);
-void sigmoid(const Call& call, Map& out);
-void tanh(const Call& call, Map& out);
-void softplus(const Call& call, Map& out);
-void silu(const Call& call, Map& out);
-void gelu(const Call& call, Map& out);
-void mish(const Call& call, Map& out);
-void max_pool(const Call& call, Map& out);
-void concat(const Call& call, Map& out);
-void slice(const Call& call, Map& out);
-void pad(const Call& call, Map& out);
+void function(const Call& call, Map& out);
 void lrn(const Call& call, Map& out);
+void normalization(const Call& call, Map& out);
+void softmax(const Call& call, Map& out);
+void matmul(const Call& call, Map& out);
 
 inline void multiply_add(Lanes& sum, double weight, const Lanes& x) {
   for (std::size_t i = 0; i < kBlock; ++i) sum[i] += weight * x[i];

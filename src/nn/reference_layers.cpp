@@ -77,8 +77,8 @@ void average_pool(const Call& call, Map& out) {
         a.count_include_pad ? a.kernel[0] * a.kernel[1] : (rows.last - rows.first) * (columns.last - columns.first);
     Lanes sum = all(0);
     for (std::int64_t kh = rows.first; kh < rows.last; ++kh) {
-      const Lanes* row = call.x().data() + first + kh * width;
-      for (std::int64_t kw = columns.first; kw < columns.last; ++kw) multiply_add(sum, 1, row[kw]);
+      const Lanes* row = call.x().data() + first + kh * a.dilations[0] * width;
+      for (std::int64_t kw = columns.first; kw < columns.last; ++kw) multiply_add(sum, 1, row[kw * a.dilations[1]]);
     }
     for (double& v : sum) v /= static_cast<double>(counted);
     out[at] = sum;
@@ -120,6 +120,22 @@ void gemm(const Call& call, Map& out) {
     for (std::size_t i = 0; i < inputs; ++i) multiply_add(sum, call.constant(1)[o * row + i * column], call.x()[i]);
     out[o] = all(call.node.inputs.size() > 2 ? a.beta * call.constant(2)[o] : 0.0);
     multiply_add(out[o], a.alpha, sum);
+  }
+}
+
+void matmul(const Call& call, Map& out) {
+  const Shape& a = call.shape(0);
+  const auto rows = static_cast<std::size_t>(a[a.size() - 2]);
+  const auto inner = static_cast<std::size_t>(a.back());
+  const auto columns = static_cast<std::size_t>(call.result().back());
+  for (std::size_t o = 0; o < out.size(); ++o) {
+    const std::size_t matrix = o / (rows * columns);
+    const Lanes* x = call.x(0).data() + (matrix * rows + o / columns % rows) * inner;
+    const Lanes* y = call.x(1).data() + matrix * inner * columns + o % columns;
+    out[o] = all(0);
+    for (std::size_t k = 0; k < inner; ++k) {
+      for (std::size_t i = 0; i < kBlock; ++i) out[o][i] += x[k][i] * y[k * columns][i];
+    }
   }
 }
 

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of single elements, and copies of elements to other places.
+// Functions of single elements or of rows of them, and copies of elements to other places.
 #include <cmath>
+#include <limits>
 
-#include "nn/reference_kernels.h"
+#include "nn/operators.h"
 
 namespace obscura::nn {
 
-void copy(const Call& call, Map& out) { out = call.x(); }
+void move(const Call& call, Map& out) {
+  std::fill(out.begin(), out.end(), all(0));
+  for (std::size_t i = 0; i < call.node.inputs.size(); ++i) {
+    const std::vector<std::uint32_t>& sources = call.prepared.sources[i];
+    for (std::size_t e = 0; e < out.size(); ++e) {
+      if (sources[e] != kNoSource) out[e] = call.x(i)[sources[e]];
+    }
+  }
+}
 
 namespace {
 
@@ -32,11 +41,6 @@ void each(const Call& call, Map& out, F f) {
   }
 }
 
-double logistic(double x) { return 1 / (1 + std::exp(-x)); }
-
-// log(1 + e^x), without overflow
-double log1p_exp(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-
 }  // namespace
 
 void add(const Call& call, Map& out) {
@@ -51,66 +55,34 @@ void pow(const Call& call, Map& out) {
   each(call, out, [exponent = call.constant(1)[0]](double x) { return std::pow(x, exponent); });
 }
 
-void relu(const Call& call, Map& out) {
-  each(call, out, [](double x) { return x > 0 ? x : 0.0; });
+void function(const Call& call, Map& out) {
+  each(call, out, [&f = call.node.attributes.function](double x) { return approx::value(f, x); });
 }
 
-void leaky_relu(const Call& call, Map& out) {
-  each(call, out, [slope = double{call.node.attributes.alpha}](double x) { return x > 0 ? x : slope * x; });
-}
-
-void sigmoid(const Call& call, Map& out) { each(call, out, logistic); }
-
-void tanh(const Call& call, Map& out) {
-  each(call, out, [](double x) { return std::tanh(x); });
-}
-
-void softplus(const Call& call, Map& out) { each(call, out, log1p_exp); }
-
-void silu(const Call& call, Map& out) {
-  each(call, out, [](double x) { return x * logistic(x); });
-}
-
-void gelu(const Call& call, Map& out) {
-  each(call, out, [](double x) { return x * (1 + std::erf(x / std::sqrt(2.0))) / 2; });
-}
-
-void mish(const Call& call, Map& out) {
-  each(call, out, [](double x) { return x * std::tanh(log1p_exp(x)); });
-}
-
-void concat(const Call& call, Map& out) {
-  auto place = out.begin();
-  for (std::size_t i = 0; i < call.node.inputs.size(); ++i) {
-    place = std::copy(call.x(i).begin(), call.x(i).end(), place);
-  }
-}
-
-void slice(const Call& call, Map& out) {
-  const Attributes& a = call.node.attributes;
-  const Shape& from = call.shape();
-  std::size_t at = 0;
-  for (std::int64_t c = 0; c < a.sizes[0]; ++c) {
-    for (std::int64_t h = 0; h < a.sizes[1]; ++h) {
-      const std::int64_t row = (a.starts[0] + c * a.steps[0]) * from[1] + a.starts[1] + h * a.steps[1];
-      for (std::int64_t w = 0; w < a.sizes[2]; ++w) {
-        out[at++] = call.x()[static_cast<std::size_t>(row * from[2] + a.starts[2] + w * a.steps[2])];
-      }
+void normalization(const Call& call, Map& out) {
+  const std::size_t area = out.size() / static_cast<std::size_t>(call.shape()[0]);
+  for (std::size_t first = 0; first < out.size(); first += area) {
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      double sum = 0;
+      for (std::size_t e = first; e < first + area; ++e) sum += call.x()[e][i];
+      const double mean = sum / static_cast<double>(area);
+      double squares = 0;
+      for (std::size_t e = first; e < first + area; ++e) squares += (call.x()[e][i] - mean) * (call.x()[e][i] - mean);
+      const double factor = 1 / std::sqrt(squares / static_cast<double>(area) + call.node.attributes.epsilon);
+      for (std::size_t e = first; e < first + area; ++e) out[e][i] = (call.x()[e][i] - mean) * factor;
     }
   }
 }
 
-void pad(const Call& call, Map& out) {
-  const Attributes& a = call.node.attributes;
-  const Shape& from = call.shape();
-  const Shape& to = call.result();
-  std::fill(out.begin(), out.end(), all(0));
-  auto row = call.x().begin();
-  for (std::int64_t c = 0; c < from[0]; ++c) {
-    for (std::int64_t h = 0; h < from[1]; ++h) {
-      const std::int64_t place = ((c + a.pads_before[0]) * to[1] + h + a.pads_before[1]) * to[2] + a.pads_before[2];
-      std::copy(row, row + from[2], out.begin() + place);
-      row += from[2];
+void softmax(const Call& call, Map& out) {
+  const auto row = static_cast<std::size_t>(call.shape().back());
+  for (std::size_t first = 0; first < out.size(); first += row) {
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      double largest = -std::numeric_limits<double>::infinity();
+      for (std::size_t e = first; e < first + row; ++e) largest = std::max(largest, call.x()[e][i]);
+      double sum = 0;
+      for (std::size_t e = first; e < first + row; ++e) sum += out[e][i] = std::exp(call.x()[e][i] - largest);
+      for (std::size_t e = first; e < first + row; ++e) out[e][i] /= sum;
     }
   }
 }

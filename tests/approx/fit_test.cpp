@@ -21,12 +21,27 @@ double reference(const std::string& name, long double x) {
   const long double softplus = std::max(x, 0.0L) + std::log1p(std::exp(-std::abs(x)));
   long double y = 0;
   if (name == "relu") y = std::max(x, 0.0L);
+  if (name == "leaky_relu") y = x < 0 ? 0.01F * x : x;
+  if (name == "clip") y = std::clamp(x, 0.0L, 6.0L);
+  if (name == "hard_swish") y = x * std::max(0.0L, std::min(1.0L, x / 6 + 0.5L));
+  if (name == "elu" || name == "celu") y = std::max(x, 0.0L) + std::min(0.0L, std::exp(x) - 1);
+  if (name == "selu") y = 1.05070102214813232421875L * (x > 0 ? x : 1.67326319217681884765625L * (std::exp(x) - 1));
   if (name == "swish" || name == "silu") y = x / (1 + std::exp(-x));
   if (name == "gelu") y = x * (1 + std::erf(x / std::sqrt(2.0L))) / 2;
+  if (name == "gelu_tanh") y = x * (1 + std::tanh(0.797884560802865355880L * (x + 0.044715L * x * x * x))) / 2;
   if (name == "sigmoid") y = 1 / (1 + std::exp(-x));
   if (name == "tanh") y = std::tanh(x);
   if (name == "softplus") y = softplus;
+  if (name == "softsign") y = x < 0 ? x / (1 - x) : x / (1 + x);
   if (name == "mish") y = x * std::tanh(softplus);
+  if (name == "erf") y = std::erf(x);
+  if (name == "abs") y = x < 0 ? -x : x;
+  if (name == "sin") y = std::sin(x);
+  if (name == "cos") y = std::cos(x);
+  if (name == "exp") y = std::exp(x);
+  if (name == "log") y = std::log(x);
+  if (name == "sqrt") y = std::sqrt(x);
+  if (name == "reciprocal") y = 1 / x;
   if (name == "power") y = std::pow(1 + x, -1.0L);
   return static_cast<double>(y);
 }
@@ -53,7 +68,9 @@ TEST_P(FitOf, IsWithinItsCertificateOnADenseGrid) {
 
 std::vector<Case> cases() {
   std::vector<Case> out;
-  for (const char* function : {"relu", "swish", "silu", "gelu", "sigmoid", "tanh", "softplus", "mish"}) {
+  for (const char* function :
+       {"relu",      "leaky_relu", "clip", "hard_swish", "elu",      "selu", "celu", "swish", "silu", "gelu",
+        "gelu_tanh", "sigmoid",    "tanh", "softplus",   "softsign", "mish", "erf",  "abs",   "sin",  "cos"}) {
     for (const Method method : {Method::minimax, Method::chebyshev, Method::least_squares}) {
       for (const int degree : {1, 4, 9, 30}) out.push_back({function, method, degree, -7.5, 7.5});
       out.push_back({function, method, 5, -100, 20});
@@ -63,6 +80,7 @@ std::vector<Case> cases() {
   for (const Method method : {Method::minimax, Method::chebyshev, Method::least_squares}) {
     out.push_back({"power", method, 6, 0, 500});
     out.push_back({"relu", method, 63, -1, 1});
+    for (const char* function : {"exp", "log", "sqrt", "reciprocal"}) out.push_back({function, method, 9, 0.25, 8});
   }
   return out;
 }

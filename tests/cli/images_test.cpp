@@ -45,7 +45,7 @@ class OwnImages : public ProgramTest {
                     {"w", shape, nn::Tensor{shape, weight}}};
     graph.input = 0;
     graph.output = 2;
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {0}, 1, {}});
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {0}, 1, {.shape = {elements}}});
     graph.nodes.push_back({nn::Op::gemm, "first", {1, 3}, 2, {}});
     write(name, nn::write_onnx(graph));
   }

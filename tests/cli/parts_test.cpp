@@ -65,19 +65,6 @@ TEST(FileRange, RefusesWhatIsNoRange) {
   EXPECT_FALSE(parse_file_range("x.idx:0:99999999999999999999999").ok());
 }
 
-TEST(Labels, AreThePlacesOfTheLargestLogits) {
-  const std::vector<float> logits{0, 2, 1, 5, -1, 4};
-  EXPECT_THAT(labels_of(logits, 3), ElementsAre(1U, 0U));
-}
-
-TEST(Softmax, SumsToOneAndStaysFiniteForLargeLogits) {
-  const std::vector<float> logits{1000, 1000 + std::log(3.0F), 0};
-  const auto share = softmax(logits);
-  EXPECT_NEAR(share[0], 0.25, 1e-4) << "floats near 1000 have steps of 6e-5";
-  EXPECT_NEAR(share[1], 0.75, 1e-4);
-  EXPECT_DOUBLE_EQ(share[0] + share[1] + share[2], 1.0);
-}
-
 TEST(Normalise, TakesEachChannelsOwnMeanAndDeviation) {
   data::Dataset image;  // two channels of two pixels
   image.channels = image.width = 2;

@@ -19,7 +19,7 @@ class PolynomialsTest : public ProgramTest {
   /// Flatten, dense to the sums of the thirds less a threshold, ReLU ("act"), sigmoid ("gate"), dense to `classes`
   /// logits of which the first three are right on all images.
   void write_relu_network(const std::string& name, std::uint32_t classes, const std::string& activation = "act",
-                          nn::Op op = nn::Op::relu) const {
+                          approx::Function::Kind kind = approx::Function::Kind::relu) const {
     nn::Graph graph;
     graph.name = "relu";
     const auto value = [&](const std::string& what, nn::Shape shape) {
@@ -47,10 +47,11 @@ class PolynomialsTest : public ProgramTest {
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
     const auto b0 = constant("b0", {kClasses}, std::vector<float>(kClasses, -1.5F));
     const auto w1 = constant("w1", {kClasses, classes}, spread);
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {graph.input}, flat, {}});
+    const auto function = [](approx::Function::Kind of) { return nn::Attributes{.function = approx::default_of(of)}; };
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0, b0}, thirds, {}});
-    graph.nodes.push_back({op, activation, {thirds}, hidden, {}});
-    graph.nodes.push_back({nn::Op::sigmoid, "gate", {hidden}, gated, {}});
+    graph.nodes.push_back({nn::Op::function, activation, {thirds}, hidden, function(kind)});
+    graph.nodes.push_back({nn::Op::function, "gate", {hidden}, gated, function(approx::Function::Kind::sigmoid)});
     graph.nodes.push_back({nn::Op::gemm, "spread", {gated, w1}, graph.output, {}});
     write(name, nn::write_onnx(graph));
   }
@@ -151,7 +152,8 @@ TEST_F(PolynomialsTest, EvaluateMeasuresRangesWhereNoneAreGiven) {
 }
 
 TEST_F(PolynomialsTest, EvaluateKeepsToItsBudget) {
-  write_relu_network("relu.onnx", kClasses, "act", nn::Op::tanh);  // whose candidates are few, and found at once
+  write_relu_network("relu.onnx", kClasses, "act",
+                     approx::Function::Kind::tanh);  // whose candidates are few, and found at once
   calibrate();
   const auto within = [&](const std::string& of, const std::string& limit) {
     return good(evaluating({"--ranges", "ranges.json", of, limit, "--json"})).json().at("polynomials");

@@ -39,7 +39,7 @@ ckks::BootstrapLiteral with_levels(ckks::BootstrapLiteral literal, int levels) {
 compile::Approximations rectifiers(const nn::Graph& graph, double bound) {
   compile::Approximations out;
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
-    if (graph.nodes[k].op != Op::relu) continue;
+    if (graph.nodes[k].op != Op::function) continue;
     out[k].relu = true;
     out[k].bound = bound;
     out[k].stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05}});
@@ -157,14 +157,14 @@ void expect_three_ways(const World& world, double margin = 16) {
 
 TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.node(Op::relu, {x}); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
   const nn::Graph& graph = net.finished();
   expect_three_ways(World(graph, rectifiers(graph, 6), 8));
 }
 
 TEST(Deep, VectorsOfFewerSlotsThanTheRingHas) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.node(Op::relu, {x}); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
   const nn::Graph& graph = net.finished();
   const World world(graph, rectifiers(graph, 6), 8, ckks::sparse_toy());
   ASSERT_LT(plan::slots(world.plan), world.set.params().slots());
@@ -191,7 +191,7 @@ TEST(Deep, BootstrappingFewerSlotsIsPredictedToTakeLess) {
 
 TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   compile::ResidualNet net({2, 4, 4});
-  build(net, [&](ValueId x, std::int64_t) { return net.node(Op::relu, {x}); });
+  build(net, [&](ValueId x, std::int64_t) { return net.function(x, approx::Function::Kind::relu); });
   const nn::Graph& graph = net.finished();
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
