@@ -50,13 +50,11 @@ class PolynomialsTest : public ProgramTest {
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
     const auto b0 = constant("b0", {kClasses}, std::vector<float>(kClasses, -1.5F));
     const auto w1 = constant("w1", {kClasses, classes}, spread);
+    const auto function = [](approx::Function::Kind of) { return nn::Attributes{.function = approx::default_of(of)}; };
     graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0, b0}, thirds, {}});
-    const auto function = [&](const std::string& what, approx::Function::Kind of, nn::ValueId x, nn::ValueId y) {
-      graph.nodes.push_back({nn::Op::function, what, {x}, y, {.function = approx::default_of(of)}});
-    };
-    function(activation, kind, thirds, hidden);
-    function("gate", approx::Function::Kind::sigmoid, hidden, gated);
+    graph.nodes.push_back({nn::Op::function, activation, {thirds}, hidden, function(kind)});
+    graph.nodes.push_back({nn::Op::function, "gate", {hidden}, gated, function(approx::Function::Kind::sigmoid)});
     graph.nodes.push_back({nn::Op::gemm, "spread", {gated, w1}, graph.output, {}});
     write(name, nn::write_onnx(graph));
   }
@@ -89,12 +87,12 @@ TEST_F(PolynomialsTest, CalibrateWritesRangesAndDrawsThem) {
   EXPECT_LT(first.at("low"), 0);
   EXPECT_GT(first.at("high"), 0);
   EXPECT_GT(first.at("quantile_999"), 0);
-  EXPECT_TRUE(data::read_png(path("ranges.png"), 3, 880, 1280).ok()) << "a panel an activation";
+  EXPECT_TRUE(data::read_png(path("ranges.png"), {3, 880, 1280}).ok()) << "a panel an activation";
   const auto file = nlohmann::json::parse(slurp(path("ranges.json")));
   EXPECT_EQ(file.at("images"), kImages);
   EXPECT_EQ(file.at("activations")[0].at("low"), first.at("low"));
   const auto few =
-      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--images", "7", "-o", "few.json", "--json"}).json();
+      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--limit", "7", "-o", "few.json", "--json"}).json();
   EXPECT_EQ(few.at("images"), 7);
 }
 
@@ -110,8 +108,9 @@ TEST_F(PolynomialsTest, CalibrateRefusesWithASentence) {
   refuse({"-o", "x.json", "--plot", "there.png"}, {"there.png", "exists"});
   EXPECT_EQ(slurp(path("there.png")), "mine");
   refuse({"-o", "x.json", "--plot", "x.json"}, {"x.json"});
-  refuse({"-o", "x.json", "--images", "0"}, {"at least one image"});
-  refuse({"-o", "x.json", "--images", "41"}, {"41", "40"});
+  refuse({"-o", "x.json", "--plot", "nowhere/x.png"}, {"nowhere/x.png"});
+  refuse({"-o", "x.json", "--limit", "0"}, {"at least one image"});
+  refuse({"-o", "x.json", "--limit", "41"}, {"41", "40"});
   refuse({"-o", "x.json", "--mean", "0.5,0.5"}, {"--mean", "1 channels"});
   refuse({"-o", "x.json", "--bgr"}, {"--bgr", "1 channels"});
   write_network("square.onnx");
@@ -258,7 +257,7 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   EXPECT_EQ(json.at("float_not_finite"), 0);
   EXPECT_EQ(json.at("calibration_images"), kImages);
   EXPECT_EQ(json.at("plot"), "sweep.png");
-  EXPECT_TRUE(data::read_png(path("sweep.png"), 3, 440, 1280).ok()) << "all is near to the float network";
+  EXPECT_TRUE(data::read_png(path("sweep.png"), {3, 440, 1280}).ok()) << "all is near to the float network";
   ASSERT_EQ(json.at("rows").size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
     const auto& row = json.at("rows")[i];
@@ -276,6 +275,28 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   refused(sweeping({"--ranges", "ranges.json", "--plot", "sweep.png"}), {"sweep.png", "exists"});
   const std::string table = good(sweeping({"--ranges", "ranges.json", "--alpha", "6", "6"})).out;
   EXPECT_THAT(table, AllOf(HasSubstr("float 100.00 %"), HasSubstr("alike"), Not(HasSubstr("top 5"))));
+}
+
+TEST_F(PolynomialsTest, TakesImagesOfOnesOwnForAllThatADataSetIsTakenFor) {
+  for (std::uint32_t i = 0; i < 12; ++i) write_png(fmt::format("own/{:02}.png", i), i);
+  const auto ranges = good({"calibrate", "relu.onnx", "--images", "own", "-o", "own.json", "--json"}).json();
+  EXPECT_EQ(ranges.at("images"), 12);
+  EXPECT_TRUE(ranges.at("dataset").is_null());
+  const std::vector<std::string> sweep{"sweep", "relu.onnx", "--images", "own",     "--alpha",
+                                       "6",     "6",         "--ranges", "own.json"};
+  refused(sweep, {"--calibrate"});
+  auto calibrated = sweep;
+  calibrated.insert(calibrated.end(), {"--calibrate", "own", "--plot", "own.png"});
+  EXPECT_THAT(good(calibrated).out, AllOf(HasSubstr("12 images of own\n"), HasSubstr("agreement"),
+                                          Not(HasSubstr("correct")), Not(HasSubstr("loss"))));
+  auto labelled = sweep;
+  std::string labels;
+  for (std::uint32_t i = 0; i < 12; ++i) labels += fmt::format("{}\n", i % kClasses);
+  write("labels.txt", labels);
+  labelled.insert(labelled.end(), {"--calibrate", "own", "--labels", "labels.txt", "--json"});
+  EXPECT_EQ(good(labelled).json().at("float_correct"), 12);
+  good({"compile", "relu.onnx", "--calibrate", "own", "--alpha", "4", "--layout", "image", "-o", "relu.plan"});
+  refused({"calibrate", "relu.onnx", "-o", "x.json"}, {"--dataset", "--images"}, "x.json");
 }
 
 TEST_F(PolynomialsTest, SweepLeavesOutWhatThereIsNot) {
@@ -330,7 +351,7 @@ TEST_F(PolynomialsTest, ImagesWithoutFiniteLogitsAreWrongAndCounted) {
   const Outcome table = good(sweeping({"--ranges", "narrow.json", "--alpha", "14", "14", "--plot", "wrong.png"}));
   EXPECT_THAT(table.out,
               AllOf(HasSubstr("40 images without finite logits"), HasSubstr("0.00 %"), Not(HasSubstr("nan"))));
-  EXPECT_TRUE(data::read_png(path("wrong.png"), 3, 880, 1280).ok()) << "and a second panel near to the float network";
+  EXPECT_TRUE(data::read_png(path("wrong.png"), {3, 880, 1280}).ok()) << "and a second panel near to the float network";
 }
 
 TEST_F(PolynomialsTest, NetworksOfPolynomialsHaveNothingToSweep) {
