@@ -25,6 +25,28 @@ T load(ByteView view) {
 
 ByteView as_bytes(const std::string& text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
 
+bool is_readable(const std::string& text) {
+  std::size_t follow = 0;      // continuation bytes still to come
+  std::uint32_t point = 0;     // the character so far
+  std::uint32_t smallest = 0;  // below it the encoding would be overlong, or the character a control character
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (follow > 0) {
+      if ((byte & 0xC0U) != 0x80U) return false;
+      point = (point << 6U) | (byte & 0x3FU);
+      if (--follow == 0 && (point < smallest || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000))) return false;
+    } else if (byte < 0x80) {
+      if (byte < 0x20 || byte == 0x7F) return false;
+    } else {
+      if (byte < 0xC0 || byte > 0xF7) return false;
+      follow = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : 1;
+      point = byte & (0x3FU >> follow);
+      smallest = follow == 3 ? 0x10000 : follow == 2 ? 0x800 : 0xA0;
+    }
+  }
+  return follow == 0;
+}
+
 void Writer::u8(std::uint8_t v) { append(bytes_, v); }
 void Writer::u32(std::uint32_t v) { append(bytes_, v); }
 void Writer::u64(std::uint64_t v) { append(bytes_, v); }

@@ -17,6 +17,9 @@ using ByteView = std::span<const std::byte>;
 
 ByteView as_bytes(const std::string& text);
 
+/// Valid UTF-8 without control characters: what may be printed although it came from outside.
+bool is_readable(const std::string& text);
+
 /// Appends little-endian values to a buffer.
 class Writer {
  public:

@@ -31,40 +31,21 @@ double Choice::products() const {
 
 namespace {
 
-bool takes_relu_form(nn::Op op) { return op == nn::Op::relu || op == nn::Op::leaky_relu || op == nn::Op::max_pool; }
-
-approx::Function function_of(const nn::Node& node) {
-  using Kind = approx::Function::Kind;
-  switch (node.op) {
-    case nn::Op::sigmoid:
-      return {Kind::sigmoid};
-    case nn::Op::tanh:
-      return {Kind::tanh};
-    case nn::Op::softplus:
-      return {Kind::softplus};
-    case nn::Op::silu:
-      return {Kind::swish};
-    case nn::Op::gelu:
-      return {Kind::gelu};
-    case nn::Op::mish:
-      return {Kind::mish};
-    case nn::Op::lrn:
-      return {Kind::power, node.attributes.beta, node.attributes.bias,
-              node.attributes.alpha / static_cast<double>(node.attributes.size)};
-    default:
-      return {Kind::relu};
-  }
-}
-
 /// Polynomials are fitted in u = unit_of(node) x. Of an lrn, whose sums of squares may be millions, u is what is added
 /// to the bias.
 double unit_of(const nn::Node& node) {
   return node.op == nn::Op::lrn ? node.attributes.alpha / static_cast<double>(node.attributes.size) : 1;
 }
 
-approx::Function in_units(approx::Function function) {
-  function.scale = 1;
-  return function;
+/// What stands for an activation, as a function of u.
+approx::Function function_of(const nn::Node& node) {
+  approx::Function out;
+  if (eval::takes_relu(node)) return out;
+  if (node.op == nn::Op::function) return node.attributes.function;
+  out.kind = approx::Function::Kind::power;
+  out.beta = node.attributes.beta;
+  out.bias = node.attributes.bias;
+  return out;
 }
 
 /// The polynomial of u as one of x: Chebyshev coefficients do not change, intervals do.
@@ -83,10 +64,23 @@ int levels_for(std::int64_t count) {
   return levels;
 }
 
-/// Where the polynomial of a range must hold. Sums of squares are never negative.
-std::pair<double, double> domain(const Range& range, double margin) {
+/// Where the polynomial of a range must hold: with a margin at each end, less where the function is not defined on all
+/// of that (sums of squares are never negative, a root ends at 0).
+std::pair<double, double> domain(const nn::Node& node, const Range& range, double margin) {
+  constexpr int kHalvings = 8;
   const double reach = margin * range.largest();
-  return {range.op == nn::Op::lrn ? 0 : range.low - reach, range.high + reach};
+  if (node.op == nn::Op::lrn) return {0, range.high + reach};
+  const approx::Function function = function_of(node);
+  const auto farthest = [&](double sign) {
+    for (int k = 0; k < kHalvings; ++k) {
+      const double more = std::ldexp(reach, -k);
+      const bool allowed = sign < 0 ? check_domain(function, range.low - more, range.high).ok()
+                                    : check_domain(function, range.low, range.high + more).ok();
+      if (allowed) return sign * more;
+    }
+    return 0.0;
+  };
+  return {range.low + farthest(-1), range.high + farthest(1)};
 }
 
 double bound_of(const Range& range, double margin) { return range.largest() * (1 + margin); }
@@ -114,6 +108,7 @@ approx::Histogram spread(const Range& range, double low, double high) {
 double mean_square(const nn::Node& node, const Range& range, const approx::Activation& activation) {
   constexpr std::size_t kSamples = 4;
   const approx::Function function = function_of(node);
+  const double unit = unit_of(node);
   const std::size_t bins = range.inputs.counts.size();
   const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(bins);
   double sum = 0, total = 0;
@@ -123,7 +118,7 @@ double mean_square(const nn::Node& node, const Range& range, const approx::Activ
     for (std::size_t k = 0; k < kSamples; ++k) {
       const double x =
           range.inputs.low + width * (static_cast<double>(bin) + (static_cast<double>(k) + 0.5) / kSamples);
-      const double difference = evaluate(activation, x) - approx::value(function, x);
+      const double difference = evaluate(activation, x) - approx::value(function, unit * x);
       // The output of an lrn is the input times this; its mean square is the sum's share of one channel.
       const double weight = node.op == nn::Op::lrn ? x / static_cast<double>(node.attributes.size) : 1;
       squares += weight * difference * difference;
@@ -133,7 +128,10 @@ double mean_square(const nn::Node& node, const Range& range, const approx::Activ
     total += count;
   }
   const double mean = sum / total;
-  if (node.op == nn::Op::leaky_relu) return mean * (1 - node.attributes.alpha) * (1 - node.attributes.alpha);
+  if (node.op == nn::Op::function) {
+    const double slope = approx::relu_slope(node.attributes.function).value_or(0);
+    return mean * (1 - slope) * (1 - slope);
+  }
   if (node.op != nn::Op::max_pool) return mean;
   return mean * (levels_for(node.attributes.kernel[0]) + levels_for(node.attributes.kernel[1]));
 }
@@ -170,24 +168,24 @@ approx::Activation stretched(approx::Activation unit, double bound) {
 }
 
 /// What can be told before anything is computed.
-Result<void> check(const Calibration& calibration, double margin) {
+Result<void> check(const nn::Graph& graph, const Calibration& calibration, double margin) {
   if (!(margin >= 0 && margin <= kMaxMargin)) {
     return error(Code::wrong_params, "margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
                  kMaxMargin);
   }
   for (const Range& range : calibration.ranges) {
     const double bound = bound_of(range, margin);
-    if (!takes_relu_form(range.op) || bound <= approx::kMaxBound) continue;
+    if (!eval::takes_relu(graph.nodes[range.node]) || bound <= approx::kMaxBound) continue;
     return error(
         Code::wrong_params,
         "node {} ({}): arguments up to {:.4g} and a margin of {} need a bound of {:.4g}; at most {} is allowed",
-        range.name, nn::to_string(range.op), range.largest(), margin, bound, approx::kMaxBound);
+        range.name, range.operation, range.largest(), margin, bound, approx::kMaxBound);
   }
   return {};
 }
 
 Error at_node(const Range& range, const Error& error) {
-  return {error.code, fmt::format("node {} ({}): {}", range.name, nn::to_string(range.op), error.message)};
+  return {error.code, fmt::format("node {} ({}): {}", range.name, range.operation, error.message)};
 }
 
 double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
@@ -198,22 +196,22 @@ double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
 
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin) {
-  OBSCURA_TRY_VOID(check(calibration, margin));
+  OBSCURA_TRY_VOID(check(graph, calibration, margin));
   OBSCURA_TRY(const approx::Activation unit_relu, approx::relu(alpha, 1));
   Choice out;
   double squares = 0;
   for (std::size_t i = 0; i < calibration.ranges.size(); ++i) {
     const Range& range = calibration.ranges[i];
+    const nn::Node& node = graph.nodes[range.node];
     approx::Activation activation;
-    if (takes_relu_form(range.op)) {
+    if (eval::takes_relu(node)) {
       activation = stretched(unit_relu, bound_of(range, margin));
     } else {
-      const auto [low, high] = domain(range, margin);
-      const double error = std::ldexp(range.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
-      const nn::Node& node = graph.nodes[range.node];
+      const auto [low, high] = domain(node, range, margin);
+      const double error = std::ldexp(node.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
       const double unit = unit_of(node);
-      auto fitted = approx::approximate_within(in_units(function_of(node)), approx::Method::minimax, error, unit * low,
-                                               unit * high);
+      auto fitted =
+          approx::approximate_within(function_of(node), approx::Method::minimax, error, unit * low, unit * high);
       if (!fitted) return at_node(range, fitted.error());
       activation = in_arguments(std::move(fitted).value(), unit);
     }
@@ -227,13 +225,12 @@ Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibrati
 namespace {
 
 /// Every ReLU on [-1, 1] that no other beats in depth, products and precision; none where no range takes one.
-Result<std::vector<approx::Activation>> unit_relus(const Calibration& calibration) {
+Result<std::vector<approx::Activation>> unit_relus(const nn::Graph& graph, const Calibration& calibration) {
   constexpr int kMaxDepth = 14;
   const auto& ranges = calibration.ranges;
   std::vector<approx::Activation> out;
-  if (std::none_of(ranges.begin(), ranges.end(), [](const Range& range) { return takes_relu_form(range.op); })) {
-    return out;
-  }
+  const auto takes_relu = [&](const Range& range) { return eval::takes_relu(graph.nodes[range.node]); };
+  if (std::none_of(ranges.begin(), ranges.end(), takes_relu)) return out;
   approx::SearchOptions search;
   search.max_depth = kMaxDepth;
   OBSCURA_TRY(const std::vector<approx::SignCandidate> front, approx::SignSearch().front(search));
@@ -250,17 +247,17 @@ Result<std::vector<approx::Activation>> unit_relus(const Calibration& calibratio
 Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, const Range& range,
                                                       const std::vector<approx::Activation>& units, double margin) {
   std::vector<approx::Activation> out;
-  for (std::size_t k = 0; takes_relu_form(range.op) && k < units.size(); ++k) {
+  const nn::Node& node = graph.nodes[range.node];
+  for (std::size_t k = 0; eval::takes_relu(node) && k < units.size(); ++k) {
     out.push_back(stretched(units[k], bound_of(range, margin)));
   }
-  const auto [low, high] = domain(range, margin);
-  const nn::Node& node = graph.nodes[range.node];
+  const auto [low, high] = domain(node, range, margin);
   const double unit = unit_of(node);
   approx::Histogram inputs = spread(range, low, high);
   inputs.low *= unit;
   inputs.high *= unit;
   for (const int degree : {3, 7, 15, 31, 63}) {
-    auto fitted = approx::approximate(in_units(function_of(node)), inputs, degree, unit * low, unit * high);
+    auto fitted = approx::approximate(function_of(node), inputs, degree, unit * low, unit * high);
     if (!fitted) return at_node(range, fitted.error());
     out.push_back(in_arguments(std::move(fitted).value(), unit));
   }
@@ -271,10 +268,10 @@ Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, co
 
 Result<LayerwiseChooser> LayerwiseChooser::make(const nn::Graph& graph, const Calibration& calibration,
                                                 const std::vector<double>& sensitivities, double margin) {
-  OBSCURA_TRY_VOID(check(calibration, margin));
+  OBSCURA_TRY_VOID(check(graph, calibration, margin));
   OBSCURA_CHECK(sensitivities.size() == calibration.ranges.size(), "{} sensitivities of {} activations",
                 sensitivities.size(), calibration.ranges.size());
-  OBSCURA_TRY(const std::vector<approx::Activation> units, unit_relus(calibration));
+  OBSCURA_TRY(const std::vector<approx::Activation> units, unit_relus(graph, calibration));
   LayerwiseChooser out;
   out.layers_.resize(calibration.ranges.size());
   std::vector<std::optional<Error>> failures(calibration.ranges.size());

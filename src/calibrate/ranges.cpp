@@ -7,29 +7,11 @@
 #include <map>
 
 #include "eval/network.h"
+#include "nn/operators.h"
 
 namespace obscura::calibrate {
 
 double Range::largest() const { return std::max(std::abs(low), std::abs(high)); }
-
-bool is_activation(const nn::Node& node) {
-  switch (node.op) {
-    case nn::Op::relu:
-    case nn::Op::leaky_relu:
-    case nn::Op::sigmoid:
-    case nn::Op::tanh:
-    case nn::Op::softplus:
-    case nn::Op::silu:
-    case nn::Op::gelu:
-    case nn::Op::mish:
-    case nn::Op::lrn:
-      return true;
-    case nn::Op::max_pool:
-      return node.attributes.kernel != std::array<std::int64_t, 2>{1, 1};
-    default:
-      return false;
-  }
-}
 
 namespace {
 
@@ -65,12 +47,12 @@ void count_into(approx::Histogram& histogram, std::span<const float> arguments) 
 Result<void> check_range(const Range& range) {
   if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
     return error(Code::unsupported, "node {} ({}): its arguments are not all finite on the calibration images",
-                 range.name, nn::to_string(range.op));
+                 range.name, range.operation);
   }
   if (range.low < range.high) return {};
   return error(Code::unsupported,
                "node {} ({}): all its arguments on the calibration images are {}; a range needs two values", range.name,
-               nn::to_string(range.op), range.low);
+               range.operation, range.low);
 }
 
 }  // namespace
@@ -83,10 +65,11 @@ Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float
   calibration.images = count;
   std::map<std::size_t, std::size_t> place;
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (!is_activation(graph.nodes[i])) continue;
+    if (!eval::is_activation(graph.nodes[i])) continue;
     place[i] = calibration.ranges.size();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    calibration.ranges.push_back({i, graph.nodes[i].name, graph.nodes[i].op, kInfinity, -kInfinity, {}});
+    calibration.ranges.push_back(
+        {i, graph.nodes[i].name, nn::operator_name(graph.nodes[i]), kInfinity, -kInfinity, {}});
   }
   if (calibration.ranges.empty()) return calibration;
   eval::Options options;
@@ -131,7 +114,7 @@ Result<std::vector<double>> measure_sensitivities(const nn::Graph& graph, const 
     }
     if (!std::isfinite(sum)) {
       return error(Code::unsupported, "node {} ({}): with noise on its output the logits are not all finite",
-                   range.name, nn::to_string(range.op));
+                   range.name, range.operation);
     }
     sensitivities.push_back(sum / static_cast<double>(count) / (deviation * deviation));
   }

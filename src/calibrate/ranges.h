@@ -13,13 +13,13 @@
 
 namespace obscura::calibrate {
 
-/// The arguments of one activation over all calibration images: of a max_pool the differences of two inputs, of an lrn
-/// the sums of squares (see eval::Substitution).
+/// The arguments of one activation (eval::is_activation) over all calibration images: of a max_pool the differences of
+/// two inputs, of an lrn the sums of squares (see eval::Substitution).
 struct Range {
-  std::size_t node = 0;  ///< index in Graph::nodes
-  std::string name;      ///< of the node
-  nn::Op op = nn::Op::relu;
-  double low = 0;  ///< smallest and largest seen
+  std::size_t node = 0;   ///< index in Graph::nodes
+  std::string name;       ///< of the node
+  std::string operation;  ///< nn::operator_name of the node
+  double low = 0;         ///< smallest and largest seen
   double high = 0;
   approx::Histogram inputs;  ///< kBins equal parts of [low, high]
 
@@ -34,9 +34,6 @@ struct Calibration {
   std::size_t images = 0;
   std::vector<Range> ranges;
 };
-
-/// Whether a node computes what only an approximation can on ciphertexts. A max_pool of single elements does not.
-bool is_activation(const nn::Node& node);
 
 /// Runs the network on floats twice: for the extremes, then for the histograms between them.
 /// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/files.h"
+#include "eval/network.h"
+#include "nn/operators.h"
 
 namespace obscura::calibrate {
 
@@ -78,19 +80,19 @@ Result<void> match(Calibration& calibration, const nn::Graph& graph, const std::
   std::size_t next = 0;
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const nn::Node& node = graph.nodes[i];
-    if (!is_activation(node)) continue;
+    if (!eval::is_activation(node)) continue;
     if (next == calibration.ranges.size() || calibration.ranges[next].name != node.name) {
       return error(Code::wrong_params,
                    "{}: made for another network: its activation {} is {}, the network's is {} ({})", name, next + 1,
                    next == calibration.ranges.size() ? "absent" : calibration.ranges[next].name, node.name,
-                   nn::to_string(node.op));
+                   nn::operator_name(node));
     }
     if (node.op == nn::Op::lrn && calibration.ranges[next].low < 0) {
       return error(Code::bad_format, "{}: activation {} ({}): sums of squares from {}; they are never negative", name,
                    next + 1, node.name, calibration.ranges[next].low);
     }
     calibration.ranges[next].node = i;
-    calibration.ranges[next].op = node.op;
+    calibration.ranges[next].operation = nn::operator_name(node);
     ++next;
   }
   if (next == calibration.ranges.size()) return {};
@@ -105,12 +107,13 @@ base::Bytes write_ranges(const Calibration& calibration, const std::string& netw
   Json& list = json["activations"] = Json::array();
   for (const Range& range : calibration.ranges) {
     list.push_back({{"node", range.name},
-                    {"operator", nn::to_string(range.op)},
+                    {"operator", range.operation},
                     {"low", range.low},
                     {"high", range.high},
                     {"counts", range.inputs.counts}});
   }
-  const std::string text = json.dump() + "\n";
+  // What is not UTF-8 in a name becomes U+FFFD.
+  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   base::Bytes bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
   return bytes;

@@ -37,6 +37,7 @@ struct Options {
   std::optional<int> degree;
   std::optional<double> error;
   std::string method = "minimax";
+  std::vector<std::string> parameters;
   std::string window = "2x2";
   std::string plot;
 };
@@ -245,8 +246,44 @@ Result<Report> report_max(const Options& options) {
   return report;
 }
 
+/// Sets the parameter that "NAME=VALUE" gives.
+Result<void> set_parameter(const std::string& text, approx::Function& function) {
+  const std::string name = text.substr(0, text.find('='));
+  std::string all;
+  for (const approx::Parameter& parameter : approx::row(function.kind).parameters) {
+    all += (all.empty() ? "" : ", ") + std::string(parameter.name);
+    if (name != parameter.name) continue;
+    const char* const begin = text.data() + std::min(name.size() + 1, text.size());
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(begin, end, function.*parameter.field);
+    if (begin != end && read.ec == std::errc{} && read.ptr == end) return {};
+    return error(Code::bad_format, "--parameter {}: NAME=VALUE is wanted, the value a number, as {}={}", text, name,
+                 parameter.by_default);
+  }
+  return error(Code::wrong_params, "--parameter {}: {} has {}", text, approx::name(function),
+               all.empty() ? "no parameters" : "the parameters " + all);
+}
+
+Json parameters_json(const approx::Function& function) {
+  Json out = Json::object();
+  for (const approx::Parameter& parameter : approx::row(function.kind).parameters) {
+    out[parameter.name] = function.*parameter.field;
+  }
+  return out;
+}
+
+/// " with alpha 0.1", or nothing where the function has no parameters.
+std::string parameters_text(const approx::Function& function) {
+  std::string out;
+  for (const approx::Parameter& parameter : approx::row(function.kind).parameters) {
+    out += fmt::format("{}{} {:.8g}", out.empty() ? " with " : ", ", parameter.name, function.*parameter.field);
+  }
+  return out;
+}
+
 Result<Report> report_direct(const Options& options) {
-  OBSCURA_TRY(const approx::Function function, approx::function_named(options.function));
+  OBSCURA_TRY(approx::Function function, approx::function_named(options.function));
+  for (const std::string& text : options.parameters) OBSCURA_TRY_VOID(set_parameter(text, function));
   if (!options.low || !options.high || options.degree.has_value() == options.error.has_value()) {
     return error(Code::wrong_params,
                  "approx {}: --low and --high give the range, and one of --degree and --error the precision",
@@ -263,13 +300,14 @@ Result<Report> report_direct(const Options& options) {
   const Certificate& certificate = activation.certificate;
   Report report;
   report.answer.json = {{"form", "p(x)"},
+                        {"parameters", parameters_json(function)},
                         {"method", options.method},
                         {"degrees", degrees_json(stages)},
                         {"certificate", to_json(certificate)},
                         {"stages", to_json(stages)}};
-  report.answer.text =
-      fmt::format("{} on [{}, {}], degree {}, {}\n{}{}", options.function, certificate.low, certificate.high,
-                  stages.front().degree(), options.method, cost_text(certificate), coefficients_text(stages));
+  report.answer.text = fmt::format("{}{} on [{}, {}], degree {}, {}\n{}{}", options.function, parameters_text(function),
+                                   certificate.low, certificate.high, stages.front().degree(), options.method,
+                                   cost_text(certificate), coefficients_text(stages));
   report.panels = curves(
       options.function, fmt::format("degree {}, {}", stages.front().degree(), options.method), certificate.low,
       certificate.high, certificate.max_error, 0, [&](double x) { return value(function, x); },
@@ -308,8 +346,11 @@ Result<Report> report_front(const Options& options) {
 Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
-  const bool direct = options.degree || options.error;
+  const bool direct = options.degree || options.error || !options.parameters.empty();
   const std::string& name = options.function;
+  if (!options.parameters.empty() && (name == "sign" || name == "max" || name == "front")) {
+    return error(Code::wrong_params, "--parameter {}: {} has no parameters", options.parameters.front(), name);
+  }
   OBSCURA_TRY(Report report, name == "sign"              ? report_sign(options)
                              : name == "max"             ? report_max(options)
                              : name == "front"           ? report_front(options)
@@ -323,23 +364,54 @@ Result<Answer> perform(const Options& options) {
   return report.answer;
 }
 
+/// The names that the verb takes: the functions of the table with their aliases, and its own.
+std::vector<std::string> all_names() {
+  std::vector<std::string> out = {"sign", "max", "front"};
+  for (const approx::FunctionRow& one : approx::functions()) {
+    out.emplace_back(one.name);
+    out.insert(out.end(), one.aliases.begin(), one.aliases.end());
+  }
+  return out;
+}
+
+/// The functions with their parameters, for the help: "elu (alpha), ...", in lines.
+std::string functions_text() {
+  constexpr std::size_t kWidth = 100;
+  std::string out, line;
+  for (const approx::FunctionRow& one : approx::functions()) {
+    std::string text = one.name;
+    for (const char* alias : one.aliases) text += fmt::format(" or {}", alias);
+    std::string parameters;
+    for (const approx::Parameter& parameter : one.parameters) {
+      parameters += (parameters.empty() ? "" : ", ") + std::string(parameter.name);
+    }
+    if (!parameters.empty()) text += fmt::format(" ({})", parameters);
+    if (line.size() + text.size() > kWidth) {
+      out += "  " + line + ",\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : ", ") + text;
+  }
+  return out + "  " + line + "\n";
+}
+
 }  // namespace
 
 Action define_approx(CLI::App& command, const Common&) {
-  teach(command,
-        "Computes the polynomials that stand for a network's functions, each with a certificate: interval, largest\n"
-        "error, depth and multiplications of ciphertexts.\n"
-        "  relu, sign, max   compositions of minimax polynomials for --alpha bits, found by search (or --degrees)\n"
-        "  swish, silu, gelu, sigmoid, tanh, softplus, mish, relu\n"
-        "                    one polynomial on [--low, --high] of --degree, or the smallest degree for --error\n"
-        "  front             all compositions that no other one beats in depth, multiplications and bits",
-        "obscura approx relu --alpha 13 --bound 50 --plot relu.png",
+  const std::string explanation =
+      "Computes the polynomials that stand for a network's functions, each with a certificate: interval, largest\n"
+      "error, depth and multiplications of ciphertexts.\n"
+      "  relu, sign, max   compositions of minimax polynomials for --alpha bits, found by search (or --degrees)\n"
+      "  front             all compositions that no other one beats in depth, multiplications and bits\n"
+      "  a function        one polynomial on [--low, --high] of --degree, or the smallest degree for --error\n"
+      "Functions, with their parameters:\n" +
+      functions_text();
+  teach(command, explanation.c_str(), "obscura approx relu --alpha 13 --bound 50 --plot relu.png",
         "It reads no file. The plot shows the function and the polynomial; it holds nothing secret.");
   auto options = std::make_shared<Options>();
   command.add_option("FUNCTION", options->function, "What to approximate")
       ->required()
-      ->check(CLI::IsMember(
-          {"relu", "sign", "max", "swish", "silu", "gelu", "sigmoid", "tanh", "softplus", "mish", "front"}));
+      ->check(CLI::IsMember(all_names()));
   command.add_option("--alpha", options->alpha,
                      "relu, max: error at most 2^-alpha of the bound; sign: 2^(1-alpha) from 2^-alpha on");
   command.add_option("--degrees", options->degrees, "relu, sign, max: degrees of the stages, the first applied first")
@@ -356,6 +428,7 @@ Action define_approx(CLI::App& command, const Common&) {
   command.add_option("--error", options->error, "Largest error of a single polynomial");
   command.add_option("--method", options->method, "minimax (default), chebyshev or least-squares")
       ->check(CLI::IsMember({"minimax", "chebyshev", "least-squares"}));
+  command.add_option("--parameter", options->parameters, "NAME=VALUE: a parameter of the function, as alpha=0.1");
   command.add_option("--window", options->window, "max: ROWSxCOLUMNS (default 2x2)");
   command.add_option("--plot", options->plot, "Write a PNG with the curves and the error");
   return [options] { return perform(*options); };

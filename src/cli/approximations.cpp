@@ -17,11 +17,20 @@ compile::Approximations approximations_of(const nn::Graph& graph, const calibrat
       to.stages.push_back({p.low, p.high, ckks::PolynomialBasis::chebyshev, p.coefficients});
     }
     const nn::Node& node = graph.nodes[one.node];
-    if (node.op != nn::Op::leaky_relu) continue;
-    const double slope = node.attributes.alpha;
-    auto& last = to.stages.back().coefficients;
-    for (double& c : last) c *= 1 - slope;
-    if (to.relu) last[0] += slope;
+    const bool function = node.op == nn::Op::function;
+    const double slope = function ? approx::relu_slope(node.attributes.function).value_or(0) : 0;
+    if (slope == 0) continue;
+    // s x + (1 - s) y(x), s x a part of the sign's 1 or, in the direct form, of its only stage.
+    auto& last = to.stages.back();
+    for (double& c : last.coefficients) c *= 1 - slope;
+    if (to.relu) {
+      last.coefficients[0] += slope;
+    } else {
+      OBSCURA_CHECK(to.stages.size() == 1, "{} stages in the direct form", to.stages.size());
+      last.coefficients.resize(std::max<std::size_t>(last.coefficients.size(), 2));
+      last.coefficients[0] += slope * (last.low + last.high) / 2;
+      last.coefficients[1] += slope * (last.high - last.low) / 2;
+    }
   }
   return out;
 }

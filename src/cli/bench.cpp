@@ -39,7 +39,7 @@ struct Network {
   std::size_t images = 0;
   Normalization normalization;
   std::optional<int> headroom;
-  double max_error = 0;
+  std::optional<double> max_error;
 };
 
 Error broken(const std::string& list, const std::string& what) {
@@ -125,9 +125,9 @@ Result<Json> measure(const Network& network, const Options& options, bool json) 
   how.selection.dataset = network.dataset;
   how.selection.data = options.data;
   how.selection.limit = std::min(network.images, options.limit.value_or(network.images));
-  how.normalization = network.normalization;
-  how.headroom = network.headroom;
-  how.max_error = network.max_error;
+  how.settings.normalization = network.normalization;
+  how.settings.headroom = network.headroom;
+  how.settings.max_error = network.max_error;
   how.memory = options.memory;
   std::vector<Json> runs;
   for (std::size_t i = 0; i < options.repeat; ++i) {
@@ -153,20 +153,23 @@ std::string line_of(const Json& row) {
     return fmt::format("{:<28} left out: {}\n", row.at("name").get<std::string>(), row.at("error").get<std::string>());
   }
   const auto number = [&](const char* key) { return row.at(key).get<double>(); };
+  // Some kinds of answer have no accuracy, or no agreement.
+  const auto percent = [&](const char* key, double all) {
+    return row.contains(key) ? fmt::format("{:.2f} %", 100 * number(key) / all) : std::string("-");
+  };
   const double images = number("images");
   const double predicted = 1000 * number("predicted_seconds") * number("batches") / number("threads") / images;
-  return fmt::format("{:<28} {:>7} {:>7.2f} % {:>7.2f} % {:>8.2f} % {:>11.3f} {:>9.3f} {:>6.2f} GB {:>8} {:>5}\n",
-                     row.at("name").get<std::string>(), images, 100 * number("accuracy"),
-                     100 * number("reference_correct") / images, 100 * number("agreement"),
-                     number("milliseconds_per_image"), predicted, number("peak_memory_bytes") / 1e9,
-                     number("ring_degree"), number("limbs"));
+  return fmt::format("{:<28} {:>7} {:>9} {:>9} {:>10} {:>11.3f} {:>9.3f} {:>6.2f} GB {:>8} {:>5}\n",
+                     row.at("name").get<std::string>(), images, percent("accuracy", 1),
+                     percent("reference_correct", images), percent("agreement", 1), number("milliseconds_per_image"),
+                     predicted, number("peak_memory_bytes") / 1e9, number("ring_degree"), number("limbs"));
 }
 
 /// Accuracy over time, a panel for each data set: every network, and through those that no faster one equals a line.
 base::Bytes draw_fronts(const Json& report) {
   std::map<std::string, data::Panel> panels;
   for (const Json& row : report.at("networks")) {
-    if (row.contains("error")) continue;
+    if (!row.contains("accuracy")) continue;
     const auto name = row.at("dataset").get<std::string>();
     data::Panel& panel = panels[name];
     if (panel.series.empty()) {
@@ -198,7 +201,7 @@ base::Bytes draw_fronts(const Json& report) {
 /// The report as far as it goes, whole or not at all.
 Result<void> keep(const Options& options, const Json& report) {
   if (options.output.empty()) return {};
-  const std::string text = report.dump(2) + "\n";
+  const std::string text = json_text(report, 2) + "\n";
   return base::write_file(options.output, base::as_bytes(text), {.overwrite = true});
 }
 
@@ -224,12 +227,12 @@ Result<Answer> perform(const Options& options, bool json) {
     OBSCURA_TRY_VOID(keep(options, report));
   }
   const Json& rows = report["networks"];
-  const bool any = std::any_of(rows.begin(), rows.end(), [](const Json& row) { return !row.contains("error"); });
+  const bool any = std::any_of(rows.begin(), rows.end(), [](const Json& row) { return row.contains("accuracy"); });
   if (!options.plot.empty()) {
     if (any) {
       OBSCURA_TRY_VOID(base::write_file(options.plot, draw_fronts(report), {}));
     } else {
-      note(fmt::format("{}: not written, since no network was measured", options.plot), json);
+      note(fmt::format("{}: not written, since no network with an accuracy was measured", options.plot), json);
     }
   }
   return Answer{report, machine_text(report["machine"]) + "\n\n" + table +

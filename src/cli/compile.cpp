@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include "base/files.h"
+#include "cli/answers.h"
 #include "cli/approximations.h"
+#include "cli/images.h"
 #include "cli/polynomials.h"
+#include "cli/settings.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "nn/onnx.h"
@@ -17,16 +20,14 @@ namespace {
 struct Options {
   std::string model;
   std::string output;
-  std::string calibrate;
+  std::vector<std::string> calibrate;
   std::string data;
   std::uint32_t batch = 8192;
   std::optional<std::size_t> calibration_images;
-  double max_error = 0;
-  std::optional<int> headroom;
   std::optional<std::uint64_t> keys;
   std::optional<int> log2_degree;
   std::string layout = "auto";
-  Normalization normalization;
+  Settings settings;
   std::optional<int> alpha;
   std::optional<double> depth, products;
   PolynomialOptions polynomials;
@@ -34,7 +35,8 @@ struct Options {
 };
 
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
-Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph) {
+Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph,
+                                            const TrainingData& training) {
   if (!options.approximated()) {
     if (options.polynomials.ranges.empty()) return compile::Approximations{};
     return error(Code::wrong_params,
@@ -42,12 +44,10 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
                  options.polynomials.ranges);
   }
   if (options.calibrate.empty()) {
-    return error(
-        Code::wrong_params,
-        "--alpha, --depth, --products: --calibrate names the data set whose training images they are chosen by");
+    return error(Code::wrong_params,
+                 "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
   }
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  const TrainingData training{options.model, options.calibrate, data_folder(options.data), options.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
   calibrate::Choice choice;
   if (options.alpha) {
@@ -69,24 +69,22 @@ Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, graph.values[graph.input].shape.front()));
-  OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
+  Settings settings = options.settings;
+  OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
+  OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
+  const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
-    OBSCURA_TRY(calibration, calibration_images(graph, options.model, options.calibrate, data_folder(options.data),
-                                                options.calibration_images, options.normalization, kCalibrationImages));
+    OBSCURA_TRY(calibration, calibration_images(graph, training, options.calibration_images, kCalibrationImages));
   }
   compile::Options how;
   how.batch = options.batch;
-  how.mean = options.normalization.mean;
-  how.deviation = options.normalization.deviation;
-  how.max_error_std = options.max_error;
-  how.headroom_bits = options.headroom;
+  apply(settings, how);
   how.max_key_bytes = options.keys;
   how.log2_degree = options.log2_degree;
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
-  OBSCURA_TRY(how.approximations, approximate(options, graph));
+  OBSCURA_TRY(how.approximations, approximate(options, graph, training));
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
@@ -102,11 +100,17 @@ Result<Answer> perform(const Options& options) {
                  {"predicted_seconds", plan.predicted_seconds},
                  {"predicted_memory_bytes", plan.predicted_bytes},
                  {"predicted_logit_error_std", plan.output.error_std},
+                 {"answer", answer_json(plan.output.answer)},
+                 {"from_file", settings.from_file},
                  {"reasons", plan.reasons},
                  {"seconds", watch.seconds()},
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format("{}: plan of {} steps for {} at a time in {}\n", options.output, plan.steps.size(),
                             plural(plan.images_at_once(), "image"), plan.name);
+  answer.text += fmt::format("  Answer: {}.\n", plan::describe(plan.output.answer, plan.output.classes));
+  if (!settings.from_file.empty()) {
+    answer.text += fmt::format("  From the network's file: {}.\n", fmt::join(settings.from_file, ", "));
+  }
   for (const std::string& reason : plan.reasons) answer.text += "  " + reason + "\n";
   return answer;
 }
@@ -118,7 +122,10 @@ Action define_compile(CLI::App& command, const Common&) {
       command,
       "Chooses everything that is fixed before the first image comes: what is fused, the ring, the primes, the scales\n"
       "and the bits of the weights. It says what it chose and why; `obscura inspect` shows every step.\n"
-      "With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
+      "What the network's file says of its normalisation, class names, headroom and error is used where no option "
+      "says\n"
+      "otherwise. With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
+      "It takes the name of a data set, or files and folders of images as `obscura encrypt` does.\n"
       "Functions that are no polynomials, as ReLU, are replaced by polynomials where --alpha, --depth or --products\n"
       "says how good they shall be; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
@@ -133,11 +140,12 @@ Action define_compile(CLI::App& command, const Common&) {
           "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
       ->check(CLI::IsMember({"auto", "image", "batch"}))
       ->capture_default_str();
-  command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
+  add_calibrate(command, options->calibrate,
+                "Training images that give the ranges of values: a data set's name, or a file or folder; may be given "
+                "again");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
-  command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
-  add_headroom(command, options->headroom);
+  add_settings(command, options->settings);
   as_size(*command.add_option(
       "--max-keys", options->keys,
       "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger, and "
@@ -160,7 +168,7 @@ Action define_compile(CLI::App& command, const Common&) {
       .add_option("--margin", options->polynomials.margin,
                   "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
       ->capture_default_str();
-  add_normalization(command, options->normalization);
+  add_normalization(command, options->settings.normalization);
   return [options] { return perform(*options); };
 }
 

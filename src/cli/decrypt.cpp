@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
 #include "base/files.h"
+#include "cli/answers.h"
 #include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/support.h"
@@ -18,6 +20,8 @@
 namespace obscura::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr std::size_t kPictureColumns = 24;
 constexpr std::size_t kPictureImages = 240;
 constexpr std::size_t kPictureMistakes = 60;
@@ -27,13 +31,14 @@ struct Options {
   std::string secret;
   std::string input;
   std::string labels;
-  std::vector<std::string> images;
+  Selection sent;
   std::string picture;
+  bool logits = false;
   bool publish = false;
   int publish_bits = client::kDefaultPublishBits;
 };
 
-std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels) {
+std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels) {
   std::size_t correct = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) correct += predictions[i] == labels[i] ? 1 : 0;
   return correct;
@@ -41,7 +46,7 @@ std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const s
 
 /// Which images the picture shows: mistakes are rare, so the first of them come in, then the first of the others.
 std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
-                                const std::vector<std::uint8_t>& labels) {
+                                const std::vector<std::uint16_t>& labels) {
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < labels.size() && chosen.size() < kPictureMistakes; ++i) {
     if (predictions[i] != labels[i]) chosen.push_back(i);
@@ -53,62 +58,62 @@ std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
   return chosen;
 }
 
-Result<void> write_picture(const Options& options, const data::Dataset& images,
-                           const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels) {
-  data::Dataset shown = images;
-  shown.pixels.clear();
+Result<void> write_picture(const Options& options, const Images& images, const std::vector<std::uint32_t>& predictions,
+                           const std::vector<std::uint16_t>& labels) {
+  data::Dataset shown;
   std::vector<std::uint32_t> shown_predictions;
-  const auto size = static_cast<std::ptrdiff_t>(images.image_size());
   for (const std::size_t i : choose(predictions, labels)) {
-    const auto first = images.pixels.begin() + static_cast<std::ptrdiff_t>(i) * size;
-    shown.pixels.insert(shown.pixels.end(), first, first + size);
+    OBSCURA_TRY(data::Dataset one, images.read(i, 1));
+    one.labels.clear();
+    if (!labels.empty()) one.labels.push_back(labels[i]);
+    if (shown.count() == 0) {
+      shown = std::move(one);
+    } else {
+      shown.append(one);
+    }
     shown_predictions.push_back(predictions[i]);
-    if (!labels.empty()) shown.labels.push_back(labels[i]);
   }
   return base::write_file(options.picture, data::draw_grid(shown, shown_predictions, kPictureColumns), {});
 }
 
-/// The images that the picture shows, read before the decryption so that a mistake shows early; none without --picture.
-Result<data::Dataset> read_shown(const Options& options, const plan::Offer& offer) {
-  if (options.picture.empty() != options.images.empty()) {
-    return error(Code::wrong_params, "--picture and --images go together: the picture shows the images that were sent");
+/// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
+Result<std::optional<Images>> find_sent(const Options& options, const plan::Offer& offer) {
+  if (!options.picture.empty()) {
+    if (options.sent.files.empty()) {
+      return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
+    }
+    if (offer.input.channels != 1 && offer.input.channels != 3) {
+      return error(Code::unsupported, "--picture: images of {} channels cannot be drawn; of 1 or 3 they can",
+                   offer.input.channels);
+    }
+    OBSCURA_TRY_VOID(refuse_existing(options.picture));
   }
-  if (options.picture.empty()) return data::Dataset{};
-  OBSCURA_TRY_VOID(refuse_existing(options.picture));
-  return read_images(options.images, offer.input);
+  if (options.sent.files.empty()) return std::optional<Images>();
+  OBSCURA_TRY(Images images, Images::of(options.sent, shape_of(offer.input)));
+  return std::optional(std::move(images));
 }
 
-std::span<const float> row_of(const client::Logits& logits, std::size_t image) {
-  return std::span(logits.values).subspan(image * logits.classes, logits.classes);
-}
-
-/// Each image's probabilities; without true labels the text is a line an image.
-void add_probabilities(const client::Logits& logits, const std::vector<std::uint32_t>& predictions, Answer& answer) {
-  auto& probabilities = answer.json["probabilities"] = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < logits.images; ++i) {
-    const std::vector<double> share = softmax(row_of(logits, i));
-    probabilities.push_back(share);
-    answer.text += fmt::format("{} {} {:.4f}\n", i, predictions[i], share[predictions[i]]);
+/// The names of the files, each at the end of its image's line.
+void add_names(const Images& images, Answer& answer) {
+  auto& files = answer.json["files"] = nlohmann::ordered_json::array();
+  std::string text;
+  for (std::size_t i = 0, at = 0; i < images.count(); ++i) {
+    files.push_back(images.name(i));
+    const std::size_t end = answer.text.find('\n', at);
+    text += answer.text.substr(at, end - at) + " " + images.name(i) + "\n";
+    at = end + 1;
   }
+  answer.text = text;
 }
 
-/// The same of what may be shown to others: the rounded logits themselves.
-void add_published(const client::Published& published, int bits, const std::vector<std::uint32_t>& predictions,
-                   Answer& answer) {
-  const client::Logits& logits = published.logits;
-  answer.json["publish"] = {{"bits", bits},
-                            {"numbers", logits.values.size()},
-                            {"flooding_deviation", published.deviation},
-                            {"rounded_to", published.step}};
-  auto& rows = answer.json["logits"] = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < logits.images; ++i) {
-    const auto row = row_of(logits, i);
-    rows.push_back(row);
-    answer.text += fmt::format("{} {} {}\n", i, predictions[i], fmt::join(row, " "));
-  }
+Json publish_json(const client::Published& published, int bits) {
+  return {{"bits", bits},
+          {"numbers", published.logits.values.size()},
+          {"flooding_deviation", published.deviation},
+          {"rounded_to", published.step}};
 }
 
-void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels,
+void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels,
                   Answer& answer) {
   const std::size_t correct = count_correct(predictions, labels);
   const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
@@ -117,27 +122,53 @@ void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vect
   answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
 }
 
+/// Of one value an image, beside its label as a number.
+void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
+                   const std::vector<std::uint16_t>& labels, Answer& answer) {
+  double sum = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    sum += std::abs(client::apply_function(output.answer.function, row_of(logits, i)).front() - labels[i]);
+  }
+  const double mean = sum / static_cast<double>(labels.size());
+  answer.json["mean_absolute_error"] = mean;
+  answer.text = fmt::format("{}, mean absolute error {:.4g}", plural(labels.size(), "image"), mean);
+}
+
+/// errors: a picture or labels that this kind of answer cannot be compared with.
+Result<void> check_kind(const Options& options, const plan::OutputSpec& output) {
+  if (!options.picture.empty()) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--picture"));
+  const bool value = output.answer.kind == plan::AnswerKind::values && output.classes == 1;
+  if (!options.labels.empty() && !value) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--labels"));
+  return {};
+}
+
 /// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
 /// goes to standard error, not into the answer.
 Result<client::Published> publish(const Options& options, const plan::Offer& offer, const client::Logits& exact) {
-  OBSCURA_TRY(client::Published published, client::publish(exact, offer.output.noise_std, options.publish_bits));
-  const auto before = labels_of(exact.values, exact.classes);
-  const auto after = labels_of(published.logits.values, exact.classes);
-  std::size_t changed = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i] ? 1 : 0;
+  const plan::AnswerSpec& spec = offer.output.answer;
+  OBSCURA_TRY(client::Published published,
+              client::publish(exact, spec.kind, offer.output.noise_std, options.publish_bits));
+  std::string changes;
+  if (spec.kind != plan::AnswerKind::values) {
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < exact.images; ++i) {
+      changed += client::labels(spec, row_of(exact, i)) != client::labels(spec, row_of(published.logits, i)) ? 1 : 0;
+    }
+    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", changed,
+                          exact.images, 100 * static_cast<double>(changed) / static_cast<double>(exact.images));
+  }
   const std::string note = fmt::format(
-      "publish: noise of deviation {:.3g} on {} numbers changed {} of {} labels ({:.2f} %; that figure is for you "
-      "alone) "
-      "and leaves {} bits of security for the numbers of this file, published once under this key\n",
-      published.deviation, exact.values.size(), changed, before.size(),
-      100 * static_cast<double>(changed) / static_cast<double>(before.size()), options.publish_bits);
+      "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security for the numbers of this file, "
+      "published once under this key\n",
+      published.deviation, exact.values.size(), changes, options.publish_bits);
   std::fputs(note.c_str(), stderr);
   return published;
 }
 
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
-  OBSCURA_TRY(const data::Dataset shown, read_shown(options, offer));
+  OBSCURA_TRY_VOID(check_kind(options, offer.output));
+  OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
   const Stopwatch watch;
   client::Logits logits;
   {
@@ -151,26 +182,26 @@ Result<Answer> perform(const Options& options) {
     OBSCURA_TRY(published, publish(options, offer, logits));
     logits = published->logits;
   }
-  const std::vector<std::uint32_t> predictions = labels_of(logits.values, logits.classes);
-  std::vector<std::uint8_t> labels;
+  const plan::AnswerSpec& spec = offer.output.answer;
+  std::vector<std::uint16_t> labels;
   if (!options.labels.empty()) {
     OBSCURA_TRY(labels, read_labels(options.labels, logits.images));
   }
-  if (!options.picture.empty()) {
-    if (shown.count() != logits.images) {
-      return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}",
-                   plural(shown.count(), "image"), options.input, logits.images);
-    }
-    OBSCURA_TRY_VOID(write_picture(options, shown, predictions, labels));
+  if (sent && sent->count() != logits.images) {
+    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}", plural(sent->count(), "image"),
+                 options.input, logits.images);
   }
+  if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;
-  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"labels", predictions}};
-  if (published) {
-    add_published(*published, options.publish_bits, predictions, answer);
-  } else {
-    add_probabilities(logits, predictions, answer);
+  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"answer", answer_json(spec)}};
+  if (published) answer.json["publish"] = publish_json(*published, options.publish_bits);
+  add_answers(spec, logits, {.probabilities = !published, .logits = options.logits}, answer);
+  if (sent) add_names(*sent, answer);
+  if (!labels.empty() && spec.kind == plan::AnswerKind::values) {
+    add_deviation(offer.output, logits, labels, answer);
+  } else if (!labels.empty()) {
+    add_accuracy(labels_of(spec, logits), labels, answer);
   }
-  if (!labels.empty()) add_accuracy(predictions, labels, answer);
   answer.json["seconds"] = seconds;
   answer.json["peak_memory_bytes"] = peak_memory_bytes();
   return answer;
@@ -182,9 +213,13 @@ Action define_decrypt(CLI::App& command, const Common&) {
   teach(
       command,
       "Decrypts the server's answer and prints, for each image in the order they were encrypted: its number, its "
-      "label,\n"
-      "and the probability of that label (softmax of the logits). With the true labels it prints the accuracy "
-      "instead.\n"
+      "label\n"
+      "and the probability of that label. Offers whose answers are several labels give all that are as likely as not;\n"
+      "binary ones the label and the probability of label 1; values the numbers. Labels go by their class names where\n"
+      "the offer has some. With the true labels it prints the accuracy instead (of one value the mean absolute "
+      "error).\n"
+      "--images, as named to encrypt, puts the file's name beside each label.\n"
+      "--logits adds the numbers that the network gave, which --json always has.\n"
       "An answer whose values overflowed on the server is refused, and says what to do, instead of showing noise.\n"
       "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
       "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
@@ -195,9 +230,15 @@ Action define_decrypt(CLI::App& command, const Common&) {
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("OUT", options->input, "The server's answer (obscura run)")->required();
   command.add_option("--secret", options->secret, "The secret key")->required();
-  command.add_option("--labels", options->labels, "True labels: an idx file, FILE or FILE:FIRST:COUNT");
+  command.add_option("--labels", options->labels,
+                     "True labels: .npy, .npz, idx, or a text of one number a line; FILE or FILE:FIRST:COUNT");
   command.add_option("--picture", options->picture, "PNG to write: images with predicted labels, mistakes framed");
-  command.add_option("--images", options->images, "For --picture: the images as they were named to encrypt");
+  CLI::Option* images = command.add_option(
+      "--images", options->sent.files,
+      "The images as they were named to encrypt, with --first and --limit too: their files' names stand in the answer");
+  command.add_option("--first", options->sent.first, "As to encrypt")->needs(images)->capture_default_str();
+  command.add_option("--limit", options->sent.limit, "As to encrypt")->needs(images);
+  command.add_flag("--logits", options->logits, "Print the network's numbers too");
   CLI::Option* publish = command.add_flag("--publish", options->publish, "Flood the logits with noise and round them");
   command.add_option("--publish-bits", options->publish_bits, "Bits of security that the noise leaves")
       ->needs(publish)

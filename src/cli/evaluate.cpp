@@ -8,10 +8,12 @@
 
 #include "ckks/params.h"
 #include "cli/inference.h"
+#include "cli/marks.h"
 #include "cli/progress.h"
 #include "cli/score.h"
 #include "cli/support.h"
 #include "cli/verb.h"
+#include "compile/answer.h"
 #include "compile/compile.h"
 #include "compile/predict.h"
 #include "nn/onnx.h"
@@ -29,7 +31,8 @@ using Options = EvaluateOptions;
 struct Subject {
   std::optional<nn::Graph> graph;
   std::optional<wire::NamedPlan> plan;
-  Normalization normalization;
+  Settings settings;
+  plan::AnswerSpec answer;
 };
 
 bool on_plan(const Options& options) { return options.backend == "clear" || options.backend == "ckks"; }
@@ -50,9 +53,11 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
                                                       {"--noise", {"poly"}},
                                                       {"--noise-seed", {"poly", "clear"}},
                                                       {"--calibration-images", {"poly", "clear", "ckks"}},
+                                                      {"--calibrate", {"poly", "clear", "ckks"}},
                                                       {"--batch", {"clear", "ckks"}},
                                                       {"--max-error", {"clear", "ckks"}},
                                                       {"--headroom", {"clear", "ckks"}},
+                                                      {"--class-names", {"clear", "ckks"}},
                                                       {"--memory", {"clear", "ckks"}}};
   for (const Restricted& one : kRestricted) {
     if (command.count(one.option) == 0) continue;
@@ -63,53 +68,87 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
   return {};
 }
 
-Result<Subject> from_plan(const Options& options) {
-  const Normalization& given = options.normalization;
+/// errors: options that a plan has no use for.
+Result<void> check_plan(const Options& options) {
+  const Normalization& given = options.settings.normalization;
+  if (options.settings.answer) {
+    return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
+  }
   if (!given.mean.empty() || !given.deviation.empty() || given.bgr) {
     return error(Code::wrong_params, "--mean, --deviation, --bgr: {} is a plan, which has its normalisation in it",
+                 options.network);
+  }
+  if (!options.calibrate.empty()) {
+    return error(Code::wrong_params, "--calibrate: {} is a plan, which was calibrated when it was made",
                  options.network);
   }
   if (!on_plan(options)) {
     return error(Code::unsupported, "--backend {}: {} is a plan; the float network is not in it: name the ONNX file",
                  options.backend, options.network);
   }
+  return {};
+}
+
+Result<Subject> from_plan(const Options& options) {
+  OBSCURA_TRY_VOID(check_plan(options));
   Subject subject;
   OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
-  subject.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
-  if (!options.model.empty()) {
-    OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
-  }
+  const plan::InputSpec& input = subject.plan->plan.input;
+  subject.settings.normalization = {input.mean, input.deviation, false};
+  subject.answer = subject.plan->plan.output.answer;
+  if (options.model.empty()) return subject;
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
+  if (shape_of(*subject.graph) == shape_of(input)) return subject;
+  return error(Code::wrong_params, "{}: takes images of {}, but {} those of {}", options.model,
+               to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
+}
+
+Result<Subject> from_network(const Options& options) {
+  Subject subject;
+  subject.settings = options.settings;
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
+  const auto take = on_plan(options) ? take_metadata : take_normalization;
+  OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
+  OBSCURA_TRY(subject.answer,
+              compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
+  if (on_plan(options)) OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
   return subject;
 }
 
-Result<Subject> from_network(const Options& options, const Images& images) {
-  Subject subject;
-  subject.normalization = options.normalization;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
-  OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
-  OBSCURA_TRY_VOID(check_normalization(options.normalization, images.head().channels));
-  if (!on_plan(options)) return subject;
-  OBSCURA_TRY_VOID(refuse_bgr(options.normalization));
-  OBSCURA_TRY(const std::vector<float> calibration,
-              calibration_images(*subject.graph, options.network, options.selection.dataset,
-                                 data_folder(options.selection.data), options.calibration_images, options.normalization,
-                                 kCalibrationImages));
+TrainingData training_of(const Options& options, const Subject& subject) {
+  std::vector<std::string> names = options.calibrate;
+  if (names.empty() && !options.selection.dataset.empty()) names.push_back(options.selection.dataset);
+  return {names, data_folder(options.selection.data), subject.settings.normalization};
+}
+
+/// Turns a network into a plan; of files without --calibrate wide margins are assumed, as `obscura compile` does.
+Result<wire::NamedPlan> compile_plan(const Options& options, const Subject& subject, const Images& images) {
+  std::vector<float> calibration;
+  const TrainingData training = training_of(options, subject);
+  if (!training.names.empty()) {
+    OBSCURA_TRY(calibration,
+                calibration_images(*subject.graph, training, options.calibration_images, kCalibrationImages));
+  }
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
-  how.mean = options.normalization.mean;
-  how.deviation = options.normalization.deviation;
-  how.max_error_std = options.max_error;
-  how.headroom_bits = options.headroom;
+  apply(subject.settings, how);
   how.calibration = calibration;
   OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
-  subject.plan = wire::NamedPlan{std::move(plan), digest};
-  return subject;
+  return wire::NamedPlan{std::move(plan), digest};
 }
 
-Result<void> check_plan_images(const Subject& subject, const Options& options, const Images& images) {
-  if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images.head()));
-  return subject.plan ? images.check_size(subject.plan->plan.input, options.selection.dataset) : Result<void>();
+/// Images of the shape that it takes, with labels that it may answer.
+Result<Images> find_images(const Options& options, const Subject& subject) {
+  const plan::Plan* plan = subject.plan ? &subject.plan->plan : nullptr;
+  const auto outputs = [&] {
+    if (plan != nullptr) return std::size_t{plan->output.classes};
+    return static_cast<std::size_t>(nn::element_count(subject.graph->values[subject.graph->output].shape));
+  };
+  const data::ImageShape shape = plan != nullptr ? shape_of(plan->input) : shape_of(*subject.graph);
+  OBSCURA_TRY(Images images, Images::of(options.selection, shape, label_bound(subject.answer, outputs())));
+  OBSCURA_TRY_VOID(check_classes(subject.answer, images, options.network));
+  return images;
 }
 
 /// The backends but poly; `before` as in PlanOptions.
@@ -118,12 +157,12 @@ Result<Inference> infer(const Options& options, const Subject& subject, const Im
   const PlanOptions how{options.memory, options.noise_seed, before};
   if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
   if (options.backend == "ckks") return infer_encrypted(*subject.plan, images, how);
-  return infer_float(*subject.graph, images, subject.normalization);
+  return infer_float(*subject.graph, images, subject.settings.normalization);
 }
 
 /// What the backend is compared with.
 Result<Inference> infer_reference(const Options& options, const Subject& subject, const Images& images) {
-  if (subject.graph) return infer_float(*subject.graph, images, subject.normalization);
+  if (subject.graph) return infer_float(*subject.graph, images, subject.settings.normalization);
   return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
 }
 
@@ -142,59 +181,55 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["predicted_seconds"] = compile::seconds_here(plan);
 }
 
-std::string text_of(const Options& options, const Subject& subject, const Score& score, const LogitError& difference,
+std::string text_of(const Options& options, std::size_t images, const Marks& marks, const LogitError& difference,
                     const Inference& inference) {
-  const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
-  const char* reference = subject.graph ? "float network" : "clear twin";
   const auto& seconds = inference.seconds;
-  std::string text = fmt::format("{} of {} ({}), backend {}\n  correct            {} ({:.2f} %)\n",
-                                 plural(score.images, "image"), options.selection.dataset, options.selection.split,
-                                 options.backend, score.correct, percent(score.correct));
-  if (score.top) {
-    text += fmt::format("  top 5 correct      {} ({:.2f} %); holds the {}'s label {:.2f} %, the same five {:.2f} %\n",
-                        score.top->correct, percent(score.top->correct), reference, percent(score.top->holding),
-                        percent(score.top->agreeing));
-  }
-  text += fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), reference);
-  if (score.not_finite > 0) {
-    text += fmt::format("  not finite         {}: counted as wrong\n", plural(score.not_finite, "image"));
-  }
-  return text + fmt::format(
-                    "  logit error        {}\n"
-                    "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
-                    "decrypt {:.2f} s\n"
-                    "  peak memory        {:.2f} GB",
-                    to_text(difference, score.images), seconds.keygen, seconds.encrypt, seconds.run,
-                    1000 * seconds.run / static_cast<double>(score.images), seconds.decrypt,
-                    static_cast<double>(peak_memory_bytes()) / 1e9);
+  return fmt::format("{} of {}, backend {}\n", plural(images, "image"), options.selection.text(), options.backend) +
+         marks.text +
+         fmt::format(
+             "  logit error        {}\n"
+             "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
+             "decrypt {:.2f} s\n"
+             "  peak memory        {:.2f} GB",
+             to_text(difference, images), seconds.keygen, seconds.encrypt, seconds.run,
+             1000 * seconds.run / static_cast<double>(images), seconds.decrypt,
+             static_cast<double>(peak_memory_bytes()) / 1e9);
 }
 
-/// The predicted labels; null where there is none.
-nlohmann::ordered_json labels_of(const std::vector<Prediction>& predictions) {
-  auto labels = nlohmann::ordered_json::array();
-  for (const Prediction& one : predictions) {
-    labels.push_back(one.finite ? nlohmann::ordered_json(one.label()) : nlohmann::ordered_json());
+/// "dataset" and "split", or null and the files.
+void describe_images(nlohmann::ordered_json& json, const Options& options, const Images& images) {
+  const Selection& selection = options.selection;
+  json["dataset"] = nullptr;
+  json["split"] = nullptr;
+  if (images.of_files()) {
+    json["images_from"] = selection.files;
+  } else {
+    json["dataset"] = selection.dataset;
+    json["split"] = selection.split;
   }
-  return labels;
+  json["first"] = selection.first;
 }
 
-Answer summarise(const Options& options, const Subject& subject, const std::vector<std::uint16_t>& labels,
-                 const Inference& inference, const Inference& reference) {
-  const std::size_t count = labels.size();
-  const std::size_t classes = inference.logits.size() / count;
-  const auto predictions = predict(inference.logits, classes);
-  const auto expected = predict(reference.logits, classes);
-  const Score marks = score(predictions, expected, labels, classes);
-  const LogitError difference = compare_logits(inference.logits, reference.logits, classes);
+nlohmann::ordered_json names_of(const Images& images) {
+  auto names = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < images.count(); ++i) names.push_back(images.name(i));
+  return names;
+}
+
+Answer summarise(const Options& options, const Subject& subject, const Images& images,
+                 const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
+  const std::size_t count = images.count();
+  const std::size_t outputs = inference.logits.size() / count;
+  const Marks marks =
+      mark(subject.answer,
+           {outputs, inference.logits, reference.logits, subject.graph ? "float network" : "clear twin"}, labels);
+  const LogitError difference = compare_logits(inference.logits, reference.logits, outputs);
   const auto& seconds = inference.seconds;
   Answer answer;
-  answer.json = {{"images", count},
-                 {"network", options.network},
-                 {"dataset", options.selection.dataset},
-                 {"split", options.selection.split},
-                 {"first", options.selection.first}};
-  add_score(answer.json, marks);
-  answer.json["reference_correct"] = score(expected, expected, labels, classes).correct;
+  answer.json = {{"images", count}, {"network", options.network}};
+  describe_images(answer.json, options, images);
+  answer.json["answer"] = plan::to_string(subject.answer.kind);
+  answer.json.update(marks.json);
   add_logit_error(answer.json, difference);
   answer.json.update(
       {{"seconds",
@@ -205,8 +240,10 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
   answer.json["batches"] = inference.batches;
   answer.json["backend"] = options.backend;
   answer.json["reference"] = subject.graph ? "float" : "clear";
-  if (options.predictions) answer.json["labels"] = labels_of(predictions);
-  answer.text = text_of(options, subject, marks, difference, inference);
+  answer.json["from_file"] = subject.settings.from_file;
+  if (options.predictions && !marks.predictions.empty()) answer.json["labels"] = marks.predictions;
+  if (options.predictions && images.of_files()) answer.json["files"] = names_of(images);
+  answer.text = text_of(options, count, marks, difference, inference);
   return answer;
 }
 
@@ -218,14 +255,14 @@ Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomial
 }
 
 /// The network as an ONNX file on polynomials, beside itself on floats.
-Result<Answer> perform_poly(const Options& options, const Images& source) {
+Result<Answer> perform_poly(const Options& options, const Subject& subject, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
-  OBSCURA_TRY(const Subject subject, from_network(options, source));
+  const TrainingData training = training_of(options, subject);
+  if (training.names.empty()) {
+    return error(Code::wrong_params, "--backend poly: with --images, --calibrate names the training images");
+  }
   OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
-  const std::vector<float> pixels =
-      normalise(images.pixels, images.channels, images.height * images.width, subject.normalization);
-  const TrainingData training{options.network, options.selection.dataset, data_folder(options.selection.data),
-                              options.normalization};
+  const std::vector<float> pixels = normalise(images, subject.settings.normalization);
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
@@ -233,7 +270,7 @@ Result<Answer> perform_poly(const Options& options, const Images& source) {
   OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
-  Answer answer = summarise(options, subject, images.labels, result.inference, reference);
+  Answer answer = summarise(options, subject, source, images.labels, result.inference, reference);
   answer.json["polynomials"] = describe(*subject.graph, choice, result);
   answer.text += fmt::format(
       "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
@@ -246,11 +283,13 @@ Result<Answer> perform_poly(const Options& options, const Images& source) {
 }  // namespace
 
 Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
-  OBSCURA_TRY(const Images images, Images::of_dataset(options.selection));
-  if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
-  OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
-  OBSCURA_TRY_VOID(check_plan_images(subject, options, images));
+  OBSCURA_TRY(Subject subject, is_plan ? from_plan(options) : from_network(options));
+  OBSCURA_TRY(const Images images, find_images(options, subject));
+  if (options.backend == "poly") return perform_poly(options, subject, images);
+  if (on_plan(options) && !is_plan) {
+    OBSCURA_TRY(subject.plan, compile_plan(options, subject, images));
+  }
   std::optional<std::uint64_t> needed;
   const auto before = [&](std::uint64_t bytes) {
     needed = bytes;
@@ -261,30 +300,40 @@ Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
   if (on_plan(options)) {
     OBSCURA_TRY(other, infer_reference(options, subject, images));
   }
-  Answer answer = summarise(options, subject, inference.labels, inference, other ? *other : inference);
+  Answer answer = summarise(options, subject, images, inference.labels, inference, other ? *other : inference);
   if (needed) answer.json["predicted_memory_bytes"] = *needed;
   return answer;
 }
 
 Action define_evaluate(CLI::App& command, const Common& common) {
   const std::string explanation =
-      "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
+      "Runs images of a data set, or one's own, through a network and measures accuracy, agreement with the float "
+      "network, "
       "precision,\n"
       "time and memory. Backends: float (the network as it is), poly (floats with each activation and max-pooling\n"
       "replaced by minimax polynomials: one --alpha for all, or the best degrees for each layer within --depth or\n"
       "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
       "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
-      "training images.\n"
+      "training images: those of the data set, or of --calibrate.\n"
       "Images are read from disk a batch at a time, so that memory does not grow with their number (poly holds all).\n"
+      "Labels of --images come from an archive, CIFAR's binary files, the names of folders, or --labels; without any "
+      "there\n"
+      "is no accuracy, but all the rest.\n"
       "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
-      "names it.\n" +
+      "names it.\n"
+      "Answers that are several labels have no accuracy here, since images have one label each: `agreement` is then "
+      "the\nshare of images with the same labels; values have their errors alone, and one value its mean absolute "
+      "error\nbeside the labels. " +
       explain_score();
   teach(command, explanation.c_str(),
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
-  add_selection(command, options->selection)->required();
+  add_selection(command, options->selection);
+  add_calibrate(command, options->calibrate,
+                "Training images that give the ranges: a data set's name, or a file or folder; may be given again "
+                "(default: those of --dataset)");
   command.add_option("--backend", options->backend, "float, poly, clear or ckks")
       ->check(CLI::IsMember({"float", "poly", "clear", "ckks"}))
       ->capture_default_str();
@@ -302,12 +351,11 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       ->excludes("--alpha")
       ->excludes("--depth");
   add_polynomial_options(command, options->polynomials);
-  command.add_option("--max-error", options->max_error, "Largest predicted error (standard deviation) of a logit");
-  add_headroom(command, options->headroom);
+  add_settings(command, options->settings);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
-  command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
-  add_normalization(command, options->normalization);
+  command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON, and the files' names");
+  add_normalization(command, options->settings.normalization);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
     return evaluate(*options, common.json);

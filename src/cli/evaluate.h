@@ -7,6 +7,7 @@
 
 #include "cli/images.h"
 #include "cli/polynomials.h"
+#include "cli/settings.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 
@@ -16,15 +17,14 @@ struct EvaluateOptions {
   std::string network;
   std::string model;
   Selection selection;
+  std::vector<std::string> calibrate;  ///< training images; none: those of the data set, if it is one
   std::string backend = "ckks";
   std::uint32_t batch = 0;
   std::uint64_t memory = 0;
   std::optional<std::size_t> calibration_images;
-  double max_error = 0;
-  std::optional<int> headroom;
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
-  Normalization normalization;
+  Settings settings;
   std::optional<int> alpha;
   std::optional<double> depth;
   std::optional<double> products;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cli/answers.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "nn/onnx.h"
@@ -48,6 +49,7 @@ Result<Answer> inspect_plan(const std::string& path) {
                  {"digest", digest},
                  {"batch", named.plan.batch},
                  {"params", params_json(named.plan.params)},
+                 {"answer", answer_json(named.plan.output.answer)},
                  {"bootstrapping", bootstrap_json(named.plan.bootstrap)},
                  {"predicted_seconds", named.plan.predicted_seconds},
                  {"predicted_memory_bytes", named.plan.predicted_bytes},
@@ -71,15 +73,19 @@ Result<Answer> inspect_offer(const std::string& path) {
        {"mean", input.mean},
        {"deviation", input.deviation},
        {"classes", offer.output.classes},
+       {"answer", answer_json(offer.output.answer)},
        {"layout", offer.input.layout ? "image" : "batch"},
        {"relinearization_key", offer.keys.relinearization},
        {"rotation_keys", offer.keys.rotations.size()},
        {"conjugation_key", offer.keys.conjugation > 0},
        {"bootstrapping", bootstrap_json(offer.bootstrap)}},
       fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                  "  answer: {}; class names: {}\n"
                   "  keys: {}, {}{}{}",
                   digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
                   fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
+                  plan::describe(offer.output.answer, offer.output.classes),
+                  plan::describe_class_names(offer.output.answer),
                   offer.keys.relinearization ? "relinearisation" : "no relinearisation",
                   plural(offer.keys.rotations.size(), "rotation"), offer.keys.conjugation > 0 ? ", conjugation" : "",
                   offer.bootstrap ? ", those of bootstrapping" : "")};

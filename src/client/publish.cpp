@@ -11,14 +11,30 @@ namespace obscura::client {
 
 namespace {
 
-/// Root mean square distance of a logit from the mean of its image's logits.
-double spread(const Logits& logits) {
+/// Sum of squared distances of `count` logits, `stride` apart, from their mean.
+double squares_around_mean(const Logits& logits, std::size_t first, std::size_t count, std::size_t stride) {
+  double mean = 0, squares = 0;
+  const auto at = [&](std::size_t i) { return static_cast<double>(logits.values[first + i * stride]); };
+  for (std::size_t i = 0; i < count; ++i) mean += at(i) / static_cast<double>(count);
+  for (std::size_t i = 0; i < count; ++i) squares += (at(i) - mean) * (at(i) - mean);
+  return squares;
+}
+
+/// Root mean square distance of a logit from what it is compared with: the mean of its image's logits where they are of
+/// one label; 0 where labels are chosen by the sign; of values the mean of that output over the images, or 0 where
+/// there is one image.
+double spread(const Logits& logits, plan::AnswerKind kind) {
   double total = 0;
-  for (std::size_t first = 0; first < logits.values.size(); first += logits.classes) {
-    const auto row = std::span(logits.values).subspan(first, logits.classes);
-    double mean = 0;
-    for (const float x : row) mean += static_cast<double>(x) / static_cast<double>(row.size());
-    for (const float x : row) total += (static_cast<double>(x) - mean) * (static_cast<double>(x) - mean);
+  if (kind == plan::AnswerKind::one) {
+    for (std::size_t i = 0; i < logits.images; ++i) {
+      total += squares_around_mean(logits, i * logits.classes, logits.classes, 1);
+    }
+  } else if (kind == plan::AnswerKind::values && logits.images > 1) {
+    for (std::size_t k = 0; k < logits.classes; ++k) {
+      total += squares_around_mean(logits, k, logits.images, logits.classes);
+    }
+  } else {
+    for (const float x : logits.values) total += static_cast<double>(x) * static_cast<double>(x);
   }
   return std::sqrt(total / static_cast<double>(logits.values.size()));
 }
@@ -45,7 +61,7 @@ double flooding_deviation(double noise_std, std::size_t count, int bits) {
   return noise_std * std::sqrt(12 * static_cast<double>(count)) * std::exp2(bits / 2.0);
 }
 
-Result<Published> publish(const Logits& exact, double noise_std, int bits) {
+Result<Published> publish(const Logits& exact, plan::AnswerKind kind, double noise_std, int bits) {
   OBSCURA_CHECK(exact.classes > 0 && !exact.values.empty() && exact.values.size() == exact.images * exact.classes,
                 "publish: {} logits of {} images", exact.values.size(), exact.images);
   OBSCURA_CHECK(std::isfinite(noise_std) && noise_std > 0, "publish: noise of {}", noise_std);
@@ -54,7 +70,7 @@ Result<Published> publish(const Logits& exact, double noise_std, int bits) {
   }
   Published out;
   out.deviation = flooding_deviation(std::max(noise_std, float_spacing(exact)), exact.values.size(), bits);
-  if (const double allowed = spread(exact); !(out.deviation <= allowed)) {
+  if (const double allowed = spread(exact, kind); !(out.deviation <= allowed)) {
     return error(Code::infeasible,
                  "publish: {} bits for {} numbers need noise of deviation {:.3g}, more than the spread of the logits, "
                  "{:.3g}; compile with a smaller --max-error for more precision, or publish fewer bits or fewer images",

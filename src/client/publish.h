@@ -21,10 +21,10 @@ struct Published {
   double step = 0;       ///< the power of two next below deviation / 4
 };
 
-/// Adds Gaussian noise from a fresh seed to every logit and rounds. noise_std: of the offer's output. The bits hold for
-/// these numbers published once; what is published twice counts twice.
-/// errors  wrong_params: bits that are not 1 .. kMaxPublishBits;
+/// Adds Gaussian noise from a fresh seed to every logit and rounds. kind, noise_std: of the offer's output. The bits
+/// hold for these numbers published once; what is published twice counts twice. errors  wrong_params: bits that are not
+/// 1 .. kMaxPublishBits;
 ///         infeasible: the noise would exceed the spread of the logits, naming both
-Result<Published> publish(const Logits& exact, double noise_std, int bits);
+Result<Published> publish(const Logits& exact, plan::AnswerKind kind, double noise_std, int bits);
 
 }  // namespace obscura::client

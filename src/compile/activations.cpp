@@ -100,7 +100,7 @@ Result<Folded> fold(const PolynomialActivation& x, Quartics quartics) {
     return error(
         Code::unsupported,
         "activation {}: degree {}{}; supported are degrees 2 and 4 with a leading coefficient that is not 0 in "
-        "any element",
+        "any element, and in the image layout (--layout image) degree 4 with one that is not 0 in all",
         x.origin, d, has_zero(leading) ? " with a leading coefficient of 0 in some elements" : "");
   }
   Folded out;
@@ -215,6 +215,11 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network) {
     squares.push_back(most);
   }
   return squares;
+}
+
+Result<void> check_squares(const PolynomialActivation& activation, Quartics quartics) {
+  OBSCURA_TRY_VOID(fold(activation, quartics));
+  return {};
 }
 
 Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics) {

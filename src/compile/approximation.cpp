@@ -33,6 +33,25 @@ bool finite(const plan::Polynomial::Stage& stage) {
 
 }  // namespace
 
+Approximation exact_form(const std::vector<double>& coefficients, double bound) {
+  // Horner's rule, sum <- bound t sum + c_d, with t T_0 = T_1 and t T_k = (T_(k - 1) + T_(k + 1)) / 2.
+  std::vector<double> sum(coefficients.size(), 0);
+  for (std::size_t d = coefficients.size(); d-- > 0;) {
+    std::vector<double> next(sum.size(), 0);
+    for (std::size_t k = 0; k + 1 < sum.size(); ++k) {
+      next[k + 1] += k == 0 ? sum[0] : sum[k] / 2;
+      if (k > 0) next[k - 1] += sum[k] / 2;
+    }
+    sum = std::move(next);
+    for (double& s : sum) s *= bound;
+    sum[0] += coefficients[d];
+  }
+  Approximation out;
+  out.bound = bound;
+  out.stages.push_back({-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sum)});
+  return out;
+}
+
 Slope evaluate(const Approximation& approximation, double x) {
   Slope p{x, 1};
   if (approximation.relu) p = {x / approximation.bound, 1 / approximation.bound};

@@ -20,6 +20,10 @@ struct Approximation {
 /// By index in nn::Graph::nodes.
 using Approximations = std::map<std::size_t, Approximation>;
 
+/// p(x) = sum_k coefficients[k] x^k itself, in the Chebyshev basis on [-bound, bound]: with x = bound t,
+/// t^k = 2^(1 - k) sum_j binomial(k, j) T_(k - 2j)(t), half of that where k = 2j.
+Approximation exact_form(const std::vector<double>& coefficients, double bound);
+
 struct Slope {
   double value = 0;
   double derivative = 0;

@@ -17,6 +17,7 @@ struct Setting {
   int headroom_bits = 0;  ///< between the largest value seen and the modulus, at each step
   double max_input = 1;   ///< largest |pixel| after normalisation
   double max_error = 0;   ///< of a logit
+  double spread = 0;      ///< of logits, which the error stands beside
 };
 
 /// A schedule with everything predicted.

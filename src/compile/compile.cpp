@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compile/answer.h"
+#include "compile/bounds.h"
 #include "compile/emit.h"
 #include "compile/image_compile.h"
+#include "compile/readiness.h"
 #include "compile/reasons.h"
 #include "compile/search.h"
 #include "plan/verify.h"
@@ -13,14 +16,16 @@
 namespace obscura::compile {
 namespace {
 
-/// Default of Options::max_error_std, as a share of the logits' deviation. The two largest logits of an image lie
-/// closer together than 2^-8 of it in about one of ten thousand images of a good classifier, so labels stay what they
-/// are.
+/// Default of Options::max_error_std, as a share of spread_of. The two largest logits of an image lie closer together
+/// than 2^-8 of it in about one of ten thousand images of a good classifier, so labels stay what they are.
 constexpr double kDefaultRelativeError = 0x1p-9;
 /// Defaults of Options::headroom_bits. Wrapping around would be a wrong answer, not noise.
 constexpr int kHeadroomBits = 3;
 constexpr int kHeadroomBitsProbes = 6;
 constexpr int kMaxHeadroomBits = 40;
+/// How far polynomials hold beyond the largest argument that was seen, as a share of it.
+constexpr double kMargin = 0.25;
+constexpr double kMarginProbes = 1;
 /// Multiply-adds spent on measuring.
 constexpr std::uint64_t kMeasureBudget = 4'000'000'000;
 constexpr std::uint64_t kRoundingBudget = 500'000'000;
@@ -102,8 +107,8 @@ double largest_input(const nn::Shape& shape, const Options& options) {
   return largest;
 }
 
-std::size_t affordable(std::uint64_t budget, const MonicNetwork& network, std::size_t most) {
-  const std::uint64_t images = budget / std::max<std::uint64_t>(multiplications(network), 1);
+std::size_t affordable(std::uint64_t budget, std::uint64_t multiplications, std::size_t most) {
+  const std::uint64_t images = budget / std::max<std::uint64_t>(multiplications, 1);
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(images, kMinImages, most));
 }
 
@@ -111,6 +116,7 @@ struct Limits {
   int headroom_bits = 0;
   double max_input = 1;
   double max_error = 0;
+  double spread = 0;
 };
 
 struct Measured {
@@ -121,11 +127,18 @@ struct Measured {
 
 Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all) {
   OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
-  const Images images = all.first(affordable(kMeasureBudget, network, kMaxImages));
+  const Images images = all.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
   Statistics statistics = measure(network, images);
   if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
     return error(Code::unsupported,
                  "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
+  }
+  if (statistics.max_logit == 0) {
+    return error(
+        Code::unsupported,
+        "network '{}': its outputs are 0 for all of the {} images that it was measured with; one that is not is "
+        "needed to say how precise they have to be: calibrate with other images",
+        network.name, images.count());
   }
   Gains gains(network, statistics, images);
   return Measured{std::move(network), std::move(statistics), std::move(gains)};
@@ -140,12 +153,14 @@ bool layouts_differ(const FusedNetwork& network) {
   });
 }
 
-Limits limits_of(const Statistics& statistics, const nn::Shape& shape, const Options& options) {
+Limits limits_of(const Statistics& statistics, const nn::Shape& shape, plan::AnswerKind answer,
+                 const Options& options) {
   Limits out;
   out.headroom_bits = options.headroom_bits.value_or(options.calibration.empty() ? kHeadroomBitsProbes : kHeadroomBits);
   out.max_input = largest_input(shape, options);
   out.max_error = options.max_error_std;
-  if (out.max_error == 0) out.max_error = kDefaultRelativeError * statistics.logit_deviation;
+  out.spread = spread_of(statistics, answer);
+  if (out.max_error == 0) out.max_error = kDefaultRelativeError * out.spread;
   return out;
 }
 
@@ -159,6 +174,7 @@ Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& round
   setting.headroom_bits = limits.headroom_bits;
   setting.max_input = limits.max_input;
   setting.max_error = limits.max_error;
+  setting.spread = limits.spread;
   const Request request{options.batch, options.log2_degree};
   OBSCURA_TRY(const Selection selection, search(setting, request));
   OBSCURA_TRY(plan::Plan plan, emit(measured.network, selection.best));
@@ -207,20 +223,27 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
 
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
-  OBSCURA_TRY(const FusedNetwork fused, fuse(graph, options.approximations));
+  OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));
+  OBSCURA_TRY_VOID(require_ready(graph, options.layout, !options.approximations.empty()));
+  OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
   const bool calibrated = !options.calibration.empty();
   const nn::Shape& shape = fused.input;
   const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(shape, options);
   const Images all{calibrated ? options.calibration : std::span<const float>(probes),
                    static_cast<std::size_t>(nn::element_count(shape))};
+  const bool unbounded = has_unbounded(fused);
+  if (unbounded) {
+    const std::size_t first = affordable(kMeasureBudget, multiplications(fused), kMaxImages);
+    OBSCURA_TRY_VOID(bound_polynomials(fused, all.first(first), calibrated ? kMargin : kMarginProbes));
+  }
   std::optional<Measured> same;
   if (!layouts_differ(fused)) {
     OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all));
   }
   const auto batch = [&]() -> Result<plan::Plan> {
-    if (!options.approximations.empty()) {
-      return error(Code::unsupported, "network '{}': approximated activations are compiled in the image layout only",
-                   graph.name);
+    if (unbounded || !options.approximations.empty()) {
+      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
+                   graph.name, unbounded ? "polynomials of degrees other than 2 and 4" : "approximated activations");
     }
     std::optional<Measured> own;
     if (!same) {
@@ -228,9 +251,11 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     OBSCURA_TRY(const Rounding rounding,
-                Rounding::measure(measured.network,
-                                  all.first(affordable(kRoundingBudget, measured.network, kMaxRoundingImages))));
-    return compile_batch(measured, rounding, limits_of(measured.statistics, shape, options), options, calibrated);
+                Rounding::measure(
+                    measured.network,
+                    all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
+    return compile_batch(measured, rounding, limits_of(measured.statistics, shape, answer.kind, options), options,
+                         calibrated);
   };
   const auto image = [&]() -> Result<plan::Plan> {
     std::optional<Measured> own;
@@ -238,13 +263,15 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
       OBSCURA_TRY(own, measure_monic(fused, Quartics::plain, all));
     }
     const Measured& measured = same ? *same : *own;
-    const Limits limits = limits_of(measured.statistics, shape, options);
+    const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
     const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains,  {},
-                               limits.headroom_bits, limits.max_input,     limits.max_error, options.max_key_bytes};
+                               limits.headroom_bits, limits.max_input,     limits.max_error, limits.spread,
+                               options.max_key_bytes};
     return compile_image(setting, options.log2_degree, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
   plan.batch = options.batch;
+  plan.output.answer = answer;
   plan.input.mean = or_else(options.mean, shape[0], 0);
   plan.input.deviation = or_else(options.deviation, shape[0], 1);
   const auto verified = plan::verify(plan);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "compile/approximation.h"
@@ -15,11 +16,13 @@ namespace obscura::compile {
 enum class LayoutChoice { automatic, image, batch };
 
 struct Options {
-  std::uint32_t batch = 8192;      ///< images that are classified at a time
-  std::vector<double> mean;        ///< per channel; empty = 0
-  std::vector<double> deviation;   ///< per channel; empty = 1
-  double max_error_std = 0;        ///< largest predicted logit error (std) accepted; 0 = the default of compile.cpp
-  std::optional<int> log2_degree;  ///< force N
+  std::uint32_t batch = 8192;     ///< images that are classified at a time
+  std::vector<double> mean;       ///< per channel; empty = 0
+  std::vector<double> deviation;  ///< per channel; empty = 1
+  double max_error_std = 0;       ///< largest predicted logit error (std) accepted; 0 = a share of spread_of (answer.h)
+  std::optional<plan::AnswerKind> answer;  ///< nothing: as answer_of (answer.h) has it
+  std::vector<std::string> class_names;    ///< for the client; empty, or one an output
+  std::optional<int> log2_degree;          ///< force N
   /// Bits between the largest value that calibration saw and the modulus: of each value in the batch layout, where one
   /// image that overflows spoils all of its batch; of the logits in the image layout. Nothing: 3, without
   /// calibration 6.
@@ -36,7 +39,8 @@ struct Options {
 };
 
 /// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:
-/// names the best that was found), wrong_params (batch 0, normalisation of the wrong length).
+/// names the best that was found), wrong_params (batch 0, normalisation of the wrong length, an answer that the network
+/// does not give). What the file says of itself (nn::Graph::metadata) is the caller's to take.
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options);
 
 }  // namespace obscura::compile

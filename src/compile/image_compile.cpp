@@ -183,7 +183,7 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
       diagonals, plan.keys.rotations.size(), choice.log2_scale));
   out.push_back(fmt::format(
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
-      schedule.logit_error, setting.max_error, setting.statistics->logit_deviation, setting.statistics->images,
+      schedule.logit_error, setting.max_error, setting.spread, setting.statistics->images,
       calibrated ? "calibration" : "synthetic"));
   const auto ciphertexts = static_cast<double>(plan::make_schedule(plan).peak_bytes);
   const double kept = std::min(encoded, kKeptBytes);

@@ -307,6 +307,7 @@ std::optional<WindowSum> window_sum(const LinearMap& map) {
 
 std::optional<SumSteps> sum_steps(const LinearMap& map, std::uint32_t window, const Layout& from) {
   if (from.elements() != map.matrix.cols || from.height * from.width == 1) return std::nullopt;
+  if (from.channels != size(map.shape[0])) return std::nullopt;  // moved elements stood between
   std::optional<SumSteps> steps;
   if (from.phases == 1) {
     steps = sum_neighbours(map, window, from);

@@ -3,6 +3,9 @@
 
 #include <cmath>
 
+#include "nn/broadcast.h"
+#include "nn/operators.h"
+
 namespace obscura::compile {
 namespace {
 
@@ -146,56 +149,42 @@ Result<LinearMap> dense(const nn::Graph& graph, const nn::Node& node) {
   return map;
 }
 
-/// Row r is 1 at source[r], or empty where that is nothing.
-LinearMap selection(std::uint32_t cols, const std::vector<std::optional<std::uint32_t>>& source) {
+/// Row r is 1 at sources[r], or empty where that is kNoSource.
+LinearMap selection(std::int64_t cols, const std::vector<std::uint32_t>& sources) {
   LinearMap map;
-  map.matrix.cols = cols;
-  for (const auto& from : source) {
-    if (from) map.matrix.push(*from, 1);
+  map.matrix.cols = static_cast<std::uint32_t>(cols);
+  for (const std::uint32_t source : sources) {
+    if (source != nn::kNoSource) map.matrix.push(source, 1);
     map.matrix.end_row();
   }
-  map.bias.assign(source.size(), 0);
+  map.bias.assign(sources.size(), 0);
   return map;
 }
 
-/// Slice and Pad: output coordinate o of an axis is input coordinate start + o * step, where there is one.
-LinearMap window(const nn::Graph& graph, const nn::Node& node) {
-  const Geometry g = geometry(graph, node);
-  const nn::Attributes& a = node.attributes;
-  std::vector<std::optional<std::uint32_t>> source;
-  std::array<std::int64_t, 3> at{};
-  const auto inside = [&](std::size_t axis, std::int64_t o) {
-    at[axis] = node.op == nn::Op::slice ? a.starts[axis] + o * a.steps[axis] : o - a.pads_before[axis];
-    return at[axis] >= 0 && at[axis] < g.in[axis];
-  };
-  for (std::int64_t c = 0; c < g.out[0]; ++c) {
-    for (std::int64_t y = 0; y < g.out[1]; ++y) {
-      for (std::int64_t x = 0; x < g.out[2]; ++x) {
-        const bool all = inside(0, c) && inside(1, y) && inside(2, x);
-        source.push_back(all ? std::optional(g.index(at[0], at[1], at[2])) : std::nullopt);
-      }
-    }
-  }
-  return selection(static_cast<std::uint32_t>(nn::element_count(g.in)), source);
+/// How layouts see a shape: as an image, whatever stands before its rows and columns, or as a vector.
+nn::Shape image_or_vector(const nn::Shape& shape) {
+  if (shape.size() < 3) return {nn::element_count(shape)};
+  const nn::Shape outer(shape.begin(), shape.end() - 2);
+  return {nn::element_count(outer), shape[shape.size() - 2], shape.back()};
 }
 
 }  // namespace
 
-LinearMap concat_part(const nn::Graph& graph, const nn::Node& node, std::size_t i) {
-  const auto size = [&](nn::ValueId id) {
-    return static_cast<std::uint32_t>(nn::element_count(graph.values[id].shape));
-  };
-  std::uint32_t first = 0;
-  for (std::size_t k = 0; k < i; ++k) first += size(node.inputs[k]);
-  std::vector<std::optional<std::uint32_t>> source(size(node.output));
-  for (std::uint32_t e = 0; e < size(node.inputs[i]); ++e) source[first + e] = e;
-  LinearMap map = selection(size(node.inputs[i]), source);
+LinearMap move_map(const nn::Graph& graph, const nn::Node& node, std::size_t i) {
+  LinearMap map = selection(nn::element_count(graph.values[node.inputs[i]].shape), nn::move_sources(graph, node, i));
   map.origin = node.name;
-  map.shape = graph.values[node.output].shape;
+  map.shape = image_or_vector(graph.values[node.output].shape);
   return map;
 }
 
-std::string describe(const nn::Node& node) { return fmt::format("node '{}' ({})", node.name, nn::to_string(node.op)); }
+LinearMap repetition(const nn::Graph& graph, const nn::Node& node, std::size_t i) {
+  const nn::Value& value = graph.values[node.inputs[i]];
+  const nn::Shape& result = graph.values[node.output].shape;
+  LinearMap map = selection(nn::element_count(value.shape), nn::broadcast_index(value, result));
+  map.origin = node.name;
+  map.shape = image_or_vector(result);
+  return map;
+}
 
 Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node) {
   const auto build = [&]() -> Result<LinearMap> {
@@ -208,19 +197,38 @@ Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node) {
         return global_average_pool(graph, node);
       case nn::Op::gemm:
         return dense(graph, node);
-      case nn::Op::slice:
-      case nn::Op::pad:
-        return window(graph, node);
       default:
         break;
     }
+    if (nn::row(node.op).role == nn::Role::move) return move_map(graph, node, 0);
     OBSCURA_CHECK(false, "{} is not a linear layer", describe(node));
     return LinearMap{};
   };
   OBSCURA_TRY(LinearMap map, build());
   map.origin = node.name;
-  map.shape = graph.values[node.output].shape;
+  map.shape = image_or_vector(graph.values[node.output].shape);
   return map;
+}
+
+std::uint64_t multiply_adds(const nn::Graph& graph, const nn::Node& node) {
+  const auto count = [&](nn::ValueId id) {
+    return static_cast<std::uint64_t>(nn::element_count(graph.values[id].shape));
+  };
+  const auto [height, width] = node.attributes.kernel;
+  const auto window = static_cast<std::uint64_t>(height * width);
+  switch (node.op) {
+    case nn::Op::conv:
+      return count(node.output) * count(node.inputs[1]) /
+             static_cast<std::uint64_t>(graph.values[node.inputs[1]].shape[0]);
+    case nn::Op::average_pool:
+      return count(node.output) * window;
+    case nn::Op::global_average_pool:
+      return count(node.inputs[0]);
+    case nn::Op::gemm:
+      return count(node.inputs[0]) * count(node.output);
+    default:
+      return 0;
+  }
 }
 
 Result<Normalization> normalization(const nn::Graph& graph, const nn::Node& node) {

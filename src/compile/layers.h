@@ -6,12 +6,19 @@
 
 namespace obscura::compile {
 
-/// The matrix of a Conv, AveragePool, GlobalAveragePool, Gemm, Slice or Pad node.
+/// The matrix of a node whose role is linear, or of a move of one value.
 /// errors: unsupported where a weight is not a constant.
 Result<LinearMap> linear_map(const nn::Graph& graph, const nn::Node& node);
 
-/// The matrix that puts the i-th input of a Concat node to its place in the output; all other rows are empty.
-LinearMap concat_part(const nn::Graph& graph, const nn::Node& node, std::size_t i);
+/// What a move takes from its i-th input: a row is 1 at the element that it is, or empty.
+LinearMap move_map(const nn::Graph& graph, const nn::Node& node, std::size_t i);
+
+/// Input i of an elementwise node as broadcasting repeats it over the result.
+LinearMap repetition(const nn::Graph& graph, const nn::Node& node, std::size_t i);
+
+/// Products with weights that a linear node takes for one image, as if no window reached into padding: the entries of
+/// its matrix. 0 of other nodes.
+std::uint64_t multiply_adds(const nn::Graph& graph, const nn::Node& node);
 
 /// BatchNormalization: y = factor[c] x + shift[c], spread over the elements.
 struct Normalization {
@@ -20,8 +27,5 @@ struct Normalization {
 };
 /// errors: unsupported where a parameter is not a constant.
 Result<Normalization> normalization(const nn::Graph& graph, const nn::Node& node);
-
-/// "node 'conv1' (Conv)"
-std::string describe(const nn::Node& node);
 
 }  // namespace obscura::compile

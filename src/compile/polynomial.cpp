@@ -76,6 +76,34 @@ Coefficients substitute(const Coefficients& p, const Elements& k, const Elements
   return out;
 }
 
+std::optional<SharedPolynomial> shared_polynomial(const Coefficients& p) {
+  constexpr double kRounding = 0x1p-40;
+  const std::size_t d = degree(p);
+  const auto same = [](const Elements& values) {
+    return std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
+  };
+  SharedPolynomial out;
+  if (std::all_of(p.begin(), p.end(), same)) {
+    for (std::size_t k = 0; k <= d; ++k) out.polynomial.push_back({p[k][0]});
+    return out;
+  }
+  // Of the element whose leading coefficient is largest, so that factors are at most 1.
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < p[d].size(); ++i) first = std::abs(p[d][i]) > std::abs(p[d][first]) ? i : first;
+  const double leading = p[d][first];
+  out.polynomial.push_back({0});
+  for (std::size_t k = 1; k <= d; ++k) out.polynomial.push_back({element(p[k], first)});
+  out.factor = divide(p[d], {leading});
+  out.shift = p[0];
+  for (std::size_t k = 1; k < d; ++k) {
+    const double own = out.polynomial[k][0];
+    const Elements expected = multiply(out.factor, {own});
+    const Elements difference = subtract(p[k], expected);
+    if (largest(difference) > kRounding * largest(p[k])) return std::nullopt;
+  }
+  return out;
+}
+
 double evaluate(const Coefficients& p, std::size_t index, double x) {
   double y = 0;
   for (std::size_t d = p.size(); d > 0; --d) y = y * x + element(p[d - 1], index);

@@ -2,6 +2,7 @@
 /// Polynomials with a coefficient per element: vectors where one number stands for all elements.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,14 @@ Coefficients add(const Coefficients& a, const Coefficients& b);
 Coefficients multiply(const Coefficients& a, const Coefficients& b);
 /// p(k x + m).
 Coefficients substitute(const Coefficients& p, const Elements& k, const Elements& m);
+/// factor * polynomial(x) + shift with one number for all elements in each coefficient of `polynomial`.
+struct SharedPolynomial {
+  Coefficients polynomial;
+  Elements factor{1};
+  Elements shift{0};
+};
+/// Nothing where the coefficients of two elements are no multiples of each other, but for rounding.
+std::optional<SharedPolynomial> shared_polynomial(const Coefficients& p);
 /// p(x) of element `index`.
 double evaluate(const Coefficients& p, std::size_t index, double x);
 

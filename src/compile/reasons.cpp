@@ -85,7 +85,7 @@ void explain(const Setting& setting, const Selection& selection, bool calibrated
   out.push_back(weights(setting, best));
   out.push_back(fmt::format(
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
-      best.logit_error, setting.max_error, statistics.logit_deviation, statistics.images,
+      best.logit_error, setting.max_error, setting.spread, statistics.images,
       calibrated ? "calibration" : "synthetic"));
   const std::uint64_t ciphertexts = plan::make_schedule(plan).peak_bytes;
   out.push_back(fmt::format("Memory: {:.0f} MB of ciphertexts at the peak, {:.0f} MB of keys, {:.1f} MB of weights.",

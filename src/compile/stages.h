@@ -117,6 +117,9 @@ Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approxim
 /// are 0 or far below others', as they stand, so that nothing is divided by them.
 enum class Quartics { squared, plain };
 
+/// errors: unsupported: an activation that make_monic refuses.
+Result<void> check_squares(const PolynomialActivation& activation, Quartics quartics);
+
 /// Leading coefficients and constants move into the neighbouring maps.
 /// errors: unsupported where an activation is neither an approximation nor of degree 2 or 4 in every element (plain: of
 /// degree 4 in some).

@@ -218,7 +218,31 @@ std::vector<Elements> rests(const MonicNetwork& network, const Points& points) {
   return out;
 }
 
-/// Sums over one batch, as Statistics; logit_deviation holds a sum of squares.
+/// Means and sums of squared distances from them, of each output over the images of a batch, into `sums`.
+void add_outputs(const Batch& logits, std::size_t lanes, Statistics& sums) {
+  const auto images = static_cast<double>(lanes);
+  for (std::size_t k = 0; k < logits.size() / kLanes; ++k) {
+    const auto values = std::span(logits).subspan(k * kLanes, lanes);
+    double mean = 0, squares = 0;
+    for (const double x : values) mean += x / images;
+    for (const double x : values) squares += (x - mean) * (x - mean);
+    sums.output_mean.push_back(mean);
+    sums.output_deviation.push_back(squares);
+  }
+}
+
+/// The same of the images of both (Chan, Golub, LeVeque 1983): a mean far from 0 costs no digits.
+void merge_outputs(Statistics& to, const Statistics& part) {
+  const auto mine = static_cast<double>(to.images), others = static_cast<double>(part.images), all = mine + others;
+  for (std::size_t k = 0; k < to.output_mean.size(); ++k) {
+    const double distance = part.output_mean[k] - to.output_mean[k];
+    to.output_mean[k] += distance * others / all;
+    to.output_deviation[k] += part.output_deviation[k] + distance * distance * mine * others / all;
+  }
+  to.images += part.images;
+}
+
+/// Sums over one batch, as Statistics; logit_deviation and output_deviation hold sums of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
   Statistics sums;
@@ -252,6 +276,8 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   };
   const Batch logits = Runner(network, points, nullptr, visit, before).run(load(images, first, lanes));
   const std::size_t classes = logits.size() / kLanes;
+  sums.images = lanes;
+  add_outputs(logits, lanes, sums);
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     double mean = 0;
     for (std::size_t c = 0; c < classes; ++c) mean += logits[c * kLanes + lane] / static_cast<double>(classes);
@@ -325,8 +351,8 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
     accumulate(out.mean_square, parts[b].mean_square);
     for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
     out.logit_deviation += parts[b].logit_deviation;
+    merge_outputs(out, parts[b]);
   }
-  out.images = images.count();
   const auto count = static_cast<double>(images.count());
   for (double& square : out.mean_square) square /= count;
   for (auto& slopes : out.slopes) {
@@ -336,6 +362,7 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   }
   const std::uint32_t classes = network.segments.back().back().matrix.rows;
   out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
+  for (double& x : out.output_deviation) x = std::sqrt(x / count);
   out.max_logit = out.max_abs[points.output()];
   return out;
 }
@@ -374,14 +401,6 @@ std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& 
   for (const auto& part : parts) accumulate(out, part);
   for (double& v : out) v /= static_cast<double>(images.count());
   return out;
-}
-
-std::uint64_t multiplications(const MonicNetwork& network) {
-  std::uint64_t sum = 0;
-  for (const auto& segment : network.segments) {
-    for (const auto& map : segment) sum += map.matrix.nonzeros();
-  }
-  return sum;
 }
 
 std::vector<double> evaluate(const MonicNetwork& network, const Images& images) {

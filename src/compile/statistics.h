@@ -70,7 +70,9 @@ struct Statistics {
   std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
   std::vector<std::vector<double>> arguments;  ///< by activation: some x of the first images
   double max_logit = 0;
-  double logit_deviation = 0;  ///< rms distance of a logit from the mean of its image's logits
+  double logit_deviation = 0;            ///< rms distance of a logit from the mean of its image's logits
+  std::vector<double> output_mean;       ///< by output, over the images
+  std::vector<double> output_deviation;  ///< by output, standard deviation over the images
   std::size_t images = 0;
 };
 
@@ -96,7 +98,14 @@ using Weights = std::vector<std::vector<std::vector<double>>>;
 std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images);
 
 /// Multiply-adds for one image.
-std::uint64_t multiplications(const MonicNetwork& network);
+template <class Network>
+std::uint64_t multiplications(const Network& network) {
+  std::uint64_t sum = 0;
+  for (const auto& segment : network.segments) {
+    for (const auto& map : segment) sum += map.matrix.nonzeros();
+  }
+  return sum;
+}
 
 /// The logits of each image, image by image.
 std::vector<double> evaluate(const MonicNetwork& network, const Images& images);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "eval/step.h"
 
@@ -83,37 +82,10 @@ class PowerStep : public Step {
   std::size_t size_;
 };
 
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-double silu(double x) { return x * sigmoid(x); }
-double gelu(double x) { return x * (1 + std::erf(x / std::numbers::sqrt2)) / 2; }
-double mish(double x) { return x * std::tanh(softplus(x)); }
-double hyperbolic_tangent(double x) { return std::tanh(x); }
-
-/// Null: relu and leaky_relu, which have no need of it.
-double (*smooth_function(nn::Op op))(double) {
-  switch (op) {
-    case nn::Op::sigmoid:
-      return sigmoid;
-    case nn::Op::tanh:
-      return hyperbolic_tangent;
-    case nn::Op::softplus:
-      return softplus;
-    case nn::Op::silu:
-      return silu;
-    case nn::Op::gelu:
-      return gelu;
-    case nn::Op::mish:
-      return mish;
-    default:
-      return nullptr;
-  }
-}
-
 class ActivationStep : public Step {
  public:
-  ActivationStep(nn::Op op, float slope, const approx::Activation* substitution, std::size_t size)
-      : function_(smooth_function(op)), slope_(slope), size_(size) {
+  ActivationStep(const approx::Function& function, const approx::Activation* substitution, std::size_t size)
+      : function_(function), slope_(approx::relu_slope(function)), size_(size) {
     if (substitution != nullptr) substitution_ = *substitution;
   }
 
@@ -123,19 +95,35 @@ class ActivationStep : public Step {
     note_arguments(call, substitution_ ? &*substitution_ : nullptr, x);
     if (substitution_) {
       approx::evaluate(*substitution_, x, y);
-      if (slope_ == 0) return;
-      for (std::size_t e = 0; e < x.size(); ++e) y[e] = slope_ * x[e] + (1 - slope_) * y[e];
-    } else if (function_ != nullptr) {
-      for (std::size_t e = 0; e < x.size(); ++e) y[e] = static_cast<float>(function_(x[e]));
+      if (slope_.value_or(0) == 0) return;
+      const auto slope = static_cast<float>(*slope_);
+      for (std::size_t e = 0; e < x.size(); ++e) y[e] = slope * x[e] + (1 - slope) * y[e];
     } else {
-      for (std::size_t e = 0; e < x.size(); ++e) y[e] = x[e] > 0 ? x[e] : slope_ * x[e];
+      exact(x, y);
     }
   }
 
  private:
-  double (*function_)(double);
+  /// The common ones in floats, which vectorise.
+  void exact(std::span<const float> x, std::span<float> y) const {
+    if (slope_) {
+      const auto slope = static_cast<float>(*slope_);
+      for (std::size_t e = 0; e < x.size(); ++e) y[e] = x[e] > 0 ? x[e] : slope * x[e];
+    } else if (function_.kind == approx::Function::Kind::clip) {
+      const auto low = static_cast<float>(function_.low);
+      const auto high = static_cast<float>(function_.high);
+      for (std::size_t e = 0; e < x.size(); ++e) {
+        const float above = x[e] < low ? low : x[e];
+        y[e] = above > high ? high : above;
+      }
+    } else {
+      for (std::size_t e = 0; e < x.size(); ++e) y[e] = static_cast<float>(approx::value(function_, x[e]));
+    }
+  }
+
+  approx::Function function_;
+  std::optional<double> slope_;  ///< of what has the relu form
   std::optional<approx::Activation> substitution_;
-  float slope_;
   std::size_t size_;
 };
 
@@ -156,8 +144,9 @@ StepPtr make_power(double exponent, const Layout& layout) {
   return std::make_unique<PowerStep>(exponent, layout.size());
 }
 
-StepPtr make_activation(nn::Op op, float slope, const approx::Activation* substitution, const Layout& layout) {
-  return std::make_unique<ActivationStep>(op, op == nn::Op::leaky_relu ? slope : 0, substitution, layout.size());
+StepPtr make_activation(const approx::Function& function, const approx::Activation* substitution,
+                        const Layout& layout) {
+  return std::make_unique<ActivationStep>(function, substitution, layout.size());
 }
 
 void note_arguments(const Call& call, const approx::Activation* substitution, std::span<const float> arguments) {

@@ -2,11 +2,10 @@
 #include "eval/lower.h"
 
 #include <algorithm>
-#include <cmath>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "eval/onednn.h"
-#include "nn/broadcast.h"
+#include "nn/operators.h"
 
 namespace obscura::eval {
 namespace {
@@ -18,10 +17,6 @@ using nn::Op;
 constexpr std::size_t kChunkBytes = 512 << 10;
 constexpr std::size_t kMaxChunk = 16;
 
-bool is_activation(Op op) { return (op >= Op::relu && op <= Op::max_pool) || op == Op::lrn; }
-
-bool takes_relu_form(Op op) { return op == Op::relu || op == Op::leaky_relu || op == Op::max_pool; }
-
 Result<void> check_substitution(const nn::Graph& graph, const Substitution& substitution) {
   for (const auto& [index, activation] : substitution) {
     if (index >= graph.nodes.size()) {
@@ -29,32 +24,18 @@ Result<void> check_substitution(const nn::Graph& graph, const Substitution& subs
                    graph.nodes.size());
     }
     const nn::Node& node = graph.nodes[index];
-    if (!is_activation(node.op)) {
-      return error(Code::unsupported, "node '{}': {} has no activation that a polynomial could stand for", node.name,
-                   nn::to_string(node.op));
+    if (!is_activation(node)) {
+      return error(Code::unsupported, "{} has no activation that a polynomial could stand for", nn::describe(node));
     }
-    if (activation.form == approx::Activation::Form::relu && !takes_relu_form(node.op)) {
-      return error(Code::unsupported, "node '{}': {} takes a polynomial of the direct form, not of the relu form",
-                   node.name, nn::to_string(node.op));
+    if (activation.form == approx::Activation::Form::relu && !takes_relu(node)) {
+      return error(Code::unsupported, "{} takes a polynomial of the direct form, not of the relu form",
+                   nn::describe(node));
     }
     if (activation.composite.stages.empty()) {
-      return error(Code::unsupported, "node '{}': its polynomial has no stages", node.name);
+      return error(Code::unsupported, "{}: its polynomial has no stages", nn::describe(node));
     }
   }
   return {};
-}
-
-Affine affine_of(const nn::Graph& graph, const nn::Node& node) {
-  const auto parameter = [&](std::size_t i) -> const std::vector<float>& {
-    return graph.values[node.inputs[i]].constant->data;
-  };
-  Affine out;
-  for (std::size_t c = 0; c < parameter(1).size(); ++c) {
-    const double factor = parameter(1)[c] / std::sqrt(static_cast<double>(parameter(4)[c]) + node.attributes.epsilon);
-    out.factor.push_back(factor);
-    out.shift.push_back(parameter(2)[c] - factor * parameter(3)[c]);
-  }
-  return out;
 }
 
 class Lowering {
@@ -87,7 +68,6 @@ class Lowering {
 
  private:
   const nn::Shape& shape(nn::ValueId id) const { return graph_.values[id].shape; }
-  const std::vector<float>& constant(nn::ValueId id) const { return graph_.values[id].constant->data; }
 
   /// The images come in planar, in buffer 0, which holds nothing else.
   void load() {
@@ -132,6 +112,7 @@ class Lowering {
   void lower_node(std::size_t n) {
     const nn::Node& node = graph_.nodes[n];
     current_ = node.name;
+    const Site site{graph_, node, layouts_, substitution_of(n), program_.chunk};
     Planned planned;
     planned.node = n;
     planned.noise.push_back({n, {}});
@@ -140,18 +121,18 @@ class Lowering {
       const auto after = normalization_after(n);
       Affine affine;
       if (after) {
-        affine = affine_of(graph_, graph_.nodes[*after]);
+        affine = affine_of({graph_, graph_.nodes[*after], layouts_});
         output = graph_.nodes[*after].output;
         folded_.resize(std::max(folded_.size(), *after + 1), false);
         folded_[*after] = true;
         planned.noise = {{n, affine.factor}, {*after, {}}};
         planned.node = *after;
       }
-      planned.step = convolution(node, affine, layouts_[output]);
+      planned.step = make_convolution_step(site, affine, layouts_[output]);
     } else {
-      planned.step = step_of(n);
+      planned.step = make_step(site);
     }
-    planned.activation = is_activation(node.op);
+    planned.activation = is_activation(node);
     planned.substituted = substitution_.contains(n);
     planned.layout = layouts_[output];
     place(node, output, std::move(planned));
@@ -189,130 +170,9 @@ class Lowering {
     return buffer;
   }
 
-  StepPtr convolution(const nn::Node& node, const Affine& affine, const Layout& to) const {
-    const std::vector<float>& given = constant(node.inputs[1]);
-    const auto channels = static_cast<std::size_t>(shape(node.inputs[1])[0]);
-    const std::size_t row = given.size() / channels;
-    std::vector<float> weights(given.size());
-    std::vector<float> bias(channels);
-    for (std::size_t c = 0; c < channels; ++c) {
-      const double factor = affine.factor.empty() ? 1 : affine.factor[c];
-      const double shift = affine.shift.empty() ? 0 : affine.shift[c];
-      const double own = node.inputs.size() > 2 ? constant(node.inputs[2])[c] : 0;
-      bias[c] = static_cast<float>(factor * own + shift);
-      for (std::size_t i = c * row; i < (c + 1) * row; ++i) weights[i] = static_cast<float>(factor * given[i]);
-    }
-    return make_convolution(node.attributes, shape(node.inputs[1]), weights, bias, layouts_[node.inputs[0]], to,
-                            program_.chunk);
-  }
-
-  StepPtr dense(const nn::Node& node) const {
-    const nn::Attributes& a = node.attributes;
-    const std::vector<float>& given = constant(node.inputs[1]);
-    const std::size_t outputs = layouts_[node.output].size();
-    const std::size_t inputs = given.size() / outputs;
-    std::vector<float> weights(given.size());
-    std::vector<float> bias(outputs);
-    for (std::size_t o = 0; o < outputs; ++o) {
-      for (std::size_t i = 0; i < inputs; ++i) {
-        weights[o * inputs + i] = a.alpha * given[a.transpose_b ? o * inputs + i : i * outputs + o];
-      }
-      if (node.inputs.size() > 2) bias[o] = a.beta * constant(node.inputs[2])[o];
-    }
-    return make_dense(weights, bias, program_.chunk);
-  }
-
-  Operand operand(nn::ValueId id, nn::ValueId result) const {
-    const nn::Value& value = graph_.values[id];
-    const Layout& to = layouts_[result];
-    Operand out;
-    out.layout = layouts_[id];
-    if (!value.constant && value.shape == shape(result)) return out;
-    const std::vector<std::uint32_t> index = nn::broadcast_index(value, shape(result));
-    if (value.constant) {
-      out.constant.resize(index.size());
-      for (std::size_t e = 0; e < index.size(); ++e) out.constant[to.at(e)] = value.constant->data[index[e]];
-    } else {
-      out.index.resize(index.size());
-      for (std::size_t e = 0; e < index.size(); ++e) {
-        out.index[to.at(e)] = static_cast<std::uint32_t>(out.layout.at(index[e]));
-      }
-    }
-    return out;
-  }
-
-  StepPtr concat(const nn::Node& node) const {
-    std::vector<Move> moves;
-    std::int64_t channel = 0;
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      Move move;
-      move.from = layouts_[node.inputs[i]];
-      move.input = i;
-      move.place = {channel, 0, 0};
-      move.size = {static_cast<std::int64_t>(move.from.channels), static_cast<std::int64_t>(move.from.height),
-                   static_cast<std::int64_t>(move.from.width)};
-      channel += move.size[0];
-      moves.push_back(move);
-    }
-    return make_moves(std::move(moves), layouts_[node.output]);
-  }
-
-  StepPtr slice_or_pad(const nn::Node& node) const {
-    const Layout& from = layouts_[node.inputs[0]];
-    const Layout& to = layouts_[node.output];
-    const Layout& box = node.op == Op::slice ? to : from;
-    Move move;
-    move.from = from;
-    move.size = {static_cast<std::int64_t>(box.channels), static_cast<std::int64_t>(box.height),
-                 static_cast<std::int64_t>(box.width)};
-    if (node.op == Op::slice) {
-      move.start = node.attributes.starts;
-      move.step = node.attributes.steps;
-    } else {
-      move.place = node.attributes.pads_before;
-    }
-    return make_moves({move}, to);
-  }
-
-  StepPtr step_of(std::size_t n) const {
-    const nn::Node& node = graph_.nodes[n];
-    const nn::Attributes& a = node.attributes;
-    const Layout& from = layouts_[node.inputs[0]];
-    const Layout& to = layouts_[node.output];
+  const approx::Activation* substitution_of(std::size_t n) const {
     const auto found = substitution_.find(n);
-    const approx::Activation* substitution = found == substitution_.end() ? nullptr : &found->second;
-    switch (node.op) {
-      case Op::batch_normalization:
-        return make_affine(affine_of(graph_, node), to);
-      case Op::average_pool:
-        return make_average_pool(a, from, to);
-      case Op::global_average_pool: {
-        nn::Attributes whole;
-        whole.kernel = {static_cast<std::int64_t>(from.height), static_cast<std::int64_t>(from.width)};
-        return make_average_pool(whole, from, to);
-      }
-      case Op::gemm:
-        return dense(node);
-      case Op::flatten:
-      case Op::identity:
-        return make_reshape(from, to);
-      case Op::add:
-      case Op::mul:
-        return make_binary(node.op, operand(node.inputs[0], node.output), operand(node.inputs[1], node.output), to);
-      case Op::pow:
-        return make_power(constant(node.inputs[1])[0], to);
-      case Op::max_pool:
-        return make_max_pool(a, substitution, from, to);
-      case Op::concat:
-        return concat(node);
-      case Op::slice:
-      case Op::pad:
-        return slice_or_pad(node);
-      case Op::lrn:
-        return make_lrn(a, substitution, to);
-      default:
-        return make_activation(node.op, a.alpha, substitution, to);
-    }
+    return found == substitution_.end() ? nullptr : &found->second;
   }
 
   const nn::Graph& graph_;
@@ -329,6 +189,22 @@ class Lowering {
 };
 
 }  // namespace
+
+bool is_activation(const nn::Node& node) {
+  switch (node.op) {
+    case Op::function:
+      return !approx::is_affine(node.attributes.function);
+    case Op::max_pool:
+      return node.attributes.kernel != std::array<std::int64_t, 2>{1, 1};
+    default:
+      return node.op == Op::lrn;
+  }
+}
+
+bool takes_relu(const nn::Node& node) {
+  return node.op == Op::max_pool ||
+         (node.op == Op::function && approx::relu_slope(node.attributes.function).has_value());
+}
 
 Layout layout_of(const nn::Shape& shape, std::size_t native) {
   Layout layout;

@@ -33,6 +33,33 @@ struct Program {
   std::size_t scratch_bytes = 0;
 };
 
+/// A node with what its step is made from.
+struct Site {
+  const nn::Graph& graph;
+  const nn::Node& node;
+  const std::vector<Layout>& layouts;  ///< by value
+  const approx::Activation* substitution = nullptr;
+  std::size_t chunk = 1;
+
+  const nn::Attributes& attributes() const { return node.attributes; }
+  const Layout& from(std::size_t input = 0) const { return layouts[node.inputs[input]]; }
+  const Layout& to() const { return layouts[node.output]; }
+  const nn::Shape& shape(std::size_t input = 0) const { return graph.values[node.inputs[input]].shape; }
+  const std::vector<float>& constant(std::size_t input) const {
+    return graph.values[node.inputs[input]].constant->data;
+  }
+};
+
+// steps.cpp
+
+/// The step of a node of any operator. throws dnnl::error
+StepPtr make_step(const Site& site);
+/// A convolution with what follows it on its channels, `after` (empty: nothing), folded into its weights, to the layout
+/// of the last. throws dnnl::error
+StepPtr make_convolution_step(const Site& site, const Affine& after, const Layout& to);
+/// What a batch_normalization does.
+Affine affine_of(const Site& site);
+
 /// errors  those of Network::make.
 Result<Program> lower(const nn::Graph& graph, const Substitution& substitution);
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "eval/step.h"
+#include "nn/operators.h"
 
 namespace obscura::eval {
 namespace {
@@ -60,6 +61,57 @@ class MoveStep : public Step {
   bool covers_all_ = false;
 };
 
+/// Of one operand: where its elements lie, and where they go.
+struct Gathered {
+  std::size_t size = 0;  ///< floats of an image of the operand
+  std::vector<std::uint32_t> from;
+  std::vector<std::uint32_t> to;  ///< empty: to all places in order
+};
+
+class GatherStep : public Step {
+ public:
+  GatherStep(const std::vector<Layout>& from, const std::vector<std::vector<std::uint32_t>>& sources, const Layout& to)
+      : size_(to.size()) {
+    std::size_t covered = 0;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      Gathered one;
+      one.size = from[i].size();
+      std::vector<std::uint32_t> by_place(size_);
+      for (std::size_t e = 0; e < size_; ++e) by_place[to.at(e)] = sources[i][e];
+      for (std::size_t place = 0; place < size_; ++place) {
+        if (by_place[place] == nn::kNoSource) continue;
+        one.from.push_back(static_cast<std::uint32_t>(from[i].at(by_place[place])));
+        one.to.push_back(static_cast<std::uint32_t>(place));
+      }
+      covered += one.from.size();
+      if (one.from.size() == size_) one.to.clear();
+      parts_.push_back(std::move(one));
+    }
+    covers_all_ = covered == size_;
+  }
+
+  void run(const Call& call) const override {
+    if (!covers_all_) std::fill_n(call.out, call.used * size_, 0.0F);
+    for (std::size_t i = 0; i < call.used; ++i) {
+      float* out = call.out + i * size_;
+      for (std::size_t n = 0; n < parts_.size(); ++n) {
+        const Gathered& part = parts_[n];
+        const float* in = call.in[n] + i * part.size;
+        if (part.to.empty()) {
+          for (std::size_t k = 0; k < part.from.size(); ++k) out[k] = in[part.from[k]];
+        } else {
+          for (std::size_t k = 0; k < part.from.size(); ++k) out[part.to[k]] = in[part.from[k]];
+        }
+      }
+    }
+  }
+
+ private:
+  std::vector<Gathered> parts_;
+  std::size_t size_;
+  bool covers_all_ = false;
+};
+
 class ReshapeStep : public Step {
  public:
   ReshapeStep(const Layout& from, const Layout& to) : from_(from), to_(to) {}
@@ -89,5 +141,10 @@ StepPtr make_moves(std::vector<Move> moves, const Layout& to) {
 }
 
 StepPtr make_reshape(const Layout& from, const Layout& to) { return std::make_unique<ReshapeStep>(from, to); }
+
+StepPtr make_gather(const std::vector<Layout>& from, const std::vector<std::vector<std::uint32_t>>& sources,
+                    const Layout& to) {
+  return std::make_unique<GatherStep>(from, sources, to);
+}
 
 }  // namespace obscura::eval

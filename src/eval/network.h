@@ -15,10 +15,17 @@
 
 namespace obscura::eval {
 
-/// For each node (its index in Graph::nodes) that has an entry, what is computed in place of its function: relu,
-/// leaky_relu and max_pool take a ReLU in either form (max_pool: of the differences of two inputs, in a tree across the
-/// columns and then over the rows of its window, see make_max_pool in step.h); sigmoid, tanh, softplus, silu, gelu and
-/// mish take the direct form; lrn takes the direct form of s -> (bias + alpha / size * s)^-beta.
+/// Whether a node computes what only an approximation can on ciphertexts: a function that is no straight line, a
+/// max_pool of more than single elements, an lrn.
+bool is_activation(const nn::Node& node);
+
+/// Of an activation, whether what stands for it is a ReLU: of a max_pool and of the functions that have a relu_slope.
+bool takes_relu(const nn::Node& node);
+
+/// For each activation (its index in Graph::nodes) that has an entry, what is computed in place of its function. Those
+/// that takes_relu() names take a ReLU in either form (max_pool: of the differences of two inputs, in a tree across the
+/// columns and then over the rows of its window, see make_max_pool in step.h; a function of slope s below 0 is s x +
+/// (1 - s) times it); other functions take the direct form; lrn that of s -> (bias + alpha / size * s)^-beta.
 using Substitution = std::map<std::size_t, approx::Activation>;
 
 /// What the arguments of a node's activation were over a run: of a max_pool, the differences; of an lrn, the sums.
@@ -32,8 +39,8 @@ struct Options {
   std::size_t batch = 64;               ///< at most so many images at a time
   std::map<std::size_t, double> noise;  ///< by node: standard deviation of Gaussian noise added to its output
   std::uint64_t noise_seed = 0;         ///< the same seed: the same noise of each node, image and element
-  /// Called with the arguments of each activation node (relu ... mish, max_pool, lrn), substituted or not, block by
-  /// block, from one thread. Those of one node come image after image; inside an image in the network's own order.
+  /// Called with the arguments of each activation (is_activation), substituted or not, block by block, from one thread.
+  /// Those of one node come image after image; inside an image in the network's own order.
   std::function<void(std::size_t node, std::span<const float> arguments)> observe;
   /// Called after each block with the images done and their number.
   base::Progress progress;

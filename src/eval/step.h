@@ -85,8 +85,8 @@ StepPtr make_affine(Affine affine, const Layout& layout);
 /// add and mul
 StepPtr make_binary(nn::Op op, Operand left, Operand right, const Layout& to);
 StepPtr make_power(double exponent, const Layout& layout);
-/// relu ... mish as they are, or as their substitution says.
-StepPtr make_activation(nn::Op op, float slope, const approx::Activation* substitution, const Layout& layout);
+/// A function as it is, or as its substitution says.
+StepPtr make_activation(const approx::Function& function, const approx::Activation* substitution, const Layout& layout);
 /// Excess and arguments of one execution; what every step with an activation does first.
 void note_arguments(const Call& call, const approx::Activation* substitution, std::span<const float> arguments);
 
@@ -118,5 +118,23 @@ struct Move {
 StepPtr make_moves(std::vector<Move> moves, const Layout& to);
 /// The elements in row-major order, from one shape to another of as many.
 StepPtr make_reshape(const Layout& from, const Layout& to);
+/// Any move: of each operand its layout and, for each element of the result in row-major order, the element that it is
+/// (nn::move_sources).
+StepPtr make_gather(const std::vector<Layout>& from, const std::vector<std::vector<std::uint32_t>>& sources,
+                    const Layout& to);
+
+// rows.cpp
+
+/// (x - mean) / sqrt(variance + epsilon) of the elements of each channel.
+StepPtr make_normalization(double epsilon, const Layout& layout);
+/// e^x / sum of e^x over `row` elements that follow each other in row-major order: all of a channel's, or a part.
+StepPtr make_softmax(std::size_t row, const Layout& layout);
+/// Products of matrices {..., rows, inner} and {..., inner, columns}, matrix by matrix.
+struct MatrixSizes {
+  std::size_t rows = 1;
+  std::size_t inner = 1;
+  std::size_t columns = 1;
+};
+StepPtr make_matmul(const MatrixSizes& sizes, const Layout& left, const Layout& right, const Layout& to);
 
 }  // namespace obscura::eval

@@ -42,10 +42,12 @@ constexpr std::array<Operator, kOpCount> kOperators = {{
 
 const Operator& row(Op op) { return kOperators.at(static_cast<std::size_t>(op)); }
 
-std::string describe(const Node& node) {
-  if (node.op != Op::function) return fmt::format("node '{}' ({})", node.name, to_string(node.op));
+std::string operator_name(const Node& node) {
+  if (node.op != Op::function) return to_string(node.op);
   const approx::FunctionRow& function = approx::row(node.attributes.function.kind);
-  return fmt::format("node '{}' ({})", node.name, function.onnx != nullptr ? function.onnx : function.name);
+  return function.onnx != nullptr ? function.onnx : function.name;
 }
+
+std::string describe(const Node& node) { return fmt::format("node '{}' ({})", node.name, operator_name(node)); }
 
 }  // namespace obscura::nn

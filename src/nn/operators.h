@@ -33,7 +33,9 @@ struct Operator {
 
 const Operator& row(Op op);
 
-/// "node 'conv1' (Conv)"; of a function its own name.
+/// "Conv"; of a function its own: "Relu", or "swish" where ONNX has no operator for it.
+std::string operator_name(const Node& node);
+/// "node 'conv1' (Conv)"
 std::string describe(const Node& node);
 
 /// For each element of a move's output, the element of the node's input number `input` that it is; kNoSource where it

@@ -24,6 +24,7 @@
 #include "ckks/integer_map.h"
 #include "ckks/params.h"
 #include "ckks/polyeval.h"
+#include "plan/answer.h"
 #include "plan/layout.h"
 
 namespace obscura::plan {
@@ -169,7 +170,8 @@ struct InputSpec {
   bool operator==(const InputSpec&) const = default;
 };
 
-/// What comes back: `classes` ciphertexts of logits, or in the image layout those of `layout`.
+/// What comes back: `classes` ciphertexts of logits (the outputs, whatever the kind of answer), or in the image layout
+/// those of `layout`.
 struct OutputSpec {
   std::uint32_t classes = 0;
   std::uint32_t limbs = 0;
@@ -179,6 +181,7 @@ struct OutputSpec {
   /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it.
   double noise_std = 0;
   std::optional<Layout> layout = {};
+  AnswerSpec answer = {};  ///< what the client makes of the logits
   std::uint32_t ciphertexts() const { return layout ? layout->ciphertexts() : classes; }
   bool operator==(const OutputSpec&) const = default;
 };

@@ -176,7 +176,10 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}\n", plan.output.classes,
                  plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
                  power(plan.output.noise_std));
-  fmt::format_to(out, "keys     {}{}\n", keys(plan.keys), plan.bootstrap ? ", bootstrapping" : "");
+  const AnswerSpec& answer = plan.output.answer;
+  fmt::format_to(out, "answer   {}", describe(answer, plan.output.classes));
+  if (!answer.class_names.empty()) fmt::format_to(out, "; classes {}", describe_class_names(answer));
+  fmt::format_to(out, "\nkeys     {}{}\n", keys(plan.keys), plan.bootstrap ? ", bootstrapping" : "");
   if (plan.bootstrap) fmt::format_to(out, "boot     {}\n", describe(*plan.bootstrap));
   return text;
 }

@@ -384,6 +384,7 @@ class Verifier {
       return broken("an encryption noise of {}; above 0 and at most the error, {}, are allowed", spec.noise_std,
                     spec.error_std);
     }
+    OBSCURA_TRY_VOID(verify_answer(spec.answer, spec.classes, place_));
     return fits(last.max_abs * last.scale, last.limbs, "the largest output");
   }
 

@@ -21,8 +21,8 @@ struct Gates {
 /// the most limbs; bootstrapping only by a set that is among BootstrapParams::demonstrated(), on its own ring, at its
 /// scales, of values that are at most 1, and a set only where a step bootstraps; polynomials as ckks::plan_composite;
 /// calibrated values times scale stay below half the modulus at every value that is decrypted; the output spec is the
-/// last value's, and its encryption noise is above 0 and no more than its error. errors: bad_format or wrong_params,
-/// naming the step, the actual and the expected value.
+/// last value's, its encryption noise is above 0 and no more than its error, and its answer passes verify_answer.
+/// errors: bad_format or wrong_params, naming the step, the actual and the expected value.
 Result<void> verify(const Plan& plan, const Gates& gates = {});
 
 }  // namespace obscura::plan

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "approx/function.h"
 #include "train/network.h"
 
 namespace obscura::train {
@@ -38,9 +39,12 @@ class GraphBuilder {
       case StepKind::global_average_pool:
         node(nn::Op::global_average_pool, step.name, {last_});
         return;
-      case StepKind::flatten:
-        node(nn::Op::flatten, step.name, {last_});
+      case StepKind::flatten: {
+        nn::Attributes attributes;
+        attributes.shape = step.out;
+        node(nn::Op::reshape, step.name, {last_}, attributes);
         return;
+      }
       case StepKind::branch:
         kept_ = last_;
         return;
@@ -85,7 +89,9 @@ class GraphBuilder {
   void activation(const std::string& name, const Activation& layer) {
     const nn::ValueId x = last_;
     if (layer->recipe.kind == ActivationKind::relu) {
-      node(nn::Op::relu, name, {x});
+      nn::Attributes attributes;
+      attributes.function = approx::default_of(approx::Function::Kind::relu);
+      node(nn::Op::function, name, {x}, attributes);
       return;
     }
     if (layer->recipe.kind == ActivationKind::square) {
@@ -124,6 +130,7 @@ class GraphBuilder {
       normalization(step.name + "_norm", parts.norm);
     } else if (step.kept != step.out) {
       nn::Attributes slice;
+      slice.starts = {0, 0, 0};
       slice.steps = {1, step.layer.stride, step.layer.stride};
       slice.sizes = {step.kept[0], step.out[1], step.out[2]};
       node(nn::Op::slice, step.name + "_slice", {last_}, slice);

@@ -6,7 +6,8 @@
 namespace obscura::train {
 namespace {
 
-Result<Images> load(const Recipe& recipe, const Options& options, const std::string& split) {
+Result<Images> load(const Recipe& recipe, const Options& options, const std::string& split,
+                    std::vector<std::string>& class_names) {
   OBSCURA_TRY(data::Dataset set, data::load(recipe.data.set, split, options.data_folder));
   const nn::Shape shape = {static_cast<std::int64_t>(set.channels), static_cast<std::int64_t>(set.height),
                            static_cast<std::int64_t>(set.width)};
@@ -24,6 +25,7 @@ Result<Images> load(const Recipe& recipe, const Options& options, const std::str
   out.pixels = torch::from_blob(set.pixels.data(), {count, shape[0], shape[1], shape[2]}, bytes).clone();
   std::vector<std::int64_t> labels(set.labels.begin(), set.labels.end());
   out.labels = torch::from_blob(labels.data(), {count}, torch::TensorOptions(torch::kInt64)).clone();
+  class_names = std::move(set.class_names);
   return out;
 }
 
@@ -36,10 +38,10 @@ torch::Tensor per_channel(const std::vector<double>& numbers, torch::Device devi
 
 Result<Splits> load_splits(const Recipe& recipe, const Options& options) {
   Splits out;
-  OBSCURA_TRY(const Images all, load(recipe, options, "train"));
-  OBSCURA_TRY(out.test, load(recipe, options, "test"));
+  OBSCURA_TRY(const Images all, load(recipe, options, "train", out.class_names));
+  OBSCURA_TRY(out.test, load(recipe, options, "test", out.class_names));
   if (recipe.data.validation == 0) {
-    auto own = load(recipe, options, "val");
+    auto own = load(recipe, options, "val", out.class_names);
     if (!own.ok()) {
       return error(own.error().code, "{}; data.validation (a share of the training images) holds images out instead",
                    own.error().message);

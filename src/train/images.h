@@ -22,6 +22,7 @@ struct Images {
 
 struct Splits {
   Images training, validation, test;
+  std::vector<std::string> class_names;  ///< of the data set
 };
 
 /// errors  as data::load; images or classes other than the recipe's; no validation images; fewer training images than

@@ -3,19 +3,16 @@
 
 #include <algorithm>
 
+#include "approx/function.h"
 #include "base/files.h"
 #include "base/random.h"
 #include "nn/onnx.h"
+#include "nn/operators.h"
 
 namespace obscura::train {
 namespace {
 
 using nn::Op;
-
-bool is_activation(Op op) {
-  return op == Op::relu || op == Op::leaky_relu || op == Op::sigmoid || op == Op::tanh || op == Op::softplus ||
-         op == Op::silu || op == Op::gelu || op == Op::mish;
-}
 
 /// A constant as libtorch wants it beside a batch: one axis more in front where it is spread over a value.
 torch::Tensor constant_of(const nn::Tensor& tensor, torch::Device device) {
@@ -33,13 +30,19 @@ torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, cons
   return torch::conv2d(padded, weight, bias, a.strides, torch::IntArrayRef({0, 0}), a.dilations, a.groups);
 }
 
+/// Means of windows of x without padding.
+torch::Tensor window_means(const torch::Tensor& x, const nn::Attributes& a) {
+  if (a.dilations == std::array<std::int64_t, 2>{1, 1}) return torch::avg_pool2d(x, a.kernel, a.strides);
+  const torch::Tensor share = torch::ones({x.size(1), 1, a.kernel[0], a.kernel[1]}, x.options());
+  const torch::Tensor sum = torch::conv2d(x, share, {}, a.strides, torch::IntArrayRef({0, 0}), a.dilations, x.size(1));
+  return sum / static_cast<double>(a.kernel[0] * a.kernel[1]);
+}
+
 torch::Tensor average(const torch::Tensor& x, const nn::Attributes& a) {
-  const torch::Tensor padded = torch::constant_pad_nd(x, torch_pads(a));
-  const torch::Tensor sum = torch::avg_pool2d(padded, a.kernel, a.strides);
+  const torch::Tensor mean = window_means(torch::constant_pad_nd(x, torch_pads(a)), a);
   const bool pads = std::any_of(a.pads.begin(), a.pads.end(), [](std::int64_t p) { return p != 0; });
-  if (a.count_include_pad || !pads) return sum;
-  const torch::Tensor inside = torch::constant_pad_nd(torch::ones_like(x), torch_pads(a));
-  return sum / torch::avg_pool2d(inside, a.kernel, a.strides);
+  if (a.count_include_pad || !pads) return mean;
+  return mean / window_means(torch::constant_pad_nd(torch::ones_like(x), torch_pads(a)), a);
 }
 
 torch::Tensor largest(const torch::Tensor& x, const nn::Attributes& a) {
@@ -54,7 +57,7 @@ torch::Tensor dense(const torch::Tensor& x, const torch::Tensor& weight, const t
 }
 
 torch::Tensor slice(torch::Tensor x, const nn::Attributes& a) {
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (std::size_t axis = 0; axis < a.starts.size(); ++axis) {
     const std::int64_t end = a.starts[axis] + (a.sizes[axis] - 1) * a.steps[axis] + 1;
     x = x.slice(static_cast<std::int64_t>(axis) + 1, a.starts[axis], end, a.steps[axis]);
   }
@@ -62,32 +65,90 @@ torch::Tensor slice(torch::Tensor x, const nn::Attributes& a) {
 }
 
 torch::Tensor pad(const torch::Tensor& x, const nn::Attributes& a) {
-  return torch::constant_pad_nd(
-      x, {a.pads_before[2], a.pads_after[2], a.pads_before[1], a.pads_after[1], a.pads_before[0], a.pads_after[0]});
+  std::vector<std::int64_t> pads;  // of the last axis first
+  for (std::size_t axis = a.pads_before.size(); axis-- > 0;) {
+    pads.insert(pads.end(), {a.pads_before[axis], a.pads_after[axis]});
+  }
+  return torch::constant_pad_nd(x, pads);
 }
 
-torch::Tensor pointwise(Op op, const torch::Tensor& x, const nn::Attributes& a) {
-  switch (op) {
-    case Op::relu:
+torch::Tensor reshape(const torch::Tensor& x, const nn::Attributes& a) {
+  std::vector<std::int64_t> shape = {x.size(0)};
+  shape.insert(shape.end(), a.shape.begin(), a.shape.end());
+  return x.reshape(shape);
+}
+
+torch::Tensor transpose(const torch::Tensor& x, const nn::Attributes& a) {
+  std::vector<std::int64_t> order = {0};
+  for (const std::int64_t axis : a.permutation) order.push_back(axis + 1);
+  return x.permute(order);
+}
+
+torch::Tensor normalize(const torch::Tensor& x, const nn::Attributes& a) {
+  const torch::Tensor rows = x.flatten(2);
+  const torch::Tensor centred = rows - rows.mean(2, true);
+  return (centred / (centred.square().mean(2, true) + a.epsilon).sqrt()).reshape(x.sizes());
+}
+
+torch::Tensor elu(const torch::Tensor& x, double alpha, double scale, double input_scale) {
+  return torch::elu(x, alpha, scale, input_scale);
+}
+
+torch::Tensor apply_function(const approx::Function& f, const torch::Tensor& x) {
+  using Kind = approx::Function::Kind;
+  switch (f.kind) {
+    case Kind::relu:
       return x.relu();
-    case Op::leaky_relu:
-      return torch::leaky_relu(x, a.alpha);
-    case Op::sigmoid:
-      return x.sigmoid();
-    case Op::tanh:
-      return x.tanh();
-    case Op::softplus:
-      return torch::softplus(x);
-    case Op::silu:
-      return torch::silu(x);
-    case Op::gelu:
+    case Kind::leaky_relu:
+      return torch::leaky_relu(x, f.alpha);
+    case Kind::clip:
+      return x.clamp(f.low, f.high);
+    case Kind::hard_swish:
+      return torch::hardswish(x);
+    case Kind::thresholded_relu:
+      return torch::threshold(x, f.alpha, 0);
+    case Kind::elu:
+      return elu(x, f.alpha, 1, 1);
+    case Kind::selu:
+      return elu(x, f.alpha, f.gamma, 1);
+    case Kind::celu:
+      return elu(x, f.alpha, 1, 1 / f.alpha);
+    case Kind::swish:
+      return x * (x * f.beta).sigmoid();
+    case Kind::gelu:
       return torch::gelu(x);
-    case Op::mish:
+    case Kind::gelu_tanh:
+      return torch::gelu(x, "tanh");
+    case Kind::sigmoid:
+      return x.sigmoid();
+    case Kind::tanh:
+      return x.tanh();
+    case Kind::softplus:
+      return torch::softplus(x);
+    case Kind::softsign:
+      return x / (1 + x.abs());
+    case Kind::mish:
       return torch::mish(x);
-    default:
-      OBSCURA_CHECK(false, "teacher: operator {}", nn::to_string(op));
+    case Kind::erf:
+      return x.erf();
+    case Kind::exp:
+      return x.exp();
+    case Kind::log:
+      return x.log();
+    case Kind::sqrt:
+      return x.sqrt();
+    case Kind::reciprocal:
+      return x.reciprocal();
+    case Kind::abs:
+      return x.abs();
+    case Kind::sin:
+      return x.sin();
+    case Kind::cos:
+      return x.cos();
+    case Kind::power:
+      return (x * f.scale + f.bias).pow(-f.beta);
   }
-  return {};
+  OBSCURA_CHECK(false, "teacher: a function of no kind");
 }
 
 torch::Tensor per_channel(const std::vector<double>& numbers, torch::Device device) {
@@ -117,9 +178,10 @@ Result<Teacher> Teacher::load(const Recipe& recipe, torch::Device device) {
   }
   for (const nn::Node& node : out.graph_.nodes) {
     if (node.op == Op::lrn) {
-      return error(Code::unsupported, "{}: node '{}' is an LRN, which a teacher cannot have", path, node.name);
+      return error(Code::unsupported, "{}: {} is response normalisation, which a teacher cannot have", path,
+                   nn::describe(node));
     }
-    if (is_activation(node.op)) out.activation_shapes_.push_back(out.graph_.values[node.output].shape);
+    if (node.op == Op::function) out.activation_shapes_.push_back(out.graph_.values[node.output].shape);
   }
   const TeacherRecipe& own = *recipe.teacher;
   out.mean_ = per_channel(own.mean.empty() ? recipe.data.mean : own.mean, device);
@@ -148,10 +210,12 @@ torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tens
       return in(0).mean({2, 3}, true);
     case Op::gemm:
       return dense(in(0), in(1), in(2), a);
-    case Op::flatten:
-      return in(0).flatten(1);
-    case Op::identity:
-      return in(0);
+    case Op::reshape:
+      return reshape(in(0), a);
+    case Op::transpose:
+      return transpose(in(0), a);
+    case Op::gather:
+      return in(0).index_select(a.axis + 1, torch::tensor(a.indices, in(0).device()));
     case Op::add:
       return in(0) + in(1);
     case Op::mul:
@@ -161,15 +225,24 @@ torch::Tensor Teacher::apply(const nn::Node& node, const std::vector<torch::Tens
     case Op::concat: {
       std::vector<torch::Tensor> parts;
       for (const nn::ValueId id : node.inputs) parts.push_back(values[id]);
-      return torch::cat(parts, 1);
+      return torch::cat(parts, a.axis + 1);
     }
     case Op::slice:
       return slice(in(0), a);
     case Op::pad:
       return pad(in(0), a);
-    default:
-      return pointwise(node.op, in(0), a);
+    case Op::function:
+      return apply_function(a.function, in(0));
+    case Op::normalization:
+      return normalize(in(0), a);
+    case Op::softmax:
+      return torch::softmax(in(0), -1);
+    case Op::matmul:
+      return torch::matmul(in(0), in(1));
+    case Op::lrn:
+      break;
   }
+  OBSCURA_CHECK(false, "teacher: {}", nn::describe(node));
 }
 
 Teacher::Output Teacher::run(const torch::Tensor& images, bool reduced_precision) const {
@@ -179,7 +252,7 @@ Teacher::Output Teacher::run(const torch::Tensor& images, bool reduced_precision
   Output out;
   for (const nn::Node& node : graph_.nodes) {
     values[node.output] = apply(node, values, reduced_precision);
-    if (is_activation(node.op)) out.activations.push_back(values[node.output]);
+    if (node.op == Op::function) out.activations.push_back(values[node.output]);
   }
   out.logits = values[graph_.output].to(torch::kFloat32);
   return out;

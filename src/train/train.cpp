@@ -313,6 +313,9 @@ Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Splits& s
     if (step.kind != StepKind::branch) out.layers += (out.layers.empty() ? "" : "; ") + describe(step);
   }
   out.graph = export_network(trainer.best(), recipe.name);
+  out.graph.metadata.mean = recipe.data.mean;
+  out.graph.metadata.deviation = recipe.data.deviation;
+  out.graph.metadata.class_names = splits.class_names;
   return out;
 }
 

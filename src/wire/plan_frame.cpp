@@ -44,6 +44,23 @@ std::optional<plan::Layout> read_optional(base::Reader& r) {
   return read_layout(r);
 }
 
+void write_answer(base::Writer& w, const plan::AnswerSpec& x) {
+  w.u8(static_cast<std::uint8_t>(x.kind));
+  w.u8(static_cast<std::uint8_t>(x.function));
+  w.u32(static_cast<std::uint32_t>(x.class_names.size()));
+  for (const std::string& name : x.class_names) w.text(name);
+}
+
+/// Numbers as they are: plan::verify_answer judges them.
+plan::AnswerSpec read_answer(base::Reader& r) {
+  plan::AnswerSpec x;
+  x.kind = static_cast<plan::AnswerKind>(r.u8());
+  x.function = static_cast<plan::AnswerFunction>(r.u8());
+  x.class_names.resize(r.count(plan::kMaxClassNames, 4));
+  for (std::string& name : x.class_names) name = r.text(plan::kMaxClassName);
+  return x;
+}
+
 /// What a plan and its offer both say.
 template <class T>
 void write_interface(base::Writer& w, const T& x) {
@@ -59,6 +76,7 @@ void write_interface(base::Writer& w, const T& x) {
   w.f64(x.output.scale);
   w.f64(x.output.error_std);
   w.f64(x.output.noise_std);
+  write_answer(w, x.output.answer);
   w.u8(x.keys.relinearization ? 1 : 0);
   w.u32(static_cast<std::uint32_t>(x.keys.rotations.size()));
   for (const auto& [step, limbs] : x.keys.rotations) {
@@ -86,6 +104,7 @@ void read_interface(base::Reader& r, T& x) {
   x.output.scale = r.f64();
   x.output.error_std = r.f64();
   x.output.noise_std = r.f64();
+  x.output.answer = read_answer(r);
   x.keys.relinearization = r.u8() == 1;
   for (std::size_t k = r.count(kMaxRotations, 12); k > 0; --k) {
     const auto step = static_cast<std::int64_t>(r.u64());
@@ -191,6 +210,7 @@ Result<void> check_interface(const T& x, const std::string& name) {
   if (out.classes == 0 || out.classes > kMaxElements) {
     return error(Code::bad_format, "{}: {} classes; 1 to {} are allowed", name, out.classes, kMaxElements);
   }
+  OBSCURA_TRY_VOID(plan::verify_answer(out.answer, out.classes, name));
   OBSCURA_TRY_VOID(check_keys(x, name));
   const std::size_t chain = literal.chain.size();
   if (in.limbs == 0 || in.limbs > chain || out.limbs == 0 || out.limbs > (x.bootstrap ? chain : in.limbs)) {

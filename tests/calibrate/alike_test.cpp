@@ -25,7 +25,7 @@ double relu(double x) { return std::max(x, 0.0); }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
-  Stack stack(6, {Op::relu, Op::leaky_relu, Op::sigmoid, Op::gelu});
+  Stack stack(6, {Kind::relu, Kind::leaky_relu, Kind::sigmoid, Kind::gelu});
   const Calibration calibration = calibration_of(stack.graph(), 60);
   for (const int alpha : {4, 7, 11}) {
     const Choice choice = choose_alike(stack.graph(), calibration, {}, alpha, 0.5).value();
@@ -50,8 +50,44 @@ TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
   }
 }
 
+TEST(Alike, TakesEveryFunctionOnTheRangeThatItsArgumentsHad) {
+  constexpr std::size_t kImages = 300;
+  for (const approx::FunctionRow& one : approx::functions()) {
+    if (one.kind == Kind::thresholded_relu) continue;  // it jumps: no polynomial is near it on both sides
+    Builder builder({1, 1, 4});
+    const bool everywhere = check_domain(approx::default_of(one.kind), -6, 6).ok();
+    nn::ValueId at = builder.flatten(0);
+    if (!everywhere) at = builder.node(Op::add, {at, builder.constant({4}, {2, 2, 2, 2})});
+    builder.function(one.kind, at);
+    ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
+    const std::vector<float> images =
+        everywhere ? Numbers(4).normal(4 * kImages) : Numbers(4).uniform(4 * kImages, -1, 4);
+    const Calibration calibration = measure_ranges(builder.graph(), images, kImages).value();
+    const auto sensitivities = measure_sensitivities(builder.graph(), calibration, images, kImages).value();
+    const auto chosen = choose_alike(builder.graph(), calibration, sensitivities, 5, 0.5);
+    ASSERT_TRUE(chosen.ok()) << chosen.error().message;
+    EXPECT_LE(chosen->chosen[0].activation.certificate.low, calibration.ranges[0].low);
+    EXPECT_GT(chosen->chosen[0].activation.certificate.high, calibration.ranges[0].high);
+    const auto exact = eval::Network::make(builder.graph(), {})->run(images, kImages)->logits;
+    const auto near = eval::Network::make(builder.graph(), chosen->substitution())->run(images, kImages)->logits;
+    double squares = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i) squares += std::pow(static_cast<double>(near[i]) - exact[i], 2);
+    // The logits are the activation's: what was predicted from the histogram is what is measured.
+    EXPECT_NEAR(std::sqrt(squares / kImages), chosen->logit_error, 0.05 * chosen->logit_error) << one.name;
+  }
+}
+
+TEST(Alike, SaysWhereAFunctionIsNotDefinedOnItsArguments) {
+  Builder builder({1, 1, 4});
+  builder.function(Kind::reciprocal, builder.flatten(0));
+  ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
+  const Calibration calibration = calibration_of(builder.graph(), 20);
+  EXPECT_THAT(choose_alike(builder.graph(), calibration, {}, 5).error().message,
+              AllOf(HasSubstr("node n1 (Reciprocal)"), HasSubstr("one side of 0")));
+}
+
 TEST(Alike, AddsUpDepthAndProducts) {
-  Stack stack(6, {Op::relu, Op::relu});
+  Stack stack(6, {Kind::relu, Kind::relu});
   const Choice choice = choose_alike(stack.graph(), calibration_of(stack.graph(), 20), {}, 9).value();
   const auto unit = approx::relu(9, 1).value().certificate;
   EXPECT_EQ(choice.depth(), 2 * unit.depth);
@@ -65,7 +101,7 @@ TEST(Alike, CountsTheWholeTreeOfAMaximum) {
   Attributes attributes;
   attributes.kernel = {3, 3};
   attributes.strides = {3, 3};
-  builder.node(Op::flatten, {builder.node(Op::max_pool, {0}, attributes)});
+  builder.flatten(builder.node(Op::max_pool, {0}, attributes));
   ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
   const Choice choice = choose_alike(builder.graph(), calibration_of(builder.graph(), 20), {}, 8).value();
   const auto unit = approx::relu(8, 1).value().certificate;
@@ -74,7 +110,7 @@ TEST(Alike, CountsTheWholeTreeOfAMaximum) {
 }
 
 TEST(Alike, PredictsTheErrorOfTheLogits) {
-  Stack stack(16, {Op::relu, Op::relu});
+  Stack stack(16, {Kind::relu, Kind::relu});
   constexpr std::size_t kImages = 400;
   const Calibration calibration = calibration_of(stack.graph(), kImages);
   const std::vector<float> images = Numbers(4).normal(kImages * 16);
@@ -91,7 +127,7 @@ TEST(Alike, PredictsTheErrorOfTheLogits) {
 }
 
 TEST(Alike, RefusesMarginsPrecisionsAndBoundsOutOfReach) {
-  Stack stack(4, {Op::relu});
+  Stack stack(4, {Kind::relu});
   Calibration calibration = calibration_of(stack.graph(), 10);
   const auto refusal = [&](int alpha, double margin) {
     return choose_alike(stack.graph(), calibration, {}, alpha, margin).error().message;

@@ -42,7 +42,7 @@ void widen(Calibration& calibration, double factor) {
 class Smooth : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    Stack stack(6, {Op::sigmoid, Op::tanh, Op::gelu, Op::softplus});
+    Stack stack(6, {Kind::sigmoid, Kind::tanh, Kind::gelu, Kind::softplus});
     Calibration calibration = calibration_of(stack.graph(), 80);
     widen(calibration, 10);
     const std::vector<double> sensitivities{1, 100, 0.01, 30};
@@ -147,7 +147,7 @@ TEST_F(Smooth, SaysTheLeastThatABudgetMustBe) {
 }
 
 TEST(Layerwise, IsNeverWorseThanOneAlphaForAll) {
-  Stack stack(8, {Op::relu, Op::relu, Op::leaky_relu});
+  Stack stack(8, {Kind::relu, Kind::relu, Kind::leaky_relu});
   const Calibration calibration = calibration_of(stack.graph(), 100);
   const std::vector<double> sensitivities{3, 0.2, 1};
   const auto chooser = LayerwiseChooser::make(stack.graph(), calibration, sensitivities).value();
@@ -166,7 +166,7 @@ TEST(Layerwise, IsNeverWorseThanOneAlphaForAll) {
 }
 
 TEST(Layerwise, GivesDepthToTheLayerThatMattersMore) {
-  Stack stack(8, {Op::sigmoid, Op::sigmoid});
+  Stack stack(8, {Kind::sigmoid, Kind::sigmoid});
   Calibration calibration = calibration_of(stack.graph(), 100);
   calibration.ranges[1].inputs = calibration.ranges[0].inputs;
   calibration.ranges[1].low = calibration.ranges[0].low;

@@ -14,6 +14,7 @@ using nn::Attributes;
 using nn::Builder;
 using nn::Graph;
 using nn::Op;
+using Kind = approx::Function::Kind;
 
 /// Dense layers of `width` features with one activation after each, then a dense layer to `width` logits; the inputs
 /// are {1, 1, width}.
@@ -22,19 +23,19 @@ struct Stack {
   std::vector<std::vector<float>> weights;  ///< width x width each, {in, out}
   std::int64_t width;
 
-  Stack(std::int64_t features, const std::vector<Op>& activations) : builder({1, 1, features}), width(features) {
+  Stack(std::int64_t features, const std::vector<Kind>& activations) : builder({1, 1, features}), width(features) {
     Numbers numbers(3);
-    nn::ValueId at = builder.node(Op::flatten, {0});
+    nn::ValueId at = builder.flatten(0);
     const auto dense = [&] {
       const auto size = static_cast<std::size_t>(width * width);
       weights.push_back(numbers.normal(size, 1 / std::sqrt(static_cast<double>(width))));
       at = builder.node(Op::gemm, {at, builder.constant({width, width}, weights.back())});
     };
-    for (const Op op : activations) {
+    for (const Kind kind : activations) {
       dense();
-      Attributes attributes;
-      if (op == Op::leaky_relu) attributes.alpha = 0.25F;
-      at = builder.node(op, {at}, attributes);
+      approx::Function function = approx::default_of(kind);
+      if (kind == Kind::leaky_relu) function.alpha = 0.25;
+      at = builder.function(function, at);
     }
     dense();
     const auto inferred = nn::infer_shapes(builder.graph());

@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 
 class RangesFile : public ::testing::Test {
  protected:
-  RangesFile() : stack_(4, {Op::relu, Op::sigmoid}), calibration_(calibration_of(stack_.graph(), 40)) {
+  RangesFile() : stack_(4, {Kind::relu, Kind::sigmoid}), calibration_(calibration_of(stack_.graph(), 40)) {
     const base::Bytes bytes = write_ranges(calibration_, "test");
     json_ = Json::parse(reinterpret_cast<const char*>(bytes.data()),
                         reinterpret_cast<const char*>(bytes.data()) + bytes.size());
@@ -47,7 +47,7 @@ TEST_F(RangesFile, ComesBackAsItWas) {
     const Range &a = calibration_.ranges[i], &b = again->ranges[i];
     EXPECT_EQ(a.node, b.node);
     EXPECT_EQ(a.name, b.name);
-    EXPECT_EQ(a.op, b.op);
+    EXPECT_EQ(a.operation, b.operation);
     EXPECT_EQ(a.low, b.low) << "to the last bit";
     EXPECT_EQ(a.high, b.high);
     EXPECT_EQ(a.inputs.low, b.inputs.low);
@@ -126,7 +126,7 @@ TEST_F(RangesFile, RefusesRangesOfAnotherNetwork) {
 
 TEST(RangesFileOfSums, RefusesNegativeSumsOfSquares) {
   Builder builder({4, 1, 1});
-  builder.node(Op::flatten, {builder.node(Op::lrn, {0})});
+  builder.flatten(builder.node(Op::lrn, {0}));
   ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
   Calibration calibration = calibration_of(builder.graph(), 20);
   EXPECT_GE(calibration.ranges.at(0).low, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// obscura approx: what it prints is what the library found.
+#include "approx/fit.h"
 #include "program.h"
 
 namespace obscura::cli {
@@ -47,8 +48,33 @@ TEST_F(Approx, PrintsSignMaximumAndFront) {
   EXPECT_GT(front.at("front").size(), 10U);
 }
 
-TEST_F(Approx, FitsEveryFunction) {
-  for (const char* function : {"swish", "silu", "gelu", "sigmoid", "tanh", "softplus", "mish", "relu"}) {
+/// A range on which f is defined, and reaches none of its limits.
+std::pair<const char*, const char*> range_of(const approx::Function& function) {
+  return check_domain(function, -4, 4).ok() ? std::pair("-4", "4") : std::pair("0.5", "4");
+}
+
+TEST_F(Approx, FitsEveryFunctionWithItsParameters) {
+  for (const approx::FunctionRow& one : approx::functions()) {
+    approx::Function function = approx::default_of(one.kind);
+    const auto [low, high] = range_of(function);
+    std::vector<std::string> arguments = {"approx", one.name, "--low", low, "--high", high, "--degree", "6", "--json"};
+    const auto before = good(arguments).json();
+    for (const approx::Parameter& parameter : one.parameters) {
+      EXPECT_EQ(before.at("parameters").at(parameter.name), parameter.by_default) << one.name;
+      function.*parameter.field += 0.25;
+      arguments.insert(arguments.end(),
+                       {"--parameter", fmt::format("{}={}", parameter.name, function.*parameter.field)});
+    }
+    const auto after = good(arguments).json();
+    const approx::Activation exact = *approx::approximate(function, approx::Method::minimax, 6, std::stod(low), 4);
+    EXPECT_EQ(after.at("certificate").at("max_error"), exact.certificate.max_error) << one.name;
+    EXPECT_EQ(after.at("certificate").at("function"), one.name);
+    EXPECT_EQ(after.at("parameters").size(), one.parameters.size());
+  }
+}
+
+TEST_F(Approx, FitsByEveryMethodAndAlias) {
+  for (const char* function : {"swish", "silu", "relu6", "relu"}) {
     for (const char* method : {"minimax", "chebyshev", "least-squares"}) {
       const auto json =
           good({"approx", function, "--low", "-4", "--high", "4", "--degree", "6", "--method", method, "--json"})
@@ -59,11 +85,32 @@ TEST_F(Approx, FitsEveryFunction) {
   }
   const auto json = good({"approx", "swish", "--low", "-4", "--high", "4", "--error", "1e-3", "--json"}).json();
   EXPECT_LE(json.at("certificate").at("max_error"), 1e-3);
+  const Outcome text =
+      good({"approx", "elu", "--parameter", "alpha=0.5", "--low", "-4", "--high", "4", "--degree", "6"});
+  EXPECT_THAT(text.out, HasSubstr("elu with alpha 0.5 on [-4, 4], degree 6"));
+}
+
+TEST_F(Approx, RefusesParametersThatAFunctionHasNot) {
+  const std::vector<std::string> elu = {"approx", "elu", "--low", "-4", "--high", "4", "--degree", "6", "--parameter"};
+  const auto with = [&](const char* parameter) {
+    std::vector<std::string> out = elu;
+    out.emplace_back(parameter);
+    return out;
+  };
+  refused(with("beta=2"), {"--parameter beta=2", "elu has the parameters alpha"});
+  refused(with("alpha"), {"--parameter alpha:", "NAME=VALUE", "alpha=1"});
+  refused(with("alpha=much"), {"NAME=VALUE"});
+  refused(with("alpha=1x"), {"NAME=VALUE"});
+  refused(with("alpha=nan"), {"parameter alpha is nan"});
+  refused({"approx", "sign", "--alpha", "9", "--parameter", "alpha=2"},
+          {"--parameter alpha=2", "sign has no parameters"});
+  refused({"approx", "relu", "--alpha", "9", "--parameter", "alpha=2"},
+          {"--parameter alpha=2", "relu has no parameters"});
 }
 
 TEST_F(Approx, PlotsOnceAndOverwritesNothing) {
   good({"approx", "relu", "--alpha", "7", "--plot", "relu.png"});
-  EXPECT_TRUE(data::read_png(path("relu.png"), 3, 1320, 1280).ok());
+  EXPECT_TRUE(data::read_png(path("relu.png"), {3, 1320, 1280}).ok());
   refused({"approx", "relu", "--alpha", "7", "--plot", "relu.png"}, {"relu.png", "exists"});
   refused({"approx", "relu", "--alpha", "70", "--plot", "none.png"}, {"70"}, "none.png");
 }

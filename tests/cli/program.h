@@ -141,8 +141,11 @@ class ProgramTest : public ::testing::Test {
     write(name, data::encode_png(pixels, 1, side, side));
   }
 
-  /// net.onnx: flatten, dense to the sums of the thirds, square, dense. Right on all images of the data set.
-  void write_network(const std::string& name = "net.onnx") const {
+  /// net.onnx: flatten, dense to the sums of the thirds, square, dense by `spread`, a number for each third and output.
+  /// As it is usually, right on all images of the data set.
+  void write_network(const std::string& name = "net.onnx",
+                     const std::vector<float>& spread = {4, -1, -1, -1, 4, -1, -1, -1, 4}) const {
+    const auto outputs = static_cast<std::int64_t>(spread.size() / kClasses);
     nn::Graph graph;
     graph.name = "thirds";
     const auto value = [&](const std::string& what, nn::Shape shape) {
@@ -155,16 +158,14 @@ class ProgramTest : public ::testing::Test {
     };
     std::vector<float> sums(std::size_t{kArea} * kClasses, 0.0F);
     for (std::uint32_t p = 0; p < kArea; ++p) sums[p * kClasses + p / kSide / 2] = 1.0F / 12;
-    std::vector<float> spread(std::size_t{kClasses} * kClasses, -1.0F);
-    for (std::uint32_t c = 0; c < kClasses; ++c) spread[c * kClasses + c] = 4.0F;
     graph.input = value("image", {1, kSide, kSide});
     const auto flat = value("flat", {kArea});
     const auto thirds = value("thirds", {kClasses});
     const auto squared = value("squared", {kClasses});
-    graph.output = value("logits", {kClasses});
+    graph.output = value("logits", {outputs});
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
-    const auto w1 = constant("w1", {kClasses, kClasses}, spread);
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {graph.input}, flat, {}});
+    const auto w1 = constant("w1", {kClasses, outputs}, spread);
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0}, thirds, {}});
     graph.nodes.push_back({nn::Op::mul, "square", {thirds, thirds}, squared, {}});
     graph.nodes.push_back({nn::Op::gemm, "spread", {squared, w1}, graph.output, {}});

@@ -9,6 +9,7 @@
 namespace obscura::client {
 namespace {
 
+using plan::AnswerKind;
 using ::testing::HasSubstr;
 
 /// Logits far apart: 10,000 numbers of spread 8.
@@ -37,7 +38,7 @@ TEST(Publish, DeviationIsThatOfTheTheorem) {
 
 TEST(Publish, AddsGaussianNoiseOfTheDeviationItStates) {
   const Logits exact = answer();
-  const auto published = publish(exact, 0x1p-20, 20).value();
+  const auto published = publish(exact, AnswerKind::one, 0x1p-20, 20).value();
   const double sigma = flooding_deviation(0x1p-20, 10000, 20);
   EXPECT_DOUBLE_EQ(published.deviation, sigma);
   // Rounding to a step of at most sigma / 4 adds a variance of step^2 / 12.
@@ -64,7 +65,7 @@ TEST(Publish, AddsGaussianNoiseOfTheDeviationItStates) {
 
 TEST(Publish, LeavesOnlyMultiplesOfAPowerOfTwoBelowAQuarterOfTheDeviation) {
   for (const int bits : {1, 10, 20, 23}) {
-    const auto published = publish(answer(), 0x1.8p-20, bits).value();
+    const auto published = publish(answer(), AnswerKind::one, 0x1.8p-20, bits).value();
     int exponent = 0;
     EXPECT_EQ(std::frexp(published.step, &exponent), 0.5);
     EXPECT_LE(published.step, published.deviation / 4);
@@ -80,8 +81,8 @@ TEST(Publish, LeavesOnlyMultiplesOfAPowerOfTwoBelowAQuarterOfTheDeviation) {
 
 TEST(Publish, DrawsOtherNoiseEachTime) {
   const Logits exact = answer();
-  const auto a = publish(exact, 0x1p-20, 20).value();
-  const auto b = publish(exact, 0x1p-20, 20).value();
+  const auto a = publish(exact, AnswerKind::one, 0x1p-20, 20).value();
+  const auto b = publish(exact, AnswerKind::one, 0x1p-20, 20).value();
   std::size_t equal = 0;
   for (std::size_t i = 0; i < exact.values.size(); ++i) equal += a.logits.values[i] == b.logits.values[i] ? 1 : 0;
   // The density of the difference of two normal numbers at 0 is 1 / (2 sqrt(pi) sigma): at most 7 % for a quarter of
@@ -91,33 +92,48 @@ TEST(Publish, DrawsOtherNoiseEachTime) {
 
 TEST(Publish, NeverTakesTheNoiseBelowTheRoundingToFloats) {
   // Neighbouring floats at 8 lie 2^-20 apart: that much may follow from the key, however little the noise is.
-  const auto published = publish(answer(), 0x1p-60, 10).value();
+  const auto published = publish(answer(), AnswerKind::one, 0x1p-60, 10).value();
   EXPECT_DOUBLE_EQ(published.deviation, flooding_deviation(0x1p-20, 10000, 10));
 }
 
 TEST(Publish, RefusesNoiseAboveTheSpreadOfTheLogitsAndNamesBoth) {
   // sqrt(12 * 10000) = 346.4; times 2^10 and 2^-15: 10.8.
-  const auto refused = publish(answer(), 0x1p-15, 20);
+  const auto refused = publish(answer(), AnswerKind::one, 0x1p-15, 20);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::infeasible);
   for (const char* part : {"20 bits", "10000 numbers", "deviation 10.8", "spread of the logits, 8", "--max-error"}) {
     EXPECT_THAT(refused.error().message, HasSubstr(part));
   }
-  EXPECT_TRUE(publish(answer(), 0x1p-15, 19).ok()) << "7.7 is below 8";
+  EXPECT_TRUE(publish(answer(), AnswerKind::one, 0x1p-15, 19).ok()) << "7.7 is below 8";
   // The spread is around the mean of each image: a shift common to all classes does not help.
   Logits shifted = answer(1);
   for (std::size_t i = 0; i < 10; ++i) shifted.values[i] = 1000 + (i % 2 == 0 ? 0.5F : -0.5F);
-  EXPECT_FALSE(publish(shifted, 0x1p-13, 20).ok());
+  EXPECT_FALSE(publish(shifted, AnswerKind::one, 0x1p-13, 20).ok());
+}
+
+TEST(Publish, MeasuresTheSpreadByTheKindOfAnswer) {
+  Logits one_output;
+  one_output.classes = 1;
+  one_output.values = {1003, 997};
+  one_output.images = 2;
+  const auto spread_is = [&](AnswerKind kind, const char* spread) {
+    EXPECT_THAT(publish(one_output, kind, 1, 20).error().message, HasSubstr(spread)) << plan::to_string(kind);
+  };
+  spread_is(AnswerKind::binary, "the spread of the logits, 1e+03;");  // from 0, where labels change
+  spread_is(AnswerKind::values, "the spread of the logits, 3;");      // from their mean over the images
+  one_output.values = {1003};
+  one_output.images = 1;
+  spread_is(AnswerKind::values, "the spread of the logits, 1e+03;");  // a single image has no other
 }
 
 TEST(Publish, RefusesBitsOutOfRange) {
   for (const int bits : {-1, 0, 129}) {
-    const auto refused = publish(answer(), 0x1p-60, bits);
+    const auto refused = publish(answer(), AnswerKind::one, 0x1p-60, bits);
     ASSERT_FALSE(refused.ok()) << bits;
     EXPECT_THAT(refused.error().message, HasSubstr("1 to 128 are allowed"));
   }
-  EXPECT_THROW((void)publish(answer(), 0, 20), ContractError);
-  EXPECT_THROW((void)publish({}, 1, 20), ContractError);
+  EXPECT_THROW((void)publish(answer(), AnswerKind::one, 0, 20), ContractError);
+  EXPECT_THROW((void)publish({}, AnswerKind::one, 1, 20), ContractError);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST(Compile, PlanComputesTheNetworkWithinItsPredictedError) {
 TEST(Compile, AShortcutOfSlicesAndZerosAndAConcatAreOneLinearLayer) {
   Net net({2, 6, 6});
   const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
-  const ValueId half = net.node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {3, 3, 3}});
+  const ValueId half = net.node(Op::slice, {x}, {.starts = {0, 0, 0}, .steps = {1, 2, 2}, .sizes = {3, 3, 3}});
   const ValueId wide = net.node(Op::pad, {half}, {.pads_before = {1, 0, 0}, .pads_after = {2, 0, 0}});
   const ValueId main = net.conv(x, 3, 6, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
   net.dense(net.square(net.node(Op::concat, {net.sum(main, wide), wide})), 108, 4);

@@ -39,7 +39,7 @@ class Net : public nn::Builder {
                                           numbers({channels}, -0.5, 0.5), numbers({channels}, 0.5, 2)});
   }
   ValueId dense(ValueId x, std::int64_t in, std::int64_t out) {
-    return node(Op::gemm, {node(Op::flatten, {x}), numbers({in, out}, -0.3, 0.3), numbers({out})});
+    return node(Op::gemm, {node(Op::reshape, {x}, {.shape = {in}}), numbers({in, out}, -0.3, 0.3), numbers({out})});
   }
   ValueId square(ValueId x) { return node(Op::mul, {x, x}); }
   ValueId times(ValueId x, float c) { return node(Op::mul, {x, number(c)}); }

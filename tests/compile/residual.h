@@ -45,7 +45,8 @@ class ResidualNet : public Net {
   }
   /// Every second pixel, and channels of zeros on both sides: {in, side, side} -> {2 in, side / 2, side / 2}.
   ValueId subsampled(ValueId x, std::int64_t in, std::int64_t side) {
-    const ValueId half = node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {in, side / 2, side / 2}});
+    const ValueId half =
+        node(Op::slice, {x}, {.starts = {0, 0, 0}, .steps = {1, 2, 2}, .sizes = {in, side / 2, side / 2}});
     return node(Op::pad, {half}, {.pads_before = {in / 2, 0, 0}, .pads_after = {in - in / 2, 0, 0}});
   }
   /// conv, quadratic, conv, + shortcut, quadratic.

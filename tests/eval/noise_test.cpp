@@ -22,7 +22,7 @@ struct Folded {
     const auto zero = builder.constant({2}, {0, 0});
     const auto one = builder.constant({2}, {1, 1});
     const auto normal = builder.node(Op::batch_normalization, {conv, scale, zero, zero, one}, {.epsilon = 0});
-    builder.node(Op::flatten, {normal});
+    builder.flatten(normal);
     EXPECT_TRUE(nn::infer_shapes(builder.graph()).ok());
   }
   std::vector<float> run(const Options& options) {

@@ -14,6 +14,7 @@ using nn::Graph;
 using nn::Op;
 using nn::Shape;
 using nn::ValueId;
+using Kind = approx::Function::Kind;
 
 // Sums of some hundred products in floats: the error grows as the square root of their number, times 2^-24.
 constexpr double kSums = 1e-5;
@@ -48,7 +49,7 @@ class Around {
     return builder_.constant(std::move(shape), numbers_.normal(count));
   }
   void expect_equal(double relative = kSums) {
-    builder_.node(Op::flatten, {builder_.graph().output});
+    builder_.flatten(builder_.graph().output);
     expect_equals_reference(builder_.graph(), numbers_, relative);
   }
   ValueId x() const { return x_; }
@@ -100,7 +101,7 @@ TEST_P(Channels, BatchNormalizationFoldedOrNot) {
     Around net = around();
     ValueId x = net.x();
     if (!alone) {  // two readers of the convolution: nothing may be folded into it
-      const auto relu = net.builder().node(Op::relu, {x});
+      const auto relu = net.builder().function(Kind::relu, x);
       x = net.builder().node(Op::add, {relu, x});
     }
     const auto variance = net.builder().constant({c}, net.numbers().uniform(static_cast<std::size_t>(c), 0.1, 3));
@@ -133,6 +134,15 @@ TEST_P(Channels, AveragePools) {
   net.expect_equal();
 }
 
+TEST_P(Channels, AveragePoolsOfSpreadElements) {
+  for (const bool whole : {true, false}) {
+    Around net = around();
+    net.builder().node(Op::average_pool, {net.x()},
+                       {.kernel = {3, 2}, .dilations = {2, 3}, .pads = {1, 0, 2, 1}, .count_include_pad = whole});
+    net.expect_equal();
+  }
+}
+
 TEST_P(Channels, MaxPools) {
   for (const auto& pads : {std::array<std::int64_t, 4>{0, 0, 0, 0}, {1, 1, 1, 1}, {0, 1, 2, 1}}) {
     Around net = around();
@@ -141,12 +151,19 @@ TEST_P(Channels, MaxPools) {
   }
 }
 
-TEST_P(Channels, Activations) {
-  for (const Op op : {Op::relu, Op::leaky_relu, Op::sigmoid, Op::tanh, Op::softplus, Op::silu, Op::gelu, Op::mish}) {
-    SCOPED_TRACE(nn::to_string(op));
-    Around net = around();
-    net.builder().node(op, {net.x()}, {.alpha = 0.1F});
-    net.expect_equal();
+TEST_P(Channels, EveryFunction) {
+  for (const approx::FunctionRow& one : approx::functions()) {
+    SCOPED_TRACE(one.name);
+    for (const bool moved : {false, true}) {
+      approx::Function function = approx::default_of(one.kind);
+      for (const approx::Parameter& parameter : one.parameters) function.*parameter.field += moved ? 0.25 : 0;
+      Around net = around();
+      ValueId x = net.x();
+      if (!check_domain(function, -20, 20).ok()) x = net.builder().node(Op::mul, {x, x});  // to where it is defined
+      x = net.builder().node(Op::add, {x, net.builder().constant({}, {0.75F})});
+      net.builder().function(function, x);
+      net.expect_equal();
+    }
   }
 }
 
@@ -209,6 +226,84 @@ TEST_P(Channels, SliceOfChannels) {
   net.expect_equal();
 }
 
+TEST_P(Channels, ConcatOfRowsAndOfColumns) {
+  for (const std::int64_t axis : {1, 2}) {
+    Around net = around();
+    const auto second = net.channelled();
+    net.builder().node(Op::concat, {net.x(), second}, {.axis = axis});
+    net.expect_equal();
+  }
+}
+
+TEST_P(Channels, Transposes) {
+  for (const auto& order : {std::vector<std::int64_t>{0, 2, 1}, {1, 2, 0}, {2, 1, 0}, {2, 0, 1}}) {
+    Around net = around();
+    net.builder().node(Op::transpose, {net.x()}, {.permutation = order});
+    net.expect_equal();
+  }
+}
+
+TEST_P(Channels, Gathers) {
+  const std::int64_t c = GetParam();
+  for (const std::int64_t axis : {0, 1, 2}) {
+    Around net = around();
+    net.builder().node(Op::gather, {net.x()}, {.axis = axis, .indices = {0, axis == 0 ? c - 1 : 4, 0, c / 2 % 5}});
+    net.expect_equal();
+  }
+}
+
+/// Two axes of the channels, as shuffles of channels make them, and moves there.
+TEST_P(Channels, MovesOfFourAxes) {
+  const std::int64_t c = GetParam();
+  const std::int64_t groups = c % 2 == 0 ? 2 : 1;
+  const Shape four = {groups, c / groups, 7, 6};
+  const auto each = [](std::int64_t size) { return Shape(4, size); };
+  std::vector<std::pair<Op, Attributes>> moves = {
+      {Op::transpose, {.permutation = {1, 0, 2, 3}}},
+      {Op::transpose, {.permutation = {3, 2, 0, 1}}},
+      {Op::slice, {.starts = {0, 0, 1, 2}, .steps = {1, 1, 2, 3}, .sizes = {groups, c / groups, 3, 2}}},
+      {Op::pad, {.pads_before = each(1), .pads_after = {0, 2, 0, 1}}},
+      {Op::gather, {.axis = 1, .indices = {0, c / groups - 1, 0}}},
+      {Op::reshape, {.shape = {c * 7, 6}}},
+  };
+  for (const auto& [op, attributes] : moves) {
+    SCOPED_TRACE(nn::to_string(op));
+    Around net = around();
+    const auto split = net.builder().node(Op::reshape, {net.x()}, {.shape = four});
+    net.builder().node(op, {split}, attributes);
+    net.expect_equal();
+  }
+  for (const std::int64_t axis : {0, 1, 3}) {
+    Around net = around();
+    const auto split = net.builder().node(Op::reshape, {net.x()}, {.shape = four});
+    const auto other = net.builder().node(Op::reshape, {net.channelled()}, {.shape = four});
+    net.builder().node(Op::concat, {split, other, split}, {.axis = axis});
+    net.expect_equal();
+  }
+}
+
+TEST_P(Channels, Normalization) {
+  Around net = around();
+  net.builder().node(Op::normalization, {net.x()}, {.epsilon = 0.01F});
+  net.expect_equal();
+}
+
+TEST_P(Channels, SoftmaxOfRows) {
+  Around net = around();
+  net.builder().node(Op::softmax, {net.x()});
+  net.expect_equal();
+  Around flat = around();
+  flat.builder().node(Op::softmax, {flat.builder().flatten(flat.x())});
+  flat.expect_equal();
+}
+
+TEST_P(Channels, ProductsOfMatrices) {
+  Around net = around();
+  const auto turned = net.builder().node(Op::transpose, {net.channelled()}, {.permutation = {0, 2, 1}});
+  net.builder().node(Op::matmul, {net.x(), turned});
+  net.expect_equal();
+}
+
 TEST_P(Channels, LocalResponseNormalization) {
   for (const std::int64_t size : {1, 5, 4}) {
     Around net = around();
@@ -217,12 +312,12 @@ TEST_P(Channels, LocalResponseNormalization) {
   }
 }
 
-TEST_P(Channels, DenseAfterFlattenAndIdentity) {
+TEST_P(Channels, DenseAfterReshapes) {
   const std::int64_t features = GetParam() * 42;
   for (const bool transposed : {true, false}) {
     Around net = around();
-    const auto same = net.builder().node(Op::identity, {net.x()});
-    const auto flat = net.builder().node(Op::flatten, {same});
+    const auto same = net.builder().node(Op::reshape, {net.x()}, {.shape = {GetParam(), 7, 6}});
+    const auto flat = net.builder().flatten(same);
     const auto weight = net.random(transposed ? Shape{10, features} : Shape{features, 10});
     const auto bias = net.random({10});
     net.builder().node(Op::gemm, {flat, weight, bias}, {.transpose_b = transposed, .alpha = 0.5F, .beta = 2});
@@ -234,8 +329,8 @@ TEST_P(Channels, DenseAfterFlattenAndIdentity) {
 TEST(Eval, TakesInputsOfManyChannels) {
   Numbers numbers(3);
   Builder builder({16, 4, 4});
-  const auto relu = builder.node(Op::relu, {0});
-  builder.node(Op::flatten, {relu});
+  const auto relu = builder.function(Kind::relu, 0);
+  builder.flatten(relu);
   expect_equals_reference(builder.graph(), numbers);
 }
 
@@ -244,7 +339,7 @@ TEST(Eval, GivesTheSameNumbersWhateverTheThreadsAndBatches) {
   Builder builder({3, 8, 8});
   const auto weight = builder.constant({16, 3, 3, 3}, numbers.normal(16 * 27));
   const auto conv = builder.node(Op::conv, {0, weight}, {.kernel = {3, 3}});
-  builder.node(Op::flatten, {builder.node(Op::relu, {conv})});
+  builder.flatten(builder.function(Kind::relu, conv));
   ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
   auto network = Network::make(builder.graph(), {}).value();
   const std::vector<float> images = numbers.normal(100 * 192);

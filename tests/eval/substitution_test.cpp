@@ -11,6 +11,7 @@ using nn::Attributes;
 using nn::Builder;
 using nn::Graph;
 using nn::Op;
+using Kind = approx::Function::Kind;
 using ::testing::HasSubstr;
 
 /// Twice p(t) = (3 t - t^3) / 2, which goes towards the sign of t.
@@ -36,8 +37,10 @@ struct One {
   static constexpr std::size_t kImages = 5;
 
   /// Node 0 is the operator, on images of uniform numbers in [-2, 2].
-  One(nn::Shape shape, Op op, Attributes attributes = {}) : builder(shape) {
-    builder.node(Op::flatten, {builder.node(op, {0}, attributes)});
+  One(nn::Shape shape, const approx::Function& function) : One(shape, Op::function, {.function = function}) {}
+  One(nn::Shape shape, Kind kind) : One(shape, approx::default_of(kind)) {}
+  One(nn::Shape shape, Op op, const Attributes& attributes) : builder(shape) {
+    builder.flatten(builder.node(op, {0}, attributes));
     const auto inferred = nn::infer_shapes(builder.graph());
     EXPECT_TRUE(inferred.ok()) << inferred.error().message;
     images = Numbers(6).uniform(kImages * static_cast<std::size_t>(nn::element_count(shape)), -2, 2);
@@ -51,7 +54,7 @@ struct One {
 constexpr double kFloat = 4e-7;
 
 TEST(Substitution, StandsForRelu) {
-  One one({16, 3, 3}, Op::relu);
+  One one({16, 3, 3}, Kind::relu);
   const Activation polynomial = relu_form(2.5);
   const auto logits = one.run({{0, polynomial}}).logits;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -60,7 +63,7 @@ TEST(Substitution, StandsForRelu) {
 }
 
 TEST(Substitution, StandsForReluInTheDirectFormToo) {
-  One one({16, 3, 3}, Op::relu);
+  One one({16, 3, 3}, Kind::relu);
   const Activation polynomial = direct_form(-3, 2);
   const auto logits = one.run({{0, polynomial}}).logits;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -69,7 +72,9 @@ TEST(Substitution, StandsForReluInTheDirectFormToo) {
 }
 
 TEST(Substitution, StandsForLeakyReluByItsSlope) {
-  One one({3, 3, 3}, Op::leaky_relu, {.alpha = 0.25F});
+  approx::Function leaky = approx::default_of(Kind::leaky_relu);
+  leaky.alpha = 0.25;
+  One one({3, 3, 3}, leaky);
   const Activation polynomial = relu_form(2.5);
   const auto logits = one.run({{0, polynomial}}).logits;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -78,13 +83,14 @@ TEST(Substitution, StandsForLeakyReluByItsSlope) {
   }
 }
 
-TEST(Substitution, StandsForSmoothFunctions) {
-  for (const Op op : {Op::sigmoid, Op::tanh, Op::softplus, Op::silu, Op::gelu, Op::mish}) {
-    One one({3, 3, 3}, op);
+TEST(Substitution, StandsForEveryOtherFunctionAsItIs) {
+  for (const approx::FunctionRow& function : approx::functions()) {
+    if (function.relu_slope != nullptr) continue;
+    One one({3, 3, 3}, function.kind);
     const Activation polynomial = direct_form(-3, 2);
     const auto logits = one.run({{0, polynomial}}).logits;
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      ASSERT_NEAR(logits[i], approx::evaluate(polynomial, one.images[i]), kFloat);
+      ASSERT_NEAR(logits[i], approx::evaluate(polynomial, one.images[i]), kFloat) << function.name;
     }
   }
 }
@@ -195,7 +201,7 @@ TEST_P(MaxPool, ShowsItsDifferencesWithoutChangingTheResult) {
 }
 
 TEST(Substitution, CountsArgumentsOutsideOfTheDomainAndDoesNotClampThem) {
-  One one({1, 1, 6}, Op::relu);
+  One one({1, 1, 6}, Kind::relu);
   one.images = {0.5F, -1, 1, 1.25F, -3, std::numeric_limits<float>::quiet_NaN()};
   const Activation polynomial = relu_form(1);
   auto network = Network::make(one.builder.graph(), {{0, polynomial}}).value();
@@ -207,14 +213,14 @@ TEST(Substitution, CountsArgumentsOutsideOfTheDomainAndDoesNotClampThem) {
   EXPECT_TRUE(std::isnan(outcome.logits[5]));
   // A second run counts anew; a direct form has the interval of its first stage.
   EXPECT_EQ(network.run(one.images, 1)->excess.at(0).count, 6U);
-  One smooth({1, 1, 6}, Op::silu);
+  One smooth({1, 1, 6}, Kind::swish);
   smooth.images = one.images;
   const Outcome direct = Network::make(smooth.builder.graph(), {{0, direct_form(-1, 0.7)}})->run(one.images, 1).value();
   EXPECT_EQ(direct.excess.at(0).outside, 4U);
 }
 
 TEST(Substitution, ObservesArgumentsInTheOrderOfTheImages) {
-  One one({16, 2, 2}, Op::relu);
+  One one({16, 2, 2}, Kind::relu);
   one.images = Numbers(9).normal(100 * 64);
   auto network = Network::make(one.builder.graph(), {}).value();
   std::vector<float> seen;
@@ -236,7 +242,7 @@ TEST(Substitution, ObservesArgumentsInTheOrderOfTheImages) {
 }
 
 TEST(Substitution, RefusesWhatDoesNotFit) {
-  One one({1, 4, 4}, Op::relu);
+  One one({1, 4, 4}, Kind::relu);
   const auto message = [&](const Substitution& substitution) {
     return Network::make(one.builder.graph(), substitution).error().message;
   };
@@ -245,8 +251,13 @@ TEST(Substitution, RefusesWhatDoesNotFit) {
   Activation empty = relu_form(1);
   empty.composite.stages.clear();
   EXPECT_THAT(message({{0, empty}}), HasSubstr("no stages"));
-  One smooth({1, 4, 4}, Op::tanh);
+  One smooth({1, 4, 4}, Kind::tanh);
   EXPECT_THAT(Network::make(smooth.builder.graph(), {{0, relu_form(1)}}).error().message, HasSubstr("direct form"));
+  approx::Function line = approx::default_of(Kind::leaky_relu);
+  line.alpha = 1;
+  One straight({1, 4, 4}, line);
+  EXPECT_THAT(Network::make(straight.builder.graph(), {{0, relu_form(1)}}).error().message,
+              HasSubstr("node 'n0' (LeakyRelu) has no activation"));
 }
 
 }  // namespace

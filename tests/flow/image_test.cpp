@@ -23,10 +23,10 @@ using compile::Net;
 using nn::Op;
 using nn::ValueId;
 
-std::vector<std::uint8_t> random_pixels(std::size_t count) {
+std::vector<float> random_pixels(std::size_t count) {
   std::mt19937 engine(5);
-  std::vector<std::uint8_t> pixels(count);
-  for (auto& p : pixels) p = static_cast<std::uint8_t>(engine() & 255U);
+  std::vector<float> pixels(count);
+  for (auto& p : pixels) p = static_cast<float>(engine() & 255U) / 255;
   return pixels;
 }
 
@@ -141,6 +141,61 @@ ValueId quartic(Net& net, ValueId x, const nn::Shape& shape, std::vector<float> 
   return net.node(Op::add, {net.sum(high, low), net.numbers(shape, -0.2, 0.2)});
 }
 
+TEST(Image, PowersOfOtherDegreesAreThemselvesOnAnInterval) {
+  for (const float exponent : {3.0F, 5.0F, 8.0F}) {
+    SCOPED_TRACE(exponent);
+    Net net({1, 6, 6});
+    const ValueId x = net.batch_norm(net.conv(0, 1, 2, 3), 2);
+    net.dense(net.batch_norm(net.node(Op::pow, {x, net.number(exponent)}), 2), 32, 3);
+    const ThreeWays ways = run_three_ways(net.finished());
+    expect_as_predicted(ways);
+    std::size_t polynomials = 0;
+    for (const auto& step : ways.plan.steps) {
+      const auto* polynomial = std::get_if<plan::Polynomial>(&step.operation);
+      if (polynomial == nullptr) continue;
+      ++polynomials;
+      ASSERT_EQ(polynomial->stages.size(), 1U);
+      EXPECT_EQ(polynomial->stages[0].coefficients.size(), static_cast<std::size_t>(exponent) + 1);
+    }
+    EXPECT_EQ(polynomials, 1U);
+  }
+}
+
+TEST(Image, ACubicIsOneOfManyThatFollowEachOther) {
+  Net net({2, 4, 4});
+  const auto cubic = [&](ValueId x) {
+    return net.sum(net.sum(net.times(net.node(Op::pow, {x, net.number(3)}), 0.2F), net.times(net.square(x), -0.3F)), x);
+  };
+  const ValueId x = cubic(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId y = net.square(net.conv(x, 3, 3, 3, {.pads = {1, 1, 1, 1}}));
+  net.dense(cubic(net.sum(net.conv(y, 3, 3, 1), x)), 48, 3);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, MovedAndRepeatedElements) {
+  Net net({4, 6, 6});
+  const ValueId x = net.square(net.conv(0, 4, 4, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId groups = net.node(Op::reshape, {x}, {.shape = {2, 2, 6, 6}});
+  const ValueId shuffled = net.node(Op::transpose, {groups}, {.permutation = {1, 0, 2, 3}});
+  const ValueId mixed = net.node(Op::reshape, {shuffled}, {.shape = {4, 6, 6}});
+  const ValueId turned = net.node(Op::transpose, {mixed}, {.permutation = {0, 2, 1}});
+  const ValueId y = net.conv(turned, 4, 4, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}, .groups = 2});
+  const ValueId mean = net.node(Op::global_average_pool, {y});
+  const ValueId z = net.square(net.sum(y, net.times(mean, -1)));
+  // Twice the channels of half the rows, of which a pool reads windows.
+  const ValueId cut = net.node(
+      Op::reshape, {net.node(Op::pad, {z}, {.pads_before = {0, 1, 1}, .pads_after = {0, 0, 0}})}, {.shape = {8, 2, 4}});
+  const ValueId pooled = net.node(Op::average_pool, {cut}, {.kernel = {2, 2}, .strides = {2, 2}});
+  net.dense(net.square(net.conv(pooled, 8, 3, 1)), 6, 3);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, AReshapeAloneIsTheIdentity) {
+  Net net({1, 2, 3});
+  net.flatten(0);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
 /// Products of two different values.
 std::size_t products(const plan::Plan& plan) {
   std::size_t count = 0;
@@ -210,7 +265,7 @@ TEST(Image, QuarticsOfChannelsAfterASumThatSeveralRead) {
 TEST(Image, AShortcutOfSlicesAndZerosAndAConcat) {
   Net net({2, 6, 6});
   const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));
-  const ValueId half = net.node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {3, 3, 3}});
+  const ValueId half = net.node(Op::slice, {x}, {.starts = {0, 0, 0}, .steps = {1, 2, 2}, .sizes = {3, 3, 3}});
   const ValueId wide = net.node(Op::pad, {half}, {.pads_before = {1, 0, 0}, .pads_after = {2, 0, 0}});
   const ValueId main = net.conv(x, 3, 6, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
   net.dense(net.square(net.node(Op::concat, {net.sum(main, wide), wide})), 108, 4);

@@ -33,7 +33,7 @@ inline nn::Graph square_graph() {
   dense.transpose_b = true;
   graph.nodes = {{nn::Op::conv, "conv", {0, 1, 2}, 3, conv},
                  {nn::Op::mul, "square", {3, 3}, 4, {}},
-                 {nn::Op::flatten, "flat", {4}, 5, {}},
+                 {nn::Op::reshape, "flat", {4}, 5, {.shape = {8}}},
                  {nn::Op::gemm, "dense", {5, 6, 7}, 8, dense}};
   graph.input = 0;
   graph.output = 8;

@@ -48,7 +48,16 @@ class Builder {
     graph_.output = id;
     return id;
   }
-  ValueId function(approx::Function::Kind kind, ValueId x) { return node(Op::function, {x}, function_of(kind)); }
+  /// One row of the elements of x.
+  ValueId flatten(ValueId x) {
+    const Result<void> inferred = infer_shapes(graph_);
+    OBSCURA_CHECK(inferred.ok(), "{}", inferred.error().message);
+    return node(Op::reshape, {x}, {.shape = {element_count(graph_.values[x].shape)}});
+  }
+  ValueId function(const approx::Function& function, ValueId x) {
+    return node(Op::function, {x}, {.function = function});
+  }
+  ValueId function(approx::Function::Kind kind, ValueId x) { return function(approx::default_of(kind), x); }
   ValueId reshape(ValueId x, Shape to) {
     Attributes a;
     a.shape = std::move(to);

@@ -29,14 +29,14 @@ TEST(Frames, AFrameGivesItsPayloadBack) {
 }
 
 TEST(Frames, TheBytesOfAFrameAreFrozen) {
-  // The format of version 3: a change here is a new version.
+  // The format of version 4: a change here is a new version.
   const base::Bytes frame = make_frame(Kind::evaluation_keys, base::as_bytes("ab"));
   std::string hex;
   for (const std::byte b : frame) hex += fmt::format("{:02x}", static_cast<unsigned>(b));
   EXPECT_EQ(hex,
-            "4f42534304000000030000000200000000000000"
+            "4f42534304000000040000000200000000000000"
             "6162"
-            "bb73c01616942afc2ea715989a3c7baf02e8f87c882bac87a72192cfc4b8e6d5");
+            "ed75b86eee47f0ddafe926a106741b3c89baab80e3d0be4c594e9c08244d06b5");
 }
 
 TEST(Frames, EveryTruncationIsRefused) {
@@ -69,7 +69,7 @@ TEST(Frames, SaysWhatIsWrong) {
   EXPECT_THAT(message_of(frame), HasSubstr("damaged"));
   frame = some_frame();
   frame[8] = std::byte{9};
-  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 3"));
+  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 4"));
   frame = some_frame();
   frame[4] = std::byte{77};
   EXPECT_THAT(message_of(frame), HasSubstr("unknown kind 77"));

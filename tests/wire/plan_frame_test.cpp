@@ -54,6 +54,40 @@ TEST(PlanFrame, AnOfferHasNoWeightsAndComesBackAsItWas) {
   EXPECT_EQ(read.value().name, "tiny-square");
 }
 
+TEST(PlanFrame, AnAnswerOfEachKindComesBackAsItWas) {
+  using plan::AnswerFunction;
+  using plan::AnswerKind;
+  plan::Plan plan = testing::square_plan();
+  const std::uint32_t outputs = plan.output.classes;
+  ASSERT_GT(outputs, 1U);
+  const std::vector<std::string> names(outputs, "na\xC3\xAFve");
+  for (const auto& answer : {plan::AnswerSpec{AnswerKind::one, AnswerFunction::argmax, {}},
+                             plan::AnswerSpec{AnswerKind::several, AnswerFunction::sigmoid, names},
+                             plan::AnswerSpec{AnswerKind::values, AnswerFunction::log_softmax, names}}) {
+    plan.output.answer = answer;
+    const auto read = read_plan(write_plan(plan), "X");
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read.value().plan.output.answer, answer);
+    EXPECT_EQ(read_offer(write_offer(make_offer(read.value())), "X").value().output.answer, answer);
+  }
+}
+
+TEST(PlanFrame, RefusesAnAnswerThatTheOutputsCannotGive) {
+  using plan::AnswerFunction;
+  using plan::AnswerKind;
+  const auto refusal_of = [](const plan::AnswerSpec& answer) {
+    plan::Offer offer = plan::make_offer(testing::square_plan(), {});
+    offer.output.answer = answer;
+    const auto read = read_offer(write_offer(offer), "X");
+    return read.ok() ? "" : read.error().message;
+  };
+  EXPECT_THAT(refusal_of({AnswerKind::binary, AnswerFunction::none, {}}), HasSubstr("X: the answer 'binary' with"));
+  EXPECT_THAT(refusal_of({static_cast<AnswerKind>(200), AnswerFunction::none, {}}), HasSubstr("X: kind 200"));
+  EXPECT_THAT(refusal_of({AnswerKind::one, static_cast<AnswerFunction>(9), {}}), HasSubstr("function 9"));
+  EXPECT_THAT(refusal_of({AnswerKind::one, AnswerFunction::none, {"alone"}}), HasSubstr("X: 1 class names for"));
+  EXPECT_THAT(refusal_of({AnswerKind::one, AnswerFunction::none, {std::string(300, 'x')}}), HasSubstr("does not fit"));
+}
+
 TEST(PlanFrame, RefusesAnOfferWhoseNoiseIsNoneOrMoreThanTheError) {
   const auto refusal_of = [](double noise) {
     plan::Offer offer = plan::make_offer(testing::square_plan(), {});
