@@ -192,7 +192,11 @@ Result<Shape> infer_reshape(const Graph& graph, const Node& node) {
   const Value& x = input(graph, node, 0);
   OBSCURA_TRY(const Shape shape, image_operand(graph, node, x.shape.size()));
   const Shape& to = node.attributes.shape;
-  if (!shape_is_allowed(to) || element_count(to) != element_count(shape)) {
+  if (!shape_is_allowed(to)) {
+    return fail(node, "its result of shape {} is too large, or empty; allowed: sizes from 1 to {}, {} elements",
+                to_string(to), kMaxSize, kMaxElements);
+  }
+  if (element_count(to) != element_count(shape)) {
     return fail(node, "it turns {} into {}; allowed: a shape of as many elements", to_string(shape), to_string(to));
   }
   return to;

@@ -123,26 +123,24 @@ Result<FileValue> sliced(NodeImport& node, const FileValue& x, const std::vector
       return node.fail(Code::unsupported, "it takes no element of axis {}, which has {}; allowed: 1 or more", d,
                        x.shape[d]);
     }
-    all = all && range.size == x.shape[d] && range.step == 1;
+    all = all && (range.step < 0 || (range.size == x.shape[d] && range.step == 1));
     out[d] = range.size;
     if (d < at.shift) continue;
     a.starts.push_back(range.start);
     a.steps.push_back(range.size == 1 ? 1 : range.step);
     a.sizes.push_back(range.size);
   }
-  FileValue y{at.id, out, x.quantized};
   // Backwards it is a choice of elements, axis by axis.
+  FileValue chosen{at.id, x.shape};
   for (std::size_t d = 0; d < ranges.size(); ++d) {
-    if (ranges[d].step > 0) continue;
+    if (ranges[d].step > 0 || d < at.shift) continue;
     std::vector<std::int64_t> indices;
     for (std::int64_t i = 0; i < ranges[d].size; ++i) indices.push_back(ranges[d].start + i * ranges[d].step);
-    FileValue before{y.id, x.shape};
-    before.shape = node.graph_shape(y.id);
-    OBSCURA_TRY(const FileValue picked, gathered(node, before, d - at.shift, std::move(indices)));
-    y.id = picked.id;
+    OBSCURA_TRY(chosen, gathered(node, chosen, d, std::move(indices)));
     a.starts[d - at.shift] = 0;
     a.steps[d - at.shift] = 1;
   }
+  FileValue y{chosen.id, out, x.quantized};
   if (!all) {
     OBSCURA_TRY(y.id, node.emit(Op::slice, {y.id}, a));
   }

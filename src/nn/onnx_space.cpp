@@ -246,7 +246,8 @@ Result<void> import_expand(NodeImport& node) {
   for (std::size_t d = 0; d < rank; ++d) {
     if (to[d] == 1 || to[d] == x.shape[d]) continue;
     if (x.shape[d] != 1 || to[d] < 1 || to[d] > kMaxSize) {
-      return node.fail(Code::bad_format, "{} does not stretch to {}", to_string(x.shape), to_string(to));
+      return node.fail(Code::bad_format, "{} does not stretch to {}; allowed: axes of one element, to sizes up to {}",
+                       to_string(x.shape), to_string(to), kMaxSize);
     }
     OBSCURA_TRY(x, gathered(node, x, d, std::vector<std::int64_t>(static_cast<std::size_t>(to[d]), 0)));
   }
