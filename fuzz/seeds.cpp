@@ -187,5 +187,8 @@ int main(int argc, char** argv) {
   seeds.write("onnx", "every-operator", nn::write_onnx(nn::every_operator()));
   seeds.write("onnx", "computed-pads", nn::computed_pads().bytes());
   seeds.write("onnx", "computed-sizes", nn::computed_sizes().bytes());
+  seeds.write("onnx", "quantized", nn::quantized_network().bytes());
+  seeds.write("onnx", "functions", nn::calling_network().bytes());
+  seeds.write("onnx", "channels-last", nn::channels_last_network().bytes());
   return 0;
 }

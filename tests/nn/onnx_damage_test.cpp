@@ -27,7 +27,10 @@ std::vector<base::Bytes> healthy() {
   // Without metadata, which stand at the end of a file: a truncated file would be the whole network still.
   Graph all = every_operator();
   all.metadata = {};
-  return {file.bytes(), computed_pads().bytes(), computed_sizes().bytes(), write_onnx(all)};
+  OnnxFile quantized = quantized_network();
+  quantized.model.mutable_opset_import()->RemoveLast();  // it stands at the end, and nobody asks for it
+  return {file.bytes(),      computed_pads().bytes(),   computed_sizes().bytes(),       write_onnx(all),
+          quantized.bytes(), calling_network().bytes(), channels_last_network().bytes()};
 }
 
 /// A network or an error of one line, of a code that fits.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <tuple>
 
 #include "tests/nn/graphs.h"
 #include "tests/nn/onnx_file.h"
@@ -91,6 +92,89 @@ inline OnnxFile computed_sizes() {
   file.node("Mul", "", {"channels", "two"}, "features");
   file.node("Concat", "", {"images", "features"}, "to").integer("axis", 0);
   file.node("Reshape", "", {"image", "to"}, "logits");
+  return file;
+}
+
+/// A constant of bytes.
+inline void add_bytes(OnnxFile& file, const char* name, const Shape& shape, const std::vector<int>& numbers,
+                      onnx::TensorProto::DataType type = onnx::TensorProto::UINT8) {
+  auto& tensor = *file.graph().add_initializer();
+  tensor.set_name(name);
+  tensor.set_data_type(type);
+  for (const std::int64_t size : shape) tensor.add_dims(size);
+  for (const int v : numbers) tensor.add_int32_data(v);
+}
+
+/// As quantisers write a convolution, a sum and a dense layer.
+inline OnnxFile quantized_network() {
+  OnnxFile file({1, 2, 2});
+  file.model.add_opset_import()->set_version(1);
+  file.model.mutable_opset_import(1)->set_domain("com.microsoft");
+  file.constant("s", {}, {0.25F});
+  add_bytes(file, "z", {}, {128});
+  file.constant("ws", {2}, {0.5F, 0.25F});
+  add_bytes(file, "wz", {2}, {0, 1}, onnx::TensorProto::INT8);
+  add_bytes(file, "w", {2, 1, 1, 1}, {3, -2}, onnx::TensorProto::INT8);
+  add_bytes(file, "b", {2}, {4, 8}, onnx::TensorProto::INT32);
+  file.node("QuantizeLinear", "", {"image", "s", "z"}, "q");
+  file.node("QLinearConv", "", {"q", "s", "z", "w", "ws", "wz", "s", "z", "b"}, "c").ints("pads", {0, 1, 0, 0});
+  file.node("QLinearAdd", "", {"c", "s", "z", "c", "s", "z", "s", "z"}, "a").proto().set_domain("com.microsoft");
+  file.node("DequantizeLinear", "", {"a", "s", "z"}, "d");
+  file.node("Flatten", "", {"d"}, "f");
+  auto& dynamic = file.node("DynamicQuantizeLinear", "", {"f"}, "dq").proto();
+  dynamic.add_output("scale");
+  dynamic.add_output("zero");
+  add_bytes(file, "m", {12, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  file.node("MatMulInteger", "", {"dq", "m", "zero"}, "i");
+  file.node("Cast", "", {"i"}, "l").integer("to", onnx::TensorProto::FLOAT);
+  file.node("Mul", "", {"l", "scale"}, "logits");
+  return file;
+}
+
+/// A function of the file that calls another, with an attribute of the call.
+inline OnnxFile calling_network() {
+  OnnxFile file({1, 1, 2});
+  for (const auto& [name, inner, domain] : {std::tuple{"Bend", "LeakyRelu", ""}, std::tuple{"Outer", "Bend", "own"}}) {
+    auto& f = *file.model.add_functions();
+    f.set_name(name);
+    f.set_domain("own");
+    f.add_input("x");
+    f.add_output("y");
+    auto& node = *f.add_node();
+    node.set_op_type(inner);
+    node.set_domain(domain);
+    node.add_input("x");
+    node.add_output("y");
+    auto& slope = *node.add_attribute();
+    slope.set_name("alpha");
+    slope.set_type(onnx::AttributeProto::FLOAT);
+    slope.set_ref_attr_name("alpha");
+  }
+  file.node("Outer", "call", {"image"}, "a").real("alpha", 0.5F).proto().set_domain("own");
+  file.node("Outer", "", {"a"}, "b").proto().set_domain("own");
+  file.node("Flatten", "", {"b"}, "logits");
+  return file;
+}
+
+/// As TensorFlow's exporters write it: channels last between the layers, padded and joined there.
+inline OnnxFile channels_last_network() {
+  OnnxFile file({2, 2, 3});
+  const std::vector<std::int64_t> first = {0, 3, 1, 2}, last = {0, 2, 3, 1};
+  file.constant("w", {2, 3, 1, 1}, {1, 2, 3, 4, 5, 6});
+  file.constant("row", {2}, {0.5F, -0.5F});
+  file.constant("v", {1, 4, 2, 2}, std::vector<float>(16, 0.25F));
+  file.integers("pads", {0, 1, 0, 0, 0, 0, 1, 0});
+  file.node("Transpose", "", {"image"}, "t").ints("perm", first);
+  file.node("Conv", "", {"t", "w"}, "c").ints("kernel_shape", {1, 1});
+  file.node("Transpose", "", {"c"}, "l").ints("perm", last);
+  file.node("Add", "", {"l", "row"}, "a");
+  file.node("Relu", "", {"a"}, "r");
+  file.node("Concat", "", {"r", "a"}, "j").integer("axis", 3);
+  file.node("Pad", "", {"j", "pads"}, "p");
+  file.node("Transpose", "", {"p"}, "f").ints("perm", first);
+  file.node("Conv", "", {"f", "v"}, "d").ints("kernel_shape", {2, 2});
+  file.node("GlobalMaxPool", "", {"d"}, "g");
+  file.node("Flatten", "", {"g"}, "logits");
   return file;
 }
 
