@@ -58,7 +58,7 @@ Result<void> binary(NodeImport& node, Op op) {
 Result<std::vector<ValueId>> in_place(NodeImport& node, const Operand& a, const Operand& b, const Shape& shape) {
   const Operand& lead = a.value ? a : b;
   if (lead.shape() != shape) return std::vector<ValueId>();
-  const Shape& lying = node.graph_shape(lead.value->id);
+  const Shape lying = node.graph_shape(lead.value->id);  // constants that are added move the values
   std::vector<ValueId> inputs;
   for (const Operand* side : {&a, &b}) {
     if (side->value) {
