@@ -85,7 +85,7 @@ Result<Subject> from_plan(const Options& options) {
   subject.settings.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
   subject.answer = subject.plan->plan.output.answer;
   if (!options.model.empty()) {
-    OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
+    OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
   }
   return subject;
 }
@@ -93,7 +93,7 @@ Result<Subject> from_plan(const Options& options) {
 Result<Subject> from_network(const Options& options, const Images& images) {
   Subject subject;
   subject.settings = options.settings;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
   OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
   const auto take = on_plan(options) ? take_metadata : take_normalization;
   OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
@@ -102,6 +102,7 @@ Result<Subject> from_network(const Options& options, const Images& images) {
               compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
   if (!on_plan(options)) return subject;
   OBSCURA_TRY_VOID(refuse_bgr(normalization));
+  OBSCURA_TRY_VOID(require_ready(options.network, *subject.graph, compile::LayoutChoice::automatic, false));
   OBSCURA_TRY(const std::vector<float> calibration,
               calibration_images(*subject.graph, options.network, options.selection.dataset,
                                  data_folder(options.selection.data), options.calibration_images, normalization,
@@ -302,6 +303,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
     return evaluate(*options, common.json);

@@ -16,6 +16,7 @@ namespace obscura::cli {
 struct EvaluateOptions {
   std::string network;
   std::string model;
+  nn::ReadOptions read;
   Selection selection;
   std::string backend = "ckks";
   std::uint32_t batch = 0;

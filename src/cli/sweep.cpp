@@ -18,6 +18,7 @@ namespace {
 
 struct Options {
   std::string network;
+  nn::ReadOptions read;
   std::string dataset;
   std::string data;
   std::string split = "test";
@@ -56,7 +57,7 @@ Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& net
 Result<Exam> prepare(const Options& options) {
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   Exam exam;
-  OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network, options.read));
   OBSCURA_TRY(exam.images, data::load(options.dataset, options.split, data_folder(options.data),
                                       {options.first, options.limit.value_or(data::kAll)}));
   OBSCURA_TRY_VOID(check_image_size(exam.graph, options.network, exam.images));
@@ -291,6 +292,7 @@ Action define_sweep(CLI::App& command, const Common&) {
   add_polynomial_options(command, options->polynomials);
   add_answer(command, options->settings);
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }
 
