@@ -21,7 +21,7 @@ using nn::ValueId;
 class ResNet20 {
  public:
   ResNet20() {
-    ValueId x = builder_.node(Op::relu, {convolved(0, 3, 16, 1)});
+    ValueId x = relu(convolved(0, 3, 16, 1));
     std::int64_t channels = 16;
     for (const std::int64_t width : {16, 32, 64}) {
       for (int block = 0; block < 3; ++block) {
@@ -29,7 +29,7 @@ class ResNet20 {
         channels = width;
       }
     }
-    const ValueId pooled = builder_.node(Op::flatten, {builder_.node(Op::global_average_pool, {x})});
+    const ValueId pooled = builder_.flatten(builder_.node(Op::global_average_pool, {x}));
     builder_.node(Op::gemm, {pooled, random({64, 10}, 0.1)});
     OBSCURA_CHECK(nn::infer_shapes(builder_.graph()).ok(), "ResNet-20 does not fit together");
   }
@@ -37,6 +37,8 @@ class ResNet20 {
   const nn::Graph& graph() { return builder_.graph(); }
 
  private:
+  ValueId relu(ValueId x) { return builder_.function(approx::Function::Kind::relu, x); }
+
   ValueId random(nn::Shape shape, double deviation) {
     std::normal_distribution<double> normal(0, deviation);
     std::vector<float> data(static_cast<std::size_t>(nn::element_count(shape)));
@@ -56,15 +58,15 @@ class ResNet20 {
 
   ValueId residual(ValueId x, std::int64_t from, std::int64_t to) {
     const std::int64_t stride = from == to ? 1 : 2;
-    const ValueId first = builder_.node(Op::relu, {convolved(x, from, to, stride)});
+    const ValueId first = relu(convolved(x, from, to, stride));
     const ValueId second = convolved(first, to, to, 1);
     ValueId shortcut = x;
     if (from != to) {
       const std::int64_t side = 32 * 16 / to;
-      shortcut = builder_.node(Op::slice, {x}, {.steps = {1, 2, 2}, .sizes = {from, side, side}});
+      shortcut = builder_.node(Op::slice, {x}, {.starts = {0, 0, 0}, .steps = {1, 2, 2}, .sizes = {from, side, side}});
       shortcut = builder_.node(Op::pad, {shortcut}, {.pads_before = {from / 2, 0, 0}, .pads_after = {from / 2, 0, 0}});
     }
-    return builder_.node(Op::relu, {builder_.node(Op::add, {second, shortcut})});
+    return relu(builder_.node(Op::add, {second, shortcut}));
   }
 
   std::mt19937 engine_{1};
@@ -94,7 +96,7 @@ void resnet20_alpha(benchmark::State& state) {
   ResNet20 network;
   eval::Substitution substitution;
   for (std::size_t n = 0; n < network.graph().nodes.size(); ++n) {
-    if (network.graph().nodes[n].op == Op::relu) substitution[n] = *relu;
+    if (network.graph().nodes[n].op == Op::function) substitution[n] = *relu;
   }
   run(state, substitution, network.graph(), state.range(1) == 1 ? 1e-6 : 0);
 }

@@ -3,6 +3,9 @@
 #include <filesystem>
 #include <string>
 
+#include "../tests/data/make_arrays.h"
+#include "../tests/data/make_jpeg.h"
+#include "../tests/data/make_png.h"
 #include "../tests/flow/boot_plan.h"
 #include "../tests/flow/tiny_graph.h"
 #include "../tests/flow/tiny_plan.h"
@@ -125,6 +128,31 @@ void write_states(const Seeds& seeds) {
   seeds.write("frames", "state-file", 0, frame);
 }
 
+/// Images of 2 x 3 in every kind of file.
+void write_files(const Seeds& seeds) {
+  constexpr unsigned kAny = 6;
+  const std::vector<std::uint8_t> six{0, 50, 100, 150, 200, 250};
+  std::vector<std::uint8_t> colours = six;
+  for (int i = 0; i < 2; ++i) colours.insert(colours.end(), six.begin(), six.end());
+  const std::string bytes = data::raw(six);
+  const std::string floats = data::npy("<f4", "(2, 2, 3)", data::raw(std::vector<float>(12, 0.5F)));
+  seeds.write("data", "npy-bytes", kAny, base::as_bytes(data::npy("|u1", "(1, 6)", bytes)));
+  seeds.write("data", "npy-floats", kAny, base::as_bytes(floats));
+  seeds.write("data", "npy-halves", kAny, base::as_bytes(data::npy("<f2", "(3,)", bytes, 2)));
+  seeds.write("data", "npy-labels", kAny, base::as_bytes(data::npy("<i8", "(1, 1)", std::string(8, '\0'))));
+  for (const bool deflated : {false, true}) {
+    data::ZipMaker zip;
+    zip.add("x.npy", floats, deflated);
+    zip.add("y.npy", data::npy("|u1", "(2,)", bytes.substr(0, 2)), deflated);
+    seeds.write("data", deflated ? "npz-deflated" : "npz-stored", kAny, base::as_bytes(zip.bytes()));
+  }
+  seeds.write("data", "jpeg-grey", kAny, data::make_jpeg(six, 1, 2, 3));
+  seeds.write("data", "jpeg-colour", kAny, data::make_jpeg(colours, 3, 2, 3, true));
+  data::PngMaker png{data::PngMaker::grey_alpha, 16, 2, 3, true, std::vector<std::uint16_t>(12, 65535), {}};
+  seeds.write("data", "png-deep", kAny, png.bytes());
+  seeds.write("data", "label-text", kAny, base::as_bytes("3\n8\n0\n"));
+}
+
 void write_images(const Seeds& seeds) {
   std::vector<std::uint8_t> pixels(28 * 28);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i / 28);
@@ -143,6 +171,7 @@ void write_images(const Seeds& seeds) {
   seeds.write("data", "label-list", 4, base::as_bytes("[3,8, 0,255]\n"));
   seeds.write("data", "class-list", 4, base::as_bytes("0 n01440764 tench\n1 n01443537 gold fish\n"));
   seeds.write("data", "cifar-records", 5, base::Bytes(2 * 3073));
+  write_files(seeds);
 }
 
 }  // namespace

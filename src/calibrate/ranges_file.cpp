@@ -112,7 +112,8 @@ base::Bytes write_ranges(const Calibration& calibration, const std::string& netw
                     {"high", range.high},
                     {"counts", range.inputs.counts}});
   }
-  const std::string text = json.dump() + "\n";
+  // What is not UTF-8 in a name becomes U+FFFD.
+  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   base::Bytes bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
   return bytes;

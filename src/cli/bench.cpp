@@ -201,7 +201,7 @@ base::Bytes draw_fronts(const Json& report) {
 /// The report as far as it goes, whole or not at all.
 Result<void> keep(const Options& options, const Json& report) {
   if (options.output.empty()) return {};
-  const std::string text = report.dump(2) + "\n";
+  const std::string text = json_text(report, 2) + "\n";
   return base::write_file(options.output, base::as_bytes(text), {.overwrite = true});
 }
 

@@ -19,10 +19,11 @@ struct Options {
   std::string network;
   nn::ReadOptions read;
   std::string dataset;
+  std::vector<std::string> files;
   std::string data;
   std::string output;
   std::string plot;
-  std::optional<std::size_t> images;
+  std::optional<std::size_t> limit;
   Settings settings;
 };
 
@@ -45,19 +46,24 @@ double quantile(const approx::Histogram& histogram, double share) {
   return parts.back().first;
 }
 
+std::vector<std::string> names_of(const Options& options) {
+  return options.dataset.empty() ? options.files : std::vector{options.dataset};
+}
+
 Answer summarise(const Options& options, const nn::Graph& graph, const calibrate::Calibration& calibration,
                  double seconds) {
   Answer answer;
-  answer.json = {{"network", graph.name},
-                 {"ranges", options.output},
-                 {"dataset", options.dataset},
-                 {"images", calibration.images},
-                 {"seconds", seconds}};
+  answer.json = {
+      {"network", graph.name},
+      {"ranges", options.output},
+      {"dataset", options.dataset.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(options.dataset)},
+      {"images", calibration.images},
+      {"seconds", seconds}};
   if (!options.plot.empty()) answer.json["plot"] = options.plot;
   auto& list = answer.json["activations"] = nlohmann::ordered_json::array();
   answer.text = fmt::format("{}: {} of {} training images of {}\n  {:<28} {:<10} {:>10} {:>10} {:>12}\n",
                             options.output, plural(calibration.ranges.size(), "activation"), calibration.images,
-                            options.dataset, "node", "operator", "least", "largest", "99.9 % below");
+                            fmt::join(names_of(options), " "), "node", "operator", "least", "largest", "99.9 % below");
   for (const calibrate::Range& range : calibration.ranges) {
     const double most = quantile(range.inputs, 0.999);
     list.push_back({{"node", range.name},
@@ -109,19 +115,31 @@ base::Bytes draw(const calibrate::Calibration& calibration) {
   return data::draw_plot(panels);
 }
 
+/// Both files or, where one of them cannot be written, none.
+Result<void> write(const Options& options, const nn::Graph& graph, const calibrate::Calibration& calibration) {
+  OBSCURA_TRY(base::OutputFile ranges, base::OutputFile::create(options.output, {}));
+  OBSCURA_TRY_VOID(ranges.write(calibrate::write_ranges(calibration, graph.name)));
+  if (!options.plot.empty()) OBSCURA_TRY_VOID(base::write_file(options.plot, draw(calibration), {}));
+  return ranges.commit();
+}
+
 Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
+  if (options.dataset.empty() == options.files.empty()) {
+    return error(Code::wrong_params, "name the training images: a data set with --dataset, or --images, and not both");
+  }
   if (options.plot == options.output) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network, options.read));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_normalization(settings, graph, options.network));
+  if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
-              calibration_images(graph, options.network, options.dataset, data_folder(options.data), options.images,
-                                 settings.normalization, kRangeImages));
+              calibration_images(graph, {names_of(options), data_folder(options.data), settings.normalization},
+                                 options.limit, kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {
@@ -132,8 +150,7 @@ Result<Answer> perform(const Options& options) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; there are no ranges to measure",
                  options.network);
   }
-  OBSCURA_TRY_VOID(base::write_file(options.output, calibrate::write_ranges(calibration, graph.name), {}));
-  if (!options.plot.empty()) OBSCURA_TRY_VOID(base::write_file(options.plot, draw(calibration), {}));
+  OBSCURA_TRY_VOID(write(options, graph, calibration));
   return summarise(options, graph, calibration, watch.seconds());
 }
 
@@ -151,10 +168,12 @@ Action define_calibrate(CLI::App& command, const Common&) {
       "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
-  command.add_option("--dataset", options->dataset, "Data set whose training images are used")->required();
+  command.add_option("--dataset", options->dataset, "Data set whose training images are used");
+  command.add_option("--images", options->files,
+                     "Or files and folders of training images, as `obscura encrypt` takes them");
   command.add_option("-o,--output", options->output, "The file of ranges to write")->required();
   command.add_option("--plot", options->plot, "Write a PNG with histograms of the arguments");
-  command.add_option("--images", options->images,
+  command.add_option("--limit", options->limit,
                      fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->settings.normalization);

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "cli/answers.h"
 #include "cli/approximations.h"
+#include "cli/images.h"
 #include "cli/polynomials.h"
 #include "cli/settings.h"
 #include "cli/support.h"
@@ -20,7 +21,7 @@ struct Options {
   std::string model;
   nn::ReadOptions read;
   std::string output;
-  std::string calibrate;
+  std::vector<std::string> calibrate;
   std::string data;
   std::uint32_t batch = 8192;
   std::optional<std::size_t> calibration_images;
@@ -36,7 +37,7 @@ struct Options {
 
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
 Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph,
-                                            const Normalization& normalization) {
+                                            const TrainingData& training) {
   if (!options.approximated()) {
     if (options.polynomials.ranges.empty()) return compile::Approximations{};
     return error(Code::wrong_params,
@@ -44,12 +45,10 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
                  options.polynomials.ranges);
   }
   if (options.calibrate.empty()) {
-    return error(
-        Code::wrong_params,
-        "--alpha, --depth, --products: --calibrate names the data set whose training images they are chosen by");
+    return error(Code::wrong_params,
+                 "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
   }
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  const TrainingData training{options.model, options.calibrate, data_folder(options.data), normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
   calibrate::Choice choice;
   if (options.alpha) {
@@ -75,11 +74,10 @@ Result<Answer> perform(const Options& options) {
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
   OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
+  const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
-    OBSCURA_TRY(calibration,
-                calibration_images(graph, options.model, options.calibrate, data_folder(options.data),
-                                   options.calibration_images, settings.normalization, kCalibrationImages));
+    OBSCURA_TRY(calibration, calibration_images(graph, training, options.calibration_images, kCalibrationImages));
   }
   compile::Options how;
   how.batch = options.batch;
@@ -88,7 +86,7 @@ Result<Answer> perform(const Options& options) {
   how.log2_degree = options.log2_degree;
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
-  OBSCURA_TRY(how.approximations, approximate(options, graph, settings.normalization));
+  OBSCURA_TRY(how.approximations, approximate(options, graph, training));
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
@@ -129,6 +127,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "What the network's file says of its normalisation, class names, headroom and error is used where no option "
       "says\n"
       "otherwise. With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
+      "It takes the name of a data set, or files and folders of images as `obscura encrypt` does.\n"
       "Functions that are no polynomials, as ReLU, are replaced by polynomials where --alpha, --depth or --products\n"
       "says how good they shall be; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
@@ -143,7 +142,9 @@ Action define_compile(CLI::App& command, const Common&) {
           "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
       ->check(CLI::IsMember({"auto", "image", "batch"}))
       ->capture_default_str();
-  command.add_option("--calibrate", options->calibrate, "Data set whose training images give the ranges of values");
+  add_calibrate(command, options->calibrate,
+                "Training images that give the ranges of values: a data set's name, or a file or folder; may be given "
+                "again");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
   add_settings(command, options->settings);

@@ -31,14 +31,14 @@ struct Options {
   std::string secret;
   std::string input;
   std::string labels;
-  std::vector<std::string> images;
+  Selection sent;
   std::string picture;
   bool logits = false;
   bool publish = false;
   int publish_bits = client::kDefaultPublishBits;
 };
 
-std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels) {
+std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels) {
   std::size_t correct = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) correct += predictions[i] == labels[i] ? 1 : 0;
   return correct;
@@ -46,7 +46,7 @@ std::size_t count_correct(const std::vector<std::uint32_t>& predictions, const s
 
 /// Which images the picture shows: mistakes are rare, so the first of them come in, then the first of the others.
 std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
-                                const std::vector<std::uint8_t>& labels) {
+                                const std::vector<std::uint16_t>& labels) {
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < labels.size() && chosen.size() < kPictureMistakes; ++i) {
     if (predictions[i] != labels[i]) chosen.push_back(i);
@@ -58,29 +58,52 @@ std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
   return chosen;
 }
 
-Result<void> write_picture(const Options& options, const data::Dataset& images,
-                           const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels) {
-  data::Dataset shown = images;
-  shown.pixels.clear();
+Result<void> write_picture(const Options& options, const Images& images, const std::vector<std::uint32_t>& predictions,
+                           const std::vector<std::uint16_t>& labels) {
+  data::Dataset shown;
   std::vector<std::uint32_t> shown_predictions;
-  const auto size = static_cast<std::ptrdiff_t>(images.image_size());
   for (const std::size_t i : choose(predictions, labels)) {
-    const auto first = images.pixels.begin() + static_cast<std::ptrdiff_t>(i) * size;
-    shown.pixels.insert(shown.pixels.end(), first, first + size);
+    OBSCURA_TRY(data::Dataset one, images.read(i, 1));
+    one.labels.clear();
+    if (!labels.empty()) one.labels.push_back(labels[i]);
+    if (shown.count() == 0) {
+      shown = std::move(one);
+    } else {
+      shown.append(one);
+    }
     shown_predictions.push_back(predictions[i]);
-    if (!labels.empty()) shown.labels.push_back(labels[i]);
   }
   return base::write_file(options.picture, data::draw_grid(shown, shown_predictions, kPictureColumns), {});
 }
 
-/// The images that the picture shows, read before the decryption so that a mistake shows early; none without --picture.
-Result<data::Dataset> read_shown(const Options& options, const plan::Offer& offer) {
-  if (options.picture.empty() != options.images.empty()) {
-    return error(Code::wrong_params, "--picture and --images go together: the picture shows the images that were sent");
+/// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
+Result<std::optional<Images>> find_sent(const Options& options, const plan::Offer& offer) {
+  if (!options.picture.empty()) {
+    if (options.sent.files.empty()) {
+      return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
+    }
+    if (offer.input.channels != 1 && offer.input.channels != 3) {
+      return error(Code::unsupported, "--picture: images of {} channels cannot be drawn; of 1 or 3 they can",
+                   offer.input.channels);
+    }
+    OBSCURA_TRY_VOID(refuse_existing(options.picture));
   }
-  if (options.picture.empty()) return data::Dataset{};
-  OBSCURA_TRY_VOID(refuse_existing(options.picture));
-  return read_images(options.images, offer.input);
+  if (options.sent.files.empty()) return std::optional<Images>();
+  OBSCURA_TRY(Images images, Images::of(options.sent, shape_of(offer.input)));
+  return std::optional(std::move(images));
+}
+
+/// The names of the files, each at the end of its image's line.
+void add_names(const Images& images, Answer& answer) {
+  auto& files = answer.json["files"] = nlohmann::ordered_json::array();
+  std::string text;
+  for (std::size_t i = 0, at = 0; i < images.count(); ++i) {
+    files.push_back(images.name(i));
+    const std::size_t end = answer.text.find('\n', at);
+    text += answer.text.substr(at, end - at) + " " + images.name(i) + "\n";
+    at = end + 1;
+  }
+  answer.text = text;
 }
 
 Json publish_json(const client::Published& published, int bits) {
@@ -90,7 +113,7 @@ Json publish_json(const client::Published& published, int bits) {
           {"rounded_to", published.step}};
 }
 
-void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint8_t>& labels,
+void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels,
                   Answer& answer) {
   const std::size_t correct = count_correct(predictions, labels);
   const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
@@ -101,7 +124,7 @@ void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vect
 
 /// Of one value an image, beside its label as a number.
 void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
-                   const std::vector<std::uint8_t>& labels, Answer& answer) {
+                   const std::vector<std::uint16_t>& labels, Answer& answer) {
   double sum = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     sum += std::abs(client::apply_function(output.answer.function, row_of(logits, i)).front() - labels[i]);
@@ -145,7 +168,7 @@ Result<client::Published> publish(const Options& options, const plan::Offer& off
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY_VOID(check_kind(options, offer.output));
-  OBSCURA_TRY(const data::Dataset shown, read_shown(options, offer));
+  OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
   const Stopwatch watch;
   client::Logits logits;
   {
@@ -160,21 +183,20 @@ Result<Answer> perform(const Options& options) {
     logits = published->logits;
   }
   const plan::AnswerSpec& spec = offer.output.answer;
-  std::vector<std::uint8_t> labels;
+  std::vector<std::uint16_t> labels;
   if (!options.labels.empty()) {
     OBSCURA_TRY(labels, read_labels(options.labels, logits.images));
   }
-  if (!options.picture.empty()) {
-    if (shown.count() != logits.images) {
-      return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}",
-                   plural(shown.count(), "image"), options.input, logits.images);
-    }
-    OBSCURA_TRY_VOID(write_picture(options, shown, labels_of(spec, logits), labels));
+  if (sent && sent->count() != logits.images) {
+    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}", plural(sent->count(), "image"),
+                 options.input, logits.images);
   }
+  if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;
   answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"answer", answer_json(spec)}};
   if (published) answer.json["publish"] = publish_json(*published, options.publish_bits);
   add_answers(spec, logits, {.probabilities = !published, .logits = options.logits}, answer);
+  if (sent) add_names(*sent, answer);
   if (!labels.empty() && spec.kind == plan::AnswerKind::values) {
     add_deviation(offer.output, logits, labels, answer);
   } else if (!labels.empty()) {
@@ -196,6 +218,7 @@ Action define_decrypt(CLI::App& command, const Common&) {
       "binary ones the label and the probability of label 1; values the numbers. Labels go by their class names where\n"
       "the offer has some. With the true labels it prints the accuracy instead (of one value the mean absolute "
       "error).\n"
+      "--images, as named to encrypt, puts the file's name beside each label.\n"
       "--logits adds the numbers that the network gave, which --json always has.\n"
       "An answer whose values overflowed on the server is refused, and says what to do, instead of showing noise.\n"
       "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
@@ -207,9 +230,14 @@ Action define_decrypt(CLI::App& command, const Common&) {
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("OUT", options->input, "The server's answer (obscura run)")->required();
   command.add_option("--secret", options->secret, "The secret key")->required();
-  command.add_option("--labels", options->labels, "True labels: an idx file, FILE or FILE:FIRST:COUNT");
+  command.add_option("--labels", options->labels,
+                     "True labels: .npy, .npz, idx, or a text of one number a line; FILE or FILE:FIRST:COUNT");
   command.add_option("--picture", options->picture, "PNG to write: images with predicted labels, mistakes framed");
-  command.add_option("--images", options->images, "For --picture: the images as they were named to encrypt");
+  CLI::Option* images = command.add_option(
+      "--images", options->sent.files,
+      "The images as they were named to encrypt, with --first and --limit too: their files' names stand in the answer");
+  command.add_option("--first", options->sent.first, "As to encrypt")->needs(images)->capture_default_str();
+  command.add_option("--limit", options->sent.limit, "As to encrypt")->needs(images);
   command.add_flag("--logits", options->logits, "Print the network's numbers too");
   CLI::Option* publish = command.add_flag("--publish", options->publish, "Flood the logits with noise and round them");
   command.add_option("--publish-bits", options->publish_bits, "Bits of security that the noise leaves")

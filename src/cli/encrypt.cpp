@@ -14,29 +14,32 @@ namespace {
 struct Options {
   std::string offer;
   std::string secret;
-  std::vector<std::string> images;
   std::string range;
   Selection selection;
   std::string output;
 };
 
 Result<Images> find_images(const Options& options, const plan::InputSpec& input) {
-  if (options.images.empty() == options.selection.dataset.empty()) {
-    return error(Code::wrong_params, "name the images: files, or a data set with --dataset, and not both");
+  Selection selection = options.selection;
+  if (!options.range.empty()) {
+    if (selection.files.size() != 1) {
+      return error(Code::wrong_params, "--range: {} files are named; it is for one: with more write FILE:FIRST:COUNT",
+                   selection.files.size());
+    }
+    OBSCURA_TRY(const data::Range range, parse_range(options.range, "--range"));
+    selection.first = range.first;
+    selection.limit = range.count;
   }
-  if (options.selection.dataset.empty()) return Images::of_files(options.images, options.range, input);
-  OBSCURA_TRY(Images images, Images::of_dataset(options.selection));
-  OBSCURA_TRY_VOID(images.check_size(input, options.selection.dataset));
-  return images;
+  return Images::of(selection, shape_of(input));
 }
 
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY(const Images images, find_images(options, offer.input));
-  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<std::uint8_t>> {
-    OBSCURA_TRY(data::Dataset part, images.read(first, count));
-    return std::move(part.pixels);
+  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
+    OBSCURA_TRY(const data::Dataset part, images.read(first, count));
+    return part.floats();
   };
   const Stopwatch watch;
   {
@@ -67,8 +70,10 @@ Result<Answer> perform(const Options& options) {
 Action define_encrypt(CLI::App& command, const Common&) {
   teach(
       command,
-      "Encrypts images with the secret key. IMAGES are PNG files, or idx files, whole or in part: "
-      "FILE.idx:FIRST:COUNT.\n"
+      "Encrypts images with the secret key. IMAGES are folders of pictures, or files: PNG, JPEG, arrays of numpy "
+      "(.npy,\n"
+      ".npz), idx and CIFAR's binary files, whole or in part: FILE:FIRST:COUNT. A picture's samples are taken as they\n"
+      "are stored, without regard to colour profiles; floats in arrays are pixel / 255.\n"
       "With --dataset they are those of a data set, as `obscura evaluate` takes them.\n"
       "For a plan in the batch layout, a batch of N/2 images costs the server the same whether it is full or not, so\n"
       "send many at once; in the image layout each image goes by itself (obscura inspect OFFER says which). Image "
@@ -78,11 +83,11 @@ Action define_encrypt(CLI::App& command, const Common&) {
       "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
   auto options = std::make_shared<Options>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
-  command.add_option("IMAGES", options->images, "PNG files, or idx files as FILE or FILE:FIRST:COUNT");
   command.add_option("--secret", options->secret, "The secret key (obscura keygen)")->required();
-  command.add_option("--range", options->range, "FIRST:COUNT of the one idx file");
-  CLI::Option* dataset = add_selection(command, options->selection);
-  for (const char* name : {"--split", "--limit", "--first", "--data"}) command.get_option(name)->needs(dataset);
+  add_selection(command, options->selection, "IMAGES,--images");
+  command.add_option("--range", options->range, "FIRST:COUNT of the one file")
+      ->excludes("--first")
+      ->excludes("--limit");
   command.add_option("-o,--output", options->output, "The encrypted images to write")->required();
   return [options] { return perform(*options); };
 }

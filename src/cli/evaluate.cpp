@@ -53,6 +53,7 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
                                                       {"--noise", {"poly"}},
                                                       {"--noise-seed", {"poly", "clear"}},
                                                       {"--calibration-images", {"poly", "clear", "ckks"}},
+                                                      {"--calibrate", {"poly", "clear", "ckks"}},
                                                       {"--batch", {"clear", "ckks"}},
                                                       {"--max-error", {"clear", "ckks"}},
                                                       {"--headroom", {"clear", "ckks"}},
@@ -67,7 +68,8 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
   return {};
 }
 
-Result<Subject> from_plan(const Options& options) {
+/// errors: options that a plan has no use for.
+Result<void> check_plan(const Options& options) {
   const Normalization& given = options.settings.normalization;
   if (options.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
@@ -76,51 +78,79 @@ Result<Subject> from_plan(const Options& options) {
     return error(Code::wrong_params, "--mean, --deviation, --bgr: {} is a plan, which has its normalisation in it",
                  options.network);
   }
+  if (!options.calibrate.empty()) {
+    return error(Code::wrong_params, "--calibrate: {} is a plan, which was calibrated when it was made",
+                 options.network);
+  }
   if (!on_plan(options)) {
     return error(Code::unsupported, "--backend {}: {} is a plan; the float network is not in it: name the ONNX file",
                  options.backend, options.network);
   }
-  Subject subject;
-  OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
-  subject.settings.normalization = {subject.plan->plan.input.mean, subject.plan->plan.input.deviation, false};
-  subject.answer = subject.plan->plan.output.answer;
-  if (!options.model.empty()) {
-    OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
-  }
-  return subject;
+  return {};
 }
 
-Result<Subject> from_network(const Options& options, const Images& images) {
+Result<Subject> from_plan(const Options& options) {
+  OBSCURA_TRY_VOID(check_plan(options));
+  Subject subject;
+  OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
+  const plan::InputSpec& input = subject.plan->plan.input;
+  subject.settings.normalization = {input.mean, input.deviation, false};
+  subject.answer = subject.plan->plan.output.answer;
+  if (options.model.empty()) return subject;
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
+  if (shape_of(*subject.graph) == shape_of(input)) return subject;
+  return error(Code::wrong_params, "{}: takes images of {}, but {} those of {}", options.model,
+               to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
+}
+
+Result<Subject> from_network(const Options& options) {
   Subject subject;
   subject.settings = options.settings;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
-  OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.network, images.head()));
   const auto take = on_plan(options) ? take_metadata : take_normalization;
   OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
-  const Normalization& normalization = subject.settings.normalization;
   OBSCURA_TRY(subject.answer,
               compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
   if (!on_plan(options)) return subject;
-  OBSCURA_TRY_VOID(refuse_bgr(normalization));
+  OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
   OBSCURA_TRY_VOID(require_ready(options.network, *subject.graph, compile::LayoutChoice::automatic, false));
-  OBSCURA_TRY(const std::vector<float> calibration,
-              calibration_images(*subject.graph, options.network, options.selection.dataset,
-                                 data_folder(options.selection.data), options.calibration_images, normalization,
-                                 kCalibrationImages));
+  return subject;
+}
+
+TrainingData training_of(const Options& options, const Subject& subject) {
+  std::vector<std::string> names = options.calibrate;
+  if (names.empty() && !options.selection.dataset.empty()) names.push_back(options.selection.dataset);
+  return {names, data_folder(options.selection.data), subject.settings.normalization};
+}
+
+/// Turns a network into a plan; of files without --calibrate wide margins are assumed, as `obscura compile` does.
+Result<wire::NamedPlan> compile_plan(const Options& options, const Subject& subject, const Images& images) {
+  std::vector<float> calibration;
+  const TrainingData training = training_of(options, subject);
+  if (!training.names.empty()) {
+    OBSCURA_TRY(calibration,
+                calibration_images(*subject.graph, training, options.calibration_images, kCalibrationImages));
+  }
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
   apply(subject.settings, how);
   how.calibration = calibration;
   OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
-  subject.plan = wire::NamedPlan{std::move(plan), digest};
-  return subject;
+  return wire::NamedPlan{std::move(plan), digest};
 }
 
-Result<void> check_images(const Subject& subject, const Options& options, const Images& images) {
-  OBSCURA_TRY_VOID(check_classes(subject.answer, images.head(), options.network));
-  if (subject.graph) OBSCURA_TRY_VOID(check_image_size(*subject.graph, options.model, images.head()));
-  return subject.plan ? images.check_size(subject.plan->plan.input, options.selection.dataset) : Result<void>();
+/// Images of the shape that it takes, with labels that it may answer.
+Result<Images> find_images(const Options& options, const Subject& subject) {
+  const plan::Plan* plan = subject.plan ? &subject.plan->plan : nullptr;
+  const auto outputs = [&] {
+    if (plan != nullptr) return std::size_t{plan->output.classes};
+    return static_cast<std::size_t>(nn::element_count(subject.graph->values[subject.graph->output].shape));
+  };
+  const data::ImageShape shape = plan != nullptr ? shape_of(plan->input) : shape_of(*subject.graph);
+  OBSCURA_TRY(Images images, Images::of(options.selection, shape, label_bound(subject.answer, outputs())));
+  OBSCURA_TRY_VOID(check_classes(subject.answer, images, options.network));
+  return images;
 }
 
 /// The backends but poly; `before` as in PlanOptions.
@@ -156,8 +186,7 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
 std::string text_of(const Options& options, std::size_t images, const Marks& marks, const LogitError& difference,
                     const Inference& inference) {
   const auto& seconds = inference.seconds;
-  return fmt::format("{} of {} ({}), backend {}\n", plural(images, "image"), options.selection.dataset,
-                     options.selection.split, options.backend) +
+  return fmt::format("{} of {}, backend {}\n", plural(images, "image"), options.selection.text(), options.backend) +
          marks.text +
          fmt::format(
              "  logit error        {}\n"
@@ -169,9 +198,29 @@ std::string text_of(const Options& options, std::size_t images, const Marks& mar
              static_cast<double>(peak_memory_bytes()) / 1e9);
 }
 
-Answer summarise(const Options& options, const Subject& subject, const std::vector<std::uint16_t>& labels,
-                 const Inference& inference, const Inference& reference) {
-  const std::size_t count = labels.size();
+/// "dataset" and "split", or null and the files.
+void describe_images(nlohmann::ordered_json& json, const Options& options, const Images& images) {
+  const Selection& selection = options.selection;
+  json["dataset"] = nullptr;
+  json["split"] = nullptr;
+  if (images.of_files()) {
+    json["images_from"] = selection.files;
+  } else {
+    json["dataset"] = selection.dataset;
+    json["split"] = selection.split;
+  }
+  json["first"] = selection.first;
+}
+
+nlohmann::ordered_json names_of(const Images& images) {
+  auto names = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < images.count(); ++i) names.push_back(images.name(i));
+  return names;
+}
+
+Answer summarise(const Options& options, const Subject& subject, const Images& images,
+                 const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
+  const std::size_t count = images.count();
   const std::size_t outputs = inference.logits.size() / count;
   const Marks marks =
       mark(subject.answer,
@@ -179,12 +228,9 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
   const LogitError difference = compare_logits(inference.logits, reference.logits, outputs);
   const auto& seconds = inference.seconds;
   Answer answer;
-  answer.json = {{"images", count},
-                 {"network", options.network},
-                 {"dataset", options.selection.dataset},
-                 {"split", options.selection.split},
-                 {"first", options.selection.first},
-                 {"answer", plan::to_string(subject.answer.kind)}};
+  answer.json = {{"images", count}, {"network", options.network}};
+  describe_images(answer.json, options, images);
+  answer.json["answer"] = plan::to_string(subject.answer.kind);
   answer.json.update(marks.json);
   add_logit_error(answer.json, difference);
   answer.json.update(
@@ -198,6 +244,7 @@ Answer summarise(const Options& options, const Subject& subject, const std::vect
   answer.json["reference"] = subject.graph ? "float" : "clear";
   answer.json["from_file"] = subject.settings.from_file;
   if (options.predictions && !marks.predictions.empty()) answer.json["labels"] = marks.predictions;
+  if (options.predictions && images.of_files()) answer.json["files"] = names_of(images);
   answer.text = text_of(options, count, marks, difference, inference);
   return answer;
 }
@@ -210,15 +257,14 @@ Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomial
 }
 
 /// The network as an ONNX file on polynomials, beside itself on floats.
-Result<Answer> perform_poly(const Options& options, const Images& source) {
+Result<Answer> perform_poly(const Options& options, const Subject& subject, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
-  OBSCURA_TRY(const Subject subject, from_network(options, source));
-  OBSCURA_TRY_VOID(check_classes(subject.answer, source.head(), options.network));
+  const TrainingData training = training_of(options, subject);
+  if (training.names.empty()) {
+    return error(Code::wrong_params, "--backend poly: with --images, --calibrate names the training images");
+  }
   OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
-  const std::vector<float> pixels =
-      normalise(images.pixels, images.channels, images.height * images.width, subject.settings.normalization);
-  const TrainingData training{options.network, options.selection.dataset, data_folder(options.selection.data),
-                              subject.settings.normalization};
+  const std::vector<float> pixels = normalise(images, subject.settings.normalization);
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
@@ -226,7 +272,7 @@ Result<Answer> perform_poly(const Options& options, const Images& source) {
   OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
-  Answer answer = summarise(options, subject, images.labels, result.inference, reference);
+  Answer answer = summarise(options, subject, source, images.labels, result.inference, reference);
   answer.json["polynomials"] = describe(*subject.graph, choice, result);
   answer.text += fmt::format(
       "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
@@ -239,11 +285,13 @@ Result<Answer> perform_poly(const Options& options, const Images& source) {
 }  // namespace
 
 Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
-  OBSCURA_TRY(const Images images, Images::of_dataset(options.selection));
-  if (options.backend == "poly") return perform_poly(options, images);
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
-  OBSCURA_TRY(const Subject subject, is_plan ? from_plan(options) : from_network(options, images));
-  OBSCURA_TRY_VOID(check_images(subject, options, images));
+  OBSCURA_TRY(Subject subject, is_plan ? from_plan(options) : from_network(options));
+  OBSCURA_TRY(const Images images, find_images(options, subject));
+  if (options.backend == "poly") return perform_poly(options, subject, images);
+  if (on_plan(options) && !is_plan) {
+    OBSCURA_TRY(subject.plan, compile_plan(options, subject, images));
+  }
   std::optional<std::uint64_t> needed;
   const auto before = [&](std::uint64_t bytes) {
     needed = bytes;
@@ -254,21 +302,25 @@ Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
   if (on_plan(options)) {
     OBSCURA_TRY(other, infer_reference(options, subject, images));
   }
-  Answer answer = summarise(options, subject, inference.labels, inference, other ? *other : inference);
+  Answer answer = summarise(options, subject, images, inference.labels, inference, other ? *other : inference);
   if (needed) answer.json["predicted_memory_bytes"] = *needed;
   return answer;
 }
 
 Action define_evaluate(CLI::App& command, const Common& common) {
   const std::string explanation =
-      "Runs images of a data set through a network and measures accuracy, agreement with the float network, "
+      "Runs images of a data set, or one's own, through a network and measures accuracy, agreement with the float "
+      "network, "
       "precision,\n"
       "time and memory. Backends: float (the network as it is), poly (floats with each activation and max-pooling\n"
       "replaced by minimax polynomials: one --alpha for all, or the best degrees for each layer within --depth or\n"
       "--products), clear (the plan on plain numbers, weights rounded), ckks (the plan on ciphertexts, with fresh\n"
       "keys, all in this process). For clear and ckks an ONNX file is compiled first. Ranges of values come from\n"
-      "training images.\n"
+      "training images: those of the data set, or of --calibrate.\n"
       "Images are read from disk a batch at a time, so that memory does not grow with their number (poly holds all).\n"
+      "Labels of --images come from an archive, CIFAR's binary files, the names of folders, or --labels; without any "
+      "there\n"
+      "is no accuracy, but all the rest.\n"
       "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
       "names it.\n"
       "Answers that are several labels have no accuracy here, since images have one label each: `agreement` is then "
@@ -280,7 +332,10 @@ Action define_evaluate(CLI::App& command, const Common& common) {
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
-  add_selection(command, options->selection)->required();
+  add_selection(command, options->selection);
+  add_calibrate(command, options->calibrate,
+                "Training images that give the ranges: a data set's name, or a file or folder; may be given again "
+                "(default: those of --dataset)");
   command.add_option("--backend", options->backend, "float, poly, clear or ckks")
       ->check(CLI::IsMember({"float", "poly", "clear", "ckks"}))
       ->capture_default_str();
@@ -301,7 +356,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   add_settings(command, options->settings);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
-  command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON");
+  command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON, and the files' names");
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);
   return [options, &command, &common]() -> Result<Answer> {

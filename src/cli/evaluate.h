@@ -18,6 +18,7 @@ struct EvaluateOptions {
   std::string model;
   nn::ReadOptions read;
   Selection selection;
+  std::vector<std::string> calibrate;  ///< training images; none: those of the data set, if it is one
   std::string backend = "ckks";
   std::uint32_t batch = 0;
   std::uint64_t memory = 0;

@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/files.h"
 #include "cli/support.h"
-#include "data/idx.h"
-#include "data/png.h"
+#include "data/image_file.h"
 #include "data/records.h"
 
 namespace obscura::cli {
@@ -24,7 +22,8 @@ Result<std::size_t> parse_number(const std::string& text, const std::string& arg
   return number;
 }
 
-/// "FIRST:COUNT"
+}  // namespace
+
 Result<data::Range> parse_range(const std::string& text, const std::string& argument) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) {
@@ -36,19 +35,6 @@ Result<data::Range> parse_range(const std::string& text, const std::string& argu
   if (range.count == 0) return error(Code::wrong_params, "{}: COUNT is 0; at least one image is needed", argument);
   return range;
 }
-
-Result<bool> is_png(const std::filesystem::path& path) {
-  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
-  constexpr std::array<std::byte, 4> kMagic{std::byte{0x89}, std::byte{'P'}, std::byte{'N'}, std::byte{'G'}};
-  std::array<std::byte, 4> head{};
-  if (file.size() < head.size()) {
-    return error(Code::bad_format, "{}: {} bytes; neither a PNG image nor an idx file", path.string(), file.size());
-  }
-  OBSCURA_TRY_VOID(file.read(head));
-  return head == kMagic;
-}
-
-}  // namespace
 
 Result<FileRange> parse_file_range(const std::string& argument) {
   std::error_code ignored;
@@ -62,90 +48,196 @@ Result<FileRange> parse_file_range(const std::string& argument) {
   return file;
 }
 
-Result<Images> Images::of_files(const std::vector<std::string>& arguments, const std::string& range,
-                                const plan::InputSpec& input) {
-  if (!range.empty() && arguments.size() != 1) {
-    return error(Code::wrong_params, "--range: {} files are named; with more than one write FILE:FIRST:COUNT",
-                 arguments.size());
-  }
-  Images out;
-  for (const std::string& argument : arguments) {
-    OBSCURA_TRY(FileRange file, parse_file_range(argument));
-    OBSCURA_TRY(const bool png, is_png(file.path));
-    const auto read = [path = file.path, png, input](data::Range part) -> Result<data::Dataset> {
-      return png ? data::read_png(path, input.channels, input.height, input.width) : data::read_idx_images(path, part);
-    };
-    if (!png && !range.empty()) {
-      OBSCURA_TRY(file.range, parse_range(range, "--range"));
-    }
-    OBSCURA_TRY_VOID(out.add(png ? data::Range{} : file.range, read));
-    OBSCURA_TRY_VOID(out.check_size(input, file.path.string()));
-  }
-  return out;
+data::ImageShape shape_of(const nn::Graph& graph) {
+  const nn::Shape& shape = graph.values[graph.input].shape;
+  const auto size = [&](std::size_t axis) { return static_cast<std::size_t>(shape[axis]); };
+  OBSCURA_CHECK(shape.size() == 3, "{}: an input of {}", graph.name, nn::to_string(shape));
+  return {size(0), size(1), size(2)};
 }
 
-CLI::Option* add_selection(CLI::App& command, Selection& selection) {
+data::ImageShape shape_of(const plan::InputSpec& input) { return {input.channels, input.height, input.width}; }
+
+std::string Selection::text() const {
+  if (!dataset.empty()) return fmt::format("{} ({})", dataset, split);
+  return files.size() == 1 ? files.front() : plural(files.size(), "file");
+}
+
+void add_selection(CLI::App& command, Selection& selection, const std::string& images) {
   CLI::Option* dataset = command.add_option("--dataset", selection.dataset,
                                             fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")));
+  CLI::Option* files = command.add_option(
+      images, selection.files,
+      "Folders (of pictures, or of one folder a class) or files: PNG, JPEG, .npy, .npz, idx or CIFAR's "
+      "binary, FILE or FILE:FIRST:COUNT");
+  command
+      .add_option("--labels", selection.labels,
+                  "True labels where the files have none: .npy, .npz, idx, or a text of one number a line")
+      ->needs(files);
   command.add_option("--split", selection.split, "train, test, or val where the data set has it")
       ->check(CLI::IsMember(data::split_names()))
+      ->needs(dataset)
       ->capture_default_str();
   command.add_option("--limit", selection.limit, "Images to take (default: all)");
   command.add_option("--first", selection.first, "The first of them")->capture_default_str();
   command.add_option("--data", selection.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-  return dataset;
 }
 
-Result<Images> Images::of_dataset(const Selection& selection) {
+CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help) {
+  return command.add_option("--calibrate", names, help)->allow_extra_args(false);
+}
+
+Result<Images> Images::of(const Selection& selection, const data::ImageShape& shape, std::size_t classes) {
+  if (selection.files.empty() == selection.dataset.empty()) {
+    return error(Code::wrong_params, "name the images: files or folders, or a data set with --dataset, and not both");
+  }
   if (selection.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
-  const auto read = [name = selection.dataset, split = selection.split, folder = data_folder(selection.data)](
-                        data::Range part) { return data::load(name, split, folder, part); };
   Images out;
-  OBSCURA_TRY_VOID(out.add({selection.first, selection.limit.value_or(data::kAll)}, read));
+  if (selection.dataset.empty()) {
+    OBSCURA_TRY(out, of_files(selection.files, shape));
+    if (!selection.labels.empty()) OBSCURA_TRY_VOID(out.set_labels(selection.labels));
+  } else {
+    OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, data_folder(selection.data), shape));
+  }
+  out.classes_ = classes;
+  out.source_ = selection.text();
+  OBSCURA_TRY_VOID(out.keep({selection.first, selection.limit.value_or(data::kAll)}, selection.text()));
   return out;
 }
 
-Result<void> Images::add(data::Range range, std::function<Result<data::Dataset>(data::Range)> read) {
-  OBSCURA_TRY(head_, read({range.first, 1}));
-  OBSCURA_TRY_VOID(data::check_range(head_.name, head_.available, range));
-  count_ += range.count;
-  pieces_.push_back({range, std::move(read)});
-  return {};
+Result<Images> Images::of_dataset(const std::string& name, const std::string& split,
+                                  const std::filesystem::path& folder, const data::ImageShape& shape) {
+  Images out;
+  out.shape_ = shape;
+  const auto read = [=](data::Range range) -> Result<data::Dataset> {
+    OBSCURA_TRY(data::Dataset images, data::load(name, split, folder, range));
+    OBSCURA_TRY_VOID(data::fit(images, shape, name));
+    return images;
+  };
+  OBSCURA_TRY_VOID(out.add({0, {}, {}, false, {}, read}));
+  return out;
 }
 
-Result<void> Images::check_size(const plan::InputSpec& input, const std::string& name) const {
-  if (head_.channels == input.channels && head_.height == input.height && head_.width == input.width) return {};
-  return error(Code::wrong_params, "{}: images of {}x{}x{}; the network takes {}x{}x{}", name, head_.channels,
-               head_.height, head_.width, input.channels, input.height, input.width);
-}
-
-Result<data::Dataset> Images::read(std::size_t first, std::size_t count) const {
-  OBSCURA_CHECK(first + count <= count_, "images {} to {} of {}", first, first + count, count_);
-  data::Dataset out;
-  std::size_t start = 0;  // of the piece, among all images
-  for (const Piece& piece : pieces_) {
-    const std::size_t from = std::max(first, start), to = std::min(first + count, start + piece.range.count);
-    if (from < to) {
-      OBSCURA_TRY(data::Dataset part, piece.read({piece.range.first + from - start, to - from}));
-      if (out.pixels.empty()) {
-        out = std::move(part);
-      } else {
-        out.pixels.insert(out.pixels.end(), part.pixels.begin(), part.pixels.end());
-      }
+Result<Images> Images::of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape) {
+  Images out;
+  out.shape_ = shape;
+  out.of_files_ = true;
+  for (const std::string& argument : arguments) {
+    OBSCURA_TRY(const FileRange file, parse_file_range(argument));
+    std::error_code ignored;
+    if (std::filesystem::is_directory(file.path, ignored)) {
+      OBSCURA_TRY_VOID(out.add_folder(file));
+    } else {
+      OBSCURA_TRY_VOID(out.add_file(file, {}));
     }
-    start += piece.range.count;
   }
   return out;
 }
 
-Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const plan::InputSpec& input) {
-  OBSCURA_TRY(const Images images, Images::of_files(arguments, "", input));
-  return images.read(0, images.count());
+Result<Images> Images::of_training(const std::vector<std::string>& names, const std::filesystem::path& folder,
+                                   const data::ImageShape& shape) {
+  const auto& sets = data::dataset_names();
+  if (names.size() != 1 || std::find(sets.begin(), sets.end(), names.front()) == sets.end()) {
+    return of_files(names, shape);
+  }
+  return of_dataset(names.front(), "train", folder, shape);
 }
 
-Result<std::vector<std::uint8_t>> read_labels(const std::string& argument, std::size_t count) {
-  OBSCURA_TRY(FileRange file, parse_file_range(argument));
-  OBSCURA_TRY(std::vector<std::uint8_t> labels, data::read_idx_labels(file.path, file.range));
+Result<void> Images::add(Piece piece) {
+  OBSCURA_TRY(const data::Dataset head, piece.read({piece.range.first, 1}));
+  OBSCURA_TRY_VOID(data::check_range(head.name, head.available, piece.range));
+  if (!of_files_) class_names_ = head.class_names;
+  labelled_ = labelled_ && (piece.label || !head.labels.empty());
+  piece.start = count_;
+  count_ += piece.range.count;
+  pieces_.push_back(std::move(piece));
+  return {};
+}
+
+Result<void> Images::add_file(const FileRange& file, std::optional<std::uint16_t> label) {
+  OBSCURA_TRY(data::ImageFile images, data::open_image_file(file.path, shape_));
+  return add({0, file.range, file.path.string(), images.picture, label, std::move(images.read)});
+}
+
+Result<void> Images::add_folder(FileRange folder) {
+  OBSCURA_TRY(const data::PictureFolder pictures, data::list_pictures(folder.path));
+  if (pieces_.empty()) class_names_ = pictures.class_names;
+  if (class_names_ != pictures.class_names) {
+    return error(Code::wrong_params,
+                 "{}: its folders of classes are not those of what is named before it, so their numbers would not be "
+                 "the same",
+                 folder.path.string());
+  }
+  OBSCURA_TRY_VOID(data::check_range(folder.path.string(), pictures.files.size(), folder.range));
+  for (std::size_t i = folder.range.first; i < folder.range.first + folder.range.count; ++i) {
+    std::optional<std::uint16_t> label;
+    if (!pictures.labels.empty()) label = pictures.labels[i];
+    OBSCURA_TRY_VOID(add_file({pictures.files[i], {}}, label));
+  }
+  return {};
+}
+
+Result<void> Images::keep(data::Range range, const std::string& name) {
+  OBSCURA_TRY_VOID(data::check_range(name, count_, range));
+  first_ = range.first;
+  count_ = range.count;
+  return {};
+}
+
+Result<void> Images::set_labels(const std::string& argument) {
+  OBSCURA_TRY(labels_, read_labels(argument, count_));
+  labelled_ = true;
+  return {};
+}
+
+const Images::Piece& Images::piece_of(std::size_t i) const {
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), i,
+                                      [](std::size_t at, const Piece& piece) { return at < piece.start; });
+  return *std::prev(after);
+}
+
+std::string Images::name(std::size_t i) const {
+  OBSCURA_CHECK(i < count_, "image {} of {}", i, count_);
+  const Piece& piece = piece_of(first_ + i);
+  return piece.picture ? piece.path : fmt::format("{}:{}", piece.path, piece.range.first + first_ + i - piece.start);
+}
+
+Result<void> Images::check_labels(const data::Dataset& images, std::size_t first) const {
+  for (std::size_t i = 0; classes_ > 0 && i < images.labels.size(); ++i) {
+    if (images.labels[i] < classes_) continue;
+    return error(Code::wrong_params, "image {} has label {}, but the network has {} classes, numbered from 0",
+                 of_files_ ? name(first + i) : std::to_string(first_ + first + i), images.labels[i], classes_);
+  }
+  return {};
+}
+
+Result<data::Dataset> Images::read(std::size_t first, std::size_t count) const {
+  OBSCURA_CHECK(count > 0 && first + count <= count_, "images {} to {} of {}", first, first + count, count_);
+  data::Dataset out;
+  const std::size_t end = first_ + first + count;
+  for (std::size_t at = first_ + first; at < end;) {
+    const Piece& piece = piece_of(at);
+    const std::size_t some = std::min(end, piece.start + piece.range.count) - at;
+    OBSCURA_TRY(data::Dataset part, piece.read({piece.range.first + at - piece.start, some}));
+    if (piece.label) part.labels.assign(some, *piece.label);
+    if (out.count() == 0) {
+      out = std::move(part);
+    } else {
+      out.append(part);
+    }
+    at += some;
+  }
+  if (!labelled_) out.labels.clear();
+  if (!labels_.empty()) {
+    const auto from = labels_.begin() + static_cast<std::ptrdiff_t>(first_ + first);
+    out.labels.assign(from, from + static_cast<std::ptrdiff_t>(count));
+  }
+  OBSCURA_TRY_VOID(check_labels(out, first));
+  return out;
+}
+
+Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std::size_t count) {
+  OBSCURA_TRY(const FileRange file, parse_file_range(argument));
+  OBSCURA_TRY(std::vector<std::uint16_t> labels, data::read_label_file(file.path, file.range));
   if (labels.size() != count) {
     return error(Code::wrong_params, "{}: {} labels for {} images; name a range as FILE:FIRST:COUNT", argument,
                  labels.size(), count);

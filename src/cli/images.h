@@ -12,11 +12,12 @@
 
 #include "base/check.h"
 #include "data/dataset.h"
+#include "nn/graph.h"
 #include "plan/plan.h"
 
 namespace obscura::cli {
 
-/// A file named on the command line as FILE or FILE:FIRST:COUNT.
+/// A file or folder named on the command line as PATH or PATH:FIRST:COUNT.
 struct FileRange {
   std::filesystem::path path;
   data::Range range;
@@ -24,49 +25,96 @@ struct FileRange {
 /// errors: FIRST or COUNT that are no numbers; COUNT 0. A file whose name itself has colons is taken where it exists.
 Result<FileRange> parse_file_range(const std::string& argument);
 
-/// Images of a split of a data set: all, or `limit` of them from `first` on.
+/// "FIRST:COUNT"; `argument` stands in messages. errors: as above.
+Result<data::Range> parse_range(const std::string& text, const std::string& argument);
+
+/// The images that a network, or a client of a plan, takes.
+data::ImageShape shape_of(const nn::Graph& graph);
+data::ImageShape shape_of(const plan::InputSpec& input);
+
+/// Images of a split of a data set, or of files and folders: all, or `limit` of them from `first` on.
 struct Selection {
   std::string dataset;
-  std::string data;  ///< folder; see data_folder()
+  std::vector<std::string> files;
+  std::string labels;  ///< file of labels, which stand in for those that the files have
+  std::string data;    ///< folder of data sets; see data_folder()
   std::string split = "test";
   std::optional<std::size_t> limit;
   std::size_t first = 0;
+  /// "mnist (test)", or the files: for people.
+  std::string text() const;
 };
-/// --dataset (which is returned), --split, --limit, --first, --data.
-CLI::Option* add_selection(CLI::App& command, Selection& selection);
+/// --dataset, --images, --labels, --split, --limit, --first, --data. The names of a positional argument for the files
+/// may stand before --images: "IMAGES,--images".
+void add_selection(CLI::App& command, Selection& selection, const std::string& images = "--images");
+/// What names images for calibration, one a time: a data set, whose training images are taken, or files and folders.
+CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help);
 
-/// Images of files or of a data set, one after the other, read from disk when they are asked for.
+/// Images of files or of a data set, one after the other, of the shape that a network takes, read from disk when they
+/// are asked for: the one way in for all verbs.
 class Images {
  public:
-  /// PNG files and idx files with ranges. `range` (FIRST:COUNT, may be empty) holds for the only idx file.
-  /// errors: those of the files; a file whose images are not channels x height x width.
-  static Result<Images> of_files(const std::vector<std::string>& arguments, const std::string& range,
-                                 const plan::InputSpec& input);
-  /// errors: a limit of 0; those of data::load.
-  static Result<Images> of_dataset(const Selection& selection);
+  /// errors: not either of files and a data set; a limit of 0, or images that are not there; those of of_files and of
+  /// data::load; labels that are not one an image, or (unless 0) not below `classes`.
+  static Result<Images> of(const Selection& selection, const data::ImageShape& shape, std::size_t classes = 0);
+  /// Each argument a file as data::open_image_file takes them, PATH or PATH:FIRST:COUNT, or a folder as
+  /// data::list_pictures takes them. Pictures are decoded once here, so that a bad one shows early.
+  /// errors: theirs; folders of other classes than those before.
+  static Result<Images> of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape);
+  /// Training images: of a data set if there is one name and it is a data set's, else of files.
+  static Result<Images> of_training(const std::vector<std::string>& names, const std::filesystem::path& folder,
+                                    const data::ImageShape& shape);
+
   std::size_t count() const { return count_; }
-  /// One of the images: their size and, of a data set, its name, split and classes.
-  const data::Dataset& head() const { return head_; }
-  /// errors: the images are not what the network takes; `name` stands in the message.
-  Result<void> check_size(const plan::InputSpec& input, const std::string& name) const;
-  /// Images [first, first + count), with labels where there are some. errors: those of the files.
+  const data::ImageShape& shape() const { return shape_; }
+  /// Of files and folders; else of a data set.
+  bool of_files() const { return of_files_; }
+  /// Whether every image has a label.
+  bool labelled() const { return labelled_; }
+  /// "mnist (test)", or the files: for people.
+  const std::string& source() const { return source_; }
+  /// Those of a data set, or of folders; else none.
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  /// Of files: "cat.png", or "cats.npy:12" of an image in an array. errors: ContractError where i is not below count().
+  std::string name(std::size_t i) const;
+  /// Images [first, first + count), with labels where all images have them. errors: those of the files; a label that is
+  /// not below the number of classes.
   Result<data::Dataset> read(std::size_t first, std::size_t count) const;
 
  private:
+  using Reader = std::function<Result<data::Dataset>(data::Range)>;
   struct Piece {
+    std::size_t start = 0;  ///< of its images, among all
     data::Range range;
-    std::function<Result<data::Dataset>(data::Range)> read;
+    std::string path;  ///< of a file
+    bool picture = false;
+    std::optional<std::uint16_t> label;  ///< of all its images
+    Reader read;
   };
-  Result<void> add(data::Range range, std::function<Result<data::Dataset>(data::Range)> read);
+  static Result<Images> of_dataset(const std::string& name, const std::string& split,
+                                   const std::filesystem::path& folder, const data::ImageShape& shape);
+  Result<void> add(Piece piece);
+  Result<void> add_file(const FileRange& file, std::optional<std::uint16_t> label);
+  Result<void> add_folder(FileRange folder);
+  /// Leaves a range of them. errors: that of data::check_range.
+  Result<void> keep(data::Range range, const std::string& name);
+  Result<void> set_labels(const std::string& argument);
+  const Piece& piece_of(std::size_t i) const;
+  Result<void> check_labels(const data::Dataset& images, std::size_t first) const;
+
+  data::ImageShape shape_;
+  std::string source_;
   std::vector<Piece> pieces_;
+  std::size_t first_ = 0;  ///< of those that are kept, among all
   std::size_t count_ = 0;
-  data::Dataset head_;
+  bool of_files_ = false;
+  bool labelled_ = true;
+  std::size_t classes_ = 0;
+  std::vector<std::uint16_t> labels_;  ///< of a file of their own, one for each of all images
+  std::vector<std::string> class_names_;
 };
 
-/// All images of PNG files and idx files with ranges. errors: those of Images::of_files.
-Result<data::Dataset> read_images(const std::vector<std::string>& arguments, const plan::InputSpec& input);
-
-/// The labels of an idx file, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
-Result<std::vector<std::uint8_t>> read_labels(const std::string& argument, std::size_t count);
+/// The labels of a file, as data::read_label_file takes them, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
+Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std::size_t count);
 
 }  // namespace obscura::cli

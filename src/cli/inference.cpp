@@ -53,7 +53,7 @@ Result<void> infer_batch(const Party& party, const data::Dataset& images, std::s
   // Encryption takes the share of a batch that it took so far.
   const double share = batch == 0 ? 0.1 : seconds.encrypt / (seconds.encrypt + seconds.run);
   const Stopwatch encrypt;
-  OBSCURA_TRY(auto inputs, party.client.encrypt(images.pixels, part_of(bar, batch, result.batches, 0, share)));
+  OBSCURA_TRY(auto inputs, party.client.encrypt(images.floats(), part_of(bar, batch, result.batches, 0, share)));
   seconds.encrypt += encrypt.seconds();
   const Stopwatch run;
   OBSCURA_TRY(const auto outputs,
@@ -94,12 +94,12 @@ Result<Inference> infer_float(const nn::Graph& graph, const Images& images, cons
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
   ProgressBar bar("float network");
   const base::Progress progress = bar.callback();
-  const std::size_t at_once = std::max<std::size_t>(kFloatsAtOnce / images.head().image_size(), 1);
+  const std::size_t at_once = std::max<std::size_t>(kFloatsAtOnce / images.shape().elements(), 1);
   const std::size_t parts = (images.count() + at_once - 1) / at_once;
   const auto run_part = [&](const data::Dataset& part, std::size_t number) -> Result<void> {
     eval::Options options;
     options.progress = part_of(progress, number, parts, 0, 1);
-    const auto pixels = normalise(part.pixels, part.channels, part.height * part.width, normalization);
+    const auto pixels = normalise(part, normalization);
     const Stopwatch watch;
     OBSCURA_TRY(const eval::Outcome outcome, network.run(pixels, part.count(), options));
     result.seconds.run += watch.seconds();
@@ -125,7 +125,7 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
   const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
   result.batches = (images.count() + slots - 1) / slots;
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) -> Result<void> {
-    const std::vector<float> pixels = client::normalise(plan.input, part.pixels);
+    const std::vector<float> pixels = client::normalise(plan.input, part.floats());
     const Stopwatch watch;
     OBSCURA_TRY(const std::vector<float> logits,
                 run::run_clear(model, pixels, part.count(), seed_of(options.noise_seed, batch),

@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "cli/progress.h"
+#include "cli/support.h"
 #include "cli/verb.h"
 #include "kernels/kernels.h"
 
@@ -83,7 +84,7 @@ int report(const Result<Answer>& answer, const Common& common) {
     std::fprintf(stderr, "obscura: %s\n", answer.error().message.c_str());
     return kExitError;
   }
-  std::string out = common.json ? answer->json.dump() : answer->text;
+  std::string out = common.json ? json_text(answer->json) : answer->text;
   if (!out.empty() && out.back() != '\n') out += '\n';
   const bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
   if (!written) {

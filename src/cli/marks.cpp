@@ -23,13 +23,17 @@ Marks mark_labels(const plan::AnswerSpec& answer, const Compared& logits, const 
   const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
   Marks out;
   add_score(out.json, score);
-  out.json["reference_correct"] = cli::score(expected, expected, labels, logits.outputs).correct;
-  out.text = fmt::format("  correct            {} ({:.2f} %)\n", score.correct, percent(score.correct));
+  out.json["reference_correct"] = nullptr;
+  if (score.labelled) {
+    out.json["reference_correct"] = cli::score(expected, expected, labels, logits.outputs).correct;
+    out.text = fmt::format("  correct            {} ({:.2f} %)\n", score.correct, percent(score.correct));
+  }
   if (score.top) {
-    out.text +=
-        fmt::format("  top 5 correct      {} ({:.2f} %); holds the {}'s label {:.2f} %, the same five {:.2f} %\n",
-                    score.top->correct, percent(score.top->correct), logits.reference_name, percent(score.top->holding),
-                    percent(score.top->agreeing));
+    out.text += score.labelled ? fmt::format("  top 5 correct      {} ({:.2f} %); ", score.top->correct,
+                                             percent(score.top->correct))
+                               : "  top 5              ";
+    out.text += fmt::format("holds the {}'s label {:.2f} %, the same five {:.2f} %\n", logits.reference_name,
+                            percent(score.top->holding), percent(score.top->agreeing));
   }
   out.text +=
       fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), logits.reference_name);
@@ -77,23 +81,24 @@ Marks mark_sets(const plan::AnswerSpec& answer, const Compared& logits, std::siz
   return out;
 }
 
-Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels) {
+Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, std::size_t images,
+                  const std::vector<std::uint16_t>& labels) {
   std::size_t finite = 0;
   double mine = 0, others = 0;
   Marks out;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
+  for (std::size_t i = 0; i < images; ++i) {
     const Row row = row_of(logits, i);
     if (!row.finite()) continue;
     ++finite;
-    if (logits.outputs != 1) continue;
+    if (logits.outputs != 1 || labels.empty()) continue;
     mine += std::abs(client::apply_function(answer.function, row.actual).front() - labels[i]);
     others += std::abs(client::apply_function(answer.function, row.reference).front() - labels[i]);
   }
-  out.json["not_finite"] = labels.size() - finite;
-  if (finite < labels.size()) {
-    out.text = fmt::format("  not finite         {}\n", plural(labels.size() - finite, "image"));
+  out.json["not_finite"] = images - finite;
+  if (finite < images) {
+    out.text = fmt::format("  not finite         {}\n", plural(images - finite, "image"));
   }
-  if (logits.outputs != 1 || finite == 0) return out;
+  if (logits.outputs != 1 || labels.empty() || finite == 0) return out;
   mine /= static_cast<double>(finite);
   others /= static_cast<double>(finite);
   out.json["mean_absolute_error"] = mine;
@@ -106,27 +111,33 @@ Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, const 
 }  // namespace
 
 Marks mark(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels) {
-  const std::size_t numbers = labels.size() * logits.outputs;
-  OBSCURA_CHECK(logits.actual.size() == numbers && logits.reference.size() == numbers,
-                "{} and {} logits of {} images with {} outputs", logits.actual.size(), logits.reference.size(),
-                labels.size(), logits.outputs);
+  const std::size_t images = logits.actual.size() / logits.outputs, numbers = images * logits.outputs;
+  OBSCURA_CHECK(logits.actual.size() == numbers && logits.reference.size() == numbers &&
+                    (labels.empty() || labels.size() == images),
+                "{} and {} logits of {} outputs, {} labels", logits.actual.size(), logits.reference.size(),
+                logits.outputs, labels.size());
   switch (answer.kind) {
     case AnswerKind::one:
     case AnswerKind::binary:
       break;
     case AnswerKind::several:
-      return mark_sets(answer, logits, labels.size());
+      return mark_sets(answer, logits, images);
     case AnswerKind::values:
-      return mark_values(answer, logits, labels);
+      return mark_values(answer, logits, images, labels);
   }
   return mark_labels(answer, logits, labels);
 }
 
-Result<void> check_classes(const plan::AnswerSpec& answer, const data::Dataset& images, const std::string& network) {
-  if (answer.kind != AnswerKind::binary || images.class_names.size() <= 2) return {};
+std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs) {
+  if (answer.kind == AnswerKind::one) return outputs;
+  return answer.kind == AnswerKind::binary ? 2 : 0;
+}
+
+Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network) {
+  if (answer.kind != AnswerKind::binary || images.class_names().size() <= 2) return {};
   return error(Code::wrong_params,
                "{}: its answer is binary, label 0 or 1, but {} has {} classes; 2 are allowed, or --answer values",
-               network, images.name, images.class_names.size());
+               network, images.source(), images.class_names().size());
 }
 
 }  // namespace obscura::cli

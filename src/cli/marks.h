@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "data/dataset.h"
+#include "cli/images.h"
 #include "plan/answer.h"
 
 namespace obscura::cli {
@@ -29,11 +29,15 @@ struct Marks {
 
 /// one, binary: as Score, and the reference's number of correct ones. several: the share of images with the same labels
 /// as the reference; `labels` have one an image, which says nothing of several. values: of one output the mean absolute
-/// distance from the label as a number; else what compare_logits says is all there is.
-/// needs: a label an image
+/// distance from the label as a number; else what compare_logits says is all there is. Without labels there is nothing
+/// correct, and no distance.
+/// needs: a label an image, or none at all
 Marks mark(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels);
 
+/// True labels are below this; 0: any may be. `outputs` of the network.
+std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs);
+
 /// errors: wrong_params: a binary answer, but images of more than two classes.
-Result<void> check_classes(const plan::AnswerSpec& answer, const data::Dataset& images, const std::string& network);
+Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network);
 
 }  // namespace obscura::cli

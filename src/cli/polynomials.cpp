@@ -35,8 +35,8 @@ Result<std::vector<float>> training_images(const nn::Graph& graph, const Trainin
   if (!options.ranges.empty() && options.calibration_images) {
     return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", options.ranges);
   }
-  return calibration_images(graph, data.network, data.dataset, data.folder, options.calibration_images,
-                            data.normalization, options.ranges.empty() ? kRangeImages : kSensitivityImages);
+  return calibration_images(graph, data, options.calibration_images,
+                            options.ranges.empty() ? kRangeImages : kSensitivityImages);
 }
 
 struct Noise {

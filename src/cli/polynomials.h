@@ -28,14 +28,6 @@ void add_polynomial_options(CLI::App& command, PolynomialOptions& options);
 /// What can be told before anything is read. errors: an alpha that approx::relu refuses.
 Result<void> check_alpha(int alpha);
 
-/// Where a network's training images come from.
-struct TrainingData {
-  std::string network;  ///< path, for messages
-  std::string dataset;
-  std::filesystem::path folder;
-  Normalization normalization;
-};
-
 inline constexpr std::size_t kRangeImages = 10000;      ///< that ranges are measured on unless said
 inline constexpr std::size_t kSensitivityImages = 128;  ///< that sensitivities are measured on
 

@@ -48,23 +48,24 @@ std::vector<Prediction> predict(std::span<const float> logits, std::size_t class
 
 Score score(const std::vector<Prediction>& predictions, const std::vector<Prediction>& reference,
             const std::vector<std::uint16_t>& labels, std::size_t classes) {
-  OBSCURA_CHECK(predictions.size() == labels.size() && reference.size() == labels.size(),
+  OBSCURA_CHECK(reference.size() == predictions.size() && (labels.empty() || labels.size() == predictions.size()),
                 "{} predictions and {} of the reference for {} labels", predictions.size(), reference.size(),
                 labels.size());
   Score out;
-  out.images = labels.size();
+  out.images = predictions.size();
+  out.labelled = !labels.empty();
   if (classes > kTopClasses) out.top.emplace();
-  for (std::size_t i = 0; i < labels.size(); ++i) {
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
     const Prediction& one = predictions[i];
     out.not_finite += one.finite ? 0 : 1;
     if (!one.finite) continue;
-    out.correct += one.label() == labels[i] ? 1 : 0;
+    out.correct += out.labelled && one.label() == labels[i] ? 1 : 0;
     out.agreeing += one.label() == reference[i].label() ? 1 : 0;
     if (!out.top) continue;
     auto mine = one.best, other = reference[i].best;
     std::sort(mine.begin(), mine.end());
     std::sort(other.begin(), other.end());
-    out.top->correct += one.among_best(labels[i]) ? 1 : 0;
+    out.top->correct += out.labelled && one.among_best(labels[i]) ? 1 : 0;
     out.top->holding += one.among_best(reference[i].label()) ? 1 : 0;
     out.top->agreeing += mine == other ? 1 : 0;
   }
@@ -72,12 +73,15 @@ Score score(const std::vector<Prediction>& predictions, const std::vector<Predic
 }
 
 void add_score(nlohmann::ordered_json& json, const Score& score) {
-  json["correct"] = score.correct;
-  json["accuracy"] = score.share(score.correct);
+  const auto if_labelled = [&](auto figure) {
+    return score.labelled ? nlohmann::ordered_json(figure) : nlohmann::ordered_json();
+  };
+  json["correct"] = if_labelled(score.correct);
+  json["accuracy"] = if_labelled(score.share(score.correct));
   json["agreement"] = score.share(score.agreeing);
   json["not_finite"] = score.not_finite;
   if (!score.top) return;
-  json["top5_correct"] = score.top->correct;
+  json["top5_correct"] = if_labelled(score.top->correct);
   json["top5_holds_label"] = score.share(score.top->holding);
   json["top5_agreement"] = score.share(score.top->agreeing);
 }

@@ -46,6 +46,7 @@ struct TopScore {
 /// Numbers of images, by their labels.
 struct Score {
   std::size_t images = 0;
+  bool labelled = true;        ///< without labels nothing is correct or wrong
   std::size_t not_finite = 0;  ///< images whose logits are not all finite: wrong, and in agreement with nothing
   std::size_t correct = 0;
   std::size_t agreeing = 0;     ///< the same label as the reference
@@ -54,12 +55,13 @@ struct Score {
   double share(std::size_t part) const { return static_cast<double>(part) / static_cast<double>(images); }
 };
 
-/// `labels` has the truth, `reference` is what another network says of the same images.
+/// `labels` has the truth, or is empty where it is not known; `reference` is what another network says of the same
+/// images.
 Score score(const std::vector<Prediction>& predictions, const std::vector<Prediction>& reference,
             const std::vector<std::uint16_t>& labels, std::size_t classes);
 
-/// "correct", "accuracy", "agreement", "not_finite", and with `top` "top5_correct", "top5_holds_label" and
-/// "top5_agreement".
+/// "correct", "accuracy" (null without labels), "agreement", "not_finite", and with `top` "top5_correct" (likewise),
+/// "top5_holds_label" and "top5_agreement".
 void add_score(nlohmann::ordered_json& json, const Score& score);
 
 /// What --help says of these.

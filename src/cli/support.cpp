@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "base/files.h"
+#include "cli/images.h"
 #include "compile/readiness.h"
+#include "data/records.h"
 
 namespace obscura::cli {
 std::filesystem::path data_folder(const std::string& option) {
@@ -174,40 +176,41 @@ Result<void> refuse_bgr(const Normalization& normalization) {
                "give --mean and --deviation in the order red, green, blue");
 }
 
-std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
-                             const Normalization& normalization) {
-  std::vector<float> out(pixels.size());
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization) {
+  const std::vector<float> values = images.floats();
+  const std::size_t channels = images.channels, area = images.height * images.width;
+  std::vector<float> out(values.size());
   for (std::size_t plane = 0; plane * area < out.size(); ++plane) {
     const std::size_t channel = plane % channels;
     const std::size_t source = normalization.bgr ? plane - channel + (channels - 1 - channel) : plane;
     const double mean = normalization.mean.empty() ? 0 : normalization.mean[channel];
     const double deviation = normalization.deviation.empty() ? 1 : normalization.deviation[channel];
     for (std::size_t i = 0; i < area; ++i) {
-      out[plane * area + i] = static_cast<float>((pixels[source * area + i] / 255.0 - mean) / deviation);
+      out[plane * area + i] = static_cast<float>((static_cast<double>(values[source * area + i]) - mean) / deviation);
     }
   }
   return out;
 }
 
-Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images) {
-  const nn::Shape& wanted = graph.values[graph.input].shape;
-  const nn::Shape actual{static_cast<std::int64_t>(images.channels), static_cast<std::int64_t>(images.height),
-                         static_cast<std::int64_t>(images.width)};
-  if (wanted == actual) return {};
-  return error(Code::wrong_params, "{}: takes images of {}, but those of {} are {}", network, nn::to_string(wanted),
-               images.name, nn::to_string(actual));
-}
-
-Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
-                                              const std::string& dataset, const std::filesystem::path& folder,
-                                              std::optional<std::size_t> count, const Normalization& normalization,
-                                              std::size_t usual) {
+Result<std::vector<float>> calibration_images(const nn::Graph& graph, const TrainingData& training,
+                                              std::optional<std::size_t> count, std::size_t usual) {
   if (count == std::size_t{0}) return error(Code::wrong_params, "--calibration-images 0: at least one image is needed");
-  OBSCURA_TRY(const data::Dataset images,
-              data::load(dataset, "train", folder, {0, count.value_or(usual), !count.has_value()}));
-  OBSCURA_TRY_VOID(check_image_size(graph, network, images));
-  OBSCURA_TRY_VOID(check_normalization(normalization, images.channels));
-  return normalise(images.pixels, images.channels, images.height * images.width, normalization);
+  const data::ImageShape shape = shape_of(graph);
+  OBSCURA_TRY_VOID(check_normalization(training.normalization, shape.channels));
+  OBSCURA_TRY(const Images images, Images::of_training(training.names, training.folder, shape));
+  data::Range range{0, count.value_or(usual), !count.has_value()};
+  OBSCURA_TRY_VOID(data::check_range(fmt::format("{}", fmt::join(training.names, " ")), images.count(), range));
+  if (!images.of_files() || range.count == images.count()) {
+    OBSCURA_TRY(const data::Dataset some, images.read(0, range.count));
+    return normalise(some, training.normalization);
+  }
+  std::vector<float> out;
+  for (std::size_t i = 0; i < range.count; ++i) {
+    OBSCURA_TRY(const data::Dataset one, images.read(i * images.count() / range.count, 1));
+    const std::vector<float> values = normalise(one, training.normalization);
+    out.insert(out.end(), values.begin(), values.end());
+  }
+  return out;
 }
 
 Result<void> require_ready(const std::string& path, const nn::Graph& graph, compile::LayoutChoice layout,
@@ -221,6 +224,10 @@ Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& gra
   auto plan = compile::compile(graph, options);
   if (plan) return plan;
   return error(plan.error().code, "{}: {}", path, plan.error().message);
+}
+
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string plural(std::size_t count, const std::string& noun) {

@@ -43,8 +43,8 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// (pixel / 255 - mean) / deviation, one number a channel in the order that the network takes; empty: mean 0,
-/// deviation 1.
+/// (value - mean) / deviation of values in units of pixel / 255, one number a channel in the order that the network
+/// takes; empty: mean 0, deviation 1.
 struct Normalization {
   std::vector<double> mean;
   std::vector<double> deviation;
@@ -68,20 +68,21 @@ Result<void> check_normalization(const Normalization& normalization, std::size_t
 /// Plans have no order of channels. errors: bgr.
 Result<void> refuse_bgr(const Normalization& normalization);
 
-/// Pixels of count x channels x area bytes (planes of red, green, blue) as normalised floats, image after image.
-std::vector<float> normalise(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t area,
-                             const Normalization& normalization);
+/// All the images (planes of red, green, blue) as normalised floats, image after image.
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization);
 
-/// errors: the network's input is not channels x height x width, naming both.
-Result<void> check_image_size(const nn::Graph& graph, const std::string& network, const data::Dataset& images);
+/// Where the training images of a network come from.
+struct TrainingData {
+  std::vector<std::string> names;  ///< a data set, or files and folders; see Images::of_training
+  std::filesystem::path folder;    ///< of data sets
+  Normalization normalization;
+};
 
-/// The first `count` training images of a data set (unless said: `usual` of them, or all where there are fewer),
-/// normalised.
-/// errors: the data set is absent, or has fewer; its images or the normalisation do not fit the network; count 0.
-Result<std::vector<float>> calibration_images(const nn::Graph& graph, const std::string& network,
-                                              const std::string& dataset, const std::filesystem::path& folder,
-                                              std::optional<std::size_t> count, const Normalization& normalization,
-                                              std::size_t usual);
+/// `count` training images (unless said: `usual` of them, or all where there are fewer), normalised: the first of a
+/// data set; of files and folders, which may be sorted by class, every so-manieth. errors: those of
+/// Images::of_training; fewer images; a normalisation that does not fit the network; count 0.
+Result<std::vector<float>> calibration_images(const nn::Graph& graph, const TrainingData& training,
+                                              std::optional<std::size_t> count, std::size_t usual);
 inline constexpr std::size_t kCalibrationImages = 256;
 
 /// compile::require_ready, whose refusals name the file too.
@@ -89,6 +90,9 @@ Result<void> require_ready(const std::string& path, const nn::Graph& graph, comp
                            bool approximated);
 /// compile::compile, likewise.
 Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options);
+
+/// The one way from JSON to text: names of files need not be UTF-8, but JSON is, so what is not becomes U+FFFD.
+std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
 /// "8192 images", "1 batch", "2 batches": what a person reads.
 std::string plural(std::size_t count, const std::string& noun);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "cli/images.h"
 #include "cli/marks.h"
 #include "cli/polynomials.h"
 #include "cli/score.h"
@@ -19,11 +20,8 @@ namespace {
 struct Options {
   std::string network;
   nn::ReadOptions read;
-  std::string dataset;
-  std::string data;
-  std::string split = "test";
-  std::optional<std::size_t> limit;
-  std::size_t first = 0;
+  Selection selection;
+  std::vector<std::string> calibrate;
   int from = 7;
   int to = 14;
   bool layerwise = false;
@@ -55,23 +53,21 @@ Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& net
 }
 
 Result<Exam> prepare(const Options& options) {
-  if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   Exam exam;
   OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network, options.read));
-  OBSCURA_TRY(exam.images, data::load(options.dataset, options.split, data_folder(options.data),
-                                      {options.first, options.limit.value_or(data::kAll)}));
-  OBSCURA_TRY_VOID(check_image_size(exam.graph, options.network, exam.images));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_normalization(settings, exam.graph, options.network));
   exam.normalization = settings.normalization;
   OBSCURA_TRY(exam.answer, compile::answer_of(exam.graph, settings.answer, settings.class_names));
   OBSCURA_TRY_VOID(check_answer(exam.answer, options.network));
-  OBSCURA_TRY_VOID(check_classes(exam.answer, exam.images, options.network));
-  exam.pixels =
-      normalise(exam.images.pixels, exam.images.channels, exam.images.height * exam.images.width, exam.normalization);
+  exam.classes = static_cast<std::size_t>(nn::element_count(exam.graph.values[exam.graph.output].shape));
+  OBSCURA_TRY(const Images images,
+              Images::of(options.selection, shape_of(exam.graph), label_bound(exam.answer, exam.classes)));
+  OBSCURA_TRY_VOID(check_classes(exam.answer, images, options.network));
+  OBSCURA_TRY(exam.images, images.read(0, images.count()));
+  exam.pixels = normalise(exam.images, exam.normalization);
   OBSCURA_TRY(Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
   exam.logits = std::move(inference.logits);
-  exam.classes = exam.logits.size() / exam.images.count();
   exam.predictions = predict(exam.logits, exam.classes, exam.answer.kind);
   exam.score = score(exam.predictions, exam.predictions, exam.images.labels, exam.classes);
   return exam;
@@ -142,20 +138,24 @@ Result<Table> measure_all(const Options& options, const Exam& exam, Polynomials&
 std::string text_of(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
   const Score& whole = exam.score;
   const auto percent = [&](std::size_t part) { return 100 * whole.share(part); };
-  std::string text = fmt::format("{}: {} of {} ({}), float {:.2f} %", options.network, plural(whole.images, "image"),
-                                 options.dataset, options.split, percent(whole.correct));
-  if (whole.top) text += fmt::format(", top 5 {:.2f} %", percent(whole.top->correct));
-  text += fmt::format("\n  {:<10} {:>5} {:>9} {:>8} {:>10} {:>6} {:>11} {:>8}", "choice", "alpha", "correct", "loss",
-                      "agreement", "depth", "products", "outside");
-  if (whole.top) text += fmt::format(" {:>10} {:>10} {:>10}", "top 5", "holds", "same");
+  const auto if_labelled = [&](std::string column) { return whole.labelled ? std::move(column) : std::string(); };
+  std::string text =
+      fmt::format("{}: {} of {}", options.network, plural(whole.images, "image"), options.selection.text());
+  text += if_labelled(fmt::format(", float {:.2f} %", percent(whole.correct)));
+  if (whole.top) text += if_labelled(fmt::format(", top 5 {:.2f} %", percent(whole.top->correct)));
+  text += fmt::format("\n  {:<10} {:>5}", "choice", "alpha") +
+          if_labelled(fmt::format(" {:>9} {:>8}", "correct", "loss")) +
+          fmt::format(" {:>10} {:>6} {:>11} {:>8}", "agreement", "depth", "products", "outside");
+  if (whole.top) text += if_labelled(fmt::format(" {:>10}", "top 5")) + fmt::format(" {:>10} {:>10}", "holds", "same");
   for (const Row& row : rows) {
-    text += fmt::format("\n  {:<10} {:>5} {:>7.2f} % {:>8.2f} {:>8.2f} % {:>6} {:>11.4g} {:>8}",
-                        row.layerwise ? "layerwise" : "alike", row.alpha, percent(row.score.correct),
-                        percent(whole.correct) - percent(row.score.correct), percent(row.score.agreeing), row.depth,
-                        row.products, row.outside);
+    text += fmt::format("\n  {:<10} {:>5}", row.layerwise ? "layerwise" : "alike", row.alpha) +
+            if_labelled(fmt::format(" {:>7.2f} % {:>8.2f}", percent(row.score.correct),
+                                    percent(whole.correct) - percent(row.score.correct))) +
+            fmt::format(" {:>8.2f} % {:>6} {:>11.4g} {:>8}", percent(row.score.agreeing), row.depth, row.products,
+                        row.outside);
     if (row.score.top) {
-      text += fmt::format(" {:>8.2f} % {:>8.2f} % {:>8.2f} %", percent(row.score.top->correct),
-                          percent(row.score.top->holding), percent(row.score.top->agreeing));
+      text += if_labelled(fmt::format(" {:>8.2f} %", percent(row.score.top->correct))) +
+              fmt::format(" {:>8.2f} % {:>8.2f} %", percent(row.score.top->holding), percent(row.score.top->agreeing));
     }
     if (row.score.not_finite > 0) {
       text += fmt::format("  ({} without finite logits, counted as wrong)", plural(row.score.not_finite, "image"));
@@ -163,6 +163,9 @@ std::string text_of(const Options& options, const Exam& exam, const std::vector<
   }
   return text;
 }
+
+/// What is drawn: correct images or, without labels, those where the label is the float network's.
+std::size_t drawn(const Score& score) { return score.labelled ? score.correct : score.agreeing; }
 
 /// A point named by its alpha; by the first and the last where several are in one place.
 void add_point(data::Series& series, const Row& row, double correct) {
@@ -181,31 +184,31 @@ void add_point(data::Series& series, const Row& row, double correct) {
 base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
   const auto percent = [&](std::size_t part) { return 100 * exam.score.share(part); };
   data::Panel panel;
-  panel.axes.title = fmt::format("{}: {} of {} ({})", std::filesystem::path(options.network).filename().string(),
-                                 plural(exam.score.images, "image"), options.dataset, options.split);
+  panel.axes.title = fmt::format("{}: {} of {}", std::filesystem::path(options.network).filename().string(),
+                                 plural(exam.score.images, "image"), options.selection.text());
   panel.axes.x_label = "levels of all activations together";
-  panel.axes.y_label = "correct [%]";
+  panel.axes.y_label = exam.score.labelled ? "correct [%]" : "agreement [%]";
   data::Series alike, layerwise, whole;
   alike.name = "one alpha for all";
   alike.labels_below = true;  // it needs more levels: its curve lies to the right and below
   layerwise.name = "degrees for each layer, same predicted error";
   for (const Row& row : rows) {
-    add_point(row.layerwise ? layerwise : alike, row, percent(row.score.correct));
+    add_point(row.layerwise ? layerwise : alike, row, percent(drawn(row.score)));
   }
   const auto [least, most] =
       std::minmax_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.depth < b.depth; });
   whole.name = "floats";
   whole.style = data::Series::Style::dashed;
   whole.x = {static_cast<double>(least->depth), static_cast<double>(most->depth)};
-  whole.y = std::vector<double>(2, percent(exam.score.correct));
+  whole.y = std::vector<double>(2, percent(drawn(exam.score)));
   panel.series = {alike, layerwise, whole};
   if (!options.layerwise) panel.series.erase(panel.series.begin() + 1);
   const double step = std::max(1.0, 400 * exam.score.share(1));  // a point, or four images
-  const double low = percent(exam.score.correct) - 2 * step;
+  const double low = percent(drawn(exam.score)) - 2 * step;
   const auto [worst, best] = std::minmax_element(
-      rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.score.correct < b.score.correct; });
-  const double least_shown = std::min(percent(worst->score.correct), percent(exam.score.correct));
-  const double high = percent(std::max(exam.score.correct, best->score.correct));
+      rows.begin(), rows.end(), [](const Row& a, const Row& b) { return drawn(a.score) < drawn(b.score); });
+  const double least_shown = std::min(percent(drawn(worst->score)), percent(drawn(exam.score)));
+  const double high = percent(std::max(drawn(exam.score), drawn(best->score)));
   const double room = std::max(high - least_shown, step) / 8;  // for the points' names
   panel.axes.y_range = std::pair(least_shown - room, high + room);
   std::vector<data::Panel> panels{panel};
@@ -227,10 +230,17 @@ Result<void> check(const Options& options) {
   return refuse_existing(options.plot);
 }
 
+Result<std::vector<std::string>> training_names(const Options& options) {
+  if (!options.calibrate.empty()) return options.calibrate;
+  if (!options.selection.dataset.empty()) return std::vector{options.selection.dataset};
+  return error(Code::wrong_params, "with --images, --calibrate names the training images");
+}
+
 Result<Answer> perform(const Options& options) {
   OBSCURA_TRY_VOID(check(options));
+  OBSCURA_TRY(const std::vector<std::string> names, training_names(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
-  const TrainingData training{options.network, options.dataset, data_folder(options.data), exam.normalization};
+  const TrainingData training{names, data_folder(options.selection.data), exam.normalization};
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
@@ -239,14 +249,21 @@ Result<Answer> perform(const Options& options) {
   OBSCURA_TRY(const Table table, measure_all(options, exam, polynomials));
   Answer answer;
   answer.json = {{"network", options.network},
-                 {"dataset", options.dataset},
-                 {"split", options.split},
+                 {"dataset", nullptr},
+                 {"split", nullptr},
                  {"images", exam.images.count()},
-                 {"float_correct", exam.score.correct},
+                 {"float_correct", nullptr},
                  {"float_not_finite", exam.score.not_finite},
                  {"calibration_images", polynomials.calibration().images},
                  {"margin", options.polynomials.margin}};
-  if (exam.score.top) answer.json["float_top5_correct"] = exam.score.top->correct;
+  if (options.selection.dataset.empty()) {
+    answer.json["images_from"] = options.selection.files;
+  } else {
+    answer.json["dataset"] = options.selection.dataset;
+    answer.json["split"] = options.selection.split;
+  }
+  if (exam.score.labelled) answer.json["float_correct"] = exam.score.correct;
+  if (exam.score.top && exam.score.labelled) answer.json["float_top5_correct"] = exam.score.top->correct;
   auto& list = answer.json["rows"] = nlohmann::ordered_json::array();
   for (const Row& row : table.rows) list.push_back(row.json);
   answer.json["left_out"] = table.left_out;
@@ -263,8 +280,10 @@ Result<Answer> perform(const Options& options) {
 Action define_sweep(CLI::App& command, const Common&) {
   const std::string explanation =
       "Replaces each activation and max-pooling of a network by minimax polynomials of precision alpha, for each\n"
-      "alpha, and measures the accuracy on a data set beside the float network's. The polynomials are computed in\n"
-      "floats: nothing is encrypted. Intervals come from training images only (--ranges, or measured first).\n"
+      "alpha, and measures the accuracy on a data set, or on --images, beside the float network's. The polynomials are "
+      "computed in\n"
+      "floats: nothing is encrypted. Intervals come from training images only (--ranges, or measured first,\n"
+      "on those of the data set or of --calibrate).\n"
       "With --layerwise, each alpha is followed by a choice of degrees for each layer that has the same predicted\n"
       "error of the logits at the least total depth. `loss` is in points; `outside` counts arguments that left\n"
       "their interval, where a polynomial promises nothing. " +
@@ -275,18 +294,15 @@ Action define_sweep(CLI::App& command, const Common&) {
         "It writes no file but the --plot: accuracy over the levels of all activations, which holds nothing secret.");
   auto options = std::make_shared<Options>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
-  command.add_option("--dataset", options->dataset, "Data set")->required();
-  command.add_option("--split", options->split, "Split that is classified")
-      ->check(CLI::IsMember(data::split_names()))
-      ->capture_default_str();
-  command.add_option("--limit", options->limit, "Images to take (default: all)");
-  command.add_option("--first", options->first, "The first of them")->capture_default_str();
+  add_selection(command, options->selection);
+  add_calibrate(command, options->calibrate,
+                "Training images: a data set's name, or a file or folder; may be given again (default: those of "
+                "--dataset)");
   command.add_option_function<std::pair<int, int>>(
       "--alpha", [options](const std::pair<int, int>& range) { std::tie(options->from, options->to) = range; },
       "First and last precision (default: 7 14)");
   command.add_flag("--layerwise", options->layerwise, "Also choose degrees for each layer");
   command.add_option("--plot", options->plot, "Write a PNG: accuracy over depth, points named by their alpha");
-  command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   command.add_option("--calibration-images", options->polynomials.calibration_images,
                      "Training images that give the ranges (default: 10000)");
   add_polynomial_options(command, options->polynomials);

@@ -13,13 +13,8 @@ namespace obscura::client {
 
 namespace {
 
-/// A table of what each of 256 pixels becomes in one channel.
-std::array<double, 256> normalised_pixels(const plan::InputSpec& input, std::size_t channel) {
-  std::array<double, 256> table;
-  for (std::size_t p = 0; p < table.size(); ++p) {
-    table[p] = (static_cast<double>(p) / 255 - input.mean[channel]) / input.deviation[channel];
-  }
-  return table;
+double normalised(const plan::InputSpec& input, std::size_t channel, float value) {
+  return (static_cast<double>(value) - input.mean[channel]) / input.deviation[channel];
 }
 
 std::size_t plane(const plan::InputSpec& input) { return std::size_t{input.height} * input.width; }
@@ -48,16 +43,12 @@ bool overflowed(std::span<const double> slots, double scale, double log2_modulus
 
 }  // namespace
 
-std::vector<float> normalise(const plan::InputSpec& input, std::span<const std::uint8_t> pixels) {
+std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values) {
   const std::size_t elements = input.elements();
-  OBSCURA_CHECK(elements > 0 && pixels.size() % elements == 0, "{} pixels for images of {}", pixels.size(), elements);
-  std::vector<float> out(pixels.size());
-  for (std::size_t c = 0; c < input.channels; ++c) {
-    const auto table = normalised_pixels(input, c);
-    for (std::size_t image = 0; image < pixels.size(); image += elements) {
-      const std::size_t first = image + c * plane(input);
-      for (std::size_t i = first; i < first + plane(input); ++i) out[i] = static_cast<float>(table[pixels[i]]);
-    }
+  OBSCURA_CHECK(elements > 0 && values.size() % elements == 0, "{} values for images of {}", values.size(), elements);
+  std::vector<float> out(values.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<float>(normalised(input, i % elements / plane(input), values[i]));
   }
   return out;
 }
@@ -102,52 +93,54 @@ ckks::EvalKeys Client::make_eval_keys() const {
 
 base::Bytes Client::secret_frame() const { return write_secret({secret_.secret_seed(), binding_}); }
 
-std::vector<double> Client::slots_of(std::span<const std::uint8_t> pixels, std::size_t ciphertext) const {
+std::vector<double> Client::slots_of(std::span<const float> images, std::size_t ciphertext) const {
   const plan::InputSpec& input = offer_.input;
   const std::size_t elements = input.elements();
   if (!input.layout) {
-    const auto table = normalised_pixels(input, ciphertext / plane(input));
-    std::vector<double> values(pixels.size() / elements);
-    for (std::size_t j = 0; j < values.size(); ++j) values[j] = table[pixels[j * elements + ciphertext]];
+    const std::size_t channel = ciphertext / plane(input);
+    std::vector<double> values(images.size() / elements);
+    for (std::size_t j = 0; j < values.size(); ++j) {
+      values[j] = normalised(input, channel, images[j * elements + ciphertext]);
+    }
     return values;
   }
   std::vector<double> values(slots(), 0);
   for (std::size_t c = 0; c < input.channels; ++c) {
-    const auto table = normalised_pixels(input, c);
     for (std::size_t e = c * plane(input); e < (c + 1) * plane(input); ++e) {
       const plan::Place at = input.layout->place(static_cast<std::uint32_t>(e));
       if (at.ciphertext != ciphertext) continue;
-      for (std::size_t j = at.slot; j < values.size(); j += input.layout->period) values[j] = table[pixels[e]];
+      const double value = normalised(input, c, images[e]);
+      for (std::size_t j = at.slot; j < values.size(); j += input.layout->period) values[j] = value;
     }
   }
   return values;
 }
 
-std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
+std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const float> values, std::size_t first,
                                                              std::size_t count) const {
   const plan::InputSpec& input = offer_.input;
-  const std::size_t images = pixels.size() / input.elements();
+  const std::size_t images = values.size() / input.elements();
   OBSCURA_CHECK(images <= batch_images() && first + count <= input.ciphertexts(), "{} images, elements {} to {}",
                 images, first, first + count);
   std::vector<ckks::SeededCiphertext> out(count);
   base::parallel_for(count, [&](std::size_t i) {
-    out[i] = secret::encrypt(*context_, secret_, slots_of(pixels, first + i), input.scale, input.limbs);
+    out[i] = secret::encrypt(*context_, secret_, slots_of(values, first + i), input.scale, input.limbs);
   });
   return out;
 }
 
-Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const std::uint8_t> pixels,
+Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const float> values,
                                                             const base::Progress& progress) const {
   const std::size_t image = offer_.input.elements();
   const std::size_t elements = offer_.input.ciphertexts();
-  if (pixels.empty() || pixels.size() % image != 0 || pixels.size() / image > batch_images()) {
-    return error(Code::wrong_params, "{} bytes of pixels; a batch is 1 to {} images of {} bytes", pixels.size(),
-                 batch_images(), image);
+  if (values.empty() || values.size() % image != 0 || values.size() / image > batch_images()) {
+    return error(Code::wrong_params, "{} values; a batch is 1 to {} images of {} values", values.size(), batch_images(),
+                 image);
   }
   std::vector<ckks::SeededCiphertext> out;
   const std::size_t at_once = 4 * base::thread_count();
   for (std::size_t first = 0; first < elements; first += at_once) {
-    auto some = encrypt_elements(pixels, first, std::min(at_once, elements - first));
+    auto some = encrypt_elements(values, first, std::min(at_once, elements - first));
     std::move(some.begin(), some.end(), std::back_inserter(out));
     if (progress && !progress(out.size(), elements)) return error(Code::cancelled, "encryption was stopped");
   }

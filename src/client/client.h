@@ -18,9 +18,9 @@
 
 namespace obscura::client {
 
-/// (pixel / 255 - mean[c]) / deviation[c]: what the network is fed. `pixels`: images of C*H*W bytes one after the
-/// other.
-std::vector<float> normalise(const plan::InputSpec& input, std::span<const std::uint8_t> pixels);
+/// (value - mean[c]) / deviation[c]: what the network is fed. `values`: images of C*H*W numbers in units of pixel /
+/// 255, 0 to 1, one after the other.
+std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values);
 
 /// A secret key for one offer.
 class Client {
@@ -49,13 +49,13 @@ class Client {
   /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
   base::Bytes secret_frame() const;
 
-  /// One batch: up to batch_images() images of C*H*W bytes each; one ciphertext per element, slot j = image j, or in
-  /// the image layout the ciphertexts of the offer's layout. errors   wrong_params: no image, too many, or bytes that
-  /// are not whole images; cancelled threads  all cores
-  Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const std::uint8_t> pixels,
+  /// One batch: up to batch_images() images of C*H*W values each, as for normalise; one ciphertext per element, slot j
+  /// = image j, or in the image layout the ciphertexts of the offer's layout. errors   wrong_params: no image, too
+  /// many, or values that are not whole images; cancelled threads  all cores
+  Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const float> values,
                                                       const base::Progress& progress = {}) const;
   /// The ciphertexts [first, first + count) of such a batch.
-  std::vector<ckks::SeededCiphertext> encrypt_elements(std::span<const std::uint8_t> pixels, std::size_t first,
+  std::vector<ckks::SeededCiphertext> encrypt_elements(std::span<const float> values, std::size_t first,
                                                        std::size_t count) const;
   /// One batch back: images x classes logits, row-major; NaN where a value has overflowed on the way. Then every image
   /// of the batch has lost its logits of that class, even if one image alone was unlike those of the calibration.
@@ -66,7 +66,7 @@ class Client {
   Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
          const wire::KeyId& key);
   /// What one ciphertext of a batch encrypts.
-  std::vector<double> slots_of(std::span<const std::uint8_t> pixels, std::size_t ciphertext) const;
+  std::vector<double> slots_of(std::span<const float> images, std::size_t ciphertext) const;
   plan::Offer offer_;
   std::shared_ptr<const ckks::Context> context_;
   secret::SecretKey secret_;
@@ -82,19 +82,18 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
 /// Images that are fetched when their batch is due.
 struct ImageSource {
   std::uint64_t count = 0;
-  /// The bytes of images [first, first + count), C*H*W each.
-  std::function<Result<std::vector<std::uint8_t>>(std::uint64_t first, std::size_t count)> read;
+  /// Images [first, first + count), C*H*W values each, as for normalise.
+  std::function<Result<std::vector<float>>(std::uint64_t first, std::size_t count)> read;
 };
 
-/// Encrypts images into a file of ceil(images / slots) batches: holds the pixels of one batch and a few ciphertexts at
+/// Encrypts images into a file of ceil(images / slots) batches: holds the values of one batch and a few ciphertexts at
 /// a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io; cancelled. Nothing
 /// stays of the file then.
 Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 /// The same of images in memory, one after the other.
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
-                     std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite = false,
-                     const base::Progress& progress = {});
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, std::span<const float> values,
+                     const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 
 struct Logits {
   std::size_t images = 0;

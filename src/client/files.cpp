@@ -76,10 +76,10 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   for (std::size_t batch = 0; batch < header.batches(); ++batch) {
     const std::uint64_t first = batch * client.batch_images();
     const std::size_t count = std::min<std::uint64_t>(client.batch_images(), header.images - first);
-    OBSCURA_TRY(const std::vector<std::uint8_t> pixels, images.read(first, count));
-    OBSCURA_CHECK(pixels.size() == count * image, "{} bytes for {} images of {}", pixels.size(), count, image);
+    OBSCURA_TRY(const std::vector<float> values, images.read(first, count));
+    OBSCURA_CHECK(values.size() == count * image, "{} values for {} images of {}", values.size(), count, image);
     for (std::size_t e = 0; e < elements; e += at_once) {
-      const auto some = client.encrypt_elements(pixels, e, std::min(at_once, elements - e));
+      const auto some = client.encrypt_elements(values, e, std::min(at_once, elements - e));
       OBSCURA_TRY_VOID(writer.write(some));
       done += some.size();
       if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
@@ -88,18 +88,17 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   return writer.commit();
 }
 
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret,
-                     std::span<const std::uint8_t> pixels, const std::filesystem::path& out, bool overwrite,
-                     const base::Progress& progress) {
+Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, std::span<const float> values,
+                     const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
   const std::size_t image = offer.input.elements();
-  if (pixels.empty() || pixels.size() % image != 0) {
-    return error(Code::wrong_params, "{} bytes of pixels are not one or more images of {} bytes", pixels.size(), image);
+  if (values.empty() || values.size() % image != 0) {
+    return error(Code::wrong_params, "{} values are not one or more images of {}", values.size(), image);
   }
-  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<std::uint8_t>> {
-    const auto these = pixels.subspan(first * image, count * image);
-    return std::vector<std::uint8_t>(these.begin(), these.end());
+  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
+    const auto these = values.subspan(first * image, count * image);
+    return std::vector<float>(these.begin(), these.end());
   };
-  return encrypt(offer, secret, ImageSource{pixels.size() / image, read}, out, overwrite, progress);
+  return encrypt(offer, secret, ImageSource{values.size() / image, read}, out, overwrite, progress);
 }
 
 Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,

@@ -3,6 +3,7 @@
 
 #include "compile/joins.h"
 #include "compile/layers.h"
+#include "compile/maxima.h"
 #include "compile/walk.h"
 
 namespace obscura::compile {
@@ -33,20 +34,24 @@ class Matrices final : public Maps {
 
   /// Maps of one atom become one map; a sum over several atoms becomes an atom of its own.
   AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>& terms) override {
-    std::vector<AffinePtr> apart;
-    for (const auto& term : terms) {
-      const auto same = std::find_if(apart.begin(), apart.end(), [&](const auto& a) { return a->atom == term->atom; });
-      if (same == apart.end()) {
-        apart.push_back(term);
-      } else {
-        *same = compile::add(**same, *term);
-      }
-    }
+    const std::vector<AffinePtr> apart = by_atom(terms);
     return apart.size() == 1 ? apart[0] : junction(node.name, apart, std::nullopt);
   }
 
   Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
     return junction(node.name, {x}, std::move(activation));
+  }
+
+  AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) override {
+    TreeParts parts;
+    parts.append = [&](const Affine& value, LinearMap map) { return append(value, std::move(map), notes_); };
+    parts.sum = [&](const std::vector<AffinePtr>& terms) { return sum(node, terms); };
+    parts.activate = [&](const std::vector<AffinePtr>& terms, std::uint32_t elements) {
+      PolynomialActivation each = activation;
+      each.elements = elements;
+      return junction(node.name, by_atom(terms), std::move(each));
+    };
+    return max_pool_tree(graph_, node, x, parts);
   }
 
   /// What a junction of these branches gives.
@@ -68,6 +73,19 @@ class Matrices final : public Maps {
   std::vector<Draft>& drafts() { return drafts_; }
 
  private:
+  static std::vector<AffinePtr> by_atom(const std::vector<AffinePtr>& terms) {
+    std::vector<AffinePtr> apart;
+    for (const auto& term : terms) {
+      const auto same = std::find_if(apart.begin(), apart.end(), [&](const auto& a) { return a->atom == term->atom; });
+      if (same == apart.end()) {
+        apart.push_back(term);
+      } else {
+        *same = compile::add(**same, *term);
+      }
+    }
+    return apart;
+  }
+
   const nn::Graph& graph_;
   std::vector<std::string>& notes_;
   std::vector<Draft> drafts_;

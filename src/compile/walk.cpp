@@ -34,11 +34,17 @@ Elements spread(const nn::Graph& graph, nn::ValueId id, const nn::Node& node) {
 
 }  // namespace
 
+bool needs_approximation(const nn::Node& node) {
+  if (node.op == nn::Op::max_pool) return node.attributes.kernel[0] * node.attributes.kernel[1] > 1;
+  return node.op == nn::Op::function && !approx::is_affine(node.attributes.function);
+}
+
 const char* way_out(const nn::Node& node) {
   switch (node.op) {
     case nn::Op::max_pool:
-      return "a maximum is not a polynomial; train the network with average pooling (obscura train), or see what "
-             "polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
+      return "a maximum is not a polynomial; for single images say how close one shall come to it (--layout image with "
+             "--alpha, --depth or --products), or train the network with average pooling (obscura train), which is "
+             "faster";
     case nn::Op::lrn:
       return "a normalization over channels divides, which is not a polynomial; train the network with batch "
              "normalization in its place (PyTorch BatchNorm2d, Keras BatchNormalization, or obscura train), or see "
@@ -123,7 +129,9 @@ Result<Symbol> Walk::symbol_of(const nn::Node& node) {
     case nn::Role::arithmetic:
       return arithmetic(node);
     case nn::Role::activation:
-      if (node.op == nn::Op::function && approx::is_affine(node.attributes.function)) return function(node);
+      if (needs_approximation(node)) break;
+      if (node.op == nn::Op::function) return function(node);
+      if (node.op == nn::Op::max_pool) return single(node);
       break;
     case nn::Role::division:
       break;
@@ -142,15 +150,23 @@ Result<Symbol> Walk::symbol(const nn::Node& node, nn::ValueId id) const {
 
 /// An activation of one input, and thereby an atom.
 Result<Symbol> Walk::approximated(const nn::Node& node, const Approximation& approximation) {
-  if (node.op != nn::Op::function) return unsupported(node, "{}", way_out(node));
+  const bool maximum = node.op == nn::Op::max_pool;
+  if (node.op != nn::Op::function && !maximum) return unsupported(node, "{}", way_out(node));
   OBSCURA_TRY_VOID(check(approximation, describe(node)));
   OBSCURA_TRY(const auto x, affine(node, node.inputs[0]));
   PolynomialActivation activation;
   activation.approximation = std::make_shared<const Approximation>(approximation);
   activation.elements = x->elements;
   activation.origin = node.name;
+  if (maximum) return fresh(maps_.maximum(node, x, activation), node.output);
   OBSCURA_TRY(auto atom, maps_.activate(node, x, std::move(activation)));
   return fresh(std::move(atom), node.output);
+}
+
+/// The largest of one element is that one.
+Result<Symbol> Walk::single(const nn::Node& node) {
+  OBSCURA_TRY(const auto x, affine(node, node.inputs[0]));
+  return fresh(maps_.maximum(node, x, {}), node.output);
 }
 
 Result<Symbol> Walk::linear(const nn::Node& node) {

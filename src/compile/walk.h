@@ -31,6 +31,8 @@ class Maps {
   virtual AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>& terms) = 0;
   /// An activation of x, and thereby an atom. errors: what no layout takes.
   virtual Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
+  /// A max_pool of x by the relu that `activation` approximates; windows of one element ask for none.
+  virtual AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) = 0;
 };
 
 /// Follows nodes in order. errors of all: unsupported, naming the node, its operator, why, and the way out.
@@ -54,6 +56,7 @@ class Walk {
   Result<AffinePtr> as_affine(const nn::Node& reader, const Symbol& x);
   Result<AffinePtr> as_activation(const nn::Node& reader, const Symbol& x);
   Result<Symbol> approximated(const nn::Node& node, const Approximation& approximation);
+  Result<Symbol> single(const nn::Node& node);
   Result<Symbol> linear(const nn::Node& node);
   Result<Symbol> move(const nn::Node& node);
   Result<Symbol> normalize(const nn::Node& node);
@@ -73,6 +76,9 @@ class Walk {
   std::map<nn::ValueId, AffinePtr> atom_of_;
   std::size_t order_ = 0;
 };
+
+/// Whether a node is a function or a maximum, for which a polynomial near it has to stand.
+bool needs_approximation(const nn::Node& node);
 
 /// What to do about an operator that has no exact form under encryption here.
 const char* way_out(const nn::Node& node);

@@ -11,7 +11,7 @@
 namespace obscura::data {
 namespace {
 
-constexpr std::size_t kRecordBytes = 1 + 3 * kCifarPixels;
+constexpr std::size_t kImageBytes = 3 * kCifarPixels;
 /// Five characters a label: at most three digits, a comma and a space.
 constexpr std::uint64_t kMaxListBytes = 5 * kMaxLabels;
 
@@ -30,27 +30,28 @@ Dataset colour_images(const std::string& name, std::size_t count) {
 Result<Dataset> read_cifar_binary(const std::filesystem::path& path, Range range) {
   const std::string name = path.string();
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
-  if (file.size() == 0 || file.size() % kRecordBytes != 0) {
+  const std::size_t labels = file.size() % (1 + kImageBytes) != 0 && file.size() % (2 + kImageBytes) == 0 ? 2 : 1;
+  const std::size_t record_bytes = labels + kImageBytes;
+  if (file.size() == 0 || file.size() % record_bytes != 0) {
     return error(Code::bad_format, "{}: {} bytes; a file of images of 3x32x32 has a multiple of {}", name, file.size(),
-                 kRecordBytes);
+                 record_bytes);
   }
-  OBSCURA_TRY_VOID(check_range(name, file.size() / kRecordBytes, range));
-  OBSCURA_TRY(const std::vector<std::uint8_t> records, read_records(file, kRecordBytes, range));
+  OBSCURA_TRY_VOID(check_range(name, file.size() / record_bytes, range));
+  OBSCURA_TRY(const std::vector<std::uint8_t> records, read_records(file, record_bytes, range));
   Dataset out = colour_images(name, range.count);
-  out.available = file.size() / kRecordBytes;
+  out.available = file.size() / record_bytes;
   out.labels.resize(range.count);
   for (std::size_t i = 0; i < range.count; ++i) {
-    const auto record = records.begin() + static_cast<std::ptrdiff_t>(i * kRecordBytes);
-    out.labels[i] = *record;
-    std::copy(record + 1, record + kRecordBytes,
-              out.pixels.begin() + static_cast<std::ptrdiff_t>(i * 3 * kCifarPixels));
+    const auto image = records.begin() + static_cast<std::ptrdiff_t>(i * record_bytes + labels);
+    out.labels[i] = *(image - 1);
+    std::copy_n(image, kImageBytes, out.pixels.begin() + static_cast<std::ptrdiff_t>(i * kImageBytes));
   }
   return out;
 }
 
 Result<Dataset> read_image_rows(const std::filesystem::path& path, Range range) {
   const std::string name = path.string();
-  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPngBytes));
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPictureBytes));
   OBSCURA_TRY(const Rows rows, decode_rows(bytes, name, kCifarPixels, kMaxImageRows));
   OBSCURA_TRY_VOID(check_range(name, rows.count, range));
   Dataset out = colour_images(name, range.count);

@@ -15,7 +15,9 @@ inline constexpr std::size_t kMaxImageRows = 10000;
 inline constexpr std::size_t kMaxLabels = 1U << 20;
 
 /// Images and labels `range` of the binary layout: records of 1 + 3072 bytes, the label, then red, green and blue
-/// planes. errors: absent; a size that is not a whole number of records; a range that leaves the file.
+/// planes. CIFAR-100 has two labels, of which the second, the finer one, is taken; a file is of that layout if its size
+/// is a whole number of such records only.
+/// errors: absent; a size that is not a whole number of records; a range that leaves the file.
 Result<Dataset> read_cifar_binary(const std::filesystem::path& path, Range range = {});
 
 /// Images `range` of a colour PNG of 1024 columns whose row i is image i, pixel after pixel.

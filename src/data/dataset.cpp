@@ -22,9 +22,9 @@ Result<void> check_counts(const fs::path& labels, std::size_t count, std::size_t
 
 Result<Dataset> load_idx(const fs::path& images, const fs::path& labels, Range range) {
   OBSCURA_TRY(Dataset out, read_idx_images(images, range));
-  OBSCURA_TRY(const std::vector<std::uint8_t> bytes, read_idx_labels(labels));
-  OBSCURA_TRY_VOID(check_counts(labels, bytes.size(), out.available));
-  const auto first = bytes.begin() + static_cast<std::ptrdiff_t>(range.first);
+  OBSCURA_TRY(const std::vector<std::uint16_t> all, read_idx_labels(labels));
+  OBSCURA_TRY_VOID(check_counts(labels, all.size(), out.available));
+  const auto first = all.begin() + static_cast<std::ptrdiff_t>(range.first);
   out.labels.assign(first, first + static_cast<std::ptrdiff_t>(out.count()));
   return out;
 }
@@ -44,7 +44,7 @@ Result<Dataset> load_rows(const std::vector<fs::path>& pictures, const fs::path&
       out = std::move(part);
       out.pixels.reserve(range.count * out.image_size());
     } else {
-      out.pixels.insert(out.pixels.end(), part.pixels.begin(), part.pixels.end());
+      out.append(part);
     }
     at += count;
   }
@@ -113,6 +113,40 @@ Result<Dataset> read_files(const Facts& facts, std::vector<fs::path> files, cons
 }
 
 }  // namespace
+
+std::string to_string(const ImageShape& shape) {
+  return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+}
+
+std::vector<float> Dataset::floats(std::size_t first, std::size_t count) const {
+  OBSCURA_CHECK(first + count <= this->count(), "images {} to {} of {}", first, first + count, this->count());
+  const std::size_t from = first * image_size(), size = count * image_size();
+  if (pixels.empty()) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from);
+    return {begin, begin + static_cast<std::ptrdiff_t>(size)};
+  }
+  std::vector<float> out(size);
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<float>(pixels[from + i] / 255.0);
+  return out;
+}
+
+void Dataset::append(const Dataset& more) {
+  OBSCURA_CHECK(shape() == more.shape(), "images of {} after those of {}", to_string(more.shape()), to_string(shape()));
+  const bool labelled = labels.size() == count() && more.labels.size() == more.count();
+  if (values.empty() && more.values.empty()) {
+    pixels.insert(pixels.end(), more.pixels.begin(), more.pixels.end());
+  } else {
+    if (values.empty()) values = floats();
+    pixels.clear();
+    const std::vector<float> others = more.floats();
+    values.insert(values.end(), others.begin(), others.end());
+  }
+  if (labelled) {
+    labels.insert(labels.end(), more.labels.begin(), more.labels.end());
+  } else {
+    labels.clear();
+  }
+}
 
 Result<Dataset> load(const std::string& name, const std::string& split, const fs::path& folder, Range range) {
   const Facts* facts = find_facts(name);

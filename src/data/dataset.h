@@ -23,7 +23,21 @@ struct Range {
   bool or_fewer = false;  ///< a count beyond the end means: to the end
 };
 
-/// Images of one size, one after the other, each channels x height x width bytes (planar, row-major), 0 = black.
+/// What a network takes: channels x height x width. One on a vector of F numbers takes 1 x 1 x F.
+struct ImageShape {
+  std::size_t channels = 1;
+  std::size_t height = 0;
+  std::size_t width = 0;
+  std::size_t elements() const { return channels * height * width; }
+  bool is_vector() const { return channels == 1 && height == 1; }
+  bool operator==(const ImageShape&) const = default;
+};
+/// "3x32x32"
+std::string to_string(const ImageShape& shape);
+
+/// Images of one size, one after the other, each channels x height x width numbers (planar, row-major): bytes, 0 =
+/// black, or where the source is finer than bytes floats in units of pixel / 255. One of `pixels` and `values` is
+/// empty.
 struct Dataset {
   std::string name;   ///< "mnist"; the path where read from a file
   std::string split;  ///< "train", "val" or "test"; empty where read from a file
@@ -31,12 +45,19 @@ struct Dataset {
   std::size_t height = 0;
   std::size_t width = 0;
   std::vector<std::uint8_t> pixels;
+  std::vector<float> values;             ///< 0 to 1
   std::vector<std::uint16_t> labels;     ///< one an image, or empty where unknown
   std::vector<std::string> class_names;  ///< of a named data set
   std::size_t available = 0;             ///< images in the split or file that these were taken from
 
+  ImageShape shape() const { return {channels, height, width}; }
   std::size_t image_size() const { return channels * height * width; }
-  std::size_t count() const { return image_size() == 0 ? 0 : pixels.size() / image_size(); }
+  std::size_t count() const { return image_size() == 0 ? 0 : (pixels.size() + values.size()) / image_size(); }
+  /// Images [first, first + count) in units of pixel / 255, whichever they are stored as.
+  std::vector<float> floats(std::size_t first, std::size_t count) const;
+  std::vector<float> floats() const { return floats(0, count()); }
+  /// Puts the images of `more`, of the same size, after these: as bytes if both are. Labels follow if both have them.
+  void append(const Dataset& more);
 };
 
 /// Names that load() knows; docs/DATA.md says what they are.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 
 #include "data/png.h"
@@ -84,14 +85,14 @@ class Canvas {
 /// Image `index` at (y, x), each pixel a square of `zoom` points.
 void draw_image(Canvas& canvas, const Dataset& images, std::size_t index, std::size_t y, std::size_t x,
                 std::size_t zoom) {
-  const std::uint8_t* pixels = images.pixels.data() + index * images.image_size();
+  const std::vector<float> values = images.floats(index, 1);
   const std::size_t area = images.height * images.width;
   for (std::size_t i = 0; i < images.height; ++i) {
     for (std::size_t j = 0; j < images.width; ++j) {
       const std::size_t at = i * images.width + j;
-      const std::uint8_t red = pixels[at];
-      const Colour colour =
-          images.channels == 3 ? Colour{red, pixels[area + at], pixels[2 * area + at]} : Colour{red, red, red};
+      const auto byte = [&](std::size_t e) { return static_cast<std::uint8_t>(std::lround(255 * values[e])); };
+      const bool colours = images.channels == 3;
+      const Colour colour{byte(at), byte(colours ? area + at : at), byte(colours ? 2 * area + at : at)};
       canvas.fill(y + i * zoom, x + j * zoom, zoom, zoom, colour);
     }
   }

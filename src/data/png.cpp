@@ -3,117 +3,160 @@
 
 #include <png.h>
 
+#include <csetjmp>
+#include <cstdio>
 #include <cstring>
+#include <functional>
 
 #include "base/files.h"
-#include "data/idx.h"
 
 namespace obscura::data {
 namespace {
 
-constexpr std::size_t kSignatureAndHeader = 33;
+/// libpng over bytes in memory. Its errors come back by longjmp, so the functions that call it hold nothing that needs
+/// a destructor, and answer whether they got through.
+class Reader {
+ public:
+  explicit Reader(base::ByteView bytes) : rest_(bytes) {
+    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, [](png_structp, png_const_charp) {});
+    info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
+    OBSCURA_CHECK(info_ != nullptr, "libpng does not start");
+  }
+  ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
 
-std::uint32_t big_endian(base::ByteView bytes) {
-  std::uint32_t value = 0;
-  for (const std::byte b : bytes.first(4)) value = value << 8 | std::to_integer<std::uint32_t>(b);
-  return value;
-}
+  /// Size and kind of the pixels.
+  bool read_header() {
+    if (setjmp(failed_) != 0) return false;
+    png_set_read_fn(png_, this, take);
+    // All but what makes pixels is passed over: IHDR, PLTE, tRNS, IDAT, IEND remain.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    // A checksum that is wrong, or pixels too many or few, mean damage, and never a guess.
+    png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_set_benign_errors(png_, 0);
+    png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the caller has narrower ones
+    png_read_info(png_, info_);
+    return true;
+  }
+  std::size_t height() const { return png_get_image_height(png_, info_); }
+  std::size_t width() const { return png_get_image_width(png_, info_); }
 
-struct Size {
-  std::size_t height = 0;
-  std::size_t width = 0;
+  /// Palettes to colour, few bits to 8, a transparent colour to an alpha channel: nothing else changes.
+  bool start() {
+    if (setjmp(failed_) != 0) return false;
+    png_set_expand(png_);
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    return true;
+  }
+  /// After start(): 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha; bytes of a sample.
+  std::size_t channels() const { return png_get_channels(png_, info_); }
+  std::size_t sample_bytes() const { return png_get_bit_depth(png_, info_) / 8U; }
+  std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
+
+  bool read_rows(png_bytepp rows) {
+    if (setjmp(failed_) != 0) return false;
+    png_read_image(png_, rows);
+    png_read_end(png_, nullptr);
+    return true;
+  }
+  const char* message() const { return message_; }
+
+ private:
+  [[noreturn]] static void fail(png_structp png, png_const_charp message) {
+    auto* self = static_cast<Reader*>(png_get_error_ptr(png));
+    std::snprintf(self->message_, sizeof self->message_, "%s", message);
+    std::longjmp(self->failed_, 1);
+  }
+  static void take(png_structp png, png_bytep to, std::size_t size) {
+    auto* self = static_cast<Reader*>(png_get_io_ptr(png));
+    if (size > self->rest_.size()) png_error(png, "truncated");
+    std::memcpy(to, self->rest_.data(), size);
+    self->rest_ = self->rest_.subspan(size);
+  }
+  base::ByteView rest_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+  std::jmp_buf failed_;
+  char message_[128] = "";
 };
 
-/// Height and width as the header chunk says, so that nothing is allocated for a picture of the wrong size.
-Result<Size> size_of(base::ByteView bytes, const std::string& name) {
-  if (bytes.size() < kSignatureAndHeader || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
+/// Takes the alpha channel away. errors: a pixel that it makes transparent.
+Result<void> drop_alpha(Picture& picture, const std::string& name) {
+  const std::size_t stored = picture.channels, kept = stored - 1;
+  for (std::size_t i = 0; i < picture.height * picture.width; ++i) {
+    if (picture.samples[i * stored + kept] != picture.largest) {
+      return error(Code::unsupported,
+                   "{}: the pixel in row {}, column {} is not opaque, and what lies behind it is not said; save the "
+                   "picture without transparency",
+                   name, i / picture.width, i % picture.width);
+    }
+    for (std::size_t c = 0; c < kept; ++c) picture.samples[i * kept + c] = picture.samples[i * stored + c];
+  }
+  picture.samples.resize(picture.height * picture.width * kept);
+  picture.channels = kept;
+  return {};
+}
+
+/// All pixels. `check` sees height and width before anything is allocated for them.
+Result<Picture> decode(base::ByteView bytes, const std::string& name,
+                       const std::function<Result<void>(std::size_t, std::size_t)>& check) {
+  if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
     return error(Code::bad_format, "{}: not a PNG file", name);
   }
-  return Size{big_endian(bytes.subspan(20)), big_endian(bytes.subspan(16))};
-}
-
-/// All pixels of a picture whose size was found fit, in `format` of `channels` bytes a pixel.
-Result<std::vector<std::uint8_t>> decode(base::ByteView bytes, const std::string& name, Size size, png_uint_32 format,
-                                         std::size_t channels) {
-  png_image image;
-  std::memset(&image, 0, sizeof image);
-  image.version = PNG_IMAGE_VERSION;
-  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {
-    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, image.message);
+  Reader reader(bytes);
+  const auto damaged = [&] { return error(Code::bad_format, "{}: a damaged PNG file: {}", name, reader.message()); };
+  if (!reader.read_header()) return damaged();
+  Picture picture;
+  picture.height = reader.height();
+  picture.width = reader.width();
+  OBSCURA_TRY_VOID(check(picture.height, picture.width));
+  if (!reader.start()) return damaged();
+  picture.channels = reader.channels();
+  picture.largest = reader.sample_bytes() == 2 ? 65535 : 255;
+  std::vector<png_byte> stored(picture.height * reader.row_bytes());
+  std::vector<png_bytep> rows(picture.height);
+  for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = stored.data() + y * reader.row_bytes();
+  if (!reader.read_rows(rows.data())) return damaged();
+  picture.samples.resize(picture.height * picture.width * picture.channels);
+  for (std::size_t i = 0; i < picture.samples.size(); ++i) {
+    picture.samples[i] = picture.largest == 255 ? std::uint16_t{stored[i]}
+                                                : static_cast<std::uint16_t>(stored[2 * i] << 8U | stored[2 * i + 1]);
   }
-  if (image.height != size.height || image.width != size.width) {
-    png_image_free(&image);
-    return error(Code::bad_format, "{}: a damaged PNG file: two sizes", name);
-  }
-  image.format = format;
-  // Warnings up to here are about colour profiles and remarks. One from here on means pixels that libpng made up for
-  // a short or corrupt stream, so it counts as an error.
-  image.warning_or_error = 0;
-  std::vector<std::uint8_t> pixels(channels * size.height * size.width);
-  const png_color black{0, 0, 0};
-  if (png_image_finish_read(&image, &black, pixels.data(), 0, nullptr) == 0 || image.warning_or_error != 0) {
-    const std::string message = image.message;
-    png_image_free(&image);
-    return error(Code::bad_format, "{}: a damaged PNG file: {}", name, message);
-  }
-  return pixels;
-}
-
-/// Lays interleaved RGBA over black and sorts it into `channels` planes.
-std::vector<std::uint8_t> to_planes(std::span<const std::uint8_t> rgba, std::size_t channels) {
-  const std::size_t area = rgba.size() / 4;
-  std::vector<std::uint8_t> out(channels * area);
-  for (std::size_t i = 0; i < area; ++i) {
-    std::uint32_t colour[3];
-    for (std::size_t c = 0; c < 3; ++c) colour[c] = (rgba[4 * i + c] * std::uint32_t{rgba[4 * i + 3]} + 127) / 255;
-    if (channels == 1) {
-      out[i] = static_cast<std::uint8_t>((299 * colour[0] + 587 * colour[1] + 114 * colour[2] + 500) / 1000);
-    } else {
-      for (std::size_t c = 0; c < 3; ++c) out[c * area + i] = static_cast<std::uint8_t>(colour[c]);
-    }
-  }
-  return out;
+  if (picture.channels % 2 == 0) OBSCURA_TRY_VOID(drop_alpha(picture, name));
+  return picture;
 }
 
 }  // namespace
 
-Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, std::size_t channels, std::size_t height,
-                           std::size_t width) {
-  OBSCURA_CHECK(channels == 1 || channels == 3, "decode_png: {} channels; 1 or 3", channels);
-  OBSCURA_CHECK(height >= 1 && height <= kMaxSide && width >= 1 && width <= kMaxSide, "decode_png: {}x{} pixels",
-                height, width);
-  OBSCURA_TRY(const Size size, size_of(bytes, name));
-  if (size.height != height || size.width != width) {
-    return error(Code::unsupported, "{}: an image of {}x{} pixels (height x width); {}x{} is wanted", name, size.height,
-                 size.width, height, width);
-  }
-  OBSCURA_TRY(const std::vector<std::uint8_t> rgba, decode(bytes, name, size, PNG_FORMAT_RGBA, 4));
-  Dataset out;
-  out.name = name;
-  out.channels = channels;
-  out.height = height;
-  out.width = width;
-  out.available = 1;
-  out.pixels = to_planes(rgba, channels);
-  return out;
+Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const ImageShape& wanted) {
+  OBSCURA_TRY(const Picture picture, decode(bytes, name, [&](std::size_t height, std::size_t width) {
+                return check_picture(name, height, width, wanted);
+              }));
+  return to_image(picture, name, wanted);
 }
 
 Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows) {
-  OBSCURA_TRY(const Size size, size_of(bytes, name));
-  if (size.width != columns || size.height == 0 || size.height > max_rows) {
+  const auto check = [&](std::size_t height, std::size_t width) -> Result<void> {
+    if (width == columns && height <= max_rows) return {};
     return error(Code::unsupported, "{}: a picture of {} rows and {} columns; 1 to {} rows of {} are wanted", name,
-                 size.height, size.width, max_rows, columns);
-  }
+                 height, width, max_rows, columns);
+  };
+  OBSCURA_TRY(const Picture picture, decode(bytes, name, check));
+  if (picture.largest != 255) return error(Code::unsupported, "{}: 16 bits a sample; 8 are wanted", name);
+  const Dataset planes = to_image(picture, name, {3, picture.height, picture.width});
   Rows rows;
-  rows.count = size.height;
-  OBSCURA_TRY(rows.rgb, decode(bytes, name, size, PNG_FORMAT_RGB, 3));
+  rows.count = picture.height;
+  rows.rgb.resize(planes.pixels.size());
+  const std::size_t area = picture.height * picture.width;
+  for (std::size_t i = 0; i < rows.rgb.size(); ++i) rows.rgb[i] = planes.pixels[i % 3 * area + i / 3];
   return rows;
 }
 
-Result<Dataset> read_png(const std::filesystem::path& path, std::size_t channels, std::size_t height,
-                         std::size_t width) {
-  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPngBytes));
-  return decode_png(bytes, path.string(), channels, height, width);
+Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wanted) {
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPictureBytes));
+  return decode_png(bytes, path.string(), wanted);
 }
 
 base::Bytes encode_png(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t height,

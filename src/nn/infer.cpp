@@ -285,6 +285,10 @@ Result<Shape> infer_normalization(const Graph& graph, const Node& node) {
   if (!(node.attributes.epsilon >= 0)) {
     return fail(node, "epsilon {}; allowed: 0 or above", node.attributes.epsilon);
   }
+  if (input(graph, node, 0).shape.size() < 2) {
+    return fail(node, "its input '{}' has shape {}; allowed: channels, and axes to normalise over",
+                input(graph, node, 0).name, to_string(input(graph, node, 0).shape));
+  }
   return infer_rows(graph, node);
 }
 

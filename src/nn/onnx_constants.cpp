@@ -11,11 +11,11 @@ namespace obscura::nn {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 1024;
-constexpr int kMaxRank = 8;
 
 Result<Shape> read_dims(const onnx::TensorProto& tensor, const std::string& name) {
-  if (tensor.dims_size() > kMaxRank) {
-    return error(Code::bad_format, "constant '{}' has {} sizes; allowed: {}", name, tensor.dims_size(), kMaxRank);
+  if (static_cast<std::size_t>(tensor.dims_size()) > kMaxConstantRank) {
+    return error(Code::bad_format, "constant '{}' has {} sizes; allowed: {}", name, tensor.dims_size(),
+                 kMaxConstantRank);
   }
   Shape shape(tensor.dims().begin(), tensor.dims().end());
   // The product is bounded before anything is allocated, and compared with the numbers present before they are copied.

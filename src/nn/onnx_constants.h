@@ -27,6 +27,9 @@ struct Constant {
   std::size_t count() const { return is_integer ? integers.size() : reals.size(); }
 };
 
+/// Sizes that a constant may have.
+inline constexpr std::size_t kMaxConstantRank = 8;
+
 /// Integer constants are shapes, axes and indices: this many elements are allowed.
 inline constexpr std::size_t kMaxIntegers = 1 << 16;
 

@@ -48,7 +48,6 @@ Constant pick(const Constant& from, const Shape& shape, std::int64_t start, cons
 
 /// Bounds what a node asks for before it is there. `limit` is for floats.
 Result<void> check_sizes(const NodeImport& node, const Shape& shape, bool is_integer, std::int64_t limit) {
-  constexpr std::size_t kMaxRank = 8;
   if (is_integer) limit = static_cast<std::int64_t>(kMaxIntegers);
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {
@@ -56,9 +55,9 @@ Result<void> check_sizes(const NodeImport& node, const Shape& shape, bool is_int
       return node.fail(Code::bad_format, "a size of {}; allowed: 0 to {}", size, kMaxSize);
     count = std::min(count * size, kMaxElements + 1);
   }
-  if (shape.size() <= kMaxRank && count <= limit) return {};
+  if (shape.size() <= kMaxConstantRank && count <= limit) return {};
   return node.fail(Code::unsupported, "it gives {} or more {} of {} sizes; allowed: {} of up to {} sizes", count,
-                   is_integer ? "integers" : "floats", shape.size(), limit, kMaxRank);
+                   is_integer ? "integers" : "floats", shape.size(), limit, kMaxConstantRank);
 }
 
 /// The same elements in another shape of as many.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/onnx_model.h"
 #include "nn/onnx_operators.h"
 
 namespace obscura::nn {
@@ -103,8 +104,10 @@ Result<void> import_gelu(NodeImport& node) {
 
 // Before operator set 13 it is over all axes from `axis` on (1 by default), since then over that axis (the last).
 Result<FileValue> softmax(NodeImport& node, const FileValue& x) {
-  constexpr std::int64_t kOneAxis = 13;
-  const bool one = node.opset() >= kOneAxis;
+  constexpr std::int64_t kOneAxisOpset = 13;
+  OBSCURA_TRY(const std::int64_t spelt, node.integer(kOneAxis, 0));
+  OBSCURA_TRY(const std::int64_t opset, node.integer("opset", node.opset()));  // QLinearSoftmax says it
+  const bool one = opset >= kOneAxisOpset || spelt != 0;
   OBSCURA_TRY(const std::int64_t axis, node.integer("axis", one ? -1 : 1));
   OBSCURA_TRY(const std::size_t first, resolve_axis(node, axis, x.shape.size()));
   std::vector<std::int64_t> order;
@@ -155,7 +158,11 @@ Result<void> import_argmax(NodeImport& node) {
     return node.fail(Code::unsupported, "it is over axis {} of {}; allowed: over one row of logits, as the last node",
                      axis, to_string(x.shape));
   }
+  OBSCURA_TRY(const std::int64_t keep, node.integer("keepdims", 1));
   node.state().argmax = true;
+  // The value stays the logits; what follows sees the shape of one place.
+  x.shape[resolved] = 1;
+  if (keep == 0) x.shape.erase(x.shape.begin() + static_cast<std::ptrdiff_t>(resolved));
   node.define(std::move(x));
   return {};
 }

@@ -22,8 +22,15 @@ Shape per_image(const Shape& file) {
 }
 
 std::string claim_name(std::unordered_set<std::string>& taken, std::string wanted) {
-  while (!taken.insert(wanted).second) wanted += '_';
-  return wanted;
+  if (taken.insert(wanted).second) return wanted;
+  wanted += '_';
+  if (taken.insert(wanted).second) return wanted;
+  // Many of one name: numbers that nobody has had yet, or a file of equal names would take the square of their count.
+  std::size_t number = taken.size();
+  while (true) {
+    std::string numbered = fmt::format("{}{}", wanted, number++);
+    if (taken.insert(numbered).second) return numbered;
+  }
 }
 
 Result<void> NodeImport::check_form(int min_inputs, int max_inputs, std::span<const char* const> attributes) const {
@@ -78,7 +85,12 @@ Result<Shape> NodeImport::file_shape(int i) const {
   }
   const KnownConstant& known = state_.constants.at(node_.input(i));
   if (known.folded) return known.folded->shape;
-  return Shape(known.tensor->dims().begin(), known.tensor->dims().end());
+  Shape shape(known.tensor->dims().begin(), known.tensor->dims().end());
+  Shape sizes = shape;
+  for (std::int64_t& size : sizes) size = size == 0 ? 1 : size;
+  if (shape_is_allowed(sizes) && shape.size() <= kMaxConstantRank) return shape;
+  return fail(Code::bad_format, "constant '{}' has {} sizes, some beyond 0 to {}, or more than {} elements",
+              node_.input(i), shape.size(), kMaxSize, kMaxElements);
 }
 
 Result<Constant> NodeImport::constant(int i) {
@@ -213,18 +225,27 @@ Result<ValueId> NodeImport::append_constant(std::string name, Tensor tensor) {
   return id;
 }
 
-Result<ValueId> NodeImport::add_constant(const char* suffix, Tensor tensor) {
+Result<ValueId> NodeImport::add_constant(const char* suffix, Tensor tensor, std::optional<int> own) {
+  if (own) {
+    OBSCURA_TRY(const Shape shape, file_shape(*own));
+    if (shape == tensor.shape) return file_constant(*own, std::move(tensor));
+  }
   OBSCURA_TRY_VOID(charge(output_name(), tensor.data.size()));
   return append_constant(claim_name(state_.value_names, output_name() + suffix), std::move(tensor));
 }
 
-Result<ValueId> NodeImport::constant_value(int i) {
+Result<ValueId> NodeImport::file_constant(int i, Tensor numbers) {
   const std::string& name = node_.input(i);
   if (const auto known = state_.used.find(name); known != state_.used.end()) return known->second;
-  OBSCURA_TRY(Tensor read, tensor(i));
-  OBSCURA_TRY(const ValueId id, append_constant(name, std::move(read)));
+  OBSCURA_TRY(const ValueId id, append_constant(name, std::move(numbers)));
   state_.used.emplace(name, id);
   return id;
+}
+
+Result<ValueId> NodeImport::constant_value(int i) {
+  if (const auto known = state_.used.find(node_.input(i)); known != state_.used.end()) return known->second;
+  OBSCURA_TRY(Tensor read, tensor(i));
+  return file_constant(i, std::move(read));
 }
 
 Result<ValueId> NodeImport::in_shape(const FileValue& x, const Shape& shape) {
@@ -239,9 +260,10 @@ Result<ValueId> NodeImport::emit(Op op, std::vector<ValueId> inputs, Attributes 
   const auto id = static_cast<ValueId>(graph.values.size());
   const std::string suffix = fmt::format("/{}", to_string(op));
   graph.values.push_back({claim_name(state_.value_names, output_name() + suffix), {}, std::nullopt});
-  graph.nodes.push_back(
-      {op, claim_name(state_.node_names, name_ + suffix), std::move(inputs), id, std::move(attributes)});
+  // Under the file's name first: it stands in messages.
+  graph.nodes.push_back({op, name_, std::move(inputs), id, std::move(attributes)});
   OBSCURA_TRY_VOID(infer_shape(graph, graph.nodes.back()));
+  graph.nodes.back().name = claim_name(state_.node_names, name_ + suffix);
   return id;
 }
 

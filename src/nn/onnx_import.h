@@ -110,8 +110,9 @@ class NodeImport {
   Result<void> require(const char* name, std::int64_t allowed) const;
 
   const Shape& graph_shape(ValueId id) const { return state_.graph.values[id].shape; }
-  /// A constant of the graph. `suffix` follows the name of the node's output.
-  Result<ValueId> add_constant(const char* suffix, Tensor tensor);
+  /// A constant of the graph. `suffix` follows the name of the node's output. Where its numbers are those of input
+  /// `own`, and its shape too, it is the file's constant under its own name, one value however often it is read.
+  Result<ValueId> add_constant(const char* suffix, Tensor tensor, std::optional<int> own = std::nullopt);
   /// The constant of the file as it stands; one value however often it is read.
   Result<ValueId> constant_value(int i);
   /// x's elements in this shape of the graph: a reshape, where it has another.
@@ -130,6 +131,7 @@ class NodeImport {
 
  private:
   Result<ValueId> append_constant(std::string name, Tensor tensor);
+  Result<ValueId> file_constant(int i, Tensor numbers);
   ImportState& state_;
   const onnx::NodeProto& node_;
   std::string name_;
@@ -146,7 +148,7 @@ std::string supported_operators();
 /// The graph's shape of a tensor of the file: without the axis of the one image.
 Shape per_image(const Shape& file);
 
-/// `wanted`, or with '_' appended until it is not in `taken`; it is taken from now on.
+/// `wanted`, or with '_' or more appended so that it is not in `taken`; it is taken from now on.
 std::string claim_name(std::unordered_set<std::string>& taken, std::string wanted);
 
 }  // namespace obscura::nn

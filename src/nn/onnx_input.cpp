@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "nn/infer.h"
+#include "nn/onnx_model.h"
 
 namespace obscura::nn {
 namespace {
@@ -49,7 +50,13 @@ bool is_read_channels_first(const onnx::GraphProto& graph, const std::string& na
 }
 
 /// Pictures have 1, 3 or 4 channels: where the last axis could be them and the first can not, they are last.
-bool channels_last(const onnx::GraphProto& graph, const std::string& name, const Shape& image) {
+/// A file that says which axis is the channels (a dimension's denotation) is believed.
+bool channels_last(const onnx::GraphProto& graph, const onnx::ValueInfoProto& input, const Shape& image) {
+  const std::string& name = input.name();
+  const auto& dims = input.type().tensor_type().shape();
+  for (int i = 0; i < dims.dim_size(); ++i) {
+    if (dims.dim(i).denotation() == kChannelAxis) return i + 1 == dims.dim_size();
+  }
   if (is_turned_to_channels_first(graph, name)) return true;
   if (is_read_channels_first(graph, name)) return false;
   const auto could_be = [](std::int64_t size) { return size == 1 || size == 3 || size == 4; };
@@ -161,6 +168,9 @@ Result<const onnx::ValueInfoProto*> image_input(ImportState& state, const onnx::
     if (!known) return error(Code::wrong_params, "it has no input '{}'; it has {}", name, all.empty() ? "none" : all);
   }
   if (images.size() == 1) return images[0];
+  if (images.empty()) {
+    return error(Code::bad_format, "no input that is not a constant leads to its output; allowed: 1 image");
+  }
   return error(
       Code::unsupported,
       "it has {} inputs that are not constants{}{}; allowed: 1 image (an input that is always the same is given "
@@ -211,7 +221,7 @@ Result<void> import_input(ImportState& state, const onnx::GraphProto& graph,
   const Shape image = images ? Shape(shape.begin() + 1, shape.end()) : shape;
   Graph& out = state.graph;
   Shape picture = picture_shape(graph, name, image);
-  const bool last = image.size() == 3 && channels_last(graph, name, image);
+  const bool last = image.size() == 3 && channels_last(graph, *input, image);
   if (last) picture = {image[2], image[0], image[1]};
   out.input = 0;
   out.values.push_back({name, picture, std::nullopt});

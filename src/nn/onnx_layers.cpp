@@ -22,6 +22,8 @@ Result<Tensor> bias_row(const NodeImport& node, Tensor bias, std::int64_t output
                    outputs);
 }
 
+std::optional<int> own(Numbers numbers, int i) { return numbers == Numbers::own ? std::optional(i) : std::nullopt; }
+
 /// Kernels of {in, out / groups, h, w} as those of a convolution, {out, in / groups, h, w}, turned around.
 Tensor turned(const Tensor& weight, std::int64_t groups) {
   const std::int64_t in = weight.shape[0] / groups;
@@ -120,10 +122,13 @@ Result<ValueId> framed(NodeImport& node, ValueId x, const std::array<std::int64_
 
 Result<FileValue> with_scale_and_bias(NodeImport& node, FileValue x, const std::optional<Tensor>& scale,
                                       const std::optional<Tensor>& bias) {
-  if (scale) {
+  const auto none = [](const Tensor& t, float neutral) {
+    return std::all_of(t.data.begin(), t.data.end(), [neutral](float v) { return v == neutral; });
+  };
+  if (scale && !none(*scale, 1)) {
     OBSCURA_TRY(x, combine(node, Op::mul, {x, {}}, {std::nullopt, *scale}));
   }
-  if (bias) {
+  if (bias && !none(*bias, 0)) {
     OBSCURA_TRY(x, combine(node, Op::add, {x, {}}, {std::nullopt, *bias}));
   }
   return x;
@@ -131,12 +136,13 @@ Result<FileValue> with_scale_and_bias(NodeImport& node, FileValue x, const std::
 
 /// The normalisation of x seen as `groups` rows.
 Result<FileValue> normalized(NodeImport& node, const FileValue& x, std::int64_t groups, float epsilon) {
-  OBSCURA_TRY(const ValueId rows, node.in_shape(x, {groups, element_count(x.shape) / groups}));
+  const Shape& lying = node.graph_shape(x.id);
+  const bool fits = lying.size() >= 2 && lying[0] == groups;
+  OBSCURA_TRY(const ValueId rows, node.in_shape(x, fits ? lying : Shape{groups, element_count(x.shape) / groups}));
   Attributes a;
   a.epsilon = epsilon;
   OBSCURA_TRY(const ValueId even, node.emit(Op::normalization, {rows}, a));
-  OBSCURA_TRY(const ValueId back, node.in_shape({even, x.shape}, per_image(x.shape)));
-  return FileValue{back, x.shape};
+  return FileValue{even, x.shape};
 }
 
 /// One number a channel, as the file broadcasts it over {1, C, ...}.
@@ -154,7 +160,8 @@ Result<std::optional<Tensor>> a_channel(NodeImport& node, int i, const Shape& x)
 
 }  // namespace
 
-Result<FileValue> convolve(NodeImport& node, const FileValue& x, Tensor weight, const std::optional<Tensor>& bias) {
+Result<FileValue> convolve(NodeImport& node, const FileValue& x, Tensor weight, const std::optional<Tensor>& bias,
+                           Numbers numbers) {
   OBSCURA_TRY(const ValueId image, as_image(node, x));
   const std::size_t spatial = x.shape.size() - 2;
   if (weight.shape.size() != spatial + 2) {
@@ -167,11 +174,11 @@ Result<FileValue> convolve(NodeImport& node, const FileValue& x, Tensor weight, 
   OBSCURA_TRY(a.groups, node.integer("group", 1));
   OBSCURA_TRY_VOID(read_window(node, a, node.graph_shape(image), spatial));
   const std::int64_t outputs = weight.shape[0];
-  OBSCURA_TRY(const ValueId kernels, node.add_constant(".weight", std::move(weight)));
+  OBSCURA_TRY(const ValueId kernels, node.add_constant(".weight", std::move(weight), own(numbers, 1)));
   std::vector<ValueId> inputs = {image, kernels};
   if (bias) {
     OBSCURA_TRY(Tensor row, bias_row(node, *bias, outputs));
-    OBSCURA_TRY(const ValueId shift, node.add_constant(".bias", std::move(row)));
+    OBSCURA_TRY(const ValueId shift, node.add_constant(".bias", std::move(row), own(numbers, 2)));
     inputs.push_back(shift);
   }
   OBSCURA_TRY(const ValueId y, node.emit(Op::conv, std::move(inputs), a));
@@ -182,7 +189,7 @@ Result<void> import_conv(NodeImport& node) {
   OBSCURA_TRY(const FileValue x, node.value(0));
   OBSCURA_TRY(Tensor weight, node.tensor(1));
   OBSCURA_TRY(const auto bias, optional_tensor(node, 2));
-  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), bias));
+  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), bias, Numbers::own));
   node.define(std::move(y));
   return {};
 }
@@ -249,7 +256,7 @@ Result<void> import_batch_normalization(NodeImport& node) {
 }
 
 Result<FileValue> dense(NodeImport& node, const FileValue& x, Tensor weight, bool transposed_weight,
-                        const std::optional<Tensor>& bias) {
+                        const std::optional<Tensor>& bias, Numbers numbers) {
   if (weight.shape.size() != 2 || x.shape.empty()) {
     return node.fail(Code::bad_format, "its weight has shape {} for an input of {}; allowed: a matrix",
                      to_string(weight.shape), to_string(x.shape));
@@ -268,7 +275,7 @@ Result<FileValue> dense(NodeImport& node, const FileValue& x, Tensor weight, boo
   std::vector<ValueId> operands;
   if (rows == 1) {
     OBSCURA_TRY(const ValueId row, node.in_shape(x, {inputs}));
-    OBSCURA_TRY(const ValueId matrix, node.add_constant(".weight", std::move(weight)));
+    OBSCURA_TRY(const ValueId matrix, node.add_constant(".weight", std::move(weight), own(numbers, 1)));
     operands = {row, matrix};
   } else {
     // The same for every row: a convolution of 1 x 1 over rows side by side.
@@ -283,7 +290,7 @@ Result<FileValue> dense(NodeImport& node, const FileValue& x, Tensor weight, boo
   }
   if (bias) {
     OBSCURA_TRY(Tensor row, bias_row(node, *bias, outputs));
-    OBSCURA_TRY(const ValueId shift, node.add_constant(".bias", std::move(row)));
+    OBSCURA_TRY(const ValueId shift, node.add_constant(".bias", std::move(row), own(numbers, 2)));
     operands.push_back(shift);
   }
   if (rows == 1) {
@@ -305,8 +312,11 @@ Result<void> import_gemm(NodeImport& node) {
   OBSCURA_TRY(Tensor weight, node.tensor(1));
   OBSCURA_TRY(auto bias, optional_tensor(node, 2));
   for (float& v : weight.data) v *= alpha;
-  for (float& v : bias ? bias->data : std::vector<float>()) v *= beta;
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, bias));
+  if (bias) {
+    for (float& v : bias->data) v *= beta;
+  }
+  const Numbers numbers = alpha == 1 && beta == 1 ? Numbers::own : Numbers::computed;
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, bias, numbers));
   node.define(std::move(y));
   return {};
 }
@@ -320,7 +330,7 @@ Result<void> import_matmul(NodeImport& node) {
     while (weight.shape.size() > 2 && weight.shape.front() == 1) weight.shape.erase(weight.shape.begin());
     const bool vector = weight.shape.size() == 1;
     if (vector) weight.shape.push_back(1);
-    OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt));
+    OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt, Numbers::own));
     if (vector) y.shape.pop_back();
     node.define(std::move(y));
     return {};
@@ -333,7 +343,8 @@ Result<void> import_matmul(NodeImport& node) {
       return node.fail(Code::unsupported, "it multiplies a constant by {}; allowed: by one matrix", to_string(b.shape));
     }
     OBSCURA_TRY(const FileValue columns, transposed(node, {b.id, {b.shape[rank - 2], b.shape[rank - 1]}}, {1, 0}));
-    OBSCURA_TRY(const FileValue product, dense(node, columns, std::move(weight), true, std::nullopt));
+    OBSCURA_TRY(const FileValue product,
+                dense(node, columns, std::move(weight), true, std::nullopt, Numbers::computed));
     OBSCURA_TRY(FileValue y, transposed(node, product, {1, 0}));
     y.shape.insert(y.shape.begin(), rank - 2, 1);
     node.define(std::move(y));
@@ -344,10 +355,14 @@ Result<void> import_matmul(NodeImport& node) {
     return node.fail(Code::unsupported, "it multiplies values of shapes {} and {}; allowed: matrices",
                      to_string(a.shape), to_string(b.shape));
   }
-  OBSCURA_TRY(const ValueId left, node.in_shape(a, a.shape));
-  OBSCURA_TRY(const ValueId right, node.in_shape(b, b.shape));
+  // The axis of the one image stays in the file's shape.
+  const bool images = a.shape.size() == rank && rank > 2 && a.shape[0] == 1 && b.shape[0] == 1;
+  OBSCURA_TRY(const ValueId left, node.in_shape(a, images ? per_image(a.shape) : a.shape));
+  OBSCURA_TRY(const ValueId right, node.in_shape(b, images ? per_image(b.shape) : b.shape));
   OBSCURA_TRY(const ValueId y, node.emit(Op::matmul, {left, right}));
-  node.define(y, node.graph_shape(y));
+  Shape out = node.graph_shape(y);
+  if (images) out.insert(out.begin(), 1);
+  node.define(y, std::move(out));
   return {};
 }
 

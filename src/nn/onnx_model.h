@@ -25,8 +25,14 @@ Result<void> sort_nodes(onnx::GraphProto& graph);
 /// another, more than kMaxOnnxBytes in all.
 Result<void> load_external_data(onnx::GraphProto& graph, const std::filesystem::path& folder);
 
+/// An attribute of Softmax and LogSoftmax that ONNX does not have: over one axis in every operator set.
+inline constexpr const char* kOneAxis = "one_axis";
+
 /// Softmax and LogSoftmax where exponentials, sums and quotients spell them, become nodes of these names.
 void name_softmaxes(onnx::GraphProto& graph);
+
+/// ONNX's denotation of the axis of channels.
+inline constexpr const char* kChannelAxis = "DATA_CHANNEL";
 
 /// Keys of metadata_props that are read and written.
 inline constexpr const char* kMeanKey = "obscura.mean";

@@ -36,6 +36,57 @@ std::optional<Shape> reshaped(const NodeImport& node, const Shape& from, Shape t
   return resolve(std::move(to));
 }
 
+struct JoinedPart {
+  Operand operand;
+  std::int64_t size = 0;  ///< along the axis
+};
+
+/// The values among parts, each with zeros in the place of the constants beside it.
+Result<std::vector<ValueId>> values_between_zeros(NodeImport& node, const std::vector<JoinedPart>& parts,
+                                                  std::size_t along, std::size_t shift) {
+  std::vector<ValueId> values;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!parts[i].operand.value) continue;
+    const FileValue& x = *parts[i].operand.value;
+    const Shape shape(x.shape.begin() + static_cast<std::ptrdiff_t>(shift), x.shape.end());
+    OBSCURA_TRY(ValueId id, node.in_shape(x, shape));
+    Attributes a;
+    a.pads_before.assign(shape.size(), 0);
+    a.pads_after.assign(shape.size(), 0);
+    if (values.empty()) {
+      for (std::size_t k = 0; k < i; ++k) a.pads_before[along - shift] += parts[k].size;
+    }
+    for (std::size_t k = i + 1; k < parts.size() && !parts[k].operand.value; ++k) {
+      a.pads_after[along - shift] += parts[k].size;
+    }
+    if (a.pads_before[along - shift] + a.pads_after[along - shift] > 0) {
+      OBSCURA_TRY(id, node.emit(Op::pad, {id}, std::move(a)));
+    }
+    values.push_back(id);
+  }
+  return values;
+}
+
+/// The numbers of the constants in their places, and zeros in those of values.
+Tensor joined_numbers(const std::vector<JoinedPart>& parts, const Shape& out, std::size_t along) {
+  Tensor all{out, {}};
+  std::size_t inner = 1;
+  for (std::size_t d = along + 1; d < out.size(); ++d) inner *= static_cast<std::size_t>(out[d]);
+  const std::size_t blocks = static_cast<std::size_t>(element_count(out) / out[along]) / inner;
+  for (std::size_t block = 0; block < blocks; ++block) {
+    for (const JoinedPart& part : parts) {
+      const std::size_t count = static_cast<std::size_t>(part.size) * inner;
+      if (part.operand.value) {
+        all.data.resize(all.data.size() + count, 0);
+        continue;
+      }
+      const auto first = part.operand.constant.data.begin() + static_cast<std::ptrdiff_t>(block * count);
+      all.data.insert(all.data.end(), first, first + static_cast<std::ptrdiff_t>(count));
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<Axes> with_axes(NodeImport& node, const FileValue& x) {
@@ -47,10 +98,11 @@ Result<Axes> with_axes(NodeImport& node, const FileValue& x) {
 Result<FileValue> gathered(NodeImport& node, const FileValue& x, std::size_t axis, std::vector<std::int64_t> indices) {
   Shape out = x.shape;
   out[axis] = static_cast<std::int64_t>(indices.size());
-  // An axis of one element, the images' too, is repeated in a shape of its own.
-  OBSCURA_TRY(const ValueId id, node.in_shape(x, x.shape));
+  // The axis of the one image, where it is repeated, stands in the graph's shape too.
+  const Shape shape = axis == 0 ? x.shape : per_image(x.shape);
+  OBSCURA_TRY(const ValueId id, node.in_shape(x, shape));
   Attributes a;
-  a.axis = static_cast<std::int64_t>(axis);
+  a.axis = static_cast<std::int64_t>(axis + shape.size() - x.shape.size());
   a.indices = std::move(indices);
   if (a.indices.size() > static_cast<std::size_t>(kMaxSize)) {
     return node.fail(Code::unsupported, "{} elements of an axis; allowed: {}", a.indices.size(), kMaxSize);
@@ -248,38 +300,37 @@ Result<void> import_transpose(NodeImport& node) {
   return {};
 }
 
-// A constant part is made of zeros and its numbers.
+// A constant part is zeros beside a value, and its numbers are added when all are joined.
 Result<void> import_concat(NodeImport& node) {
   OBSCURA_TRY(const std::int64_t axis, node.integer("axis", 1));
-  std::vector<ValueId> parts;
-  Shape out;
-  std::size_t along = 0;
-  for (int i = 0; i < node.input_count(); ++i) {
-    OBSCURA_TRY(const FileValue x, node.value(i));
-    if (i == 0) {
-      OBSCURA_TRY(along, resolve_axis(node, axis, x.shape.size()));
-    }
-    Shape beside = x.shape;
-    if (i > 0 && beside.size() == out.size()) beside[along] = out[along];
-    if (i > 0 && beside != out) {
-      return node.fail(Code::bad_format, "its inputs '{}' and '{}' of shapes {} and {} differ beside axis {}",
-                       node.input_name(0), node.input_name(i), to_string(out), to_string(x.shape), along);
-    }
-    OBSCURA_TRY(const ValueId part, node.in_shape(x, per_image(x.shape)));
-    parts.push_back(part);
-    if (i == 0) out = x.shape;
-    if (i > 0) out[along] += x.shape[along];
-  }
-  const std::size_t shift = out.size() - node.graph_shape(parts[0]).size();
+  OBSCURA_TRY(Shape out, node.file_shape(0));
+  OBSCURA_TRY(const std::size_t along, resolve_axis(node, axis, out.size()));
+  const std::size_t shift = out.size() - per_image(out).size();
   if (along < shift) return node.fail(Code::unsupported, "it joins images; allowed: axes from 1");
-  if (parts.size() == 1) {
-    node.define(parts[0], out);
-    return {};
+  std::vector<JoinedPart> parts;
+  for (int i = 0; i < node.input_count(); ++i) {
+    OBSCURA_TRY(Operand part, operand(node, i));
+    Shape beside = part.shape();
+    const std::int64_t size = along < beside.size() ? beside[along] : 0;
+    if (i > 0 && beside.size() == out.size()) beside[along] = out[along];
+    if (beside != out) {
+      return node.fail(Code::bad_format, "its inputs '{}' and '{}' of shapes {} and {} differ beside axis {}",
+                       node.input_name(0), node.input_name(i), to_string(out), to_string(part.shape()), along);
+    }
+    if (i > 0) out[along] += size;
+    parts.push_back({std::move(part), size});
   }
-  Attributes a;
-  a.axis = static_cast<std::int64_t>(along - shift);
-  OBSCURA_TRY(const ValueId y, node.emit(Op::concat, std::move(parts), a));
-  node.define(y, out);
+  OBSCURA_TRY(const std::vector<ValueId> values, values_between_zeros(node, parts, along, shift));
+  FileValue y{values[0], out};
+  if (values.size() > 1) {
+    Attributes a;
+    a.axis = static_cast<std::int64_t>(along - shift);
+    OBSCURA_TRY(y.id, node.emit(Op::concat, values, a));
+  }
+  if (std::any_of(parts.begin(), parts.end(), [](const JoinedPart& part) { return !part.operand.value; })) {
+    OBSCURA_TRY(y, combine(node, Op::add, {y, {}}, {std::nullopt, joined_numbers(parts, out, along)}));
+  }
+  node.define(std::move(y));
   return {};
 }
 

@@ -134,10 +134,17 @@ void write_average_pool(NodeWriter& to, const Node& node) {
     to.last(node, "Div", {sum(x), number(to, node, "taps", static_cast<double>(a.kernel[0] * a.kernel[1]))});
     return;
   }
-  Shape ones = to.shape_of(node.inputs[0]);
-  ones.insert(ones.begin(), 1);
-  const auto elements = static_cast<std::size_t>(element_count(ones));
-  const std::string counted = sum(to.numbers(node, "inside", ones, std::vector<float>(elements, 1)));
+  const Shape& from = to.shape_of(node.inputs[0]);
+  const Shape& out = to.shape_of(node.output);
+  const auto taps_at = [&](std::size_t axis, std::int64_t position) {
+    const Span span = inside(a, axis, position * a.strides[axis] - a.pads[axis], from[axis + 1]);
+    return static_cast<float>(span.last - span.first);
+  };
+  std::vector<float> counts;
+  for (std::int64_t row = 0; row < out[1]; ++row) {
+    for (std::int64_t column = 0; column < out[2]; ++column) counts.push_back(taps_at(0, row) * taps_at(1, column));
+  }
+  const std::string counted = to.numbers(node, "taps", {out[1], out[2]}, counts);
   to.last(node, "Div", {sum(x), counted});
 }
 
@@ -215,19 +222,13 @@ void write_lrn(NodeWriter& to, const Node& node) {
   add_integer(written, "size", node.attributes.size);
 }
 
-// InstanceNormalization wants an axis behind the channels.
 void write_normalization(NodeWriter& to, const Node& node) {
-  const Shape& shape = to.shape_of(node.output);
-  const auto channels = static_cast<std::size_t>(shape[0]);
-  const std::string rows =
-      to.before(node, "Reshape", {to.name_of(node.inputs[0]), to.integers(node, "rows", {0, shape[0], -1})});
-  const std::string ones = to.numbers(node, "scale", {shape[0]}, std::vector<float>(channels, 1));
-  const std::string zeros = to.numbers(node, "shift", {shape[0]}, std::vector<float>(channels, 0));
-  const std::string even = to.before(node, "InstanceNormalization", {rows, ones, zeros});
-  add_real(to.written(), "epsilon", node.attributes.epsilon);
-  Shape back = shape;
-  back.insert(back.begin(), 0);
-  to.last(node, "Reshape", {even, to.integers(node, "shape", back)});
+  const std::int64_t channels = to.shape_of(node.output)[0];
+  const auto count = static_cast<std::size_t>(channels);
+  const std::string ones = to.numbers(node, "scale", {channels}, std::vector<float>(count, 1));
+  const std::string zeros = to.numbers(node, "shift", {channels}, std::vector<float>(count, 0));
+  auto& written = to.last(node, "InstanceNormalization", {to.name_of(node.inputs[0]), ones, zeros});
+  add_real(written, "epsilon", node.attributes.epsilon);
 }
 
 void write_softmax(NodeWriter& to, const Node& node) {

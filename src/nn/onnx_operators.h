@@ -149,6 +149,7 @@ Shape spatial_shape(const Shape& image, std::size_t spatial);
 struct Operand {
   std::optional<FileValue> value;  ///< or a constant
   Tensor constant;
+  std::optional<int> own = {};  ///< the node's input whose numbers the constant has
   const Shape& shape() const { return value ? value->shape : constant.shape; }
 };
 Result<Operand> operand(NodeImport& node, int i);
@@ -160,11 +161,14 @@ Result<FileValue> apply(NodeImport& node, const FileValue& x, const approx::Func
 /// The mean over some axes of x, all others first: {others..., 1}.
 enum class Reduction { mean, sum, max, min };
 Result<FileValue> reduce(NodeImport& node, const FileValue& x, const std::vector<std::size_t>& axes, Reduction how);
+/// Whether the weight and the bias of a layer are the numbers of the node's inputs 1 and 2.
+enum class Numbers { own, computed };
 /// x {1, K} or {M, K} times a matrix {K, N}: {M, N}.
 Result<FileValue> dense(NodeImport& node, const FileValue& x, Tensor weight, bool transposed,
-                        const std::optional<Tensor>& bias);
+                        const std::optional<Tensor>& bias, Numbers numbers);
 /// A convolution of x whose weight {Cout, Cin / groups, spatial...} and bias are given. Reads the node's window.
-Result<FileValue> convolve(NodeImport& node, const FileValue& x, Tensor weight, const std::optional<Tensor>& bias);
+Result<FileValue> convolve(NodeImport& node, const FileValue& x, Tensor weight, const std::optional<Tensor>& bias,
+                           Numbers numbers);
 /// x with its axes in another order.
 Result<FileValue> transposed(NodeImport& node, const FileValue& x, const std::vector<std::int64_t>& order);
 /// x in the graph's shape of the file's, so that axis d of the file is axis d - 1 there (d where there is no axis of

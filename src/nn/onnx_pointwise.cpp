@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/broadcast.h"
+#include "nn/infer.h"
 #include "nn/onnx_operators.h"
 
 namespace obscura::nn {
@@ -34,6 +36,7 @@ Shape aligned(Shape shape, std::size_t rank, bool images) {
 /// The constant with f applied to each number.
 template <class F>
 Operand mapped(Operand constant, F f) {
+  constant.own.reset();
   for (float& v : constant.constant.data) v = static_cast<float>(f(double{v}));
   return constant;
 }
@@ -48,6 +51,28 @@ Result<void> binary(NodeImport& node, Op op) {
   OBSCURA_TRY(FileValue y, combine(node, op, a, b));
   node.define(std::move(y));
   return {};
+}
+
+/// Operands that need no reshape, so that x sigmoid(x) stays one x: two values of the result's shape that lie in one
+/// shape of the graph too, or one beside a number. Empty: others.
+Result<std::vector<ValueId>> in_place(NodeImport& node, const Operand& a, const Operand& b, const Shape& shape) {
+  const Operand& lead = a.value ? a : b;
+  if (lead.shape() != shape) return std::vector<ValueId>();
+  const Shape& lying = node.graph_shape(lead.value->id);
+  std::vector<ValueId> inputs;
+  for (const Operand* side : {&a, &b}) {
+    if (side->value) {
+      if (side->shape() != shape || node.graph_shape(side->value->id) != lying) return std::vector<ValueId>();
+      inputs.push_back(side->value->id);
+      continue;
+    }
+    if (side->constant.data.size() != 1) return std::vector<ValueId>();
+    Tensor number = side->constant;
+    if (number.shape.size() > lying.size()) number.shape.clear();
+    OBSCURA_TRY(const ValueId id, node.add_constant(".constant", std::move(number), side->own));
+    inputs.push_back(id);
+  }
+  return inputs;
 }
 
 /// -x, of a constant or a value.
@@ -73,12 +98,34 @@ Result<FileValue> extremum(NodeImport& node, const Operand& a, const Operand& b,
   return combine(node, Op::add, {above, {}}, b);
 }
 
+/// The elements of a constant, repeated to a shape.
+std::vector<float> stretched(const Tensor& constant, const Shape& shape) {
+  std::vector<float> out;
+  for (const std::uint32_t at : broadcast_index({"", constant.shape, constant}, shape))
+    out.push_back(constant.data[at]);
+  return out;
+}
+
+/// Of two constants.
+Result<Operand> product(NodeImport& node, const Tensor& a, const Tensor& b) {
+  const auto shape = broadcast(a.shape, b.shape);
+  if (!shape || !shape_is_allowed(*shape)) {
+    return node.fail(Code::bad_format, "shapes {} and {} do not go together", to_string(a.shape), to_string(b.shape));
+  }
+  OBSCURA_TRY_VOID(node.charge(node.output_name(), static_cast<std::size_t>(element_count(*shape))));
+  Operand out{std::nullopt, {*shape, stretched(a, *shape)}};
+  const std::vector<float> factors = stretched(b, *shape);
+  for (std::size_t e = 0; e < factors.size(); ++e) out.constant.data[e] *= factors[e];
+  return out;
+}
+
 }  // namespace
 
 Result<Operand> operand(NodeImport& node, int i) {
   Operand out;
   if (node.is_constant(i)) {
     OBSCURA_TRY(out.constant, node.tensor(i));
+    out.own = i;
     return out;
   }
   OBSCURA_TRY(out.value, node.value(i));
@@ -91,15 +138,19 @@ Result<FileValue> combine(NodeImport& node, Op op, const Operand& a, const Opera
     return node.fail(Code::bad_format, "shapes {} and {} do not broadcast to one result", to_string(a.shape()),
                      to_string(b.shape()));
   }
+  OBSCURA_TRY(std::vector<ValueId> inputs, in_place(node, a, b, *shape));
+  if (!inputs.empty()) {
+    OBSCURA_TRY(const ValueId y, node.emit(op, std::move(inputs)));
+    return FileValue{y, *shape};
+  }
   const bool images = shape->size() >= 2 && shape->front() == 1;
-  std::vector<ValueId> inputs;
   for (const Operand* side : {&a, &b}) {
     const Shape wanted = aligned(side->shape(), shape->size(), images);
     if (side->value) {
       OBSCURA_TRY(const ValueId id, node.in_shape(*side->value, wanted));
       inputs.push_back(id);
     } else {
-      OBSCURA_TRY(const ValueId id, node.add_constant(".constant", Tensor{wanted, side->constant.data}));
+      OBSCURA_TRY(const ValueId id, node.add_constant(".constant", Tensor{wanted, side->constant.data}, side->own));
       inputs.push_back(id);
     }
   }
@@ -171,7 +222,7 @@ Result<void> import_pow(NodeImport& node) {
                      node.input_name(1));
   }
   OBSCURA_TRY(const double exponent, node.number(1, 1));
-  OBSCURA_TRY(const ValueId constant, node.add_constant(".exponent", Tensor{{}, {static_cast<float>(exponent)}}));
+  OBSCURA_TRY(const ValueId constant, node.add_constant(".exponent", Tensor{{}, {static_cast<float>(exponent)}}, 1));
   OBSCURA_TRY(const ValueId y, node.emit(Op::pow, {x.id, constant}));
   node.define(y, x.shape);
   return {};
@@ -222,18 +273,7 @@ Result<void> import_where(NodeImport& node) {
     OBSCURA_TRY(Operand side, operand(node, i));
     Operand mask{std::nullopt, condition};
     mask = mapped(std::move(mask), [chosen](double v) { return (v != 0) == chosen ? 1 : 0; });
-    if (!side.value && side.constant.data.size() == 1) {
-      for (float& v : mask.constant.data) v *= side.constant.data[0];
-      return mask;
-    }
-    if (!side.value && side.constant.shape != condition.shape) {
-      return node.fail(Code::unsupported, "it chooses between shapes {} and {}; allowed: one number, or the same shape",
-                       to_string(side.constant.shape), to_string(condition.shape));
-    }
-    if (!side.value) {
-      for (std::size_t e = 0; e < mask.constant.data.size(); ++e) mask.constant.data[e] *= side.constant.data[e];
-      return mask;
-    }
+    if (!side.value) return product(node, mask.constant, side.constant);
     OBSCURA_TRY(FileValue y, combine(node, Op::mul, side, mask));
     return Operand{std::move(y), {}};
   };

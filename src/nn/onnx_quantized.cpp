@@ -150,6 +150,23 @@ Result<Operand> quantized_operand(NodeImport& node, int i) {
   return out;
 }
 
+/// A pool of x, whose channels may stand last.
+Result<FileValue> quantized_pool(NodeImport& node, FileValue x) {
+  OBSCURA_TRY(const std::int64_t last, node.integer("channels_last", 0));
+  const auto rank = static_cast<std::int64_t>(x.shape.size());
+  std::vector<std::int64_t> first = {0, rank - 1};
+  std::vector<std::int64_t> back = {0};
+  for (std::int64_t axis = 1; axis < rank - 1; ++axis) first.push_back(axis), back.push_back(axis + 1);
+  back.push_back(1);
+  const bool turned = last != 0 && rank > 2;
+  if (turned) {
+    OBSCURA_TRY(x, transposed(node, x, first));
+  }
+  const bool all = node.operator_name() == "QLinearGlobalAveragePool";
+  OBSCURA_TRY(FileValue y, all ? global_average_pool(node, x) : average_pool(node, x));
+  return turned ? transposed(node, y, back) : Result<FileValue>(std::move(y));
+}
+
 }  // namespace
 
 Result<void> import_quantize(NodeImport& node) {
@@ -196,7 +213,7 @@ Result<void> import_quantized_conv(NodeImport& node) {
   OBSCURA_TRY(const Quantization from, quantization(node, 1));
   OBSCURA_TRY(Tensor weight, dequantized(node, 3, 4, 0));
   OBSCURA_TRY(const auto row, bias(node, 8, from.scale, 4));
-  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), row));
+  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), row, Numbers::computed));
   return define_saturated(node, std::move(y), 6);
 }
 
@@ -208,7 +225,7 @@ Result<void> import_conv_integer(NodeImport& node) {
   OBSCURA_TRY(as.zero, node.number(2, 0));
   OBSCURA_TRY(x, meant(node, x, as));
   OBSCURA_TRY(Tensor weight, centred(node, 1, 3));
-  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), std::nullopt));
+  OBSCURA_TRY(FileValue y, convolve(node, x, std::move(weight), std::nullopt, Numbers::computed));
   y.quantized.reset();
   node.define(std::move(y));
   return {};
@@ -218,7 +235,7 @@ Result<void> import_conv_integer(NodeImport& node) {
 Result<void> import_quantized_matmul(NodeImport& node) {
   OBSCURA_TRY(const FileValue x, meant(node, 0, 1));
   OBSCURA_TRY(Tensor weight, dequantized(node, 3, 4, 1));
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt, Numbers::computed));
   return define_saturated(node, std::move(y), 6);
 }
 
@@ -228,7 +245,7 @@ Result<void> import_matmul_integer(NodeImport& node) {
   OBSCURA_TRY(as.zero, node.number(2, 0));
   OBSCURA_TRY(x, meant(node, x, as));
   OBSCURA_TRY(Tensor weight, centred(node, 1, 3));
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), false, std::nullopt, Numbers::computed));
   y.quantized.reset();
   node.define(std::move(y));
   return {};
@@ -247,7 +264,7 @@ Result<void> import_quantized_gemm(NodeImport& node) {
   if (row) {
     for (float& v : row->data) v *= alpha;
   }
-  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, row));
+  OBSCURA_TRY(FileValue y, dense(node, x, std::move(weight), transpose != 0, row, Numbers::computed));
   if (node.has_input(7)) return define_saturated(node, std::move(y), 7);
   node.define(std::move(y));
   return {};
@@ -267,10 +284,8 @@ Result<void> import_quantized_unary(NodeImport& node) {
   const std::string& name = node.operator_name();
   OBSCURA_TRY(const FileValue x, meant(node, 0, 1));
   FileValue y;
-  if (name == "QLinearAveragePool") {
-    OBSCURA_TRY(y, average_pool(node, x));
-  } else if (name == "QLinearGlobalAveragePool") {
-    OBSCURA_TRY(y, global_average_pool(node, x));
+  if (name == "QLinearAveragePool" || name == "QLinearGlobalAveragePool") {
+    OBSCURA_TRY(y, quantized_pool(node, x));
   } else if (name == "QLinearSoftmax") {
     OBSCURA_TRY(y, softmax(node, x));
   } else if (name == "QLinearSigmoid") {

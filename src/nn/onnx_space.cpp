@@ -92,31 +92,58 @@ Result<FileValue> padded_by_zeros(NodeImport& node, const FileValue& x, const st
   return FileValue{y, out};
 }
 
+/// Is there an i-th input, and not a list of nothing, as exporters write for one that is absent?
+Result<bool> has_numbers(NodeImport& node, int i) {
+  if (!node.has_input(i)) return false;
+  OBSCURA_TRY(const Shape shape, node.file_shape(i));
+  return element_count(shape) > 0;
+}
+
+/// The axes that Resize's factors are for.
+Result<std::vector<std::size_t>> resized_axes(const NodeImport& node, std::size_t rank) {
+  std::vector<std::size_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  OBSCURA_TRY(const auto listed, node.integers("axes"));
+  if (!listed) return axes;
+  axes.clear();
+  for (const std::int64_t axis : *listed) {
+    OBSCURA_TRY(const std::size_t resolved, resolve_axis(node, axis, rank));
+    axes.push_back(resolved);
+  }
+  return axes;
+}
+
 /// How often each axis is repeated by Resize or Upsample: whole factors.
 Result<std::vector<std::int64_t>> resize_factors(NodeImport& node, const Shape& shape) {
   std::vector<double> factors;
+  OBSCURA_TRY(const std::vector<std::size_t> axes, resized_axes(node, shape.size()));
   const bool old = node.operator_name() == "Upsample" || node.opset() < 11;
   const int scales = old ? 1 : 2;
+  OBSCURA_TRY(const bool given, has_numbers(node, scales));
   if (const auto* a = node.attribute("scales")) {
     factors.assign(a->floats().begin(), a->floats().end());
-  } else if (node.has_input(scales)) {
-    OBSCURA_TRY(const Tensor given, node.tensor(scales));
-    factors.assign(given.data.begin(), given.data.end());
+  } else if (given) {
+    OBSCURA_TRY(const Tensor numbers, node.tensor(scales));
+    factors.assign(numbers.data.begin(), numbers.data.end());
   } else if (node.has_input(3)) {
     OBSCURA_TRY(const auto sizes, node.integer_list(3));
-    for (std::size_t d = 0; d < sizes.size() && d < shape.size(); ++d) {
-      factors.push_back(static_cast<double>(sizes[d]) / static_cast<double>(shape[d]));
+    for (std::size_t i = 0; i < sizes.size() && i < axes.size(); ++i) {
+      factors.push_back(static_cast<double>(sizes[i]) / static_cast<double>(shape[axes[i]]));
     }
   }
-  std::vector<std::int64_t> whole;
-  for (const double f : factors) {
+  if (factors.size() != axes.size()) {
+    return node.fail(Code::unsupported, "it has {} factors for {} axes of {}; allowed: one an axis", factors.size(),
+                     axes.size(), to_string(shape));
+  }
+  std::vector<std::int64_t> whole(shape.size(), 1);
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const double f = factors[i];
     if (!(f >= 1 && f <= static_cast<double>(kMaxSize)) || f != std::floor(f)) {
       return node.fail(Code::unsupported, "it resizes an axis {} times; allowed: whole factors from 1", f);
     }
-    whole.push_back(static_cast<std::int64_t>(f));
+    whole[axes[i]] = static_cast<std::int64_t>(f);
   }
-  if (whole.size() == shape.size()) return whole;
-  return node.fail(Code::unsupported, "it has {} factors for {}; allowed: one an axis", whole.size(), to_string(shape));
+  return whole;
 }
 
 /// Where pixel i of the output lies among those of the input.
@@ -176,12 +203,9 @@ Result<void> import_pad(NodeImport& node) {
     after = std::max<std::int64_t>(after, 0);
   }
   const bool none = std::all_of(pads.begin(), pads.end(), [](std::int64_t pad) { return pad == 0; });
-  if (cut && none) {
-    OBSCURA_TRY(FileValue y, sliced(node, x, kept));
-    node.define(std::move(y));
-    return {};
+  if (cut) {
+    OBSCURA_TRY(x, sliced(node, x, kept));
   }
-  if (cut) return node.fail(Code::unsupported, "it pads some sides and takes from others; allowed: one of them");
   if (none) {
     node.define(std::move(x));
     return {};

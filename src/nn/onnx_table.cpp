@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "nn/infer.h"
+#include "nn/onnx_model.h"
 #include "nn/onnx_operators.h"
 
 namespace obscura::nn {
@@ -51,8 +52,8 @@ std::vector<OnnxOperator> activations() {
       {"HardSigmoid", 1, 1, {"alpha", "beta"}, import_hard_sigmoid},
       {"PRelu", 2, 2, {}, import_prelu},
       {"Gelu", 1, 1, {"approximate"}, import_gelu},
-      {"Softmax", 1, 1, {"axis"}, import_softmax},
-      {"LogSoftmax", 1, 1, {"axis"}, import_softmax},
+      {"Softmax", 1, 1, {"axis", kOneAxis}, import_softmax},
+      {"LogSoftmax", 1, 1, {"axis", kOneAxis}, import_softmax},
       {"ArgMax", 1, 1, {"axis", "keepdims", "select_last_index"}, import_argmax},
   };
   for (const approx::FunctionRow& function : approx::functions()) {

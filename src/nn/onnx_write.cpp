@@ -46,6 +46,9 @@ void write_ending(onnx::GraphProto& out, Ending ending, const std::string& value
 NodeWriter::NodeWriter(const Graph& graph, onnx::GraphProto& out) : graph_(graph), out_(out) {
   for (const Value& value : graph.values) names_.insert(value.name);
   for (const Node& node : graph.nodes) names_.insert(node.name);
+  if (graph.ending == Ending::none) return;
+  logits_ = graph.values.at(graph.output).name + "/logits";
+  while (!names_.insert(logits_).second) logits_ += '_';
 }
 
 std::string NodeWriter::fresh(const Node& node, const std::string& suffix) {
@@ -113,14 +116,11 @@ base::Bytes write_onnx(const Graph& graph) {
   }
   NodeWriter writer(graph, out);
   for (const Node& node : graph.nodes) row(node.op).write(writer, node);
-  fill(*out.add_input(), graph.values.at(graph.input));
-  Value result = graph.values.at(graph.output);
-  if (graph.ending != Ending::none) {
-    std::string name = "answer";
-    while (names.contains(name)) name += '_';
-    write_ending(out, graph.ending, result.name, name);
-    result.name = name;
-  }
+  auto& input = *out.add_input();
+  fill(input, graph.values.at(graph.input));
+  input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_denotation(kChannelAxis);
+  const Value& result = graph.values.at(graph.output);
+  if (graph.ending != Ending::none) write_ending(out, graph.ending, writer.name_of(graph.output), result.name);
   fill(*out.add_output(), result);
   if (graph.ending == Ending::argmax) {
     auto* tensor = out.mutable_output(0)->mutable_type()->mutable_tensor_type();

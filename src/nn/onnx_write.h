@@ -19,7 +19,10 @@ class NodeWriter {
   NodeWriter(const Graph& graph, onnx::GraphProto& out);
 
   const Graph& graph() const { return graph_; }
-  const std::string& name_of(ValueId id) const { return graph_.values.at(id).name; }
+  /// Where an ending follows, the logits leave the graph's name to its result.
+  const std::string& name_of(ValueId id) const {
+    return id == graph_.output && !logits_.empty() ? logits_ : graph_.values.at(id).name;
+  }
   const Shape& shape_of(ValueId id) const { return graph_.values.at(id).shape; }
 
   /// A node on the way to the output of `node`; the result is the name of what it gives.
@@ -38,6 +41,7 @@ class NodeWriter {
   const Graph& graph_;
   onnx::GraphProto& out_;
   std::unordered_set<std::string> names_;
+  std::string logits_;
   onnx::NodeProto* written_ = nullptr;
 };
 

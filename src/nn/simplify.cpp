@@ -2,6 +2,7 @@
 #include "nn/simplify.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "nn/infer.h"
@@ -57,13 +58,16 @@ Result<void> merge_reshapes(Graph& graph) {
   const std::vector<const Node*> makers = makers_of(graph);
   std::vector<ValueId> read(graph.values.size());
   std::iota(read.begin(), read.end(), 0U);
+  std::map<std::pair<ValueId, Shape>, ValueId> made;  // the first reshape of a value to a shape
   for (Node& node : graph.nodes) {
     for (ValueId& id : node.inputs) id = read[id];
     if (node.op != Op::reshape) continue;
     // What is before was merged already: one look is enough.
     const Node* before = makers[node.inputs[0]];
     if (before != nullptr && before->op == Op::reshape) node.inputs[0] = before->inputs[0];
-    if (graph.values[node.inputs[0]].shape == graph.values[node.output].shape) read[node.output] = node.inputs[0];
+    const Shape& shape = graph.values[node.output].shape;
+    const auto first = made.emplace(std::pair(node.inputs[0], shape), node.output).first;
+    read[node.output] = graph.values[node.inputs[0]].shape == shape ? node.inputs[0] : first->second;
   }
   graph.output = read[graph.output];
   leave_out_unused(graph);

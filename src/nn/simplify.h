@@ -22,7 +22,7 @@ Result<void> sink_transposes(Graph& graph);
 /// of the convolution, that reads it.
 Result<void> fold_permutations(Graph& graph);
 
-/// Reshapes of reshapes, and to the same shape, are left out.
+/// Reshapes of reshapes, to the same shape, and once more of a value to a shape, are left out.
 Result<void> merge_reshapes(Graph& graph);
 
 /// What gives the answer from the logits becomes Graph::ending.

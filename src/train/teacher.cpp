@@ -30,13 +30,19 @@ torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, cons
   return torch::conv2d(padded, weight, bias, a.strides, torch::IntArrayRef({0, 0}), a.dilations, a.groups);
 }
 
+/// Means of windows of x without padding.
+torch::Tensor window_means(const torch::Tensor& x, const nn::Attributes& a) {
+  if (a.dilations == std::array<std::int64_t, 2>{1, 1}) return torch::avg_pool2d(x, a.kernel, a.strides);
+  const torch::Tensor share = torch::ones({x.size(1), 1, a.kernel[0], a.kernel[1]}, x.options());
+  const torch::Tensor sum = torch::conv2d(x, share, {}, a.strides, torch::IntArrayRef({0, 0}), a.dilations, x.size(1));
+  return sum / static_cast<double>(a.kernel[0] * a.kernel[1]);
+}
+
 torch::Tensor average(const torch::Tensor& x, const nn::Attributes& a) {
-  const torch::Tensor padded = torch::constant_pad_nd(x, torch_pads(a));
-  const torch::Tensor sum = torch::avg_pool2d(padded, a.kernel, a.strides);
+  const torch::Tensor mean = window_means(torch::constant_pad_nd(x, torch_pads(a)), a);
   const bool pads = std::any_of(a.pads.begin(), a.pads.end(), [](std::int64_t p) { return p != 0; });
-  if (a.count_include_pad || !pads) return sum;
-  const torch::Tensor inside = torch::constant_pad_nd(torch::ones_like(x), torch_pads(a));
-  return sum / torch::avg_pool2d(inside, a.kernel, a.strides);
+  if (a.count_include_pad || !pads) return mean;
+  return mean / window_means(torch::constant_pad_nd(torch::ones_like(x), torch_pads(a)), a);
 }
 
 torch::Tensor largest(const torch::Tensor& x, const nn::Attributes& a) {
@@ -145,15 +151,6 @@ torch::Tensor apply_function(const approx::Function& f, const torch::Tensor& x) 
   OBSCURA_CHECK(false, "teacher: a function of no kind");
 }
 
-/// What a node computes that a teacher cannot have; null where it can.
-const char* missing(const nn::Node& node) {
-  if (node.op == Op::lrn) return "response normalisation";
-  if (node.op == Op::average_pool && node.attributes.dilations != std::array<std::int64_t, 2>{1, 1}) {
-    return "an average of elements that lie apart";
-  }
-  return nullptr;
-}
-
 torch::Tensor per_channel(const std::vector<double>& numbers, torch::Device device) {
   const auto count = static_cast<std::int64_t>(numbers.size());
   return torch::tensor(numbers, torch::kFloat32).reshape({1, count, 1, 1}).to(device);
@@ -180,9 +177,9 @@ Result<Teacher> Teacher::load(const Recipe& recipe, torch::Device device) {
     out.constants_.push_back(value.constant ? constant_of(*value.constant, device) : torch::Tensor());
   }
   for (const nn::Node& node : out.graph_.nodes) {
-    if (const char* what = missing(node)) {
-      return error(Code::unsupported, "{}: {} is {}, which a teacher cannot have; export it without", path,
-                   nn::describe(node), what);
+    if (node.op == Op::lrn) {
+      return error(Code::unsupported, "{}: {} is response normalisation, which a teacher cannot have", path,
+                   nn::describe(node));
     }
     if (node.op == Op::function) out.activation_shapes_.push_back(out.graph_.values[node.output].shape);
   }

@@ -11,13 +11,13 @@ namespace obscura::train {
 /// Runs a graph with libtorch's operations, without gradients.
 class Teacher {
  public:
-  /// errors  the file is absent or no network; input or classes other than those of the recipe; an operator that only
-  ///         the reference executor has (LRN).
+  /// errors  the file is absent or no network; input or classes other than those of the recipe; response
+  ///         normalisation (LRN).
   static Result<Teacher> load(const Recipe& recipe, torch::Device device);
 
   struct Output {
     torch::Tensor logits;
-    std::vector<torch::Tensor> activations;  ///< outputs of its ReLUs and other activations, in the order of the file
+    std::vector<torch::Tensor> activations;  ///< outputs of its functions, in the order of the file
   };
   /// pixels / 255 {n, C, H, W} on the device; with `reduced_precision` convolutions are in bfloat16.
   Output run(const torch::Tensor& images, bool reduced_precision = false) const;

@@ -162,7 +162,8 @@ TEST_F(Answers, AreEvaluatedByTheirKind) {
     EXPECT_GT(values.at("mean_absolute_error"), 0);
     EXPECT_EQ(values.at("max_logit_error") == 0, backend == "float");
   }
-  refused(evaluate("upper.onnx", {"--dataset", "mnist", "--answer", "binary"}), {"mnist has 10 classes", "--answer"});
+  refused(evaluate("upper.onnx", {"--dataset", "mnist", "--answer", "binary"}),
+          {"mnist (test) has 10 classes", "--answer"});
   refused({"sweep", "net.onnx", "--dataset", "mnist", "--answer", "several"}, {"'several'", "no accuracy"});
 }
 

@@ -110,7 +110,7 @@ TEST_F(Approx, RefusesParametersThatAFunctionHasNot) {
 
 TEST_F(Approx, PlotsOnceAndOverwritesNothing) {
   good({"approx", "relu", "--alpha", "7", "--plot", "relu.png"});
-  EXPECT_TRUE(data::read_png(path("relu.png"), 3, 1320, 1280).ok());
+  EXPECT_TRUE(data::read_png(path("relu.png"), {3, 1320, 1280}).ok());
   refused({"approx", "relu", "--alpha", "7", "--plot", "relu.png"}, {"relu.png", "exists"});
   refused({"approx", "relu", "--alpha", "70", "--plot", "none.png"}, {"70"}, "none.png");
 }

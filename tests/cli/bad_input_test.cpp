@@ -170,7 +170,7 @@ TEST_F(BadInput, TellsDamagedDataSets) {
   };
   const std::string whole_images = slurp(path(images)), whole_labels = slurp(path(labels));
   write(images, whole_images.substr(0, whole_images.size() - 1));
-  both({images, "40 images of 6x6", "the file has 1439"});
+  both({images, "40x6x6", "the file has 1439"});
   write(images, whole_images.substr(0, 10));
   both({images, "truncated"});
   write(images, whole_images);

@@ -213,8 +213,8 @@ TEST_F(Batches, EncryptTakesImagesOfADataSetOrOfFiles) {
   refused(with({"--dataset", "mnist", "--limit", "0", "-o", "x"}), {"--limit 0"}, "x");
   refused(with({"--dataset", "mnist", "--limit", "9999", "-o", "x"}), {"mnist", "9999", "2053"}, "x");
   refused(with({"--dataset", "cifar10", "-o", "x"}), {"obscura data fetch cifar10"}, "x");
-  EXPECT_EQ(run(with({"data/mnist/t10k-images-idx3-ubyte", "--limit", "3", "-o", "x"})).status, 2)
-      << "--limit is for data sets";
+  EXPECT_EQ(
+      good(with({"data/mnist/t10k-images-idx3-ubyte", "--limit", "3", "-o", "in3", "--json"})).json().at("images"), 3);
   write("data/bccd/test.bin", base::Bytes(2 * 3073));
   refused(with({"--dataset", "bccd", "-o", "x"}), {"bccd", "3x32x32", "1x6x6"}, "x");
 }
@@ -234,7 +234,7 @@ TEST_F(Batches, ImagesOfCifarAreReadAPartAtATime) {
   selection.dataset = "cifar10";
   selection.data = path("data");
   selection.first = 9;
-  const auto images = Images::of_dataset(selection);
+  const auto images = Images::of(selection, {3, 32, 32});
   ASSERT_TRUE(images.ok()) << images.error().message;
   EXPECT_EQ(images->count(), kRows - 9);
   const auto part = images->read(4096, 2);
@@ -248,11 +248,8 @@ TEST_F(Batches, ImagesOfCifarAreReadAPartAtATime) {
 TEST_F(Batches, ImagesOfSeveralFilesAreReadAcrossThem) {
   write_many(7);
   write_png("one.png", 1);
-  plan::InputSpec input;
-  input.channels = 1;
-  input.height = input.width = kSide;
   const std::string file = path("data/mnist/t10k-images-idx3-ubyte");
-  const auto images = Images::of_files({file + ":2:3", path("one.png"), file}, "", input);
+  const auto images = Images::of_files({file + ":2:3", path("one.png"), file}, {1, kSide, kSide});
   ASSERT_TRUE(images.ok()) << images.error().message;
   ASSERT_EQ(images->count(), 11U);
   const auto part = images->read(2, 4);

@@ -13,7 +13,9 @@ namespace obscura::cli {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::FloatNear;
 using ::testing::HasSubstr;
+using ::testing::Pointwise;
 
 TEST(ProgressLine, ShowsShareBarAndTheTimeThatIsLeft) {
   EXPECT_EQ(progress_line("run", 1, 4, 30, 40), "run  [===            ]   25 %  ETA 1:30");
@@ -64,16 +66,27 @@ TEST(FileRange, RefusesWhatIsNoRange) {
 }
 
 TEST(Normalise, TakesEachChannelsOwnMeanAndDeviation) {
-  const std::vector<std::uint8_t> pixels{0, 255, 255, 0};  // two channels of two pixels
-  const auto out = normalise(pixels, 2, 2, {{0.5, 0.0}, {0.25, 2.0}});
+  data::Dataset image;  // two channels of two pixels
+  image.channels = image.width = 2;
+  image.height = 1;
+  image.pixels = {0, 255, 255, 0};
+  EXPECT_THAT(normalise(image, {{0.5, 0.0}, {0.25, 2.0}}), ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
+  image.values = {0, 1, 1, 0};
+  image.pixels.clear();
+  const auto out = normalise(image, {{0.5, 0.0}, {0.25, 2.0}});
   EXPECT_THAT(out, ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
 }
 
 TEST(Normalise, TurnsRedGreenBlueIntoTheOrderOfTheNetwork) {
-  const std::vector<std::uint8_t> pixels{255, 0, 51, 51, 0, 255, 0, 0, 0, 0, 255, 255};  // two images of two pixels
-  const auto out = normalise(pixels, 3, 2, {{0, 0.2, 0}, {1, 1, 0.5}, true});
-  EXPECT_THAT(out, ElementsAre(0.0F, 1.0F, 0.0F, 0.0F, 2.0F, 0.0F,  // blue, green less its mean, twice the red
-                               1.0F, 1.0F, -0.2F, -0.2F, 0.0F, 0.0F));
+  data::Dataset images;  // two of two pixels
+  images.channels = 3;
+  images.height = 1;
+  images.width = 2;
+  images.pixels = {255, 0, 51, 51, 0, 255, 0, 0, 0, 0, 255, 255};
+  const auto out = normalise(images, {{0, 0.2, 0}, {1, 1, 0.5}, true});
+  // Blue, green less its mean, twice the red. A float holds 51 / 255 to 2^-27.
+  const std::vector<float> expected{0, 1, 0, 0, 2, 0, 1, 1, -0.2F, -0.2F, 0, 0};
+  EXPECT_THAT(out, Pointwise(FloatNear(0x1p-27F), expected));
 }
 
 TEST(Normalise, TakesBlueGreenRedOfThreeChannelsAndInNoPlan) {

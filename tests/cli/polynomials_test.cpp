@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// obscura calibrate, evaluate --backend poly and sweep: networks with polynomials, in floats.
+#include "approx/fit.h"
+#include "approx/sign.h"
+#include "cli/approximations.h"
 #include "program.h"
 
 namespace obscura::cli {
@@ -19,7 +22,7 @@ class PolynomialsTest : public ProgramTest {
   /// Flatten, dense to the sums of the thirds less a threshold, ReLU ("act"), sigmoid ("gate"), dense to `classes`
   /// logits of which the first three are right on all images.
   void write_relu_network(const std::string& name, std::uint32_t classes, const std::string& activation = "act",
-                          nn::Op op = nn::Op::relu) const {
+                          approx::Function::Kind kind = approx::Function::Kind::relu) const {
     nn::Graph graph;
     graph.name = "relu";
     const auto value = [&](const std::string& what, nn::Shape shape) {
@@ -47,10 +50,11 @@ class PolynomialsTest : public ProgramTest {
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
     const auto b0 = constant("b0", {kClasses}, std::vector<float>(kClasses, -1.5F));
     const auto w1 = constant("w1", {kClasses, classes}, spread);
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {graph.input}, flat, {}});
+    const auto function = [](approx::Function::Kind of) { return nn::Attributes{.function = approx::default_of(of)}; };
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0, b0}, thirds, {}});
-    graph.nodes.push_back({op, activation, {thirds}, hidden, {}});
-    graph.nodes.push_back({nn::Op::sigmoid, "gate", {hidden}, gated, {}});
+    graph.nodes.push_back({nn::Op::function, activation, {thirds}, hidden, function(kind)});
+    graph.nodes.push_back({nn::Op::function, "gate", {hidden}, gated, function(approx::Function::Kind::sigmoid)});
     graph.nodes.push_back({nn::Op::gemm, "spread", {gated, w1}, graph.output, {}});
     write(name, nn::write_onnx(graph));
   }
@@ -83,12 +87,12 @@ TEST_F(PolynomialsTest, CalibrateWritesRangesAndDrawsThem) {
   EXPECT_LT(first.at("low"), 0);
   EXPECT_GT(first.at("high"), 0);
   EXPECT_GT(first.at("quantile_999"), 0);
-  EXPECT_TRUE(data::read_png(path("ranges.png"), 3, 880, 1280).ok()) << "a panel an activation";
+  EXPECT_TRUE(data::read_png(path("ranges.png"), {3, 880, 1280}).ok()) << "a panel an activation";
   const auto file = nlohmann::json::parse(slurp(path("ranges.json")));
   EXPECT_EQ(file.at("images"), kImages);
   EXPECT_EQ(file.at("activations")[0].at("low"), first.at("low"));
   const auto few =
-      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--images", "7", "-o", "few.json", "--json"}).json();
+      good({"calibrate", "relu.onnx", "--dataset", "mnist", "--limit", "7", "-o", "few.json", "--json"}).json();
   EXPECT_EQ(few.at("images"), 7);
 }
 
@@ -104,8 +108,9 @@ TEST_F(PolynomialsTest, CalibrateRefusesWithASentence) {
   refuse({"-o", "x.json", "--plot", "there.png"}, {"there.png", "exists"});
   EXPECT_EQ(slurp(path("there.png")), "mine");
   refuse({"-o", "x.json", "--plot", "x.json"}, {"x.json"});
-  refuse({"-o", "x.json", "--images", "0"}, {"at least one image"});
-  refuse({"-o", "x.json", "--images", "41"}, {"41", "40"});
+  refuse({"-o", "x.json", "--plot", "nowhere/x.png"}, {"nowhere/x.png"});
+  refuse({"-o", "x.json", "--limit", "0"}, {"at least one image"});
+  refuse({"-o", "x.json", "--limit", "41"}, {"41", "40"});
   refuse({"-o", "x.json", "--mean", "0.5,0.5"}, {"--mean", "1 channels"});
   refuse({"-o", "x.json", "--bgr"}, {"--bgr", "1 channels"});
   write_network("square.onnx");
@@ -149,8 +154,29 @@ TEST_F(PolynomialsTest, EvaluateMeasuresRangesWhereNoneAreGiven) {
   EXPECT_EQ(measured.at("max_logit_error"), read.at("max_logit_error"));
 }
 
+TEST(ApproximationsOf, ALeakyReluAreItsOwnInBothForms) {
+  nn::Graph graph;
+  graph.nodes.push_back({nn::Op::function, "leaky", {0}, 1, {}});
+  approx::Function& leaky = graph.nodes[0].attributes.function;
+  leaky = approx::default_of(approx::Function::Kind::leaky_relu);
+  leaky.alpha = 0.25;
+  const approx::Activation deep = *approx::relu(7, 3);
+  const approx::Function relu = approx::default_of(approx::Function::Kind::relu);
+  for (const approx::Activation& y : {deep, *approx::approximate(relu, approx::Method::minimax, 8, -2, 3),
+                                      *approx::approximate(relu, approx::Method::minimax, 8, 1, 3)}) {
+    calibrate::Choice choice;
+    choice.chosen.emplace_back();
+    choice.chosen[0].activation = y;
+    const compile::Approximation out = approximations_of(graph, choice).at(0);
+    for (double x = y.certificate.low; x <= y.certificate.high; x += 0.125) {
+      EXPECT_NEAR(compile::evaluate(out, x).value, 0.25 * x + 0.75 * approx::evaluate(y, x), 1e-12) << x;
+    }
+  }
+}
+
 TEST_F(PolynomialsTest, EvaluateKeepsToItsBudget) {
-  write_relu_network("relu.onnx", kClasses, "act", nn::Op::tanh);  // whose candidates are few, and found at once
+  write_relu_network("relu.onnx", kClasses, "act",
+                     approx::Function::Kind::tanh);  // whose candidates are few, and found at once
   calibrate();
   const auto within = [&](const std::string& of, const std::string& limit) {
     return good(evaluating({"--ranges", "ranges.json", of, limit, "--json"})).json().at("polynomials");
@@ -231,7 +257,7 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   EXPECT_EQ(json.at("float_not_finite"), 0);
   EXPECT_EQ(json.at("calibration_images"), kImages);
   EXPECT_EQ(json.at("plot"), "sweep.png");
-  EXPECT_TRUE(data::read_png(path("sweep.png"), 3, 440, 1280).ok()) << "all is near to the float network";
+  EXPECT_TRUE(data::read_png(path("sweep.png"), {3, 440, 1280}).ok()) << "all is near to the float network";
   ASSERT_EQ(json.at("rows").size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
     const auto& row = json.at("rows")[i];
@@ -249,6 +275,28 @@ TEST_F(PolynomialsTest, SweepMeasuresEachAlphaBothWays) {
   refused(sweeping({"--ranges", "ranges.json", "--plot", "sweep.png"}), {"sweep.png", "exists"});
   const std::string table = good(sweeping({"--ranges", "ranges.json", "--alpha", "6", "6"})).out;
   EXPECT_THAT(table, AllOf(HasSubstr("float 100.00 %"), HasSubstr("alike"), Not(HasSubstr("top 5"))));
+}
+
+TEST_F(PolynomialsTest, TakesImagesOfOnesOwnForAllThatADataSetIsTakenFor) {
+  for (std::uint32_t i = 0; i < 12; ++i) write_png(fmt::format("own/{:02}.png", i), i);
+  const auto ranges = good({"calibrate", "relu.onnx", "--images", "own", "-o", "own.json", "--json"}).json();
+  EXPECT_EQ(ranges.at("images"), 12);
+  EXPECT_TRUE(ranges.at("dataset").is_null());
+  const std::vector<std::string> sweep{"sweep", "relu.onnx", "--images", "own",     "--alpha",
+                                       "6",     "6",         "--ranges", "own.json"};
+  refused(sweep, {"--calibrate"});
+  auto calibrated = sweep;
+  calibrated.insert(calibrated.end(), {"--calibrate", "own", "--plot", "own.png"});
+  EXPECT_THAT(good(calibrated).out, AllOf(HasSubstr("12 images of own\n"), HasSubstr("agreement"),
+                                          Not(HasSubstr("correct")), Not(HasSubstr("loss"))));
+  auto labelled = sweep;
+  std::string labels;
+  for (std::uint32_t i = 0; i < 12; ++i) labels += fmt::format("{}\n", i % kClasses);
+  write("labels.txt", labels);
+  labelled.insert(labelled.end(), {"--calibrate", "own", "--labels", "labels.txt", "--json"});
+  EXPECT_EQ(good(labelled).json().at("float_correct"), 12);
+  good({"compile", "relu.onnx", "--calibrate", "own", "--alpha", "4", "--layout", "image", "-o", "relu.plan"});
+  refused({"calibrate", "relu.onnx", "-o", "x.json"}, {"--dataset", "--images"}, "x.json");
 }
 
 TEST_F(PolynomialsTest, SweepLeavesOutWhatThereIsNot) {
@@ -303,7 +351,7 @@ TEST_F(PolynomialsTest, ImagesWithoutFiniteLogitsAreWrongAndCounted) {
   const Outcome table = good(sweeping({"--ranges", "narrow.json", "--alpha", "14", "14", "--plot", "wrong.png"}));
   EXPECT_THAT(table.out,
               AllOf(HasSubstr("40 images without finite logits"), HasSubstr("0.00 %"), Not(HasSubstr("nan"))));
-  EXPECT_TRUE(data::read_png(path("wrong.png"), 3, 880, 1280).ok()) << "and a second panel near to the float network";
+  EXPECT_TRUE(data::read_png(path("wrong.png"), {3, 880, 1280}).ok()) << "and a second panel near to the float network";
 }
 
 TEST_F(PolynomialsTest, NetworksOfPolynomialsHaveNothingToSweep) {

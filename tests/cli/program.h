@@ -165,7 +165,7 @@ class ProgramTest : public ::testing::Test {
     graph.output = value("logits", {outputs});
     const auto w0 = constant("w0", {kArea, kClasses}, sums);
     const auto w1 = constant("w1", {kClasses, outputs}, spread);
-    graph.nodes.push_back({nn::Op::flatten, "flatten", {graph.input}, flat, {}});
+    graph.nodes.push_back({nn::Op::reshape, "flatten", {graph.input}, flat, {.shape = {kArea}}});
     graph.nodes.push_back({nn::Op::gemm, "sums", {flat, w0}, thirds, {}});
     graph.nodes.push_back({nn::Op::mul, "square", {thirds, thirds}, squared, {}});
     graph.nodes.push_back({nn::Op::gemm, "spread", {squared, w1}, graph.output, {}});

@@ -33,7 +33,7 @@ TEST(Normalise, MapsPixelsChannelByChannel) {
   input.width = 2;
   input.mean = {0, 0.5};
   input.deviation = {1, 0.25};
-  const std::vector<std::uint8_t> pixels = {0, 255, 0, 255, 51, 51, 51, 51};
+  const std::vector<float> pixels = {0, 1, 0, 1, 0.2F, 0.2F, 0.2F, 0.2F};
   const std::vector<float> expected = {0, 1, -2, 2, 0.2F, 0.2F, -1.2F, -1.2F};
   const auto actual = normalise(input, pixels);
   ASSERT_EQ(actual.size(), expected.size());
@@ -41,7 +41,7 @@ TEST(Normalise, MapsPixelsChannelByChannel) {
 }
 
 TEST(Normalise, RefusesPartsOfImages) {
-  EXPECT_THROW((void)normalise(mirror_offer().input, std::vector<std::uint8_t>(35)), ContractError);
+  EXPECT_THROW((void)normalise(mirror_offer().input, std::vector<float>(35)), ContractError);
 }
 
 TEST(Client, DecryptsWhatItEncrypted) {
@@ -91,8 +91,8 @@ TEST(Client, TwoEncryptionsOfOneImageDiffer) {
 TEST(Client, RefusesNoImagePartsOfImagesAndTooMany) {
   const Client client = Client::generate(mirror_offer()).value();
   EXPECT_FALSE(client.encrypt({}).ok());
-  EXPECT_FALSE(client.encrypt(std::vector<std::uint8_t>(37)).ok());
-  const auto many = client.encrypt(std::vector<std::uint8_t>(36 * 2049));
+  EXPECT_FALSE(client.encrypt(std::vector<float>(37)).ok());
+  const auto many = client.encrypt(std::vector<float>(36 * 2049));
   ASSERT_FALSE(many.ok());
   EXPECT_THAT(many.error().message, HasSubstr("1 to 2048 images"));
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "data/png.h"
+#include "tests/data/make_png.h"
 #include "tests/data/scratch.h"
 
 namespace obscura::data {
@@ -79,7 +80,9 @@ TEST_F(Cifar, TurnsRowsOfPixelsIntoPlanes) {
 
 TEST_F(Cifar, RefusesPicturesOfOtherSizesBeforeItDecodesThem) {
   base::Bytes bytes = rows(1);
-  bytes[21] = std::byte{0x7F};  // the height, now over eight million
+  const std::string header =
+      PngMaker::chunk("IHDR", PngMaker::number(1024) + PngMaker::number(8323073) + std::string("\x08\x02\0\0\0", 5));
+  std::copy_n(base::as_bytes(header).begin(), header.size(), bytes.begin() + 8);
   EXPECT_THAT(read_image_rows(file("high.png", bytes)).error().message, HasSubstr("8323073 rows and 1024 columns"));
   const std::vector<std::uint8_t> narrow(3 * 1023);
   EXPECT_THAT(read_image_rows(file("narrow.png", encode_png(narrow, 3, 1, 1023))).error().message,

@@ -2,6 +2,7 @@
 #include "data/idx.h"
 
 #include <gmock/gmock.h>
+#include <zlib.h>
 
 #include "tests/data/scratch.h"
 
@@ -65,7 +66,7 @@ TEST_F(Idx, RefusesSizesThatTheFileDoesNotHold) {
 TEST_F(Idx, RefusesHugeSizesBeforeItAllocates) {
   EXPECT_FALSE(read_idx_images(file("a", idx(0x803, {0xFFFFFFFF, 4096, 4096}, 1))).ok());
   EXPECT_THAT(read_idx_images(file("b", idx(0x803, {1, 0xFFFFFFFF, 0xFFFFFFFF}, 1))).error().message,
-              HasSubstr("1 to 4096"));
+              HasSubstr("1x4294967295x4294967295"));
   EXPECT_FALSE(read_idx_labels(file("c", idx(0x801, {0xFFFFFFFF}, 1))).ok());
 }
 
@@ -73,6 +74,25 @@ TEST_F(Idx, ReadsLabels) {
   const auto labels = read_idx_labels(file("labels", idx(0x801, {5}, 5)), {2, 2});
   ASSERT_TRUE(labels.ok()) << labels.error().message;
   EXPECT_THAT(*labels, ElementsAre(2, 3));
+}
+
+TEST_F(Idx, ReadsWhatGzipPacked) {
+  const base::Bytes plain = idx(0x803, {3, 2, 2}, 12);
+  std::string packed(1000, '\0');
+  z_stream stream{};
+  ASSERT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(plain.data()));
+  stream.avail_in = static_cast<uInt>(plain.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  ASSERT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  const auto set = read_idx_images(file("a.gz", base::as_bytes(packed)), {1, 1});
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_THAT(set->pixels, ElementsAre(4, 5, 6, 7));
+  packed.resize(packed.size() - 9);
+  EXPECT_THAT(read_idx_images(file("b.gz", base::as_bytes(packed))).error().message, HasSubstr("truncated gzip"));
 }
 
 TEST_F(Idx, NamesAFileThatIsAbsent) {

@@ -38,7 +38,7 @@ struct Picture {
 
 Picture draw(const std::vector<Panel>& panels) {
   const base::Bytes png = draw_plot(panels);
-  Result<Dataset> picture = decode_png(png, "plot", 3, kPlotHeight * panels.size(), kPlotWidth);
+  Result<Dataset> picture = decode_png(png, "plot", {3, kPlotHeight * panels.size(), kPlotWidth});
   EXPECT_TRUE(picture.ok()) << picture.error().message;
   return {std::move(picture).value()};
 }

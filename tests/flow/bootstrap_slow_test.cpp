@@ -50,8 +50,8 @@ TEST_P(BootstrappingFiles, AnswerAsTheClearTwin) {
   EXPECT_EQ(made, wire::inspect_eval_keys(path("eval")).value().keys());
   EXPECT_LT(fs::file_size(path("eval")), kMostKeys);
 
-  std::vector<std::uint8_t> pixels;
-  for (std::uint32_t e = 0; e < testing::kBootElements; ++e) pixels.push_back(static_cast<std::uint8_t>(e * 17));
+  std::vector<float> pixels;
+  for (std::uint32_t e = 0; e < testing::kBootElements; ++e) pixels.push_back(static_cast<float>(e * 17 % 256) / 255);
   ASSERT_TRUE(client::encrypt(offer, path("secret"), pixels, path("in")).ok());
   const auto report = server::run(path("plan"), path("eval"), path("in"), path("out"));
   ASSERT_TRUE(report.ok()) << report.error().message;

@@ -35,11 +35,11 @@ ckks::BootstrapLiteral with_levels(ckks::BootstrapLiteral literal, int levels) {
   return literal;
 }
 
-/// x (1 + p(x / bound)) / 2 for every ReLU, p near the sign.
+/// x (1 + p(x / bound)) / 2 for every ReLU and maximum, p near the sign.
 compile::Approximations rectifiers(const nn::Graph& graph, double bound) {
   compile::Approximations out;
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
-    if (graph.nodes[k].op != Op::function) continue;
+    if (graph.nodes[k].op != Op::function && graph.nodes[k].op != Op::max_pool) continue;
     out[k].relu = true;
     out[k].bound = bound;
     out[k].stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05}});
@@ -158,6 +158,15 @@ void expect_three_ways(const World& world, double margin = 16) {
 TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
   compile::ResidualNet net({2, 4, 4});
   build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::relu, x); });
+  const nn::Graph& graph = net.finished();
+  expect_three_ways(World(graph, rectifiers(graph, 6), 8));
+}
+
+TEST(Deep, MaximaByPolynomials) {
+  compile::ResidualNet net({2, 4, 4});
+  const ValueId x = net.function(net.conv_norm(0, 2, 3), approx::Function::Kind::relu);
+  const ValueId pooled = net.node(Op::max_pool, {x}, {.kernel = {2, 2}, .strides = {2, 2}});
+  net.pooled_dense(net.conv_norm(pooled, 3, 4), 4, 4);
   const nn::Graph& graph = net.finished();
   expect_three_ways(World(graph, rectifiers(graph, 6), 8));
 }

@@ -23,10 +23,10 @@ using compile::Net;
 using nn::Op;
 using nn::ValueId;
 
-std::vector<std::uint8_t> random_pixels(std::size_t count) {
+std::vector<float> random_pixels(std::size_t count) {
   std::mt19937 engine(5);
-  std::vector<std::uint8_t> pixels(count);
-  for (auto& p : pixels) p = static_cast<std::uint8_t>(engine() & 255U);
+  std::vector<float> pixels(count);
+  for (auto& p : pixels) p = static_cast<float>(engine() & 255U) / 255;
   return pixels;
 }
 

@@ -22,14 +22,14 @@ double deviation(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
-std::vector<std::uint8_t> random_pixels() {
+std::vector<float> random_pixels() {
   std::mt19937 random(5);
-  std::vector<std::uint8_t> pixels(kImages * kPixels);
-  for (auto& p : pixels) p = static_cast<std::uint8_t>(random() & 255U);
+  std::vector<float> pixels(kImages * kPixels);
+  for (auto& p : pixels) p = static_cast<float>(random() & 255U) / 255;
   return pixels;
 }
 
-std::vector<float> run_encrypted(const wire::NamedPlan& plan, std::span<const std::uint8_t> pixels) {
+std::vector<float> run_encrypted(const wire::NamedPlan& plan, std::span<const float> pixels) {
   const auto client = client::Client::generate(wire::make_offer(plan)).value();
   const auto session = server::Session::make(plan, client.make_eval_keys()).value();
   const auto outputs = session.run_batch(client.encrypt(pixels).value());

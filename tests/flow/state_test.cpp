@@ -32,10 +32,10 @@ void require(const Result<T>& result) {
   if (!result.ok()) throw std::runtime_error(result.error().message);
 }
 
-std::vector<std::uint8_t> pixels(std::uint32_t seed) {
+std::vector<float> pixels(std::uint32_t seed) {
   std::mt19937 engine(seed);
-  std::vector<std::uint8_t> out(kImages * kPixels);
-  for (auto& p : out) p = static_cast<std::uint8_t>(engine() & 255U);
+  std::vector<float> out(kImages * kPixels);
+  for (auto& p : out) p = static_cast<float>(engine() & 255U) / 255;
   return out;
 }
 

@@ -41,7 +41,7 @@ struct Encrypted {
   run::Trace trace;
 };
 
-Encrypted run_encrypted(const wire::NamedPlan& plan, std::span<const std::uint8_t> pixels, std::size_t images) {
+Encrypted run_encrypted(const wire::NamedPlan& plan, std::span<const float> pixels, std::size_t images) {
   const auto client = client::Client::generate(wire::make_offer(plan)).value();
   const auto session = server::Session::make(plan, client.make_eval_keys()).value();
   Encrypted out;
@@ -135,7 +135,7 @@ bool others_survive_a_bright_image(std::optional<int> headroom) {
   const nn::Graph graph = steep_graph();
   const std::size_t images = 64;
   auto pixels = testing::random_pixels(images);
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i < 36 ? 255 : pixels[i] & 7U;
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i < 36 ? 1 : pixels[i] * 7 / 255;
   compile::Options options;
   options.layout = compile::LayoutChoice::batch;
   options.headroom_bits = headroom;

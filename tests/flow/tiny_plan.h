@@ -192,11 +192,11 @@ inline plan::Plan quartic_plan(std::uint32_t seed = 1) {
   return builder.finish();
 }
 
-/// Pixels of `count` images, all values of a byte.
-inline std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint32_t seed = 7) {
+/// Pixels of `count` images, all values of a byte over 255.
+inline std::vector<float> random_pixels(std::size_t count, std::uint32_t seed = 7) {
   std::mt19937 engine(seed);
-  std::vector<std::uint8_t> pixels(count * TinyNetwork::kSide * TinyNetwork::kSide);
-  for (auto& p : pixels) p = static_cast<std::uint8_t>(engine() & 255U);
+  std::vector<float> pixels(count * TinyNetwork::kSide * TinyNetwork::kSide);
+  for (auto& p : pixels) p = static_cast<float>(engine() & 255U) / 255;
   return pixels;
 }
 

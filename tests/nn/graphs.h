@@ -21,6 +21,13 @@ inline std::filesystem::path shared_data() {
                            : std::filesystem::path(OBSCURA_SOURCE_DIR "/../shared/data");
 }
 
+/// Of Op::function, with the function's default parameters.
+inline Attributes function_of(approx::Function::Kind kind) {
+  Attributes a;
+  a.function = approx::default_of(kind);
+  return a;
+}
+
 /// Builds a graph node by node; the last node writes the output.
 class Builder {
  public:
@@ -51,29 +58,51 @@ class Builder {
     return node(Op::function, {x}, {.function = function});
   }
   ValueId function(approx::Function::Kind kind, ValueId x) { return function(approx::default_of(kind), x); }
+  ValueId reshape(ValueId x, Shape to) {
+    Attributes a;
+    a.shape = std::move(to);
+    return node(Op::reshape, {x}, std::move(a));
+  }
   Graph& graph() { return graph_; }
 
  private:
   Graph graph_;
 };
 
-/// All of a graph but the numbering of its values, as text: equal text = the same network.
+/// All of a graph but the numbering of its values and the names of its reshapes, as text: equal text = the same
+/// network.
 inline std::string describe(const Graph& graph) {
-  std::string text = graph.name + "\n" + graph.values[graph.input].name + to_string(graph.values[graph.input].shape) +
-                     " -> " + graph.values[graph.output].name + "\n";
+  std::vector<const Node*> makers(graph.values.size(), nullptr);
+  for (const Node& node : graph.nodes) makers[node.output] = &node;
+  const auto name_of = [&](ValueId id) {
+    const bool reshape = makers[id] != nullptr && makers[id]->op == Op::reshape && id != graph.output;
+    return reshape ? std::string("reshape of ") + graph.values[makers[id]->inputs[0]].name : graph.values[id].name;
+  };
+  std::string text = graph.name + "\n" + name_of(graph.input) + to_string(graph.values[graph.input].shape) + " -> " +
+                     name_of(graph.output) + " ending " + std::to_string(static_cast<int>(graph.ending)) + "\n";
+  const Metadata& about = graph.metadata;
+  text += fmt::format("{} {} {} {} {}\n", about.mean, about.deviation, about.class_names,
+                      about.headroom_bits.value_or(-1), about.max_error.value_or(-1));
   for (const Node& node : graph.nodes) {
     const Attributes& a = node.attributes;
-    text += fmt::format("{} {} k{} s{} d{} p{} g{} {} {} {} {} {}", node.name, to_string(node.op), a.kernel, a.strides,
-                        a.dilations, a.pads, a.groups, a.count_include_pad, a.transpose_b, a.alpha, a.beta, a.epsilon);
-    text += fmt::format(" from{} by{} of{} pad{}{} size{} {}:", a.starts, a.steps, a.sizes, a.pads_before, a.pads_after,
-                        a.size, a.bias);
+    text += fmt::format("{} {} k{} s{} d{} p{} g{} {} {} {} {} {}", node.op == Op::reshape ? "" : node.name,
+                        to_string(node.op), a.kernel, a.strides, a.dilations, a.pads, a.groups, a.count_include_pad,
+                        a.transpose_b, a.alpha, a.beta, a.epsilon);
+    text += fmt::format(" from{} by{} of{} pad{}{} size{} {} to{} order{} axis{} {}", a.starts, a.steps, a.sizes,
+                        a.pads_before, a.pads_after, a.size, a.bias, a.shape, a.permutation, a.axis, a.indices);
+    if (node.op == Op::function) {
+      const approx::Function& f = a.function;
+      text += fmt::format(" {} {} {} {} {} {} {} {}", approx::name(f), f.alpha, f.beta, f.gamma, f.low, f.high, f.bias,
+                          f.scale);
+    }
+    text += ":";
     for (const ValueId id : node.inputs) {
       const Value& value = graph.values[id];
-      text += " " + value.name + "(" + to_string(value.shape) + ")";
+      text += " " + name_of(id) + "(" + to_string(value.shape) + ")";
       if (!value.constant) continue;
       for (const float v : value.constant->data) text += fmt::format(" {}", v);
     }
-    text += " -> " + graph.values[node.output].name + "(" + to_string(graph.values[node.output].shape) + ")\n";
+    text += " -> " + name_of(node.output) + "(" + to_string(graph.values[node.output].shape) + ")\n";
   }
   return text;
 }

@@ -27,18 +27,19 @@ void expect_refused(const OnnxFile& file, Code code, const std::vector<std::stri
 TEST(OnnxRefusal, AnUnknownOperatorIsNamedWithItsNodeAndTheSupportedOnes) {
   OnnxFile file({1, 1, 1});
   file.node("Einsum", "fancy", {"image"}, "logits");
-  expect_refused(file, Code::unsupported, {"node 'fancy'", "operator Einsum", "Conv, BatchNormalization", "Constant"});
+  expect_refused(file, Code::unsupported,
+                 {"node 'fancy'", "operator Einsum", "write the product as MatMul", "supported: Conv, ", "Constant"});
 }
 
 TEST(OnnxRefusal, CommonOperatorsComeWithAWayOut) {
-  for (const char* op : {"Clip", "HardSwish", "Elu"}) {
+  for (const auto& [op, way] : {std::pair{"LSTM", "use convolutions"},
+                                {"Scan", "use convolutions"},
+                                {"If", "fixed sizes"},
+                                {"Einsum", "MatMul"}}) {
     OnnxFile file({1, 1, 1});
     file.node(op, "", {"image"}, "logits");
-    expect_refused(file, Code::unsupported, {std::string("node '") + op + "_0'", "train the network with one of"});
+    expect_refused(file, Code::unsupported, {std::string("node '") + op + "_0'", way});
   }
-  OnnxFile erf({1, 1, 1});
-  erf.node("Erf", "e", {"image"}, "logits");
-  expect_refused(erf, Code::unsupported, {"node 'e'", "part of a GELU"});
 }
 
 TEST(OnnxRefusal, AnOperatorOfAnotherDomainIsNotTheOneOfTheSameName) {
@@ -52,10 +53,6 @@ TEST(OnnxRefusal, AttributesThatChangeTheMeaningAreNamedWithTheAllowedValue) {
   fresh.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).integer("something_new", 0);
   expect_refused(fresh, Code::unsupported, {"node 'p'", "something_new", "ceil_mode"});
 
-  OnnxFile dilated({1, 4, 4});
-  dilated.node("AveragePool", "p", {"image"}, "logits").ints("kernel_shape", {2, 2}).ints("dilations", {1, 2});
-  expect_refused(dilated, Code::bad_format, {"node 'p'", "dilation 1x2"});
-
   OnnxFile training({1, 1, 1});
   for (const char* name : {"a", "b", "c", "d"}) training.constant(name, {1}, {1});
   training.node("BatchNormalization", "bn", {"image", "a", "b", "c", "d"}, "logits").integer("training_mode", 1);
@@ -68,8 +65,8 @@ TEST(OnnxRefusal, AttributesThatChangeTheMeaningAreNamedWithTheAllowedValue) {
   expect_refused(gemm, Code::unsupported, {"node 'fc'", "transA is 1"});
 
   OnnxFile flatten({1, 1, 2});
-  flatten.node("Flatten", "f", {"image"}, "logits").integer("axis", 2);
-  expect_refused(flatten, Code::unsupported, {"node 'f'", "axis is 2", "allowed: 1"});
+  flatten.node("Flatten", "f", {"image"}, "logits").integer("axis", 5);
+  expect_refused(flatten, Code::bad_format, {"node 'f'", "axis 5", "allowed: -4 to 4"});
 
   OnnxFile kind({1, 1, 2});
   kind.node("Flatten", "f", {"image"}, "logits").real("axis", 1);
@@ -96,7 +93,7 @@ TEST(OnnxRefusal, ShapesThatDoNotFitAreBothNamed) {
   OnnxFile conv({3, 8, 8});
   conv.constant("w", {4, 2, 3, 3}, Floats(72));
   conv.node("Conv", "c1", {"image", "w"}, "logits");
-  expect_refused(conv, Code::bad_format, {"node 'c1'", "4x2x3x3", "3x8x8", "4x3x3x3"});
+  expect_refused(conv, Code::bad_format, {"node 'c1'", "'w'", "4x2x3x3", "3x8x8", "4x3x3x3"});
 
   OnnxFile groups({2, 1, 1});
   groups.constant("w", {3, 1, 1, 1}, Floats(3));
@@ -106,7 +103,7 @@ TEST(OnnxRefusal, ShapesThatDoNotFitAreBothNamed) {
   OnnxFile add({2, 3, 4});
   add.constant("c", {5, 1, 1}, Floats(5));
   add.node("Add", "a", {"image", "c"}, "logits");
-  expect_refused(add, Code::bad_format, {"node 'a'", "2x3x4", "5x1x1"});
+  expect_refused(add, Code::bad_format, {"node 'a'", "1x2x3x4", "5x1x1"});
 
   OnnxFile window({1, 2, 2});
   window.constant("w", {1, 1, 3, 3}, Floats(9));
@@ -144,7 +141,8 @@ TEST(OnnxRefusal, ASmallFileCanNotAskForEndlessCopiesOfAConstant) {
     file.node("Sub", "", {last, "big"}, next.c_str());
     last = next;
   }
-  expect_refused(file, Code::bad_format, {"elements", "allowed: 134217728"});
+  file.node("Flatten", "", {last}, "logits");
+  expect_refused(file, Code::bad_format, {"node 'Sub_", "'big'", "numbers in use", "allowed: 134217728"});
 }
 
 TEST(OnnxRefusal, AVarianceThatIsNotPositive) {
@@ -156,10 +154,15 @@ TEST(OnnxRefusal, AVarianceThatIsNotPositive) {
 }
 
 TEST(OnnxRefusal, TypesAndPlacesOfWeightsThatAreNotRead) {
+  OnnxFile text({1, 1, 1});
+  text.constant("w", {1}, {1}).set_data_type(onnx::TensorProto::STRING);
+  text.node("Mul", "m", {"image", "w"}, "logits");
+  expect_refused(text, Code::unsupported, {"node 'm'", "'w'", "STRING", "allowed: floats"});
+
   OnnxFile half({1, 1, 1});
   half.constant("w", {1}, {1}).set_data_type(onnx::TensorProto::FLOAT16);
   half.node("Mul", "m", {"image", "w"}, "logits");
-  expect_refused(half, Code::unsupported, {"node 'm'", "'w'", "FLOAT16", "FLOAT"});
+  expect_refused(half, Code::bad_format, {"node 'm'", "'w'", "4 bytes", "allowed: 2"});
 
   OnnxFile outside({1, 1, 1});
   outside.constant("w", {1}, {1}).set_data_location(onnx::TensorProto::EXTERNAL);
@@ -167,24 +170,24 @@ TEST(OnnxRefusal, TypesAndPlacesOfWeightsThatAreNotRead) {
   expect_refused(outside, Code::unsupported, {"'w'", "another file", "onnx.save"});
 }
 
-TEST(OnnxRefusal, ReshapesThatMixImagesOrKeepAGrid) {
+TEST(OnnxRefusal, ReshapesOfOtherNumbersOfElements) {
   for (const std::vector<std::int64_t>& shape :
-       std::vector<std::vector<std::int64_t>>{{1, 4}, {0, 2, 2}, {-1, 2}, {-1, -1}, {4}}) {
+       std::vector<std::vector<std::int64_t>>{{1, 5}, {-1, -1}, {0, 3}, {-2}}) {
     OnnxFile file({1, 2, 2});
     file.integers("shape", shape);
     file.node("Reshape", "r", {"image", "shape"}, "logits");
-    expect_refused(file, Code::unsupported, {"node 'r'", "1x2x2", "(N, 4)"});
+    expect_refused(file, Code::unsupported, {"node 'r'", "1x1x2x2", "as many elements", "left free, or 1"});
   }
 }
 
 TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
-  OnnxFile row({2});
-  row.node("Identity", "", {"image"}, "logits");
-  expect_refused(row, Code::unsupported, {"'image'", "Nx2", "channels, height, width"});
+  OnnxFile volume({1, 2, 2, 2});
+  volume.node("Flatten", "", {"image"}, "logits");
+  expect_refused(volume, Code::unsupported, {"'image'", "Nx1x2x2x2", "{N, channels, height, width}", "volumes"});
 
   OnnxFile free_height({1, 0, 2});
   free_height.node("Flatten", "", {"image"}, "logits");
-  expect_refused(free_height, Code::unsupported, {"'image'", "Nx1x0x2", "axis 2 (height) is free"});
+  expect_refused(free_height, Code::unsupported, {"'image'", "Nx1x0x2", "second axis is free", "--shape 3x32x32"});
 
   OnnxFile huge({1 << 20, 1 << 20, 1});
   huge.node("Flatten", "", {"image"}, "logits");
@@ -192,20 +195,21 @@ TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
 
   OnnxFile grid({1, 2, 2});
   grid.node("Identity", "", {"image"}, "logits");
-  expect_refused(grid, Code::unsupported, {"output 'logits'", "1x2x2"});
+  expect_refused(grid, Code::unsupported, {"output 'logits'", "1x2x2", "one row of numbers", "not a classifier"});
 
   OnnxFile two({1, 2, 2});
   two.graph().add_input()->set_name("second");
-  two.node("Flatten", "", {"image"}, "logits");
-  expect_refused(two, Code::unsupported, {"2 inputs", "1 image"});
+  two.node("Mul", "", {"image", "second"}, "product");
+  two.node("Flatten", "", {"product"}, "logits");
+  expect_refused(two, Code::unsupported, {"2 inputs", "'second' scalar", "1 image", "--input NAME=NUMBER"});
 
   OnnxFile two_outputs({1, 2, 2});
   two_outputs.graph().add_output()->set_name("second");
   two_outputs.node("Flatten", "", {"image"}, "logits");
-  expect_refused(two_outputs, Code::unsupported, {"2 outputs"});
+  expect_refused(two_outputs, Code::unsupported, {"2 outputs", "'second'", "--output NAME"});
 
   OnnxFile nothing({1, 2, 2});
-  expect_refused(nothing, Code::bad_format, {"output 'logits'", "not computed"});
+  expect_refused(nothing, Code::bad_format, {"leads to its output", "1 image"});
 }
 
 TEST(OnnxRefusal, AWeightThatTheFileNeitherHoldsNorComputes) {
@@ -215,42 +219,26 @@ TEST(OnnxRefusal, AWeightThatTheFileNeitherHoldsNorComputes) {
   OnnxFile declared({1, 1, 1});
   declared.graph().add_input()->set_name("lost");
   declared.node("Conv", "c1", {"image", "lost"}, "logits");
-  expect_refused(declared, Code::unsupported, {"2 inputs", "'image', 'lost'", "initializers"});
+  expect_refused(declared, Code::unsupported, {"2 inputs", "'image'", "'lost'", "--input NAME=NUMBER"});
 }
 
-TEST(OnnxRefusal, ASoftmaxInsideTheNetworkOrOverOtherAxes) {
-  OnnxFile inside({1, 1, 2});
-  inside.node("Flatten", "", {"image"}, "f");
-  inside.node("Softmax", "attention", {"f"}, "s");
-  inside.node("Mul", "", {"s", "f"}, "logits");
-  expect_refused(inside, Code::unsupported, {"node 'attention' (Softmax)", "other nodes read", "last node"});
-  OnnxFile twice({1, 1, 2});
-  twice.node("Flatten", "", {"image"}, "f");
-  twice.node("Softmax", "", {"f"}, "logits");
-  twice.node("Mul", "", {"logits", "f"}, "unused");
-  expect_refused(twice, Code::unsupported, {"other nodes read"});
-  OnnxFile rows({1, 2, 2});
-  rows.node("Softmax", "s", {"image"}, "logits").integer("axis", 3);
-  expect_refused(rows, Code::unsupported, {"axis 3", "1x2x2"});
-}
-
-TEST(OnnxRefusal, PadsThatAreNotZerosAroundAnImage) {
-  const auto pad = [](const std::vector<std::int64_t>& pads, const char* mode, float value) {
+TEST(OnnxRefusal, PadsOfImagesOrOfOtherNumbers) {
+  const auto pad = [](const std::vector<std::int64_t>& pads, const char* mode) {
     OnnxFile file({1, 2, 2});
     file.integers("pads", pads);
-    file.constant("value", {}, {value});
-    file.node("Pad", "p", {"image", "pads", "value"}, "y").text("mode", mode);
+    file.node("Pad", "p", {"image", "pads"}, "y").text("mode", mode);
     file.node("Flatten", "", {"y"}, "logits");
     return file;
   };
-  expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "reflect", 0), Code::unsupported, {"node 'p'", "mode is reflect"});
-  expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "constant", 1), Code::unsupported, {"node 'p'", "pads with 1"});
-  expect_refused(pad({1, 0, 0, 0, 0, 0, 0, 0}, "constant", 0), Code::unsupported, {"images themselves by 1"});
-  expect_refused(pad({0, 0, -1, 0, 0, 0, 0, 0}, "constant", 0), Code::bad_format, {"a pad of -1"});
-  expect_refused(pad({0, 0, 1, 1}, "constant", 0), Code::bad_format, {"4 pads", "allowed: 8"});
+  expect_refused(pad({0, 0, 1, 1, 0, 0, 1, 1}, "stretch"), Code::unsupported,
+                 {"node 'p'", "mode is stretch", "reflect"});
+  expect_refused(pad({1, 0, 0, 0, 0, 0, 0, 0}, "constant"), Code::unsupported, {"node 'p'", "images themselves by 1"});
+  expect_refused(pad({0, 0, -1, 0, 0, 0, -1, 0}, "constant"), Code::unsupported, {"node 'p'", "no element of axis 2"});
+  expect_refused(pad({0, 0, 1, 1}, "constant"), Code::bad_format, {"node 'p'", "4 pads", "allowed: 8"});
+  expect_refused(pad({0, 0, 1 << 21, 0, 0, 0, 0, 0}, "edge"), Code::bad_format, {"node 'p'", "a pad of 2097152"});
 }
 
-TEST(OnnxRefusal, SlicesOfImagesBackwardsOrOfNothing) {
+TEST(OnnxRefusal, SlicesOfNothingOrOfAxesThatAreNot) {
   const auto slice = [](std::int64_t start, std::int64_t end, std::int64_t axis, std::int64_t step) {
     OnnxFile file({1, 2, 4});
     for (const auto& [name, number] : {std::pair{"start", start}, {"end", end}, {"axis", axis}, {"step", step}}) {
@@ -260,31 +248,29 @@ TEST(OnnxRefusal, SlicesOfImagesBackwardsOrOfNothing) {
     file.node("Flatten", "", {"y"}, "logits");
     return file;
   };
-  expect_refused(slice(0, 1, 0, 1), Code::unsupported, {"node 's'", "some of the images"});
-  expect_refused(slice(-1, -9, 3, -1), Code::unsupported, {"node 's'", "steps of -1", "forwards"});
-  expect_refused(slice(3, 2, 3, 1), Code::unsupported, {"takes 0 elements"});
-  expect_refused(slice(0, 2, 3, 0), Code::bad_format, {"steps of 0"});
-  expect_refused(slice(0, 2, 4, 1), Code::bad_format, {"axis 4", "allowed: -4 to 3"});
+  expect_refused(slice(3, 2, 3, 1), Code::unsupported, {"node 's'", "no element of axis 3, which has 4"});
+  expect_refused(slice(0, 2, 3, 0), Code::bad_format, {"node 's'", "steps of 0"});
+  expect_refused(slice(0, 2, 4, 1), Code::bad_format, {"node 's'", "axis 4", "allowed: -4 to 3"});
 }
 
-TEST(OnnxRefusal, ElementsThatWouldChangeTheirOrder) {
-  OnnxFile shuffle({2, 2, 2});
-  shuffle.node("Transpose", "t", {"image"}, "y").ints("perm", {0, 2, 1, 3});
-  shuffle.node("Flatten", "", {"y"}, "logits");
-  expect_refused(shuffle, Code::unsupported, {"node 't'", "2x2x2", "0, 2, 1, 3", "channels first"});
-  OnnxFile read_twice({2, 2, 2});
-  read_twice.node("Transpose", "t", {"image"}, "y").ints("perm", {0, 3, 1, 2});
-  read_twice.node("Add", "", {"y", "image"}, "z");
-  read_twice.node("Flatten", "", {"z"}, "logits");
-  expect_refused(read_twice, Code::unsupported, {"node 't'"});
-  OnnxFile axis({2, 1, 2});
-  axis.node("Concat", "c", {"image", "image"}, "y").integer("axis", 2);
-  axis.node("Flatten", "", {"y"}, "logits");
-  expect_refused(axis, Code::unsupported, {"node 'c'", "axis is 2", "allowed: 1"});
+TEST(OnnxRefusal, MovesOfAxesThatAreNot) {
+  OnnxFile order({2, 2, 2});
+  order.node("Transpose", "t", {"image"}, "y").ints("perm", {0, 2, 1, 1});
+  order.node("Flatten", "", {"y"}, "logits");
+  expect_refused(order, Code::bad_format, {"node 't'", "(0, 2, 1, 1)", "each axis once"});
+  OnnxFile images({2, 1, 2});
+  images.node("Concat", "c", {"image", "image"}, "y").integer("axis", 0);
+  images.node("Flatten", "", {"y"}, "logits");
+  expect_refused(images, Code::unsupported, {"node 'c'", "it joins images", "axes from 1"});
   OnnxFile squeeze({2, 1, 2});
-  squeeze.node("Squeeze", "q", {"image"}, "y").ints("axes", {2});
+  squeeze.node("Squeeze", "q", {"image"}, "y").ints("axes", {1});
   squeeze.node("Flatten", "", {"y"}, "logits");
-  expect_refused(squeeze, Code::unsupported, {"node 'q'", "2x1x2", "2x2"});
+  expect_refused(squeeze, Code::bad_format, {"node 'q'", "axis 1 of 1x2x1x2", "axes of size 1"});
+  OnnxFile gather({2, 1, 2});
+  gather.integers("i", {2});
+  gather.node("Gather", "g", {"image", "i"}, "y").integer("axis", 1);
+  gather.node("Flatten", "", {"y"}, "logits");
+  expect_refused(gather, Code::bad_format, {"node 'g'", "index 2 of an axis of 2", "allowed: -2 to 1"});
 }
 
 TEST(OnnxRefusal, ArithmeticOfConstantsThatHasNoResult) {
@@ -314,24 +300,11 @@ TEST(OnnxRefusal, ArithmeticOfConstantsThatHasNoResult) {
   expect_refused(index, Code::bad_format, {"node 'o'", "index 2", "allowed: -2 to 1"});
 }
 
-TEST(OnnxRefusal, ArithmeticWithTheNumberOfImages) {
-  OnnxFile file({1, 1, 1});
-  file.node("Shape", "", {"image"}, "shape");
-  file.node("Mul", "twice", {"shape", "shape"}, "c");
-  file.node("Reshape", "", {"image", "c"}, "logits");
-  expect_refused(file, Code::unsupported, {"node 'twice'", "number of images"});
-  OnnxFile baked({1, 2, 2});
-  baked.integers("shape", {1, -1});
-  baked.node("Reshape", "r", {"image", "shape"}, "logits");
-  expect_refused(baked, Code::unsupported, {"node 'r'", "(1, -1)", "number of images left free"});
-}
-
 TEST(OnnxRefusal, OperatorsThatAreForConstantsOnly) {
   OnnxFile file({2, 1, 1});
-  file.integers("i", {0});
-  file.node("Gather", "g", {"image", "i"}, "y").integer("axis", 1);
+  file.node("Floor", "g", {"image"}, "y");
   file.node("Flatten", "", {"y"}, "logits");
-  expect_refused(file, Code::unsupported, {"node 'g' (Gather)", "values of the image", "constants only"});
+  expect_refused(file, Code::unsupported, {"node 'g' (Floor)", "values of the image", "constants only"});
 }
 
 TEST(OnnxRefusal, ASmallFileCanNotAskForALargeConstant) {
@@ -349,14 +322,6 @@ TEST(OnnxRefusal, ASmallFileCanNotAskForALargeConstant) {
 }
 
 TEST(OnnxRefusal, PoolsWithoutAMeaning) {
-  OnnxFile both({1, 1, 4});
-  both.node("AveragePool", "p", {"image"}, "y")
-      .ints("kernel_shape", {1, 3})
-      .ints("strides", {1, 2})
-      .integer("ceil_mode", 1)
-      .integer("count_include_pad", 1);
-  both.node("Flatten", "", {"y"}, "logits");
-  expect_refused(both, Code::unsupported, {"node 'p'", "ceil_mode 1 with count_include_pad 1"});
   OnnxFile empty({1, 2, 2});
   empty.node("MaxPool", "p", {"image"}, "y").ints("kernel_shape", {2, 2}).ints("pads", {2, 0, 0, 0});
   empty.node("Flatten", "", {"y"}, "logits");
@@ -368,7 +333,7 @@ TEST(OnnxRefusal, NamesThatAreReadBeforeOrWrittenTwice) {
   cycle.node("Add", "a", {"image", "later"}, "early");
   cycle.node("Identity", "b", {"early"}, "later");
   cycle.node("Flatten", "", {"later"}, "logits");
-  expect_refused(cycle, Code::bad_format, {"node 'a'", "'later'"});
+  expect_refused(cycle, Code::bad_format, {"node 'a' (Add)", "waits for its own output", "no cycles"});
 
   OnnxFile twice({1, 1, 2});
   twice.node("Identity", "a", {"image"}, "y");
@@ -377,24 +342,52 @@ TEST(OnnxRefusal, NamesThatAreReadBeforeOrWrittenTwice) {
   expect_refused(twice, Code::bad_format, {"node 'b'", "'y'"});
 }
 
-TEST(OnnxRefusal, DivisionByZeroOrByAValue) {
+TEST(OnnxRefusal, DivisionByZero) {
   OnnxFile zero({1, 1, 1});
   zero.constant("z", {}, {0});
   zero.node("Div", "d", {"image", "z"}, "logits");
   expect_refused(zero, Code::bad_format, {"node 'd'", "'z'", "0", "reciprocal"});
+}
 
-  OnnxFile value({1, 1, 1});
-  value.constant("one", {}, {1});
-  value.node("Div", "d", {"one", "image"}, "logits");
-  expect_refused(value, Code::unsupported, {"node 'd'", "'image'", "constant"});
+TEST(OnnxRefusal, AnExponentThatIsComputed) {
+  OnnxFile file({1, 1, 1});
+  file.constant("two", {}, {2});
+  file.node("Pow", "p", {"two", "image"}, "logits");
+  expect_refused(file, Code::unsupported, {"node 'p' (Pow)", "'two' is a constant"});
+  OnnxFile both({1, 1, 1});
+  both.node("Pow", "p", {"image", "image"}, "logits");
+  expect_refused(both, Code::unsupported, {"node 'p' (Pow)", "exponent 'image' is computed", "one constant number"});
+}
+
+TEST(OnnxRefusal, WhatFollowsAnArgMax) {
+  OnnxFile file({4, 1, 1});
+  file.node("ArgMax", "a", {"image"}, "class").integer("axis", 1);
+  file.node("Mul", "m", {"class", "class"}, "logits");
+  expect_refused(file, Code::unsupported, {"node 'm' (Mul)", "follows an ArgMax", "as the last node"});
+  OnnxFile inner({4, 2, 1});
+  inner.node("ArgMax", "a", {"image"}, "logits").integer("axis", 1);
+  expect_refused(inner, Code::unsupported, {"node 'a' (ArgMax)", "axis 1 of 1x4x2x1", "one row of logits"});
+}
+
+TEST(OnnxRefusal, ResizesThatAreNotOfWholeFactorsOrBlend) {
+  const auto resize = [](float factor, const char* mode) {
+    OnnxFile file({1, 2, 2});
+    file.constant("scales", {4}, {1, 1, factor, factor});
+    file.node("Resize", "r", {"image", "", "scales"}, "y").text("mode", mode);
+    file.node("Flatten", "", {"y"}, "logits");
+    return file;
+  };
+  expect_refused(resize(1.5F, "nearest"), Code::unsupported, {"node 'r'", "1.5 times", "whole factors"});
+  expect_refused(resize(0.5F, "nearest"), Code::unsupported, {"node 'r'", "0.5 times", "whole factors"});
+  expect_refused(resize(2, "linear"), Code::unsupported, {"node 'r'", "mode linear", "allowed: nearest"});
 }
 
 TEST(OnnxRefusal, OperatorSetsOutsideTheRange) {
-  for (const std::int64_t opset : {9, 22}) {
+  for (const std::int64_t opset : {6, 24}) {
     OnnxFile file({1, 1, 1});
     file.model.mutable_opset_import(0)->set_version(opset);
     file.node("Flatten", "", {"image"}, "logits");
-    expect_refused(file, Code::unsupported, {"operator set " + std::to_string(opset), "10 to 21"});
+    expect_refused(file, Code::unsupported, {"operator set " + std::to_string(opset), "7 to 23", "opset_version="});
   }
 }
 

@@ -9,8 +9,9 @@
 
 namespace obscura::nn {
 
-/// Every operator and every attribute away from its default.
+/// Every operator and every attribute away from its default, and functions of each way of being written.
 inline Graph every_operator() {
+  using Kind = approx::Function::Kind;
   Builder b({2, 6, 6});
   const ValueId conv =
       b.node(Op::conv, {0, b.constant({4, 1, 3, 2}, std::vector<float>(24, 0.5F)), b.constant({4}, {1, 2, 3, 4})},
@@ -20,20 +21,31 @@ inline Graph every_operator() {
   const ValueId pool = b.node(Op::average_pool, {norm},
                               {.kernel = {2, 2}, .strides = {1, 2}, .pads = {0, 1, 1, 0}, .count_include_pad = true});
   const ValueId power = b.node(Op::pow, {pool, b.constant({}, {2})});
-  const ValueId product = b.node(Op::mul, {power, b.constant({1, 4, 1, 1}, {0.25F, 0.5F, 0.75F, 1})});
+  const ValueId product = b.node(Op::mul, {power, b.constant({4, 1, 1}, {0.25F, 0.5F, 0.75F, 1})});
   const ValueId sum = b.node(Op::add, {product, pool});
   const ValueId largest =
       b.node(Op::max_pool, {sum}, {.kernel = {3, 2}, .strides = {1, 2}, .dilations = {1, 2}, .pads = {1, 1, 1, 2}});
   const ValueId lrn = b.node(Op::lrn, {largest}, {.alpha = 0.5F, .beta = 0.25F, .size = 3, .bias = 2});
-  const ValueId joined = b.node(Op::concat, {lrn, b.node(Op::relu, {largest})});
+  const ValueId joined = b.node(Op::concat, {lrn, b.function(Kind::relu, largest)});
   const ValueId part = b.node(Op::slice, {joined}, {.starts = {1, 0, 0}, .steps = {2, 1, 1}, .sizes = {4, 3, 1}});
   ValueId x = b.node(Op::pad, {part}, {.pads_before = {0, 1, 2}, .pads_after = {0, 3, 1}});
-  x = b.node(Op::leaky_relu, {x}, {.alpha = 0.125F});
-  for (const Op op : {Op::sigmoid, Op::tanh, Op::softplus, Op::silu, Op::gelu, Op::mish}) x = b.node(op, {x});
-  const ValueId mean = b.node(Op::global_average_pool, {x});
-  const ValueId flat = b.node(Op::identity, {b.node(Op::flatten, {mean})});
-  b.node(Op::gemm, {flat, b.constant({3, 4}, std::vector<float>(12, 0.1F)), b.constant({3}, {1, 2, 3})},
+  x = b.node(Op::gather, {x}, {.axis = 2, .indices = {3, 2, 2, 0}});
+  x = b.node(Op::normalization, {x}, {.epsilon = 0.25F});
+  Attributes leaky = function_of(Kind::leaky_relu);
+  leaky.function.alpha = 0.125;
+  x = b.node(Op::function, {x}, leaky);
+  for (const Kind kind : {Kind::sigmoid, Kind::elu, Kind::swish, Kind::gelu, Kind::gelu_tanh, Kind::mish, Kind::clip}) {
+    x = b.function(kind, x);
+  }
+  const ValueId rows = b.reshape(x, {4, 28});
+  const ValueId scores =
+      b.node(Op::softmax, {b.node(Op::matmul, {rows, b.node(Op::transpose, {rows}, {.permutation = {1, 0}})})});
+  const ValueId grid = b.reshape(b.node(Op::matmul, {scores, rows}), {4, 7, 4});
+  const ValueId mean = b.node(Op::global_average_pool, {grid});
+  b.node(Op::gemm, {b.reshape(mean, {4}), b.constant({3, 4}, std::vector<float>(12, 0.1F)), b.constant({3}, {1, 2, 3})},
          {.transpose_b = true, .alpha = 0.5F, .beta = 2});
+  b.graph().ending = Ending::softmax;
+  b.graph().metadata = {{0.5, 0.25}, {1, 2}, {"zero", "one", "two"}, 3, 0.125};
   OBSCURA_CHECK(infer_shapes(b.graph()).ok(), "every_operator");
   return b.graph();
 }

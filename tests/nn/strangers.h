@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <span>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "nn/graph.h"
+#include "nn/reference.h"
 #include "tests/nn/graphs.h"
 
 namespace obscura::nn {
@@ -64,6 +66,31 @@ inline std::vector<double> ended(Ending ending, std::span<const float> logits) {
       return {static_cast<double>(std::max_element(row.begin(), row.end()) - row.begin())};
   }
   return row;
+}
+
+/// Of all numbers of an answer, the largest distance over the largest number.
+inline double relative_error(const std::vector<double>& actual, const std::vector<double>& expected) {
+  double largest = 1e-6, error = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    error = std::max(
+        error, std::isfinite(actual[i]) ? std::abs(actual[i] - expected[i]) : std::numeric_limits<double>::infinity());
+  }
+  return error / largest;
+}
+
+/// What the file gives for images in the order of its own axes.
+inline std::vector<double> answers(const Graph& graph, const Shape& dims, const std::vector<float>& pixels) {
+  const auto size = static_cast<std::size_t>(element_count(graph.values[graph.input].shape));
+  const std::size_t count = pixels.size() / size;
+  const std::vector<float> logits = run_reference(graph, in_graph_order(graph, dims, pixels), count);
+  std::vector<double> out;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t row = logits.size() / count;
+    const auto answer = ended(graph.ending, std::span(logits).subspan(i * row, row));
+    out.insert(out.end(), answer.begin(), answer.end());
+  }
+  return out;
 }
 
 }  // namespace obscura::nn

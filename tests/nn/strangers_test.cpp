@@ -29,29 +29,6 @@ bool is_quantized(const Json& entry) {
   return false;
 }
 
-/// Of all numbers of an answer, the largest distance over the largest number.
-double relative_error(const std::vector<double>& actual, const std::vector<double>& expected) {
-  double largest = 1e-6, error = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    largest = std::max(largest, std::abs(expected[i]));
-    error = std::max(error, std::isfinite(actual[i]) ? std::abs(actual[i] - expected[i]) : INFINITY);
-  }
-  return error / largest;
-}
-
-std::vector<double> answers(const Graph& graph, const Shape& dims, const std::vector<float>& pixels) {
-  const auto size = static_cast<std::size_t>(element_count(graph.values[graph.input].shape));
-  const std::size_t count = pixels.size() / size;
-  const std::vector<float> logits = run_reference(graph, in_graph_order(graph, dims, pixels), count);
-  std::vector<double> out;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t row = logits.size() / count;
-    const auto answer = ended(graph.ending, std::span(logits).subspan(i * row, row));
-    out.insert(out.end(), answer.begin(), answer.end());
-  }
-  return out;
-}
-
 void expect_values(const Graph& graph, const Json& entry) {
   const Shape dims = entry["dims"].get<Shape>();
   std::uint32_t seed = 0;

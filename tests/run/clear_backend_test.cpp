@@ -13,7 +13,7 @@ namespace {
 
 std::vector<float> random_images(std::size_t count) {
   std::vector<float> images;
-  for (const std::uint8_t p : testing::random_pixels(count)) images.push_back(static_cast<float>(p) / 127.5F - 0.5F);
+  for (const float p : testing::random_pixels(count)) images.push_back(2 * p - 0.5F);
   return images;
 }
 

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+/// JPEG pictures (libjpeg).
+#pragma once
+
+#include "base/bytes.h"
+#include "data/picture.h"
+
+namespace obscura::data {
+
+/// The pixels as libjpeg decodes them, without turning by what EXIF says. `name` stands in messages (the path).
+/// errors: not a JPEG, truncated, damaged; a size that check_picture refuses; other than grey and colour (CMYK).
+Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted);
+Result<Dataset> read_jpeg(const std::filesystem::path& path, const ImageShape& wanted);
+
+}  // namespace obscura::data

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Pictures as PNG and JPEG files hold them, on their way to images of a network.
+#pragma once
+
+#include "data/dataset.h"
+
+namespace obscura::data {
+
+/// Largest height and width that is read.
+inline constexpr std::size_t kMaxSide = 4096;
+/// Files of one picture above this size are refused before they are decoded.
+inline constexpr std::uint64_t kMaxPictureBytes = 64ULL << 20;
+
+/// The samples of a file as they are stored, pixel after pixel.
+struct Picture {
+  std::size_t height = 0;
+  std::size_t width = 0;
+  std::size_t channels = 1;     ///< 1: grey; 3: red, green, blue
+  std::uint16_t largest = 255;  ///< the sample that is white: 255, or 65535
+  std::vector<std::uint16_t> samples;
+};
+
+/// To be asked before a picture is decoded. A network on a vector takes every picture of as many pixels.
+/// errors: another size, naming both; a network that takes neither 1 nor 3 channels.
+Result<void> check_picture(const std::string& name, std::size_t height, std::size_t width, const ImageShape& wanted);
+
+/// One image of the wanted shape, which check_picture found fit: bytes, or floats where the picture has 16 bits. Colour
+/// becomes grey by 0.299 R + 0.587 G + 0.114 B where one channel is wanted, grey is repeated where three are.
+Dataset to_image(const Picture& picture, const std::string& name, const ImageShape& wanted);
+
+}  // namespace obscura::data
