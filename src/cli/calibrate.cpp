@@ -17,6 +17,7 @@ namespace {
 
 struct Options {
   std::string network;
+  nn::ReadOptions read;
   std::string dataset;
   std::vector<std::string> files;
   std::string data;
@@ -132,7 +133,7 @@ Result<Answer> perform(const Options& options) {
   if (options.plot == options.output) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
-  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network, options.read));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_normalization(settings, graph, options.network));
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
@@ -176,6 +177,7 @@ Action define_calibrate(CLI::App& command, const Common&) {
                      fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }
 

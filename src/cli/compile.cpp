@@ -19,6 +19,7 @@ namespace {
 
 struct Options {
   std::string model;
+  nn::ReadOptions read;
   std::string output;
   std::vector<std::string> calibrate;
   std::string data;
@@ -68,7 +69,8 @@ compile::LayoutChoice layout_of(const std::string& name) {
 Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
-  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model));
+  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
+  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
   OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
@@ -169,6 +171,7 @@ Action define_compile(CLI::App& command, const Common&) {
                   "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
       ->capture_default_str();
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }
 

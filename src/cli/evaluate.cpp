@@ -97,7 +97,7 @@ Result<Subject> from_plan(const Options& options) {
   subject.settings.normalization = {input.mean, input.deviation, false};
   subject.answer = subject.plan->plan.output.answer;
   if (options.model.empty()) return subject;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model));
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
   if (shape_of(*subject.graph) == shape_of(input)) return subject;
   return error(Code::wrong_params, "{}: takes images of {}, but {} those of {}", options.model,
                to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
@@ -106,12 +106,14 @@ Result<Subject> from_plan(const Options& options) {
 Result<Subject> from_network(const Options& options) {
   Subject subject;
   subject.settings = options.settings;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
   const auto take = on_plan(options) ? take_metadata : take_normalization;
   OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
   OBSCURA_TRY(subject.answer,
               compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
-  if (on_plan(options)) OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
+  if (!on_plan(options)) return subject;
+  OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
+  OBSCURA_TRY_VOID(require_ready(options.network, *subject.graph, compile::LayoutChoice::automatic, false));
   return subject;
 }
 
@@ -356,6 +358,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON, and the files' names");
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
     return evaluate(*options, common.json);

@@ -16,6 +16,7 @@ namespace obscura::cli {
 struct EvaluateOptions {
   std::string network;
   std::string model;
+  nn::ReadOptions read;
   Selection selection;
   std::vector<std::string> calibrate;  ///< training images; none: those of the data set, if it is one
   std::string backend = "ckks";

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "cli/answers.h"
+#include "cli/inspect_network.h"
 #include "cli/support.h"
 #include "cli/verb.h"
-#include "nn/onnx.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 #include "wire/plan_frame.h"
@@ -165,25 +165,15 @@ Result<Answer> inspect_state(const std::string& path) {
                             bytes_text(file_bytes(path)))};
 }
 
-Result<Answer> inspect_network(const std::string& path) {
-  OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(path));
-  Answer answer;
-  answer.json = {{"kind", "network"}, {"network", graph.name}};
-  answer.json["input"] = graph.values[graph.input].shape;
-  answer.json["output"] = graph.values[graph.output].shape;
-  answer.text = fmt::format("network {}: {} in, {} out\n", graph.name, nn::to_string(graph.values[graph.input].shape),
-                            nn::to_string(graph.values[graph.output].shape));
-  for (const nn::Node& node : graph.nodes) {
-    const nn::Shape& shape = graph.values[node.output].shape;
-    answer.json["nodes"].push_back({{"name", node.name}, {"operator", nn::to_string(node.op)}, {"shape", shape}});
-    answer.text += fmt::format("  {:24} {:20} {}\n", node.name, nn::to_string(node.op), nn::to_string(shape));
-  }
-  return answer;
-}
+struct Options {
+  std::string path;
+  nn::ReadOptions read;
+};
 
-Result<Answer> perform(const std::string& path) {
+Result<Answer> perform(const Options& options) {
+  const std::string& path = options.path;
   OBSCURA_TRY(const bool ours, is_frame(path));
-  if (!ours) return inspect_network(path);
+  if (!ours) return inspect_network(path, options.read);
   OBSCURA_TRY(const wire::Kind kind, wire::read_kind(path));
   switch (kind) {
     case wire::Kind::plan:
@@ -213,12 +203,15 @@ Action define_inspect(CLI::App& command, const Common&) {
   teach(
       command,
       "Prints what a file holds: every step of a plan with its limbs, scale and predicted error, and why the planner\n"
-      "chose so; what an offer, keys or ciphertexts say of themselves; the nodes of an ONNX network.",
-      "obscura inspect swish4.plan",
+      "chose so; what an offer, keys or ciphertexts say of themselves. Of an ONNX network: its nodes with their\n"
+      "parameters, and what stands for each of them under encryption: itself, a polynomial near it, or nothing. The "
+      "verdict\nat the end says whether it compiles, with which options, or what to change in PyTorch or Keras.",
+      "obscura inspect my.onnx",
       "Of a secret key it prints nothing. The text of a plan shows the shape of the network, not its weights.");
-  auto path = std::make_shared<std::string>();
-  command.add_option("FILE", *path, "A plan, offer, evaluation keys, ciphertexts, or an ONNX file")->required();
-  return [path] { return perform(*path); };
+  auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->path, "A plan, offer, evaluation keys, ciphertexts, or an ONNX file")->required();
+  add_read_options(command, options->read);
+  return [options] { return perform(*options); };
 }
 
 }  // namespace obscura::cli

@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "cli/images.h"
+#include "compile/readiness.h"
 #include "data/records.h"
 
 namespace obscura::cli {
@@ -22,6 +23,54 @@ std::filesystem::path data_folder(const std::string& option) {
   if (!option.empty()) return option;
   const char* variable = std::getenv("OBSCURA_DATA");
   return variable != nullptr && *variable != '\0' ? variable : "data";
+}
+
+namespace {
+
+/// All numbers of a text between separators, without anything else. Throws where that is not so.
+template <class Number>
+std::vector<Number> parse_list(const std::string& text, char separator, const std::string& option) {
+  std::vector<Number> out;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (true) {
+    const auto [rest, failure] = std::from_chars(at, end, out.emplace_back());
+    if (failure != std::errc() || (rest != end && *rest != separator)) {
+      throw CLI::ValidationError(
+          fmt::format("{}: '{}' is not a list of numbers with '{}' between", option, text, separator));
+    }
+    if (rest == end) return out;
+    at = rest + 1;
+  }
+}
+
+}  // namespace
+
+void add_read_options(CLI::App& command, nn::ReadOptions& options) {
+  command.add_option("--output-name", options.output,
+                     "Which of several outputs of the ONNX file; what only the others need is left out");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--input",
+          [&options](const std::vector<std::string>& all) {
+            for (const std::string& one : all) {
+              const std::size_t at = one.rfind('=');
+              if (at == std::string::npos || at == 0) {
+                throw CLI::ValidationError(fmt::format("--input: '{}' is not NAME=NUMBER", one));
+              }
+              options.values[one.substr(0, at)] = parse_list<float>(one.substr(at + 1), ',', "--input");
+            }
+          },
+          "An input of the ONNX file that is no image, and its number (or numbers, with commas between)")
+      ->type_name("NAME=NUMBER")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option_function<std::string>(
+          "--shape",
+          [&options](const std::string& text) { options.shape = parse_list<std::int64_t>(text, 'x', "--shape"); },
+          "Size of one image where the ONNX file leaves it open, as 3x32x32")
+      ->type_name("CxHxW");
 }
 
 Result<void> refuse_existing(const std::filesystem::path& path) {
@@ -162,6 +211,13 @@ Result<std::vector<float>> calibration_images(const nn::Graph& graph, const Trai
     out.insert(out.end(), values.begin(), values.end());
   }
   return out;
+}
+
+Result<void> require_ready(const std::string& path, const nn::Graph& graph, compile::LayoutChoice layout,
+                           bool approximated) {
+  const auto ready = compile::require_ready(graph, layout, approximated);
+  if (ready.ok()) return ready;
+  return error(ready.error().code, "{}: {}; `obscura inspect {}` lists all nodes", path, ready.error().message, path);
 }
 
 Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options) {

@@ -15,12 +15,16 @@
 #include "compile/compile.h"
 #include "data/dataset.h"
 #include "nn/graph.h"
+#include "nn/onnx.h"
 #include "plan/plan.h"
 
 namespace obscura::cli {
 
 /// --data, else $OBSCURA_DATA, else ./data.
 std::filesystem::path data_folder(const std::string& option);
+
+/// --output-name, --input and --shape: what an ONNX file leaves open.
+void add_read_options(CLI::App& command, nn::ReadOptions& options);
 
 /// Error where something stands at `path` already: asked before long work; the writer asks again.
 Result<void> refuse_existing(const std::filesystem::path& path);
@@ -81,7 +85,10 @@ Result<std::vector<float>> calibration_images(const nn::Graph& graph, const Trai
                                               std::optional<std::size_t> count, std::size_t usual);
 inline constexpr std::size_t kCalibrationImages = 256;
 
-/// compile::compile, whose refusals name the file too.
+/// compile::require_ready, whose refusals name the file too.
+Result<void> require_ready(const std::string& path, const nn::Graph& graph, compile::LayoutChoice layout,
+                           bool approximated);
+/// compile::compile, likewise.
 Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options);
 
 /// The one way from JSON to text: names of files need not be UTF-8, but JSON is, so what is not becomes U+FFFD.

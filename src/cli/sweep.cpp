@@ -19,6 +19,7 @@ namespace {
 
 struct Options {
   std::string network;
+  nn::ReadOptions read;
   Selection selection;
   std::vector<std::string> calibrate;
   int from = 7;
@@ -53,7 +54,7 @@ Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& net
 
 Result<Exam> prepare(const Options& options) {
   Exam exam;
-  OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network));
+  OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network, options.read));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_normalization(settings, exam.graph, options.network));
   exam.normalization = settings.normalization;
@@ -307,6 +308,7 @@ Action define_sweep(CLI::App& command, const Common&) {
   add_polynomial_options(command, options->polynomials);
   add_answer(command, options->settings);
   add_normalization(command, options->settings.normalization);
+  add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }
 

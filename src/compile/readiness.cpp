@@ -113,11 +113,9 @@ class Judge {
   void approximate(const nn::Node& node) {
     const auto x = walk_.affine(node, node.inputs[0]);
     if (!x.ok()) return refuse(node, x.error().message);
-    const std::string near =
-        node.op == nn::Op::max_pool ? "maxima by a polynomial near relu"
-                                    : "polynomial near " + approx::name(node.attributes.function);
-    of(node) = {Standing::approximation, near,
-                fmt::format("{}: {}", describe(node), way_out(node))};
+    const std::string near = node.op == nn::Op::max_pool ? "maxima by a polynomial near relu"
+                                                         : "polynomial near " + approx::name(node.attributes.function);
+    of(node) = {Standing::approximation, near, fmt::format("{}: {}", describe(node), way_out(node))};
     walk_.hold_atom(node, maps_.atom(node));
   }
 
@@ -133,13 +131,14 @@ class Judge {
   Readiness out_;
 };
 
-/// What is in the way of all of the network rather than of one node; nothing where nothing is.
-std::optional<std::string> too_large(const nn::Graph& graph) {
+std::optional<std::string> image_too_large(const nn::Graph& graph) {
   const nn::Shape& input = graph.values[graph.input].shape;
-  if (nn::element_count(input) > plan::kMaxLayoutElements) {
-    return fmt::format("images of {} are {} numbers; at most {} can be encrypted: train the network on smaller ones",
-                       nn::to_string(input), nn::element_count(input), plan::kMaxLayoutElements);
-  }
+  if (nn::element_count(input) <= plan::kMaxLayoutElements) return std::nullopt;
+  return fmt::format("images of {} are {} numbers; at most {} can be encrypted: train the network on smaller ones",
+                     nn::to_string(input), nn::element_count(input), plan::kMaxLayoutElements);
+}
+
+std::optional<std::string> too_many_products(const nn::Graph& graph) {
   std::uint64_t sum = 0, most = 0;
   const nn::Node* largest = nullptr;
   for (const nn::Node* node : live_nodes(graph)) {
@@ -194,11 +193,13 @@ void conclude(const nn::Graph& graph, Readiness& out) {
     out.verdict = Verdict::never;
     out.sentence = "cannot be compiled: " + why;
   };
-  if (never != out.nodes.end()) {
+  if (const auto why = image_too_large(graph)) {
+    refuse(*why);
+  } else if (never != out.nodes.end()) {
     out.obstacle = static_cast<std::size_t>(never - out.nodes.begin());
     refuse(never->why);
-  } else if (const auto why = too_large(graph)) {
-    refuse(*why);
+  } else if (const auto products = too_many_products(graph)) {
+    refuse(*products);
   } else if (!out.image_only.empty() && !fits_slots(graph)) {
     refuse(needs_slots(graph, out.image_only));
   } else if (functions) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compile/stages.h"
+#include "compile/bounds.h"
 #include "networks.h"
 
 namespace obscura::compile {
@@ -122,6 +122,39 @@ TEST(Activations, ZeroLeadingCoefficientOfOneElementIsRefused) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, Code::unsupported);
   EXPECT_THAT(result.error().message, HasSubstr("activation act: degree 2 with a leading coefficient of 0 in some"));
+}
+
+TEST(Activations, ThePolynomialInTheChebyshevBasisIsTheSame) {
+  // (2 t)^3 = 8 t^3 = 6 T_1 + 2 T_3.
+  EXPECT_EQ(exact_form({0, 0, 0, 1}, 2).stages[0].coefficients, (std::vector<double>{0, 6, 0, 2}));
+  std::vector<double> coefficients(32);
+  std::mt19937 random(5);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  for (double& c : coefficients) c = uniform(random);
+  const Approximation form = exact_form(coefficients, 1.5);
+  for (const double x : {-1.5, -0.7, 0.0, 0.3, 1.1, 1.5, 1.8}) {
+    double expected = 0, size = 0;
+    for (std::size_t k = 32; k-- > 0;) {
+      expected = expected * x + coefficients[k];
+      size = size * std::abs(x) + std::abs(coefficients[k]);
+    }
+    EXPECT_NEAR(evaluate(form, x).value, expected, 1e-11 * size) << x;
+  }
+}
+
+TEST(Activations, IntervalsReachBeyondTheLargestArgument) {
+  FusedNetwork network = around({{1}, {2}, {0}, {0.5}}, 3);
+  ASSERT_TRUE(has_unbounded(network));
+  const std::vector<float> images{0.5F, 1, -1, 0.25F};
+  ASSERT_TRUE(bound_polynomials(network, {images, 2}, 0.25).ok());
+  EXPECT_FALSE(has_unbounded(network));
+  double most = 0;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const LinearMap& map = network.segments[0][0];
+    const std::vector<double> x = multiply(map.matrix, std::vector<double>{images[2 * i], images[2 * i + 1]});
+    for (std::size_t r = 0; r < 3; ++r) most = std::max(most, std::abs(x[r] + map.bias[r]));
+  }
+  EXPECT_NEAR(network.activations[0].approximation->bound, 1.25 * most, 1e-12);
 }
 
 }  // namespace

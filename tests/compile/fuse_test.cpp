@@ -208,8 +208,14 @@ TEST(Fuse, RefusesWhatIsNoPolynomialByNameAndWithTheWayOut) {
   for (const approx::FunctionRow& row : approx::functions()) {
     refused(Op::function, {.function = approx::default_of(row.kind)});
   }
-  refused(Op::max_pool, {});
   refused(Op::lrn, {});
+}
+
+TEST(Fuse, RefusesMaximaWithoutPolynomialsWithTheOptionsForThem) {
+  Net net({1, 2, 2});
+  net.dense(net.node(Op::max_pool, {net.conv(0, 1, 1, 1)}, {.kernel = {2, 2}}), 1, 2);
+  EXPECT_THAT(refusal(net),
+              AllOf(HasSubstr("node 'n1' (MaxPool)"), HasSubstr("--alpha"), HasSubstr("average pooling")));
 }
 
 TEST(Fuse, RefusesDivisionsAndAttentionWithTheChangeToTheNetwork) {

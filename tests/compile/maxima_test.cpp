@@ -57,7 +57,8 @@ TEST_P(Maxima, AreThoseOfTheNetworkWithinWhatTheReluIsOffBy) {
   EXPECT_EQ(fused.activations.size(), GetParam().activations);
   const MonicNetwork network = make_monic(fused, Quartics::plain).value();
   // Each maximum is within bound * 2^-alpha; weights of the dense layer are at most 1 in sum.
-  EXPECT_LT(monic_difference(graph, network), static_cast<double>(GetParam().activations + 1) * kBound * std::exp2(1 - kAlpha));
+  EXPECT_LT(monic_difference(graph, network),
+            static_cast<double>(GetParam().activations + 1) * kBound * std::exp2(1 - kAlpha));
 }
 
 INSTANTIATE_TEST_SUITE_P(Windows, Maxima, testing::ValuesIn(windows()),

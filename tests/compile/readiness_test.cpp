@@ -69,14 +69,13 @@ TEST(Readiness, FunctionsWantOptionsAndTheFirstOneIsNamedWhereTheyAreMissing) {
 
 TEST(Readiness, TheFirstNodeThatNeverCompilesIsTheObstacleAndAllAreListed) {
   Net net({2, 6, 6});
-  const ValueId x = net.node(Op::max_pool, {net.function(Function::Kind::relu, net.conv(0, 2, 2, 3))});
+  const ValueId x = net.node(Op::lrn, {net.function(Function::Kind::relu, net.conv(0, 2, 2, 3))});
   const ValueId gate = net.function(Function::Kind::sigmoid, net.node(Op::global_average_pool, {x}));
   net.dense(net.product(x, gate), 32, 3);
   const Readiness found = readiness(net.finished());
   EXPECT_EQ(found.verdict, Verdict::never);
   EXPECT_EQ(found.obstacle, 2U);
-  EXPECT_THAT(found.sentence,
-              AllOf(HasSubstr("cannot be compiled: node 'n2' (MaxPool)"), HasSubstr("average pooling")));
+  EXPECT_THAT(found.sentence, AllOf(HasSubstr("cannot be compiled: node 'n2' (LRN)"), HasSubstr("BatchNorm2d")));
   EXPECT_EQ(found.nodes[5].standing, Standing::never);
   EXPECT_THAT(found.nodes[5].why, AllOf(HasSubstr("'n5' (Mul)"), HasSubstr("squeeze-and-excitation")));
   EXPECT_EQ(refusal(net.graph(), LayoutChoice::image, true), found.nodes[2].why);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/// An ONNX file as a table: what its nodes are, and what stands for them under encryption.
+#pragma once
+
+#include "cli/verb.h"
+#include "nn/onnx.h"
+
+namespace obscura::cli {
+
+/// errors: those of nn::read_onnx_file
+Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& options);
+
+}  // namespace obscura::cli
