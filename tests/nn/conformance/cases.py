@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tiny networks of the conformance test: operators times attributes times operator sets in which their form differs.
+"""The tiny networks of the conformance test: operators times attributes times operator sets that differ in them.
 
 all_cases() gives a list of Case. Each network reads "x" and ends in one row "y". README.md says how they are run.
 """
@@ -157,8 +157,10 @@ def arithmetic():
                        {"c": floats(2, 1, 1, seed=7), "l": floats(4, seed=8)})
     mask = np.array([True, False, True, True])
     for opset in (9, 16):
-        yield Case("Where of values", opset, [("Tanh", ["x"], ["t"], {}), ("Where", ["m", "x", "t"], ["y"], {})], {"m": mask})
-        yield Case("Where of a number", opset, [("Where", ["m", "x", "n"], ["y"], {})], {"m": mask, "n": np.float32(-0.5)})
+        yield Case("Where of values", opset, [("Tanh", ["x"], ["t"], {}), ("Where", ["m", "x", "t"], ["y"], {})],
+            {"m": mask})
+        yield Case("Where of a number", opset, [("Where", ["m", "x", "n"], ["y"], {})],
+            {"m": mask, "n": np.float32(-0.5)})
     yield Case("Where of a row", 16, [("Where", ["m", "r", "x"], ["y"], {})], {"m": mask, "r": floats(4)})
     yield Case("Where of an image, a mask of a channel", 16, [("Where", ["m", "r", "x"], ["y"], {})],
                {"m": np.array([[[True]], [[False]]]), "r": floats(2, 4, 4)})

@@ -25,8 +25,10 @@ def field(data):
 def main():
     here = pathlib.Path(__file__).parent
     everything = [case for group in GROUPS for case in group()]
-    questions = [{"model": base64.b64encode(c.bytes()).decode(), "x": c.x.tolist(), "shape": list(c.shape)} for c in everything]
-    ran = subprocess.run(["node", here / "run.js", sys.argv[1]], input=json.dumps(questions).encode(), capture_output=True, check=True)
+    questions = [{"model": base64.b64encode(c.bytes()).decode(), "x": c.x.tolist(),
+        "shape": list(c.shape)} for c in everything]
+    ran = subprocess.run(["node", here / "run.js", sys.argv[1]], input=json.dumps(questions).encode(),
+        capture_output=True, check=True)
     answers = json.loads(ran.stdout)
     kept, names = [], set()
     for case, answer in zip(everything, answers):
@@ -37,7 +39,8 @@ def main():
         names.add(case.name)
         dims = struct.pack(f"<{len(case.shape)}i", *case.shape)
         numbers = struct.pack(f"<{len(answer)}f", *answer)
-        kept.append(field(case.name.encode()) + field(case.bytes()) + field(dims) + field(case.x.tobytes()) + field(numbers))
+        fields = (case.name.encode(), case.bytes(), dims, case.x.tobytes(), numbers)
+        kept.append(b"".join(field(data) for data in fields))
     data = struct.pack("<I", len(kept)) + b"".join(kept)
     (here / "conformance.bin").write_bytes(data)
     print(f"{len(kept)} networks, {len(everything) - len(kept)} left out, {len(data)} bytes")

@@ -10,10 +10,13 @@ from cases import Case, floats, int64, positive
 def convolutions():
     wide = (1, 2, 5, 6)
     variants = [({}, (3, 2, 3, 2), wide), ({"kernel_shape": [3, 2], "strides": [2, 1]}, (3, 2, 3, 2), wide),
-                ({"pads": [1, 0, 2, 1]}, (3, 2, 3, 2), wide), ({"dilations": [2, 2], "pads": [1, 1, 1, 1]}, (3, 2, 3, 2), wide),
+                ({"pads": [1, 0, 2, 1]}, (3, 2, 3, 2), wide), ({"dilations": [2, 2], "pads": [1, 1, 1, 1]},
+                    (3, 2, 3, 2), wide),
                 ({"group": 2}, (4, 1, 2, 2), wide), ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, (3, 2, 2, 3), wide),
-                ({"auto_pad": "SAME_LOWER", "strides": [1, 1]}, (3, 2, 2, 2), wide), ({"auto_pad": "VALID"}, (3, 2, 3, 3), wide),
-                ({"pads": [1, 2], "strides": [2]}, (3, 2, 3), (1, 2, 9)), ({"dilations": [2], "group": 2}, (4, 1, 2), (1, 2, 9)),
+                ({"auto_pad": "SAME_LOWER", "strides": [1, 1]}, (3, 2, 2, 2), wide), ({"auto_pad": "VALID"},
+                    (3, 2, 3, 3), wide),
+                ({"pads": [1, 2], "strides": [2]}, (3, 2, 3), (1, 2, 9)), ({"dilations": [2], "group": 2}, (4, 1, 2),
+                    (1, 2, 9)),
                 ({"auto_pad": "SAME_LOWER"}, (2, 2, 4), (1, 2, 7))]
     for (attributes, weight, shape), opset in itertools.product(variants, (7, 11)):
         yield Case(f"Conv {attributes}", opset, [("Conv", ["x", "w", "b"], ["y"], attributes)],
@@ -39,7 +42,8 @@ def convolutions():
 
 def dense():
     row = (1, 6)
-    biases = {"none": None, "row": floats(3, seed=2), "matrix": floats(1, 3, seed=3), "number": np.float32(0.5), "one": floats(1)}
+    biases = {"none": None, "row": floats(3, seed=2), "matrix": floats(1, 3, seed=3), "number": np.float32(0.5),
+        "one": floats(1)}
     for (name, bias), transposed, opset in itertools.product(biases.items(), (0, 1), (7, 11, 13)):
         if bias is None and opset == 7:
             continue
@@ -71,11 +75,13 @@ def normalizations():
                    {"s": floats(channels), "b": floats(channels, seed=2), "m": floats(channels, seed=3),
                     "v": np.abs(floats(channels, seed=4)) + np.float32(0.25)}, shape)
     for size, opset in itertools.product((1, 3, 5), (7, 13)):
-        yield Case(f"LRN {size}", opset, [("LRN", ["x"], ["y"], {"size": size, "alpha": 0.3, "beta": 0.6, "bias": 1.5})],
+        yield Case(f"LRN {size}", opset, [("LRN", ["x"], ["y"],
+            {"size": size, "alpha": 0.3, "beta": 0.6, "bias": 1.5})],
                    {}, (1, 6, 2, 2))
     yield Case("LRN by default", 13, [("LRN", ["x"], ["y"], {"size": 3})], {}, (1, 6, 2, 2))
     for shape in ((1, 2, 4, 4), (1, 3, 5)):
-        yield Case(f"InstanceNormalization {shape}", 7, [("InstanceNormalization", ["x", "s", "b"], ["y"], {"epsilon": 0.1})],
+        yield Case(f"InstanceNormalization {shape}", 7,
+            [("InstanceNormalization", ["x", "s", "b"], ["y"], {"epsilon": 0.1})],
                    {"s": floats(shape[1]) + 2, "b": floats(shape[1], seed=2)}, shape)
     for axis, sizes in ((-1, (4,)), (2, (3, 4)), (1, (2, 3, 4)), (-2, (3, 4))):
         yield Case(f"LayerNormalization {axis}", 17, [("LayerNormalization", ["x", "s", "b"], ["y"], {"axis": axis})],
@@ -91,7 +97,8 @@ def normalizations():
                    {"s": floats(groups) + 2, "b": floats(groups, seed=2)}, (1, 4, 2, 3))
     for opset in (9, 13):
         yield Case("MeanVarianceNormalization", opset, [("MeanVarianceNormalization", ["x"], ["y"], {})])
-        yield Case("MeanVarianceNormalization of all", opset, [("MeanVarianceNormalization", ["x"], ["y"], {"axes": [1, 2, 3]})])
+        yield Case("MeanVarianceNormalization of all", opset,
+            [("MeanVarianceNormalization", ["x"], ["y"], {"axes": [1, 2, 3]})])
 
 
 def pools():
@@ -99,7 +106,8 @@ def pools():
     windows = [{"kernel_shape": [2, 3]}, {"kernel_shape": [2, 2], "strides": [2, 2]},
                {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2]},
                {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
-               {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"}, {"kernel_shape": [2, 2], "auto_pad": "VALID", "strides": [3, 2]}]
+               {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"}, {"kernel_shape": [2, 2], "auto_pad": "VALID",
+                   "strides": [3, 2]}]
     ceiling = [{"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
                {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1},
                {"kernel_shape": [3, 2], "strides": [3, 4], "pads": [0, 1, 0, 1], "ceil_mode": 1}]
@@ -108,15 +116,18 @@ def pools():
             yield Case(f"{op} {attributes}", opset, [(op, ["x"], ["y"], attributes)], {}, image)
         for attributes, opset in itertools.product(ceiling, (10, 12, 19)):
             yield Case(f"{op} {attributes}", opset, [(op, ["x"], ["y"], attributes)], {}, image)
-        yield Case(f"{op} of a row", 11, [(op, ["x"], ["y"], {"kernel_shape": [3], "strides": [2], "pads": [1, 0]})], {}, (1, 2, 8))
+        yield Case(f"{op} of a row", 11, [(op, ["x"], ["y"], {"kernel_shape": [3], "strides": [2], "pads": [1, 0]})],
+            {}, (1, 2, 8))
     for attributes in windows[2:4] + ceiling:
         yield Case(f"AveragePool {attributes} with pads", 19,
                    [("AveragePool", ["x"], ["y"], {"count_include_pad": 1, **attributes})], {}, image)
-    yield Case("AveragePool with pads", 7, [("AveragePool", ["x"], ["y"], {"count_include_pad": 1, **windows[2]})], {}, image)
+    yield Case("AveragePool with pads", 7, [("AveragePool", ["x"], ["y"], {"count_include_pad": 1, **windows[2]})], {},
+        image)
     apart = {"kernel_shape": [2, 2], "dilations": [2, 3], "strides": [1, 2], "pads": [1, 1, 1, 1]}
     yield Case("MaxPool apart", 10, [("MaxPool", ["x"], ["y"], apart)], {}, image)
     yield Case("AveragePool apart", 19, [("AveragePool", ["x"], ["y"], apart)], {}, image)
-    yield Case("AveragePool apart with pads", 19, [("AveragePool", ["x"], ["y"], {"count_include_pad": 1, **apart})], {}, image)
+    yield Case("AveragePool apart with pads", 19, [("AveragePool", ["x"], ["y"], {"count_include_pad": 1, **apart})],
+        {}, image)
     for op, shape in itertools.product(("GlobalAveragePool", "GlobalMaxPool"), (image, (1, 3, 5))):
         yield Case(f"{op} {shape}", 7, [(op, ["x"], ["y"], {})], {}, shape)
 
@@ -130,13 +141,16 @@ def reductions():
         if axes != [-2, -1]:
             yield Case(f"{op} {axes}", 7, [(op, ["x"], ["y"], attributes)], {}, (1, 2, 3, 4))
         if axes is not None:
-            yield Case(f"{op} {axes}", 18, [(op, ["x", "axes"], ["y"], {"keepdims": 1 - keep})], {"axes": int64(*axes)}, (1, 2, 3, 4))
+            yield Case(f"{op} {axes}", 18, [(op, ["x", "axes"], ["y"], {"keepdims": 1 - keep})],
+                {"axes": int64(*axes)}, (1, 2, 3, 4))
         if op != "ReduceSum" and axes in ([2, 3], [-1]):
             yield Case(f"{op} {axes}", 13, [(op, ["x"], ["y"], attributes)], {}, (1, 2, 3, 4))
-    yield Case("ReduceSum of an input", 13, [("ReduceSum", ["x", "axes"], ["y"], {"keepdims": 0})], {"axes": int64(3, 1)}, (1, 2, 3, 4))
+    yield Case("ReduceSum of an input", 13, [("ReduceSum", ["x", "axes"], ["y"], {"keepdims": 0})],
+        {"axes": int64(3, 1)}, (1, 2, 3, 4))
     yield Case("ReduceSum of nothing", 13, [("ReduceSum", ["x", "axes"], ["y"], {"noop_with_empty_axes": 1})],
                {"axes": np.zeros(0, np.int64)}, (1, 2, 3, 4))
-    yield Case("ReduceMean of nothing", 18, [("ReduceMean", ["x"], ["y"], {"noop_with_empty_axes": 1})], {}, (1, 2, 3, 4))
+    yield Case("ReduceMean of nothing", 18, [("ReduceMean", ["x"], ["y"], {"noop_with_empty_axes": 1})], {},
+        (1, 2, 3, 4))
 
 
 def softmaxes():
@@ -144,11 +158,14 @@ def softmaxes():
         if axis == -1 and opset == 7:
             continue
         attributes = {} if axis is None else {"axis": axis}
-        yield Case(f"{op} {axis}", opset, [(op, ["x"], ["s"], attributes), ("Add", ["s", "x"], ["y"], {})], {}, (1, 2, 3, 4))
+        yield Case(f"{op} {axis}", opset, [(op, ["x"], ["s"], attributes), ("Add", ["s", "x"], ["y"], {})], {},
+            (1, 2, 3, 4))
     for op, opset in itertools.product(("Softmax", "LogSoftmax", "Sigmoid"), (7, 13)):
-        yield Case(f"{op} at the end", opset, [("Flatten", ["x"], ["f"], {}), (op, ["f"], ["y"], {})], {}, (1, 2, 2, 2), row=False)
+        yield Case(f"{op} at the end", opset, [("Flatten", ["x"], ["f"], {}), (op, ["f"], ["y"], {})], {},
+            (1, 2, 2, 2), row=False)
     yield Case("Log of Softmax at the end", 13,
-               [("Flatten", ["x"], ["f"], {}), ("Softmax", ["f"], ["s"], {}), ("Log", ["s"], ["y"], {})], {}, (1, 2, 2, 2), row=False)
+               [("Flatten", ["x"], ["f"], {}), ("Softmax", ["f"], ["s"], {}), ("Log", ["s"], ["y"], {})], {}, (1, 2, 2,
+                   2), row=False)
     for keep, axis in itertools.product((0, 1), (1, -1)):
         yield Case(f"ArgMax keep {keep} axis {axis}", 13,
                    [("Flatten", ["x"], ["f"], {}), ("ArgMax", ["f"], ["a"], {"axis": axis, "keepdims": keep}),
