@@ -104,8 +104,9 @@ Result<FileValue> gathered(NodeImport& node, const FileValue& x, std::size_t axi
   Attributes a;
   a.axis = static_cast<std::int64_t>(axis + shape.size() - x.shape.size());
   a.indices = std::move(indices);
-  if (a.indices.size() > static_cast<std::size_t>(kMaxSize)) {
-    return node.fail(Code::unsupported, "{} elements of an axis; allowed: {}", a.indices.size(), kMaxSize);
+  // As many as a file may list, so that it can be written.
+  if (a.indices.size() > kMaxIntegers) {
+    return node.fail(Code::unsupported, "{} elements of an axis; allowed: {}", a.indices.size(), kMaxIntegers);
   }
   OBSCURA_TRY_VOID(node.charge(node.output_name(), 4 * a.indices.size()));
   OBSCURA_TRY(const ValueId y, node.emit(Op::gather, {id}, std::move(a)));

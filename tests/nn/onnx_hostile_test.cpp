@@ -196,6 +196,16 @@ TEST(HostileOnnx, GathersThatRepeatTheImageAreBounded) {
   EXPECT_THAT(outcome(file), AllOf(HasSubstr("node 'bomb'"), HasSubstr("too large")));
 }
 
+TEST(HostileOnnx, AnAxisIsRepeatedNoMoreOftenThanAFileMayList) {
+  EXPECT_THAT(refusal("Tile", {{"r", {1, 1, 1, 32769}}}), AllOf(HasSubstr("node 'bomb'"), HasSubstr("allowed: 65536")));
+  OnnxFile file({1, 1, 2});
+  file.integers("r", {1, 1, 1, 32768});
+  file.node("Tile", "", {"image", "r"}, "y");
+  file.node("Flatten", "", {"y"}, "logits");
+  const auto again = read_onnx(write_onnx(read(file)), "written");
+  EXPECT_TRUE(again.ok()) << again.error().message;
+}
+
 TEST(HostileOnnx, CallsThatMultiplyAreRefused) {
   // Sixteen functions that call the next one ten times each.
   OnnxFile file({1, 1, 1});
