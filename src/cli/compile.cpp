@@ -134,7 +134,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
   auto options = std::make_shared<Options>();
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
-  command.add_option("-o,--output", options->output, "The plan to write")->required();
+  command.add_option("-o,--out", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
   command
       .add_option(
