@@ -70,10 +70,10 @@ Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
-  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
   OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
+  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
   const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
