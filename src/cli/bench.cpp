@@ -262,7 +262,7 @@ Action define_bench(CLI::App& command, const Common& common) {
       ->capture_default_str();
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_memory(command, options->memory);
-  command.add_option("-o,--output", options->output, "The report to write, as JSON");
+  command.add_option("-o,--out", options->output, "The report to write, as JSON");
   command.add_option("--plot", options->plot, "Write a PNG: accuracy over time, a panel for each data set");
   return [options, &common] { return perform(*options, common.json); };
 }

@@ -171,7 +171,7 @@ Action define_calibrate(CLI::App& command, const Common&) {
   command.add_option("--dataset", options->dataset, "Data set whose training images are used");
   command.add_option("--images", options->files,
                      "Or files and folders of training images, as `obscura encrypt` takes them");
-  command.add_option("-o,--output", options->output, "The file of ranges to write")->required();
+  command.add_option("-o,--out", options->output, "The file of ranges to write")->required();
   command.add_option("--plot", options->plot, "Write a PNG with histograms of the arguments");
   command.add_option("--limit", options->limit,
                      fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));

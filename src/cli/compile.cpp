@@ -70,10 +70,10 @@ Result<Answer> perform(const Options& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
-  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
   OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
+  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
   const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
@@ -134,7 +134,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
   auto options = std::make_shared<Options>();
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
-  command.add_option("-o,--output", options->output, "The plan to write")->required();
+  command.add_option("-o,--out", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
   command
       .add_option(

@@ -88,7 +88,7 @@ Action define_encrypt(CLI::App& command, const Common&) {
   command.add_option("--range", options->range, "FIRST:COUNT of the one file")
       ->excludes("--first")
       ->excludes("--limit");
-  command.add_option("-o,--output", options->output, "The encrypted images to write")->required();
+  command.add_option("-o,--out", options->output, "The encrypted images to write")->required();
   return [options] { return perform(*options); };
 }
 

@@ -22,7 +22,7 @@ Action define_offer(CLI::App& command, const Common&) {
   };
   auto options = std::make_shared<Options>();
   command.add_option("PLAN", options->plan, "The plan (obscura compile)")->required();
-  command.add_option("-o,--output", options->output, "The offer to write")->required();
+  command.add_option("-o,--out", options->output, "The offer to write")->required();
   return [options]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_existing(options->output));
     OBSCURA_TRY(const wire::NamedPlan plan, wire::read_plan_file(options->plan));

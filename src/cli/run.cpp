@@ -106,7 +106,7 @@ Action define_run(CLI::App& command, const Common& common) {
   command.add_option("PLAN", options->plan, "The plan")->required();
   command.add_option("IN", options->input, "Encrypted images (obscura encrypt)")->required();
   command.add_option("--eval", options->eval, "The client's evaluation keys (obscura keygen)")->required();
-  command.add_option("-o,--output", options->output, "The encrypted answer to write")->required();
+  command.add_option("-o,--out", options->output, "The encrypted answer to write")->required();
   add_memory(command, options->memory);
   command.add_flag("--trace", options->trace, "Print the time of every step");
   CLI::Option* resume =

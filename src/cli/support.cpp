@@ -47,7 +47,7 @@ std::vector<Number> parse_list(const std::string& text, char separator, const st
 }  // namespace
 
 void add_read_options(CLI::App& command, nn::ReadOptions& options) {
-  command.add_option("--output-name", options.output,
+  command.add_option("--output", options.output,
                      "Which of several outputs of the ONNX file; what only the others need is left out");
   command
       .add_option_function<std::vector<std::string>>(

@@ -23,7 +23,7 @@ namespace obscura::cli {
 /// --data, else $OBSCURA_DATA, else ./data.
 std::filesystem::path data_folder(const std::string& option);
 
-/// --output-name, --input and --shape: what an ONNX file leaves open.
+/// --output, --input and --shape: what an ONNX file leaves open.
 void add_read_options(CLI::App& command, nn::ReadOptions& options);
 
 /// Error where something stands at `path` already: asked before long work; the writer asks again.

@@ -16,8 +16,9 @@ void set_bound(PolynomialActivation& activation, double bound) {
 }  // namespace
 
 bool is_unbounded(const PolynomialActivation& activation) {
+  if (activation.approximation) return false;
   const std::size_t d = degree(activation.coefficients);
-  return !activation.approximation && d != 2 && d != 4;
+  return d != 2 && d != 4;
 }
 
 bool has_unbounded(const FusedNetwork& network) {

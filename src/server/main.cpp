@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
     verb->add_option("PLAN", plan, "The compiled network")->required();
     verb->add_option("INPUTS", in, "Encrypted images from the client")->required();
     verb->add_option("--eval", eval, "The client's evaluation keys")->required();
-    verb->add_option("-o,--output", out, "Encrypted answers, for the client")->required();
+    verb->add_option("-o,--out", out, "Encrypted answers, for the client")->required();
     RunOptions options;
     verb->add_option("--memory", options.memory, "Memory that ciphertexts, keys and weights may take, as 8GB")
         ->transform(CLI::AsSizeValue(true));

@@ -36,7 +36,7 @@ void define(CLI::App& app, Arguments& arguments) {
   Options& options = arguments.options;
   app.add_option("RECIPE", arguments.recipe, "TOML file; docs/TRAINING.md explains its keys, models/recipes/ has some")
       ->required();
-  app.add_option("-o,--output", arguments.model,
+  app.add_option("-o,--out", arguments.model,
                  "The ONNX file to write; it must not exist, as X.md (the card) and X.png (the curve) beside it");
   app.add_flag("--check", arguments.check, "Only read the recipe and print its layers, parameters and multiplications");
   app.add_flag(

@@ -73,7 +73,7 @@ TEST_F(Inspect, TakesWhatAFileLeavesOpenAndRefusesWhatIsNoNumber) {
   write_network();
   for (const char* verb : {"compile", "evaluate", "calibrate", "sweep", "inspect"}) {
     const std::string help = good({verb, "--help"}).out;
-    for (const char* option : {"--output-name", "--input", "--shape"}) EXPECT_THAT(help, HasSubstr(option)) << verb;
+    for (const char* option : {"--output", "--input", "--shape"}) EXPECT_THAT(help, HasSubstr(option)) << verb;
   }
   for (const char* wrong : {"3x", "3x3q", "", "x3", "1,2"}) {
     EXPECT_EQ(run({"inspect", "net.onnx", "--shape", wrong}).status, 2) << wrong;
@@ -81,15 +81,15 @@ TEST_F(Inspect, TakesWhatAFileLeavesOpenAndRefusesWhatIsNoNumber) {
   for (const char* wrong : {"x", "=3", "x=", "x=1,", "x=one"}) {
     EXPECT_EQ(run({"inspect", "net.onnx", "--input", wrong}).status, 2) << wrong;
   }
-  refused({"inspect", "net.onnx", "--output-name", "absent"}, {"net.onnx", "no output 'absent'"});
+  refused({"inspect", "net.onnx", "--output", "absent"}, {"net.onnx", "no output 'absent'"});
   refused({"inspect", "net.onnx", "--shape", "1x9x9"}, {"net.onnx", "only where it is free"});
   const auto two = nn::shared_data() / "wild/minimal/two_outputs.onnx";
   if (!std::filesystem::exists(two)) GTEST_SKIP() << two << " is absent";
   const std::string message = run({"inspect", two.string()}).err;
-  EXPECT_THAT(message, HasSubstr("--output-name NAME"));
+  EXPECT_THAT(message, HasSubstr("--output NAME"));
   const std::size_t quote = message.find("outputs: '") + 10;
   const std::string first = message.substr(quote, message.find('\'', quote) - quote);
-  EXPECT_THAT(good({"inspect", two.string(), "--output-name", first}).out, HasSubstr("verdict:"));
+  EXPECT_THAT(good({"inspect", two.string(), "--output", first}).out, HasSubstr("verdict:"));
 }
 
 }  // namespace

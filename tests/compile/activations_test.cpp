@@ -142,6 +142,12 @@ TEST(Activations, ThePolynomialInTheChebyshevBasisIsTheSame) {
   }
 }
 
+TEST(Activations, ApproximationsHaveNoCoefficientsAndAnInterval) {
+  FusedNetwork network = around({}, 3);
+  network.activations[0].approximation = std::make_shared<const Approximation>(exact_form({0, 1, 1}, 2));
+  EXPECT_FALSE(has_unbounded(network));
+}
+
 TEST(Activations, IntervalsReachBeyondTheLargestArgument) {
   FusedNetwork network = around({{1}, {2}, {0}, {0.5}}, 3);
   ASSERT_TRUE(has_unbounded(network));

@@ -164,7 +164,7 @@ TEST(Deep, RectifiersByPolynomialsWithShortcuts) {
 
 TEST(Deep, MaximaByPolynomials) {
   compile::ResidualNet net({2, 4, 4});
-  const ValueId x = net.function(net.conv_norm(0, 2, 3), approx::Function::Kind::relu);
+  const ValueId x = net.function(approx::Function::Kind::relu, net.conv_norm(0, 2, 3));
   const ValueId pooled = net.node(Op::max_pool, {x}, {.kernel = {2, 2}, .strides = {2, 2}});
   net.pooled_dense(net.conv_norm(pooled, 3, 4), 4, 4);
   const nn::Graph& graph = net.finished();
