@@ -206,7 +206,7 @@ TEST(OnnxRefusal, InputsAndOutputsThatAreNotOneImageAndOneRow) {
   OnnxFile two_outputs({1, 2, 2});
   two_outputs.graph().add_output()->set_name("second");
   two_outputs.node("Flatten", "", {"image"}, "logits");
-  expect_refused(two_outputs, Code::unsupported, {"2 outputs", "'second'", "--output-name NAME"});
+  expect_refused(two_outputs, Code::unsupported, {"2 outputs", "'second'", "--output NAME"});
 
   OnnxFile nothing({1, 2, 2});
   expect_refused(nothing, Code::bad_format, {"leads to its output", "1 image"});
