@@ -368,10 +368,12 @@ Result<void> fold_range(NodeImport& node) {
   OBSCURA_TRY(const double first, node.number(0, 0));
   OBSCURA_TRY(const double limit, node.number(1, 0));
   OBSCURA_TRY(const double step, node.number(2, 1));
-  const double count = step == 0 ? 0 : std::ceil((limit - first) / step);
-  if (!(count <= static_cast<double>(kMaxIntegers))) {
-    return node.fail(Code::unsupported, "it counts from {} to {} by {}; allowed: {} numbers", first, limit, step,
-                     kMaxIntegers);
+  const double count = step == 0 ? 0 : std::max(std::ceil((limit - first) / step), 0.0);
+  constexpr double kLargest = 9e18;  // of integers of 64 bits
+  const bool inside = std::abs(first) <= kLargest && std::abs(limit) <= kLargest && std::abs(step) <= kLargest;
+  if (!(count <= static_cast<double>(kMaxIntegers)) || (start.is_integer && !inside)) {
+    return node.fail(Code::unsupported, "it counts from {} to {} by {}; allowed: {} numbers up to {}", first, limit,
+                     step, kMaxIntegers, kLargest);
   }
   Constant out;
   out.is_integer = start.is_integer;

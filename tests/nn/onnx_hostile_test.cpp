@@ -174,6 +174,23 @@ TEST(HostileOnnx, SmallFilesThatAskForABillionElementsAreRefused) {
   EXPECT_THAT(outcome(range), HasSubstr("node 'bomb'"));
 }
 
+TEST(HostileOnnx, RangesOfNothingAndBeyondIntegersAreRefused) {
+  OnnxFile down({1, 1, 1});
+  for (const auto& [name, number] : {std::pair{"a", 1e38F}, {"b", -3e38F}, {"c", 1.0F}})
+    down.constant(name, {}, {number});
+  down.node("Range", "down", {"a", "b", "c"}, "r");
+  down.node("Mul", "m", {"image", "r"}, "logits");
+  EXPECT_THAT(outcome(down), HasSubstr("node 'm'"));
+  OnnxFile beyond({1, 1, 1});
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  for (const auto& [name, number] : {std::pair{"a", kMost - 1}, {"b", kMost}, {"c", std::int64_t{1} << 62}}) {
+    beyond.integers(name, {number});
+  }
+  beyond.node("Range", "beyond", {"a", "b", "c"}, "r");
+  beyond.node("Mul", "", {"image", "r"}, "logits");
+  EXPECT_THAT(outcome(beyond), HasSubstr("node 'beyond'"));
+}
+
 TEST(HostileOnnx, SizesOfConstantsThatAreNoneAreRefused) {
   for (const std::int64_t size : {std::int64_t{-1}, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min()}) {
     for (const char* op : {"Size", "Shape"}) {
