@@ -89,8 +89,8 @@ Result<std::string> chosen_output(const onnx::GraphProto& graph, const std::stri
     return error(Code::wrong_params, "it has no output '{}'; there are {}", wanted, all.empty() ? "none" : all);
   }
   if (names.size() == 1) return graph.output(0).name();
-  return error(Code::unsupported, "it has {} outputs{}{}; allowed: 1 (choose one with --output NAME)",
-               names.size(), all.empty() ? "" : ": ", all);
+  return error(Code::unsupported, "it has {} outputs{}{}; allowed: 1 (choose one with --output NAME)", names.size(),
+               all.empty() ? "" : ": ", all);
 }
 
 /// Which nodes the output depends on, and every name that they read.
