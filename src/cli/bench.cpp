@@ -45,9 +45,8 @@ struct Network {
 Error broken(const std::string& list, const std::string& what) {
   return error(
       Code::bad_format,
-      "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and if its "
-      "inputs are normalised \"mean\" and \"deviation\", and if it is not compiled as by default \"headroom\" in "
-      "bits, \"max_error\"}}",
+      "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and where it "
+      "shall be other than the network's file says \"mean\", \"deviation\", \"headroom\" in bits, \"max_error\"}}",
       list, what);
 }
 
