@@ -49,6 +49,8 @@ struct SplitOptions {
   /// What one more key is worth, in NTTs of one limb: keys take memory and time to make and send.
   double key_price = 100;
   bool pairs = false;  ///< whether diagonals and slots are real, so that Split::pair may be chosen
+  /// Slots after which vectors repeat, where that is before the ring's: no period is longer. 0: the ring's.
+  std::size_t longest_period = 0;
 };
 
 /// Every step k is a baby ((k - phase) mod period) + phase and a giant, the rest. A plan states it, so that the keys

@@ -157,7 +157,7 @@ std::vector<std::int64_t> periods(std::span<const Diagonal> diagonals, std::int6
   std::size_t seen = 0;
   for (const std::int64_t step : steps) {
     if (seen++ > kFirstSteps) break;
-    if (step != *steps.begin()) out.insert(step - *steps.begin());
+    if (step != *steps.begin() && step - *steps.begin() <= slots) out.insert(step - *steps.begin());
   }
   for (std::int64_t two = 1; two < slots; two *= 2) out.insert(two);
   for (std::int64_t count = 1; unit != 0 && count * unit <= slots; count += std::max<std::int64_t>(1, count / 5)) {
@@ -181,6 +181,8 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
                             (static_cast<double>(switch_ntts(options.size)) +
                              kProductPrice * static_cast<double>(switch_products(options.size)));
   const double plaintext_price = 2 * kProductPrice * static_cast<double>(options.size.limbs + options.size.special);
+  const std::int64_t longest =
+      options.longest_period == 0 ? slots : std::min(slots, static_cast<std::int64_t>(options.longest_period));
   std::vector<std::int64_t> pairs = {0};
   if (options.pairs) {
     for (const std::int64_t pair : pairs_worth_a_try(diagonals)) pairs.push_back(pair);
@@ -191,7 +193,7 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
     std::vector<Diagonal> plaintexts;
     for (const Plaintext& p : pair_up(diagonals, pair)) plaintexts.push_back(p.diagonal);
     const double fixed = plaintext_price * static_cast<double>(plaintexts.size()) + (pair == 0 ? 0 : pair_price);
-    for (const std::int64_t period : periods(plaintexts, slots)) {
+    for (const std::int64_t period : periods(plaintexts, longest)) {
       for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
         const Split split{period, phase, pair};
         const double price = fixed + price_of(split, plaintexts, slots, options, there);

@@ -11,6 +11,7 @@
 #include "cli/settings.h"
 #include "cli/support.h"
 #include "cli/verb.h"
+#include "compile/readiness.h"
 #include "nn/onnx.h"
 #include "wire/plan_frame.h"
 
@@ -31,6 +32,7 @@ struct Options {
   Settings settings;
   std::optional<int> alpha;
   std::optional<double> depth, products;
+  std::optional<double> max_loss;
   PolynomialOptions polynomials;
   bool approximated() const { return alpha || depth || products; }
 };
@@ -38,11 +40,10 @@ struct Options {
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
 Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph,
                                             const TrainingData& training) {
-  if (!options.approximated()) {
-    if (options.polynomials.ranges.empty()) return compile::Approximations{};
-    return error(Code::wrong_params,
-                 "--ranges {}: --alpha, --depth or --products says how precise polynomials shall be",
-                 options.polynomials.ranges);
+  if (!options.approximated() && compile::readiness(graph).verdict != compile::Verdict::options) {
+    if (options.polynomials.ranges.empty() && !options.max_loss) return compile::Approximations{};
+    return error(Code::wrong_params, "--ranges, --max-loss: {} has no function that a polynomial would stand for",
+                 options.model);
   }
   if (options.calibrate.empty()) {
     return error(Code::wrong_params,
@@ -51,7 +52,9 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
   OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
   calibrate::Choice choice;
-  if (options.alpha) {
+  if (!options.approximated()) {
+    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(kDefaultMaxLoss)));
+  } else if (options.alpha) {
     OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
   } else if (options.depth) {
     OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth}));
@@ -73,7 +76,8 @@ Result<Answer> perform(const Options& options) {
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
   OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
-  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout), options.approximated()));
+  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout),
+                                 options.approximated() || !options.calibrate.empty()));
   const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
   std::vector<float> calibration;
   if (!options.calibrate.empty()) {
@@ -128,8 +132,10 @@ Action define_compile(CLI::App& command, const Common&) {
       "says\n"
       "otherwise. With --calibrate, training images give the ranges of all values; without, wide margins are assumed.\n"
       "It takes the name of a data set, or files and folders of images as `obscura encrypt` does.\n"
-      "Functions that are no polynomials, as ReLU, are replaced by polynomials where --alpha, --depth or --products\n"
-      "says how good they shall be; networks deeper than a secure modulus bootstrap (--layout image).",
+      "Functions that are no polynomials, as ReLU and max-pooling, are replaced by polynomials: with --calibrate by "
+      "the\n"
+      "cheapest ones that change the answers of at most a share of the training images (--max-loss), or as --alpha,\n"
+      "--depth or --products says; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
   auto options = std::make_shared<Options>();
@@ -153,8 +159,10 @@ Action define_compile(CLI::App& command, const Common&) {
       "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger, and "
       "nothing is bootstrapped (image layout)"));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
-  command.add_option("--alpha", options->alpha,
-                     "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout)");
+  CLI::Option* alpha = command.add_option(
+      "--alpha", options->alpha,
+      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
+      "the cheapest within --max-loss)");
   command
       .add_option("--depth", options->depth,
                   "Polynomials of the best degrees for each layer: levels that all activations may take together")
@@ -164,6 +172,13 @@ Action define_compile(CLI::App& command, const Common&) {
                   "The same: products of ciphertexts that all activations of one image may take together")
       ->excludes("--alpha")
       ->excludes("--depth");
+  command
+      .add_option("--max-loss", options->max_loss,
+                  "Share of the training images whose answer polynomials may change (default: 0.002)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->excludes(alpha)
+      ->excludes("--depth")
+      ->excludes("--products");
   command.add_option("--ranges", options->polynomials.ranges,
                      "Ranges of the activations, a file of `obscura calibrate` (default: measure them)");
   command

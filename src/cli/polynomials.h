@@ -30,6 +30,8 @@ Result<void> check_alpha(int alpha);
 
 inline constexpr std::size_t kRangeImages = 10000;      ///< that ranges are measured on unless said
 inline constexpr std::size_t kSensitivityImages = 128;  ///< that sensitivities are measured on
+inline constexpr std::size_t kTriedImages = 2000;       ///< that automatic choices are tried on, at most
+inline constexpr double kDefaultMaxLoss = 0.002;        ///< of their answers
 
 /// Ranges and sensitivities of one network, and choices from them.
 class Polynomials {
@@ -43,6 +45,10 @@ class Polynomials {
   /// One alpha for all.
   Result<calibrate::Choice> alike(int alpha) const;
   Result<calibrate::Choice> layerwise(const calibrate::Budget& budget);
+  /// The cheapest layerwise choice by depth whose answers differ from the network's on at most this share of the
+  /// training images: of several outputs the largest, of one output its sign, or where those are all the same its value
+  /// by 2^-9 of the largest. errors also: infeasible, with the least share that was reached.
+  Result<calibrate::Choice> automatic(double max_loss);
   /// The cheapest layerwise choice with at most this predicted error of the logits.
   Result<calibrate::Choice> layerwise_within(double logit_error, calibrate::Budget::Of of);
 
@@ -51,6 +57,7 @@ class Polynomials {
   const nn::Graph* graph_ = nullptr;
   calibrate::Calibration calibration_;
   std::vector<double> sensitivities_;
+  std::vector<float> few_;  ///< training images that choices are tried on
   std::optional<calibrate::LayerwiseChooser> chooser_;
   double margin_ = 0;
 };

@@ -331,6 +331,7 @@ class Builder {
     ckks::SplitOptions options;
     options.size = size();
     options.pairs = true;
+    options.longest_period = grid_.slots;
     auto shape = std::make_shared<const ckks::TransformShape>(way.network.ring_slots(), start.layout.ciphertexts(),
                                                               target.to.ciphertexts(), diagonals, options);
     const std::size_t period = std::max(start.layout.period, target.to.period);

@@ -454,6 +454,7 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int di
     ckks::SplitOptions options;
     options.size = {limbs, alpha, (limbs + alpha - 1) / alpha};
     options.pairs = true;
+    options.longest_period = step.diagonals->slots();
     for (const auto& [rotation, _] : out.keys.rotations) options.keys_there.push_back(rotation);
     const plan::Layout& from = step.transform->from;
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(slots, from.ciphertexts(), step.ciphertexts,

@@ -205,8 +205,9 @@ void conclude(const nn::Graph& graph, Readiness& out) {
   } else if (functions) {
     out.verdict = Verdict::options;
     out.sentence = fmt::format(
-        "compiles for single images with polynomials in place of {}: --layout image --batch 1 --calibrate DATASET and "
-        "one of --alpha, --depth and --products",
+        "compiles for single images with polynomials in place of {}: --batch 1 --calibrate DATASET (how near they "
+        "come: "
+        "--max-loss, or one of --alpha, --depth and --products)",
         functions_of(graph, out));
   } else {
     out.sentence = "compiles as it is";

@@ -42,9 +42,9 @@ bool needs_approximation(const nn::Node& node) {
 const char* way_out(const nn::Node& node) {
   switch (node.op) {
     case nn::Op::max_pool:
-      return "a maximum is not a polynomial; for single images say how close one shall come to it (--layout image with "
-             "--alpha, --depth or --products), or train the network with average pooling (obscura train), which is "
-             "faster";
+      return "a maximum is not a polynomial; for single images polynomials stand for it, which training images choose "
+             "(--calibrate; --max-loss, --alpha, --depth or --products say how near they come), or train the network "
+             "with average pooling (obscura train), which is faster";
     case nn::Op::lrn:
       return "a normalization over channels divides, which is not a polynomial; train the network with batch "
              "normalization in its place (PyTorch BatchNorm2d, Keras BatchNormalization, or obscura train), or see "
@@ -64,9 +64,10 @@ const char* way_out(const nn::Node& node) {
              "only polynomials of one value are supported: leave the gate out (in PyTorch or Keras) and train the "
              "network again";
     default:
-      return "it is not a polynomial; for single images say how close one shall come to it (--layout image with "
-             "--alpha, --depth or --products; obscura evaluate --backend poly shows what that does to the accuracy), "
-             "or train the network with a polynomial activation (obscura train)";
+      return "it is not a polynomial; for single images one near it stands for it, which training images choose "
+             "(--calibrate; --max-loss, --alpha, --depth or --products say how near it comes, and obscura evaluate "
+             "--backend poly what that does to the accuracy), or train the network with a polynomial activation "
+             "(obscura train)";
   }
 }
 

@@ -93,6 +93,18 @@ TEST(TransformShape, DenseDiagonalsTakeAboutTwoRootsOfKeys) {
   EXPECT_LE(split(range(-31, 32, 64), kSize).rotation_steps().size(), 15U);
 }
 
+TEST(TransformShape, WhereVectorsRepeatBeforeTheRingNoPeriodIsLonger) {
+  // Steps without a pattern, whose distances add up to more than the vectors have.
+  std::vector<std::int64_t> steps;
+  for (std::int64_t k = 0; k < 60; ++k) steps.push_back(k * k * 7919 % 4096 - 2048);
+  SplitOptions options;
+  options.size = {12, 4, 3};
+  options.longest_period = 1 << 12;
+  const Split split = choose_split(1 << 15, diagonals_at(steps), options);
+  EXPECT_LE(split.period, 1 << 12);
+  EXPECT_GT(split.phase, -(1 << 12));
+}
+
 TEST(TransformShape, AConvolutionSplitsIntoTapsAndChannels) {
   // 9 taps and 8 channels: with dear keys, 8 steps within a channel and 7 between channels.
   const TransformShape shape = split(convolution(32, 1024, 8), kSize, {}, 1e4);
