@@ -52,6 +52,7 @@ void add_answers(const plan::AnswerSpec& spec, const client::Logits& logits, con
     if (spec.kind != AnswerKind::values) {
       const std::vector<std::uint32_t> chosen = client::labels(spec, row);
       std::vector<std::string> called;
+      called.reserve(chosen.size());
       for (const std::uint32_t label : chosen) called.push_back(client::name_of(spec, label));
       labels.push_back(one_or_several(spec, chosen));
       names.push_back(one_or_several(spec, called));

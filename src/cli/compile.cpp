@@ -121,6 +121,36 @@ Result<Answer> perform(const Options& options) {
   return answer;
 }
 
+/// What stands for functions and maxima.
+void add_approximation(CLI::App& command, Options& options) {
+  CLI::Option* alpha = command.add_option(
+      "--alpha", options.alpha,
+      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
+      "the cheapest within --max-loss)");
+  command
+      .add_option("--depth", options.depth,
+                  "Polynomials of the best degrees for each layer: levels that all activations may take together")
+      ->excludes("--alpha");
+  command
+      .add_option("--products", options.products,
+                  "The same: products of ciphertexts that all activations of one image may take together")
+      ->excludes("--alpha")
+      ->excludes("--depth");
+  command
+      .add_option("--max-loss", options.max_loss,
+                  "Share of the training images whose answer polynomials may change (default: 0.002)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->excludes(alpha)
+      ->excludes("--depth")
+      ->excludes("--products");
+  command.add_option("--ranges", options.polynomials.ranges,
+                     "Ranges of the activations, a file of `obscura calibrate` (default: measure them)");
+  command
+      .add_option("--margin", options.polynomials.margin,
+                  "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 Action define_compile(CLI::App& command, const Common&) {
@@ -159,32 +189,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger, and "
       "nothing is bootstrapped (image layout)"));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
-  CLI::Option* alpha = command.add_option(
-      "--alpha", options->alpha,
-      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
-      "the cheapest within --max-loss)");
-  command
-      .add_option("--depth", options->depth,
-                  "Polynomials of the best degrees for each layer: levels that all activations may take together")
-      ->excludes("--alpha");
-  command
-      .add_option("--products", options->products,
-                  "The same: products of ciphertexts that all activations of one image may take together")
-      ->excludes("--alpha")
-      ->excludes("--depth");
-  command
-      .add_option("--max-loss", options->max_loss,
-                  "Share of the training images whose answer polynomials may change (default: 0.002)")
-      ->check(CLI::Range(0.0, 1.0))
-      ->excludes(alpha)
-      ->excludes("--depth")
-      ->excludes("--products");
-  command.add_option("--ranges", options->polynomials.ranges,
-                     "Ranges of the activations, a file of `obscura calibrate` (default: measure them)");
-  command
-      .add_option("--margin", options->polynomials.margin,
-                  "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
-      ->capture_default_str();
+  add_approximation(command, *options);
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);
   return [options] { return perform(*options); };

@@ -163,6 +163,7 @@ std::string functions_of(const nn::Graph& graph, const Readiness& readiness) {
     if (readiness.nodes[k].standing == Standing::approximation) ++counts[nn::operator_name(graph.nodes[k])];
   }
   std::vector<std::string> parts;
+  parts.reserve(counts.size());
   for (const auto& [name, count] : counts) parts.push_back(fmt::format("{} {}", count, name));
   return join(parts);
 }

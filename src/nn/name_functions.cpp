@@ -41,13 +41,13 @@ std::vector<Candidate> candidates() {
                           Kind::sigmoid, Kind::tanh, Kind::softsign, Kind::elu}) {
     Candidate candidate{approx::default_of(kind), points()};
     for (double& x : candidate.values) x = approx::value(candidate.function, x);
-    all.push_back(std::move(candidate));
+    all.push_back(candidate);
   }
   // x sigmoid(1.702 x), which some call GELU.
   Candidate quick{approx::default_of(Kind::swish), points()};
   quick.function.beta = 1.702;
   for (double& x : quick.values) x = approx::value(quick.function, x);
-  all.push_back(std::move(quick));
+  all.push_back(quick);
   return all;
 }
 

@@ -70,6 +70,7 @@ Result<std::vector<To>> read_halves(const onnx::TensorProto& tensor, const std::
                                     int exponent_bits) {
   OBSCURA_TRY(const auto bits, (copy_numbers<std::uint16_t, std::uint16_t>(tensor, name, count, tensor.int32_data())));
   std::vector<To> out;
+  out.reserve(count);
   for (const std::uint16_t half : bits) out.push_back(static_cast<To>(from_half(half, exponent_bits)));
   return out;
 }
