@@ -61,8 +61,7 @@ TEST_F(Inspect, CompileRefusesTheNetworkBeforeItLooksForImages) {
   write_network_with("relu.onnx",
                      [](nn::Builder& net, nn::ValueId x) { return net.function(approx::Function::Kind::relu, x); });
   write_network_with("norm.onnx", [](nn::Builder& net, nn::ValueId x) { return net.node(Op::normalization, {x}); });
-  refused({"compile", "relu.onnx", "-o", "x.plan", "--calibrate", "mnist"}, {"relu.onnx", "(Relu)", "--alpha"},
-          "x.plan");
+  refused({"compile", "relu.onnx", "-o", "x.plan"}, {"relu.onnx", "(Relu)", "--calibrate"}, "x.plan");
   refused({"compile", "norm.onnx", "-o", "x.plan", "--calibrate", "mnist", "--alpha", "7"},
           {"norm.onnx", "batch normalization", "obscura inspect norm.onnx"}, "x.plan");
   refused({"compile", "relu.onnx", "-o", "x.plan", "--layout", "batch", "--calibrate", "mnist", "--alpha", "7"},

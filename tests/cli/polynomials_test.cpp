@@ -369,6 +369,16 @@ TEST_F(PolynomialsTest, BlueGreenRedIsForFloatsOnly) {
   refused({"evaluate", "net.plan", "--dataset", "mnist", "--bgr", "--backend", "clear"}, {"--bgr", "net.plan"});
 }
 
+TEST_F(PolynomialsTest, TrainingImagesChooseThemWhereNoOptionSaysHowNearTheyCome) {
+  const auto json =
+      good({"compile", "relu.onnx", "--batch", "1", "--calibrate", "mnist", "-o", "auto.plan", "--json"}).json();
+  EXPECT_EQ(json.at("layout"), "image");
+  good({"compile", "relu.onnx", "--batch", "1", "--calibrate", "mnist", "--max-loss", "0.5", "-o", "coarse.plan"});
+  write_network();
+  refused({"compile", "net.onnx", "--calibrate", "mnist", "--max-loss", "0.1", "-o", "x.plan"},
+          {"net.onnx", "no function"}, "x.plan");
+}
+
 TEST_F(PolynomialsTest, CompileTakesThemForSingleImages) {
   calibrate();
   const auto compiling = [](const std::vector<std::string>& more) {
@@ -376,7 +386,8 @@ TEST_F(PolynomialsTest, CompileTakesThemForSingleImages) {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   };
-  refused(compiling({"--batch", "1"}), {"node 'act' (Relu)", "--alpha"}, "relu.plan");
+  refused({"compile", "relu.onnx", "--batch", "1", "-o", "relu.plan"}, {"node 'act' (Relu)", "--calibrate"},
+          "relu.plan");
   refused(compiling({"--layout", "batch", "--alpha", "6"}), {"image layout only"}, "relu.plan");
   refused({"compile", "relu.onnx", "--alpha", "6", "-o", "relu.plan"}, {"--alpha", "--calibrate"}, "relu.plan");
   const auto json = good(compiling({"--batch", "1", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
