@@ -150,7 +150,7 @@ Result<std::optional<Tensor>> a_channel(NodeImport& node, int i, const Shape& x)
   OBSCURA_TRY(auto read, optional_tensor(node, i));
   if (!read) return read;
   if (x.size() < 2 || static_cast<std::int64_t>(read->data.size()) != x[1]) {
-    return node.fail(Code::bad_format, "input {} '{}' has shape {}, its input {}; allowed: one number a channel", i,
+    return node.fail(Code::bad_format, "input {} '{}' has shape {}, its input {}; allowed: one number per channel", i,
                      node.input_name(i), to_string(read->shape), to_string(x));
   }
   read->shape.assign(x.size() - 1, 1);
