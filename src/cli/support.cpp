@@ -113,7 +113,7 @@ void add_headroom(CLI::App& command, std::optional<int>& headroom) {
   command.add_option(
       "--headroom", headroom,
       "Bits between the largest value that calibration saw and the modulus (default: what the network's "
-      "file says, else 3, without calibration 6): more for networks whose values run away for some images");
+      "file says, else 3, without calibration 6): more for networks whose values go out of range on some images");
 }
 
 Result<std::uint64_t> parse_size(const std::string& text) {

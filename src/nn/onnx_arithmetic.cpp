@@ -50,18 +50,10 @@ std::optional<std::int64_t> integer_binary(const std::string& name, std::int64_t
   return a / b;
 }
 
-/// The shape of a result of both, sizes aligned from the right; nothing where they do not fit.
+/// The shape of a result of both; nothing where they do not fit, or it is too large.
 std::optional<Shape> stretched(const Shape& a, const Shape& b) {
-  Shape out(std::max(a.size(), b.size()), 1);
-  for (const Shape* shape : {&a, &b}) {
-    for (std::size_t i = 0; i < shape->size(); ++i) {
-      const std::int64_t size = (*shape)[i];
-      std::int64_t& to = out[out.size() - shape->size() + i];
-      if (size != 1 && to != 1 && to != size) return std::nullopt;
-      if (size != 1) to = size;
-    }
-  }
-  return shape_is_allowed(out) ? std::optional(out) : std::nullopt;
+  auto out = broadcast(a, b);
+  return out && shape_is_allowed(*out) ? std::move(out) : std::nullopt;
 }
 
 /// The element of a constant of shape `from` that meets element `at` of a result of shape `to`.

@@ -145,6 +145,9 @@ Result<void> read_window(const NodeImport& node, Attributes& a, const Shape& ima
 /// The file's shape {1, C, spatial...} of a graph's {C, H, W}.
 Shape spatial_shape(const Shape& image, std::size_t spatial);
 
+/// The shape of a result of both, sizes aligned from the right; nothing where they do not fit.
+std::optional<Shape> broadcast(const Shape& a, const Shape& b);
+
 /// A result of two operands, broadcast.
 struct Operand {
   std::optional<FileValue> value;  ///< or a constant

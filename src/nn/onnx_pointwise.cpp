@@ -12,20 +12,6 @@ namespace {
 
 using Kind = approx::Function::Kind;
 
-/// The shape of a result of both, sizes aligned from the right; nothing where they do not fit.
-std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
-  Shape out(std::max(a.size(), b.size()), 1);
-  for (const Shape* shape : {&a, &b}) {
-    for (std::size_t i = 0; i < shape->size(); ++i) {
-      const std::int64_t size = (*shape)[i];
-      std::int64_t& to = out[out.size() - shape->size() + i];
-      if (size != 1 && to != 1 && to != size) return std::nullopt;
-      if (size != 1) to = size;
-    }
-  }
-  return out;
-}
-
 /// `shape` with ones before it to `rank`, and without the axis of the one image.
 Shape aligned(Shape shape, std::size_t rank, bool images) {
   shape.insert(shape.begin(), rank - shape.size(), 1);
@@ -120,6 +106,19 @@ Result<Operand> product(NodeImport& node, const Tensor& a, const Tensor& b) {
 }
 
 }  // namespace
+
+std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
+  Shape out(std::max(a.size(), b.size()), 1);
+  for (const Shape* shape : {&a, &b}) {
+    for (std::size_t i = 0; i < shape->size(); ++i) {
+      const std::int64_t size = (*shape)[i];
+      std::int64_t& to = out[out.size() - shape->size() + i];
+      if (size != 1 && to != 1 && to != size) return std::nullopt;
+      if (size != 1) to = size;
+    }
+  }
+  return out;
+}
 
 Result<Operand> operand(NodeImport& node, int i) {
   Operand out;

@@ -15,7 +15,7 @@ enum class Role {
   move,        ///< each output element is an element of an input, or 0: see move_sources
   arithmetic,  ///< add, mul, pow: polynomials of their operands
   activation,  ///< a function or a maximum, which ciphertexts know as a polynomial near it
-  division,    ///< of values by values: on floats only
+  division,    ///< of values by values: in floating point only
 };
 
 class NodeWriter;
