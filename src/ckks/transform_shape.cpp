@@ -143,7 +143,12 @@ class Pricing {
  public:
   /// `sorted` as in pair_up, with steps in (-slots / 2, slots / 2].
   Pricing(std::span<const Diagonal> sorted, std::int64_t slots, const SplitOptions& options, std::int64_t pair)
-      : slots_(slots), pair_(pair), babies_(size(slots)), giants_(size(slots)), keys_(size(slots)), there_(size(slots)) {
+      : slots_(slots),
+        pair_(pair),
+        babies_(size(slots)),
+        giants_(size(slots)),
+        keys_(size(slots)),
+        there_(size(slots)) {
     for (const Diagonal& d : sorted) steps_.push_back(d.step);
     std::sort(steps_.begin(), steps_.end());
     steps_.erase(std::unique(steps_.begin(), steps_.end()), steps_.end());
@@ -178,7 +183,8 @@ class Pricing {
       return fixed + (static_cast<double>(babies) * baby_price_ + static_cast<double>(giants) * giant_price_ +
                       static_cast<double>(fresh_) * key_price_);
     };
-    return count(by_output_, giant_, giants_, giants, price, most) && count(by_input_, baby_, babies_, babies, price, most)
+    return count(by_output_, giant_, giants_, giants, price, most) &&
+                   count(by_input_, baby_, babies_, babies, price, most)
                ? price()
                : std::numeric_limits<double>::infinity();
   }

@@ -117,7 +117,7 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
     if (log2_degree && *log2_degree != n) continue;
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    auto network = make_image_network(*setting.network, {n, std::uint32_t{1} << (n - 1)}, setting.cost);
+    auto network = make_image_network(*setting.network, {setting.store, n, std::uint32_t{1} << (n - 1)}, setting.cost);
     if (!network.ok()) {
       refusal = network.error();
       if (network.error().code == Code::infeasible) continue;
