@@ -10,11 +10,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "base/files.h"
 #include "cli/images.h"
+#include "cli/progress.h"
 #include "compile/readiness.h"
 #include "data/records.h"
 
@@ -221,7 +223,14 @@ Result<void> require_ready(const std::string& path, const nn::Graph& graph, comp
 }
 
 Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options) {
-  auto plan = compile::compile(graph, options);
+  compile::Options how = options;
+  std::string now;
+  std::optional<ProgressBar> bar;  // of what is done now
+  how.report = [&](const std::string& what, std::size_t done, std::size_t total) {
+    if (!bar || what != now) bar.emplace(now = what);
+    return bar->callback()(done, total);
+  };
+  auto plan = compile::compile(graph, how);
   if (plan) return plan;
   return error(plan.error().code, "{}: {}", path, plan.error().message);
 }

@@ -11,19 +11,33 @@ namespace {
 /// Points of an interval at which the largest value of a polynomial is looked for.
 constexpr int kSamples = 4096;
 
+/// Arguments side by side: each step of a recurrence waits for the one before, but not for its neighbours.
+constexpr std::size_t kTogether = 16;
+
+struct Slopes {
+  double value[kTogether], derivative[kTogether];
+};
+
 /// sum_k c_k T_k(t) by Clenshaw's recurrence, b_k = c_k + 2 t b_{k+1} - b_{k+2}, with its derivative.
-Slope evaluate(const plan::Polynomial::Stage& stage, Slope x) {
+void evaluate(const plan::Polynomial::Stage& stage, Slopes& x) {
   const double width = stage.high - stage.low;
-  const double t = (2 * x.value - stage.low - stage.high) / width;
-  Slope b, next;
+  double t[kTogether];
+  for (std::size_t i = 0; i < kTogether; ++i) t[i] = (2 * x.value[i] - stage.low - stage.high) / width;
+  Slopes b{}, next{};
   for (std::size_t k = stage.coefficients.size(); k-- > 1;) {
-    const Slope before = next;
-    next = b;
-    b = {stage.coefficients[k] + 2 * t * next.value - before.value,
-         2 * next.value + 2 * t * next.derivative - before.derivative};
+    const double c = stage.coefficients[k];
+    for (std::size_t i = 0; i < kTogether; ++i) {
+      const double value = c + 2 * t[i] * b.value[i] - next.value[i];
+      const double derivative = 2 * b.value[i] + 2 * t[i] * b.derivative[i] - next.derivative[i];
+      next.value[i] = b.value[i], next.derivative[i] = b.derivative[i];
+      b.value[i] = value, b.derivative[i] = derivative;
+    }
   }
-  const double derivative = b.value + t * b.derivative - next.derivative;
-  return {stage.coefficients[0] + t * b.value - next.value, derivative * 2 / width * x.derivative};
+  for (std::size_t i = 0; i < kTogether; ++i) {
+    const double derivative = b.value[i] + t[i] * b.derivative[i] - next.derivative[i];
+    x.value[i] = stage.coefficients[0] + t[i] * b.value[i] - next.value[i];
+    x.derivative[i] = derivative * 2 / width * x.derivative[i];
+  }
 }
 
 bool finite(const plan::Polynomial::Stage& stage) {
@@ -53,11 +67,25 @@ Approximation exact_form(const std::vector<double>& coefficients, double bound) 
 }
 
 Slope evaluate(const Approximation& approximation, double x) {
-  Slope p{x, 1};
-  if (approximation.relu) p = {x / approximation.bound, 1 / approximation.bound};
-  for (const auto& stage : approximation.stages) p = evaluate(stage, p);
-  if (!approximation.relu) return p;
-  return {x * (1 + p.value) / 2, (1 + p.value + x * p.derivative) / 2};
+  Slope out;
+  evaluate(approximation, {&x, 1}, {&out.value, 1}, {&out.derivative, 1});
+  return out;
+}
+
+void evaluate(const Approximation& approximation, std::span<const double> x, std::span<double> values,
+              std::span<double> derivatives) {
+  const double bound = approximation.relu ? approximation.bound : 1;
+  for (std::size_t first = 0; first < x.size(); first += kTogether) {
+    const std::size_t count = std::min(kTogether, x.size() - first);
+    Slopes p{};
+    for (std::size_t i = 0; i < count; ++i) p.value[i] = x[first + i] / bound, p.derivative[i] = 1 / bound;
+    for (const auto& stage : approximation.stages) evaluate(stage, p);
+    for (std::size_t i = 0; i < count; ++i) {
+      const double v = x[first + i];
+      values[first + i] = approximation.relu ? v * (1 + p.value[i]) / 2 : p.value[i];
+      derivatives[first + i] = approximation.relu ? (1 + p.value[i] + v * p.derivative[i]) / 2 : p.derivative[i];
+    }
+  }
 }
 
 std::size_t levels(const Approximation& approximation) {

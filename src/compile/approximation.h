@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <vector>
 
 #include "plan/plan.h"
@@ -29,6 +30,10 @@ struct Slope {
   double derivative = 0;
 };
 Slope evaluate(const Approximation& approximation, double x);
+
+/// The same numbers for all of x, several side by side.
+void evaluate(const Approximation& approximation, std::span<const double> x, std::span<double> values,
+              std::span<double> derivatives);
 
 /// Levels from its input to its output: of each stage ceil(log2(degree + 1)), and one for the product of a ReLU.
 std::size_t levels(const Approximation& approximation);

@@ -126,10 +126,14 @@ struct Measured {
   Gains gains;
 };
 
-Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all) {
+Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all, const Report& report) {
+  constexpr std::size_t kSteps = 3;
+  OBSCURA_TRY_VOID(tell(report, "measuring", 0, kSteps));
   OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
   const Images images = all.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
+  OBSCURA_TRY_VOID(tell(report, "measuring", 1, kSteps));
   Statistics statistics = measure(network, images);
+  OBSCURA_TRY_VOID(tell(report, "measuring", 2, kSteps));
   if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
     return error(Code::unsupported,
                  "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
@@ -143,6 +147,14 @@ Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Imag
   }
   Gains gains(network, statistics, images);
   return Measured{std::move(network), std::move(statistics), std::move(gains)};
+}
+
+/// Bounds the polynomials that need it; whether there are any.
+Result<bool> bound(FusedNetwork& fused, const Images& all, bool calibrated) {
+  if (!has_unbounded(fused)) return false;
+  const Images some = all.first(affordable(kMeasureBudget, multiplications(fused), kMaxImages));
+  OBSCURA_TRY_VOID(bound_polynomials(fused, some, calibrated ? kMargin : kMarginProbes));
+  return true;
 }
 
 /// Whether the two layouts take some activation differently.
@@ -185,6 +197,21 @@ Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& round
   return plan;
 }
 
+/// What no choice of the batch layout undercuts; nothing where there is none. `monic`: what becomes of the network, if
+/// that is known.
+std::optional<double> least_batch_seconds(const FusedNetwork& fused, const MonicNetwork* monic,
+                                          const Options& options) {
+  std::optional<MonicNetwork> own;
+  if (monic == nullptr) {
+    auto made = make_monic(fused, Quartics::squared);
+    if (!made.ok()) return std::nullopt;
+    own = std::move(made).value();
+    monic = &*own;
+  }
+  const double least = least_nanoseconds(*monic, {}, {options.batch, options.log2_degree}) * 1e-9;
+  return std::isfinite(least) ? std::optional(least) : std::nullopt;
+}
+
 /// Core-seconds for `batch` images: whole runs.
 double seconds_for(const plan::Plan& plan, std::uint32_t batch) {
   const std::uint64_t at_once = plan.images_at_once();
@@ -192,32 +219,62 @@ double seconds_for(const plan::Plan& plan, std::uint32_t batch) {
   return plan.predicted_seconds * static_cast<double>(runs);
 }
 
-/// The cheaper of the two layouts, or the one that was asked for.
-template <class Image, class Batch>
-Result<plan::Plan> choose_layout(const Options& options, const Image& image, const Batch& batch) {
+std::string images_of(std::uint32_t batch) { return batch == 1 ? "one image" : fmt::format("{} images", batch); }
+
+/// With what the other layout costs as its first reason.
+plan::Plan image_beside(plan::Plan plan, const Options& options, const std::string& others) {
+  plan.reasons.insert(plan.reasons.begin(),
+                      fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.",
+                                  seconds_for(plan, options.batch), images_of(options.batch), others));
+  return plan;
+}
+
+/// The cheaper of the two layouts, or the one that was asked for. `least`: core-seconds that the batch layout takes at
+/// the least, which often say enough.
+template <class Image, class Batch, class Least>
+Result<plan::Plan> choose_layout(const Options& options, const Image& image, const Batch& batch, const Least& least) {
+  constexpr std::uint32_t kFewestSlots = std::uint32_t{1} << (ckks::kMinLog2Degree - 1);
   if (options.layout == LayoutChoice::image) return image();
+  std::optional<Result<plan::Plan>> one;
+  if (options.layout == LayoutChoice::automatic && options.batch < kFewestSlots) {
+    one = image();
+    const std::optional<double> seconds = one->ok() ? least() : std::nullopt;
+    if (seconds && seconds_for(one->value(), options.batch) <= *seconds) {
+      return image_beside(std::move(*one).value(), options,
+                          fmt::format("the batch layout, {:.2f} core-seconds or more", *seconds));
+    }
+  }
+  if (one && !one->ok() && one->error().code == Code::cancelled) return *one;
   auto slots = batch();
+  if (!slots.ok() && slots.error().code == Code::cancelled) return slots;
   // Ciphertexts full of images are far cheaper than as many runs.
   const bool full = slots.ok() && options.batch >= slots.value().images_at_once();
   if (options.layout == LayoutChoice::batch || full) return slots;
-  auto one = image();
-  if (!one.ok()) return slots;
-  const std::string others =
-      slots.ok() ? fmt::format("the batch layout, {:.2f} core-seconds", seconds_for(slots.value(), options.batch))
-                 : "the batch layout, which is infeasible";
-  const double own = seconds_for(one.value(), options.batch);
-  const std::string images = options.batch == 1 ? "one image" : fmt::format("{} images", options.batch);
-  if (!slots.ok() || own <= seconds_for(slots.value(), options.batch)) {
-    one.value().reasons.insert(
-        one.value().reasons.begin(),
-        fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.", own, images, others));
-    return one;
+  if (!one) one = image();
+  if (!one->ok()) return slots;
+  const double own = seconds_for(one->value(), options.batch);
+  if (!slots.ok()) {
+    return image_beside(std::move(*one).value(), options, "the batch layout, which is infeasible");
+  }
+  const double others = seconds_for(slots.value(), options.batch);
+  if (own <= others) {
+    return image_beside(std::move(*one).value(), options, fmt::format("the batch layout, {:.2f} core-seconds", others));
   }
   slots.value().reasons.insert(
       slots.value().reasons.begin(),
-      fmt::format("Batch layout: {:.2f} core-seconds for {}; beside it the image layout, {:.2f}.",
-                  seconds_for(slots.value(), options.batch), images, own));
+      fmt::format("Batch layout: {:.2f} core-seconds for {}; beside it the image layout, {:.2f}.", others,
+                  images_of(options.batch), own));
   return slots;
+}
+
+/// What the plan says whatever its layout.
+void finish(plan::Plan& plan, const Options& options, const plan::AnswerSpec& answer, const nn::Shape& shape) {
+  plan.batch = options.batch;
+  plan.output.answer = answer;
+  plan.input.mean = or_else(options.mean, shape[0], 0);
+  plan.input.deviation = or_else(options.deviation, shape[0], 1);
+  const auto verified = plan::verify(plan);
+  OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
 }
 
 }  // namespace
@@ -226,42 +283,45 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
   OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));
   OBSCURA_TRY_VOID(require_ready(graph, options.layout, !options.approximations.empty()));
+  OBSCURA_TRY_VOID(tell(options.report, "layers", 0, 1));
   OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
   const bool calibrated = !options.calibration.empty();
   const nn::Shape& shape = fused.input;
   const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(shape, options);
   const Images all{calibrated ? options.calibration : std::span<const float>(probes),
                    static_cast<std::size_t>(nn::element_count(shape))};
-  const bool unbounded = has_unbounded(fused);
-  if (unbounded) {
-    const std::size_t first = affordable(kMeasureBudget, multiplications(fused), kMaxImages);
-    OBSCURA_TRY_VOID(bound_polynomials(fused, all.first(first), calibrated ? kMargin : kMarginProbes));
-  }
+  OBSCURA_TRY(const bool unbounded, bound(fused, all, calibrated));
+  const bool image_only = unbounded || !options.approximations.empty();
   std::optional<Measured> same;
   if (!layouts_differ(fused)) {
-    OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all));
+    OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all, options.report));
   }
+  const auto least = [&] {
+    return image_only ? std::nullopt : least_batch_seconds(fused, same ? &same->network : nullptr, options);
+  };
   const auto batch = [&]() -> Result<plan::Plan> {
-    if (unbounded || !options.approximations.empty()) {
+    if (image_only) {
       return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
                    graph.name, unbounded ? "polynomials of degrees other than 2 and 4" : "approximated activations");
     }
     std::optional<Measured> own;
     if (!same) {
-      OBSCURA_TRY(own, measure_monic(fused, Quartics::squared, all));
+      OBSCURA_TRY(own, measure_monic(fused, Quartics::squared, all, options.report));
     }
     const Measured& measured = same ? *same : *own;
+    OBSCURA_TRY_VOID(tell(options.report, "rounding", 0, 2));
     OBSCURA_TRY(const Rounding rounding,
                 Rounding::measure(
                     measured.network,
                     all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
+    OBSCURA_TRY_VOID(tell(options.report, "rounding", 1, 2));
     return compile_batch(measured, rounding, limits_of(measured.statistics, shape, answer.kind, options), options,
                          calibrated);
   };
   const auto image = [&]() -> Result<plan::Plan> {
     std::optional<Measured> own;
     if (!same) {
-      OBSCURA_TRY(own, measure_monic(fused, Quartics::plain, all));
+      OBSCURA_TRY(own, measure_monic(fused, Quartics::plain, all, options.report));
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
@@ -269,16 +329,12 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
                                &measured.gains,       {},
                                limits.headroom_bits,  limits.max_input,
                                limits.max_error,      limits.spread,
-                               options.max_key_bytes, std::make_shared<ImageStore>()};
+                               options.max_key_bytes, std::make_shared<ImageStore>(),
+                               options.report};
     return compile_image(setting, options.log2_degree, calibrated);
   };
-  OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
-  plan.batch = options.batch;
-  plan.output.answer = answer;
-  plan.input.mean = or_else(options.mean, shape[0], 0);
-  plan.input.deviation = or_else(options.deviation, shape[0], 1);
-  const auto verified = plan::verify(plan);
-  OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
+  OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch, least));
+  finish(plan, options, answer, shape);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compile/approximation.h"
+#include "compile/report.h"
 #include "nn/graph.h"
 #include "plan/plan.h"
 
@@ -36,11 +37,13 @@ struct Options {
   std::span<const float> calibration;
   /// What stands for activations that are no polynomials; image layout only.
   Approximations approximations;
+  Report report;  ///< or none
 };
 
 /// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:
 /// names the best that was found), wrong_params (batch 0, normalisation of the wrong length, an answer that the network
-/// does not give). What the file says of itself (nn::Graph::metadata) is the caller's to take.
+/// does not give), cancelled (by the report). What the file says of itself (nn::Graph::metadata) is the caller's to
+/// take.
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options);
 
 }  // namespace obscura::compile

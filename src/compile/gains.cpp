@@ -118,6 +118,12 @@ class Backward {
     for (std::size_t k = 0; k < inputs.size(); ++k) {
       const MonicActivation& a = network.activations[k];
       slopes_.emplace_back();
+      if (a.approximation) {
+        Gradient values(inputs[k].size());
+        slopes_.back().whole.resize(values.size());
+        evaluate(*a.approximation, inputs[k], values, slopes_.back().whole);
+        continue;
+      }
       for (std::size_t i = 0; i < inputs[k].size(); ++i) {
         const Derivatives at = derivatives(a, i / kLanes, inputs[k][i]);
         slopes_.back().whole.push_back(a.squares == 2 ? at.result : at.square);

@@ -104,6 +104,7 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   const auto out = static_cast<std::uint32_t>(set.limbs().output);
   ImageBuild build;
   build.store = setting.store;
+  build.report = setting.report;
   build.log2_degree = literal.log2_degree;
   build.slots = std::uint32_t{1} << literal.log2_slots;
   build.bounded = setting.statistics;
@@ -144,6 +145,7 @@ Result<ImageSelection> search_deep(const ImageSetting& setting) {
     if (sparse && most_elements(*setting.network) > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
     auto selection = schedule_deep(setting, set);
+    if (!selection.ok() && selection.error().code == Code::cancelled) return selection;
     if (!selection.ok()) {
       refusal = selection.error();
       continue;

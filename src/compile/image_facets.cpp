@@ -43,6 +43,18 @@ std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, 
   return out;
 }
 
+LinearMap first_map(const MonicNetwork& network, const Branch& branch, double factor_in) {
+  LinearMap map = network.segments[branch.segment][0];
+  const auto activation = branch.source > 0 ? network.junctions[branch.source - 1].activation : std::nullopt;
+  const double constant = activation ? resting(network.activations[*activation]) : 0;
+  if (constant != 0) {
+    const std::vector<double> shift = multiply(map.matrix, Elements{constant});
+    for (std::size_t r = 0; r < shift.size(); ++r) map.bias[r] += shift[r];
+  }
+  if (factor_in != 1) scale_columns(map.matrix, Elements{factor_in});
+  return map;
+}
+
 Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const Facet& facet, bool first) {
   LinearMap& last = maps.back();
   scale_rows(last.matrix, divide(facet.scale, {facet.factor}));

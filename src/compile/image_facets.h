@@ -21,6 +21,10 @@ struct Facet {
 std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, std::size_t junction, double factor,
                              std::uint32_t slots);
 
+/// The first map of a branch between slots, of a source that is divided by `factor_in`. It adds what was taken away
+/// from the activation before: the constant would only enlarge what the rounding of diagonals is multiplied with.
+LinearMap first_map(const MonicNetwork& network, const Branch& branch, double factor_in);
+
 /// The maps of a branch, for a facet of what its junction gives; the first branch adds the shift.
 /// errors: as prepare_map
 Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const Facet& facet, bool first);

@@ -35,8 +35,9 @@ Result<QuantizedWeights> quantized(const LinearMap& map) {
     OBSCURA_TRY(auto integers, quantize(map, *whole));
     return QuantizedWeights{std::move(integers), *whole, true};
   }
+  const double largest = largest_weight(map);
   for (int bits = kWeightBits;; --bits) {
-    const double scale = power_scale(map, bits);
+    const double scale = power_scale(largest, bits);
     auto integers = quantize(map, scale);
     if (integers.ok()) return QuantizedWeights{std::move(integers).value(), scale, false};
     if (bits == kLeastWeightBits) return integers.error();
@@ -90,6 +91,7 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
   const plan::Spots spots(from, to, spread, slots);
   const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts();
+  const std::uint32_t copies = spots.alike() ? 1 : spots.copies();
   const std::vector<bool> sample = sampled(map.map);
   std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
   std::vector<ckks::Diagonal> out;
@@ -99,7 +101,7 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
       if (!sample[block.outputs[r]]) continue;
       for (std::size_t c = 0; c < block.inputs.size(); ++c) {
         if (matrix.data[r * matrix.cols + c] == 0) continue;
-        for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
+        for (std::uint32_t copy = 0; copy < copies; ++copy) {
           const ckks::Diagonal d = spots.at(block.outputs[r], block.inputs[c], copy).diagonal;
           const std::size_t step =
               static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);

@@ -89,7 +89,10 @@ class Builder {
   }
 
   Result<ImageNetwork> run() {
-    for (std::size_t j = 0; j < network_.junctions.size(); ++j) OBSCURA_TRY_VOID(junction(j));
+    for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
+      OBSCURA_TRY_VOID(tell(build_.report, "layouts", j, network_.junctions.size()));
+      OBSCURA_TRY_VOID(junction(j));
+    }
     const Way best = std::move(ways_[0]);
     ImageNetwork out = best.network;
     out.output = best.values.back().layout;
@@ -267,26 +270,12 @@ class Builder {
     return way.last();
   }
 
-  /// The first map of a branch between slots. It adds what was taken away from the activation before: the constant
-  /// would only enlarge what the rounding of diagonals is multiplied with.
-  LinearMap first_map(const Branch& branch, double factor_in) const {
-    LinearMap map = network_.segments[branch.segment][0];
-    const auto activation = branch.source > 0 ? network_.junctions[branch.source - 1].activation : std::nullopt;
-    const double constant = activation ? resting(network_.activations[*activation]) : 0;
-    if (constant != 0) {
-      const std::vector<double> shift = multiply(map.matrix, Elements{constant});
-      for (std::size_t r = 0; r < shift.size(); ++r) map.bias[r] += shift[r];
-    }
-    if (factor_in != 1) scale_columns(map.matrix, Elements{factor_in});
-    return map;
-  }
-
   /// The maps of a branch in front of a facet.
   Result<ImageStore::MapPtr> prepared(const Branch& branch, double factor_in, const std::optional<WindowSum>& sum,
                                       const Facet& facet, bool first) const {
     ImageStore::MapKey key{branch.segment, factor_in, sum.has_value(), first, facet.scale, facet.shift, facet.factor};
     return store_->map(std::move(key), [&] {
-      Segment maps{first_map(branch, factor_in)};
+      Segment maps{first_map(network_, branch, factor_in)};
       const Segment& segment = network_.segments[branch.segment];
       maps.insert(maps.end(), segment.begin() + 1, segment.end());
       return map_of(std::move(maps), sum, facet, first);
@@ -297,7 +286,7 @@ class Builder {
   Result<Start> read(Way& way, const Branch& branch, const std::vector<Facet>& facets, bool first) const {
     Stand& value = way.values[branch.source];
     std::optional<LinearMap> pool;  // that a map follows
-    if (network_.segments[branch.segment].size() > 1) pool = first_map(branch, value.factor);
+    if (network_.segments[branch.segment].size() > 1) pool = first_map(network_, branch, value.factor);
     auto sum = pool ? window_sum(*pool) : std::nullopt;
     const auto steps = sum ? sum_steps(*pool, sum->window, value.layout) : std::nullopt;
     if (!steps) sum.reset();

@@ -7,6 +7,7 @@
 
 #include "compile/cost.h"
 #include "compile/image_layout.h"
+#include "compile/report.h"
 #include "compile/statistics.h"
 #include "plan/diagonals.h"
 
@@ -86,7 +87,7 @@ std::uint32_t levels(const MonicNetwork& network);
 /// An activation with `leading` is u v + x b with u = x^2, v = x a (or u), a = leading x + p, b = q x + r: a and b are
 /// the junction's maps once more, with their rows multiplied and other biases. So coefficients for each element cost
 /// transforms and products, but no level.
-/// errors: infeasible where a plane of the image does not fit a ciphertext.
+/// errors: infeasible where a plane of the image does not fit a ciphertext; cancelled.
 struct ImageBuild {
   /// What other builds of the same network made; none: nothing is shared.
   std::shared_ptr<ImageStore> store = {};
@@ -96,6 +97,7 @@ struct ImageBuild {
   /// junctions give is at most 1 in size and may be bootstrapped.
   const Statistics* bounded = nullptr;
   std::uint32_t most_limbs = 1U << 10U;  ///< that a value has, whatever is to come
+  Report report = {};                    ///< of junctions; or none
 };
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost);
 

@@ -41,6 +41,7 @@ struct ImageSetting {
   std::optional<std::uint64_t> max_key_bytes = {};
   /// What the networks that are judged have in common.
   std::shared_ptr<ImageStore> store = {};
+  Report report = {};
 };
 
 struct ImageSchedule {

@@ -55,10 +55,12 @@ class Search {
   double closest() const { return closest_; }
   std::uint64_t smallest_keys() const { return smallest_keys_; }
 
-  void degree(const ImageNetwork& network) {
+  Result<void> degree(const ImageNetwork& network) {
     const std::uint32_t drops = network.drops();
     const int most_digits = setting_.max_key_bytes ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs;
     for (int digits = 1; digits <= most_digits; ++digits) {
+      OBSCURA_TRY_VOID(tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
+                            static_cast<std::size_t>(most_digits)));
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
@@ -68,6 +70,7 @@ class Search {
         }
       }
     }
+    return {};
   }
 
  private:
@@ -117,13 +120,18 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
     if (log2_degree && *log2_degree != n) continue;
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    auto network = make_image_network(*setting.network, {setting.store, n, std::uint32_t{1} << (n - 1)}, setting.cost);
+    ImageBuild build;
+    build.store = setting.store;
+    build.log2_degree = n;
+    build.slots = std::uint32_t{1} << (n - 1);
+    build.report = setting.report;
+    auto network = make_image_network(*setting.network, build, setting.cost);
     if (!network.ok()) {
       refusal = network.error();
       if (network.error().code == Code::infeasible) continue;
       return network.error();
     }
-    search.degree(network.value());
+    OBSCURA_TRY_VOID(search.degree(network.value()));
     tried += search.found() ? 1 : 0;
   }
   if (search.found()) return selection;

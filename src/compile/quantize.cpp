@@ -41,9 +41,13 @@ std::optional<double> whole_scale(const LinearMap& map) {
   return std::nullopt;
 }
 
-double power_scale(const LinearMap& map, int bits) {
+double largest_weight(const LinearMap& map) {
   double largest = 0;
   for (const double v : map.matrix.value) largest = std::max(largest, std::abs(v));
+  return largest;
+}
+
+double power_scale(double largest, int bits) {
   int exponent = 0;
   std::frexp(largest, &exponent);  // largest in [2^(exponent-1), 2^exponent)
   const double factor = std::ldexp(1.0, bits - exponent);

@@ -17,8 +17,11 @@ Result<std::vector<std::int32_t>> quantize(const LinearMap& map, double scale);
 /// makes them whole.
 std::optional<double> whole_scale(const LinearMap& map);
 
+/// In size.
+double largest_weight(const LinearMap& map);
+
 /// The power of two that gives the largest weight `bits` bits.
-double power_scale(const LinearMap& map, int bits);
+double power_scale(double largest, int bits);
 
 /// Rows that read the same inputs become one dense block; equal matrices are stored once.
 ckks::IntegerMap to_blocks(const SparseMatrix& matrix, std::span<const std::int32_t> integers);

@@ -34,21 +34,21 @@ Result<MapRounding> Rounding::bits_of(std::size_t segment, std::size_t index, Pl
     out.scale = *whole;
     return out;
   }
-  const double norm = largest_row_norm(map.matrix);
+  const double norm = largest_row_norm(map.matrix), largest = largest_weight(map);
   const double half = map.matrix.cols / 2.0;  // what rounding can add to a row
   for (int bits = kMinWeightBits; bits <= kMaxWeightBits; ++bits) {
-    const double scale = power_scale(map, bits);
+    const double scale = power_scale(largest, bits);
     if (norm * scale + half >= static_cast<double>(ckks::kMaxRowNorm)) break;
     out.scales.push_back(scale);
     out.max_bits = bits;
   }
   if (out.scales.empty()) {
     return error(Code::infeasible, "{}: weights of {} bits add up to 2^{:.1f}; below 2^28 is allowed", map.origin,
-                 kMinWeightBits, std::log2(norm * power_scale(map, kMinWeightBits)));
+                 kMinWeightBits, std::log2(norm * power_scale(largest, kMinWeightBits)));
   }
   out.balanced = place == Place::beside;
   if (out.balanced) out.scale = out.scales.back();
-  out.reference = power_scale(map, kReferenceBits);
+  out.reference = power_scale(largest, kReferenceBits);
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include "compile/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 
@@ -157,6 +158,14 @@ Error infeasible(const std::optional<Candidate>& closest, const Setting& setting
 
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch) {
   return candidate.schedule.nanoseconds * static_cast<double>(ciphertexts(candidate.choice.log2_degree, batch));
+}
+
+double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request) {
+  Setting setting;
+  setting.network = &network;
+  setting.cost = cost;
+  const std::vector<Timed> choices = list_choices(setting, request);
+  return choices.empty() ? HUGE_VAL : choices.front().nanoseconds;
 }
 
 Result<Selection> search(const Setting& setting, const Request& request) {

@@ -21,6 +21,9 @@ struct Selection {
 /// Nanoseconds for `batch` images: whole ciphertexts.
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
 
+/// Less takes no choice that search considers, whatever its precision; infinite where there is none.
+double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request);
+
 /// Tries every ring degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
 /// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
 /// most precise wins.

@@ -83,7 +83,8 @@ class Runner {
     const MonicActivation& a = network_.activations[k];
     before_(k, x);
     if (a.approximation) {
-      Batch out = map_elements(x, [&](double v, std::size_t) { return evaluate(*a.approximation, v).value; });
+      Batch out(x.size()), slopes(x.size());
+      evaluate(*a.approximation, x, out, slopes);
       visit_(points_.square(k), out);
       return out;
     }
@@ -154,6 +155,16 @@ Derivatives plain_derivatives(const MonicActivation& activation, std::size_t i, 
 }
 
 void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
+  if (a.approximation) {
+    Batch values(batch.size()), slopes(batch.size());
+    evaluate(*a.approximation, batch, values, slopes);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (i % kLanes >= lanes) continue;
+      sums.x_squared[i / kLanes] += batch[i] * batch[i];
+      sums.square[i / kLanes] += slopes[i] * slopes[i];
+    }
+    return;
+  }
   const auto add = [](std::vector<double>& into, std::size_t i, double derivative) {
     if (!into.empty()) into[i] += derivative * derivative;
   };

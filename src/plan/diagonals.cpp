@@ -18,14 +18,22 @@ constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
 /// Calls visit(entry, weight) for each weight that is not 0, in each copy of its output.
 template <class Visit>
 void for_entries(const Transform& transform, const Spots& spots, Visit visit) {
+  const std::uint32_t slots = spots.copies() * transform.to.period;
   for (const ckks::IntegerBlock& block : transform.map.blocks) {
     const ckks::IntegerMatrix& matrix = transform.map.matrices[block.matrix];
     for (std::size_t r = 0; r < block.outputs.size(); ++r) {
       for (std::size_t c = 0; c < block.inputs.size(); ++c) {
         const std::int32_t w = matrix.data[r * matrix.cols + c];
         if (w == 0) continue;
-        for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
-          visit(spots.at(block.outputs[r], block.inputs[c], copy), w);
+        Entry entry = spots.at(block.outputs[r], block.inputs[c], 0);
+        visit(entry, w);
+        for (std::uint32_t copy = 1; copy < spots.copies(); ++copy) {
+          if (spots.alike()) {
+            entry.slot = (entry.slot + transform.to.period) % slots;
+          } else {
+            entry = spots.at(block.outputs[r], block.inputs[c], copy);
+          }
+          visit(entry, w);
         }
       }
     }
@@ -69,14 +77,30 @@ ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std
   return out;
 }
 
-std::size_t least_period(std::span<const float> values) {
-  std::size_t period = values.size();
-  while (period % 2 == 0 && std::equal(values.begin() + static_cast<std::ptrdiff_t>(period / 2),
-                                       values.begin() + static_cast<std::ptrdiff_t>(period), values.begin())) {
-    period /= 2;
+/// Values in slots that repeat: of one diagonal after the other.
+class Period {
+ public:
+  explicit Period(std::size_t slots) : values_(slots, 0.0F) {}
+  /// The least power of two after which every diagonal so far repeats.
+  std::size_t least() const { return least_; }
+  void add(std::span<const Diagonals::Weight> weights) {
+    for (const auto& w : weights) values_[w.slot] += w.weight;
+    std::size_t own = values_.size();
+    while (own > least_ && halves(weights, own / 2)) own /= 2;
+    least_ = own;
+    for (const auto& w : weights) values_[w.slot] = 0;
   }
-  return period;
-}
+
+ private:
+  /// Whether a diagonal that repeats after 2 half does so after half: where both are 0 there is nothing to compare.
+  bool halves(std::span<const Diagonals::Weight> weights, std::size_t half) const {
+    return std::all_of(weights.begin(), weights.end(),
+                       [&](const auto& w) { return values_[w.slot] == values_[w.slot ^ half]; });
+  }
+
+  std::vector<float> values_;
+  std::size_t least_ = 1;
+};
 
 std::int64_t centred(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
@@ -109,12 +133,22 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
   base::parallel_for(places_.size(), [&](std::size_t d) {
     numbers_[d] = numbers_of(weights(d), slots, transform.to.period, weight_scale_);
   });
-  std::vector<float> values(slots);
-  for (std::size_t k = 0; k < places_.size(); ++k) {
-    std::fill(values.begin(), values.end(), 0.0F);
-    for (const Weight& w : weights(k)) values[w.slot] += w.weight;
-    period_ = std::max<std::uint64_t>(period_, least_period(values));
+  Period period(slots);
+  std::vector<std::uint32_t> writer(slots, 0);
+  written_.assign(transform.to.ciphertexts(), 0);
+  for (std::size_t k = 0; k < places_.size(); ++k) {  // ascending by output
+    if (period.least() < slots) period.add(weights(k));
+    const std::uint32_t output = places_[k].output;
+    double sum = 0;
+    for (const auto& [slot, weight] : weights(k)) {
+      const double w = static_cast<double>(weight) / weight_scale_;
+      sum += w * w;
+      written_[output] += writer[slot] == output + 1 ? 0 : 1;
+      writer[slot] = output + 1;
+    }
+    squares_.push_back(sum);
   }
+  period_ = period.least();
   for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
     if (transform.bias[o] == 0) continue;
     Place at = transform.to.place(o);
@@ -187,17 +221,10 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
 
 ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output) {
   ckks::TransformNoise out;
-  std::vector<bool> written(shape.slots());
   const auto square_of = [&](const ckks::Diagonal& place) {
     const auto& places = diagonals.places();
-    const auto index = std::lower_bound(places.begin(), places.end(), place) - places.begin();
-    double sum = 0;
-    for (const auto& [slot, weight] : diagonals.weights(static_cast<std::size_t>(index))) {
-      const double w = static_cast<double>(weight) / diagonals.weight_scale();
-      sum += w * w;
-      written[slot] = true;
-    }
-    return sum;
+    return diagonals.square(
+        static_cast<std::size_t>(std::lower_bound(places.begin(), places.end(), place) - places.begin()));
   };
   for (const ckks::TransformGroup& group : shape.groups()) {
     if (group.output != output) continue;
@@ -214,7 +241,7 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
       if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
     }
   }
-  out.written = static_cast<double>(std::count(written.begin(), written.end(), true));
+  out.written = static_cast<double>(diagonals.written(output));
   out.weight_square /= out.written;
   out.rotated_square /= out.written;
   out.numbers = diagonals.numbers(output);

@@ -41,6 +41,10 @@ class Diagonals {
   std::uint64_t bytes() const { return weights_.size() * sizeof(Weight); }
   /// The numbers of each diagonal of one output, in the order of places().
   std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
+  /// The sum of a diagonal's squared weights, over their scale, in all slots.
+  double square(std::size_t index) const { return squares_[index]; }
+  /// Slots of one output that have a weight.
+  std::size_t written(std::uint32_t output) const { return written_[output]; }
   /// The bias in slots of one output, 0 elsewhere.
   std::vector<double> bias(std::uint32_t output) const;
 
@@ -51,6 +55,8 @@ class Diagonals {
   std::vector<std::size_t> start_;
   std::vector<Weight> weights_;
   std::vector<ckks::DiagonalNumbers> numbers_;
+  std::vector<double> squares_;       ///< by diagonal
+  std::vector<std::size_t> written_;  ///< by output
   std::vector<std::pair<Place, double>> biases_;
 };
 

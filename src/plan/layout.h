@@ -70,6 +70,8 @@ class Spots {
  public:
   Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t slots);
   std::uint32_t copies() const { return copies_; }
+  /// Whether the entries of all copies of an output are on one diagonal: inputs repeat as often, or more.
+  bool alike() const { return to_period_ % from_period_ == 0; }
   Entry at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const;
 
  private:

@@ -55,6 +55,44 @@ TEST(Compile, PlanComputesTheNetworkWithinItsPredictedError) {
   EXPECT_GT(error, 0);
 }
 
+TEST(Compile, ReportsWhatItDoesAndEndsWhenAsked) {
+  Net net = small_network();
+  const nn::Graph& graph = net.finished();
+  Options options;
+  options.batch = 1;
+  std::vector<std::string> seen;
+  options.report = [&](const std::string& what, std::size_t done, std::size_t total) {
+    EXPECT_LE(done, total) << what;
+    if (seen.empty() || seen.back() != what) seen.push_back(what);
+    return true;
+  };
+  ASSERT_TRUE(compile(graph, options).ok());
+  EXPECT_THAT(seen, ::testing::IsSupersetOf({"layers", "measuring", "layouts", "parameters"}));
+  for (const std::string& last : seen) {
+    options.report = [&](const std::string& what, std::size_t, std::size_t) { return what != last; };
+    const auto stopped = compile(graph, options);
+    ASSERT_FALSE(stopped.ok()) << last;
+    EXPECT_EQ(stopped.error().code, Code::cancelled) << last;
+  }
+}
+
+TEST(Compile, OneImageIsSetBesideTheLeastThatABatchCosts) {
+  Net net = small_network();
+  Options options;
+  options.batch = 1;
+  const plan::Plan image = compiled(net.finished(), options);
+  ASSERT_TRUE(image.input.layout.has_value());
+  double least = 0;
+  const std::string& reason = image.reasons.front();
+  const std::size_t at = reason.find("the batch layout, ");
+  ASSERT_NE(at, std::string::npos) << reason;
+  least = std::stod(reason.substr(at + 18));
+  EXPECT_THAT(reason, HasSubstr("or more"));
+  options.layout = LayoutChoice::batch;
+  EXPECT_LE(least, compiled(net.finished(), options).predicted_seconds + 0.005);
+  EXPECT_GE(least, image.predicted_seconds - 0.005);
+}
+
 TEST(Compile, AShortcutOfSlicesAndZerosAndAConcatAreOneLinearLayer) {
   Net net({2, 6, 6});
   const ValueId x = net.square(net.conv(0, 2, 3, 3, {.pads = {1, 1, 1, 1}}));

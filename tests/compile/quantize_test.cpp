@@ -27,7 +27,7 @@ struct Quantized {
 };
 Quantized quantized(const LinearMap& map, int bits) {
   const auto whole = whole_scale(map);
-  const double scale = whole ? *whole : power_scale(map, bits);
+  const double scale = whole ? *whole : power_scale(largest_weight(map), bits);
   return {quantize(map, scale).value(), scale, whole.has_value()};
 }
 
@@ -67,7 +67,7 @@ TEST(Quantize, RowAboveTheKernelsBoundIsRefused) {
   std::vector<double> weights(40000, 1.0);
   weights[0] = 0.123456789;
   const LinearMap map = row(weights);
-  const auto w = quantize(map, power_scale(map, 14));
+  const auto w = quantize(map, power_scale(largest_weight(map), 14));
   ASSERT_FALSE(w.ok());
   EXPECT_EQ(w.error().code, Code::infeasible);
   EXPECT_THAT(w.error().message, HasSubstr("below 2^28"));
