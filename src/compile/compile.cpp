@@ -267,7 +267,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains,  {},
                                limits.headroom_bits, limits.max_input,     limits.max_error, limits.spread,
                                options.max_key_bytes};
-    return compile_image(setting, options.log2_degree, calibrated);
+    return compile_image(setting, options.log2_degree, options.batch, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
   plan.batch = options.batch;

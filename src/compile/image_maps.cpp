@@ -72,22 +72,24 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
 
 std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::Layout& from, const Target& target,
                                               std::uint64_t slots) {
-  const plan::Spots spots(from, target.to, target.spread, slots);
+  const std::uint64_t positions = from.positions(slots);
+  const plan::Spots spots(from, target.to, target.spread, positions);
   const std::uint32_t inputs = from.ciphertexts(), outputs = target.to.ciphertexts();
   const std::vector<bool> sample = sampled(map);
-  std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
+  std::vector<bool> seen(std::size_t{inputs} * outputs * positions);
   std::vector<ckks::Diagonal> out;
   for (std::uint32_t r = 0; r < map.matrix.rows; ++r) {
     if (!sample[r]) continue;
     for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
       if (map.matrix.value[k] == 0) continue;
       for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
-        const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
+        ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
         const std::size_t step =
-            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
-        const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
+            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(positions) : d.step);
+        const std::size_t index = (std::size_t{d.output} * inputs + d.input) * positions + step;
         if (seen[index]) continue;
         seen[index] = true;
+        d.step *= from.images;
         out.push_back(d);
       }
     }

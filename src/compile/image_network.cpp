@@ -90,7 +90,7 @@ class Builder {
     best.output = ways_[0].values.back().layout;
     base::parallel_for(best.steps.size(), [&](std::size_t k) {
       ImageStep& step = best.steps[k];
-      if (step.transform) step.diagonals = std::make_shared<const plan::Diagonals>(*step.transform, grid_.slots);
+      if (step.transform) step.diagonals = std::make_shared<const plan::Diagonals>(*step.transform, build_.slots);
     });
     return best;
   }
@@ -124,6 +124,7 @@ class Builder {
                            ImageStep step) const {
     if (folds.empty()) return input;
     step.fold.sums = folds;
+    for (auto& fold : step.fold.sums) fold.step *= build_.images;
     for (const auto& fold : folds) way.nanoseconds += (fold.count - 1) * step.ciphertexts * key_switch();
     return push(way, std::move(step));
   }
@@ -153,7 +154,7 @@ class Builder {
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
-    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
+    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.positions);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
       OBSCURA_TRY(Start start, read(way, branch, facets, starts.empty()));
@@ -168,7 +169,7 @@ class Builder {
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
       fits[t] =
-          plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
+          plan::verify_layout(targets[t].to, build_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
     });
     bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
@@ -324,17 +325,17 @@ class Builder {
   std::optional<plan::ValueId> extend(Way& way, std::size_t j, std::size_t b, const Start& start,
                                       const PreparedMap& map, const Target& target) const {
     const std::size_t segment = network_.junctions[j].branches[b].segment;
-    const auto diagonals = sampled_diagonals(map.map, start.layout, target, grid_.slots);
+    const auto diagonals = sampled_diagonals(map.map, start.layout, target, build_.slots);
     std::set<std::uint32_t> inputs, outputs;
     for (const ckks::Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
     if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
     ckks::SplitOptions options;
     options.size = size();
     options.pairs = true;
-    options.longest_period = grid_.slots;
+    options.longest_period = build_.slots;
     auto shape = std::make_shared<const ckks::TransformShape>(way.network.ring_slots(), start.layout.ciphertexts(),
                                                               target.to.ciphertexts(), diagonals, options);
-    const std::size_t period = std::max(start.layout.period, target.to.period);
+    const std::size_t period = std::size_t{std::max(start.layout.period, target.to.period)} * build_.images;
     way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1, period), size());
     auto prototype = std::make_shared<plan::Transform>();
     prototype->map = *map.integers;
@@ -473,10 +474,11 @@ class Builder {
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost) {
-  const auto grid = make_grid(network.input, build.slots);
+  const auto grid = make_grid(network.input, build.slots, build.images);
   if (!grid) {
-    return error(Code::infeasible, "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots",
-                 nn::to_string(network.input), build.log2_degree);
+    return error(Code::infeasible,
+                 "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots for each of {}",
+                 nn::to_string(network.input), build.log2_degree, build.images);
   }
   return Builder(network, build, cost, *grid).run();
 }

@@ -85,7 +85,8 @@ std::uint32_t levels(const MonicNetwork& network);
 /// errors: infeasible where a plane of the image does not fit a ciphertext.
 struct ImageBuild {
   int log2_degree = 0;
-  std::uint32_t slots = 0;  ///< of every vector: N/2, or those that bootstrapping keeps
+  std::uint32_t slots = 0;   ///< of every vector: N/2, or those that bootstrapping keeps
+  std::uint32_t images = 1;  ///< that share ciphertexts (plan::Layout)
   /// Where set, values are divided by the largest that was seen, and a margin, in the maps around them, so that what
   /// junctions give is at most 1 in size and may be bootstrapped.
   const Statistics* bounded = nullptr;
