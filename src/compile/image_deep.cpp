@@ -104,6 +104,7 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   const ckks::BootstrapLiteral& literal = set.literal();
   const auto out = static_cast<std::uint32_t>(set.limbs().output);
   ImageBuild build;
+  build.store = setting.store;
   build.log2_degree = literal.log2_degree;
   build.slots = std::uint32_t{1} << literal.log2_slots;
   build.images = images;

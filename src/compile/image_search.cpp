@@ -119,7 +119,8 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
     // A larger ring has as many more slots as it is slower: more images gain nothing there.
     if (++secure > kDegrees && images > 1) break;
-    auto network = make_image_network(*setting.network, {n, std::uint32_t{1} << (n - 1), images}, setting.cost);
+    auto network =
+        make_image_network(*setting.network, {setting.store, n, std::uint32_t{1} << (n - 1), images}, setting.cost);
     if (!network.ok()) {
       refusal = network.error();
       if (network.error().code == Code::infeasible) continue;
