@@ -16,7 +16,7 @@ namespace {
 using Kind = ImageStep::Kind;
 
 constexpr double kSmallest = 0x1p-30;    // stands for values that are always 0
-constexpr double kMaxLog2Constant = 60;  // of an encoded slot; the encoder's bound is 2^62
+constexpr double kMaxLog2Constant = 60;  // of a coefficient of what is encoded; the encoder's bound is 2^62
 constexpr double kLastWeightBits = 34;   // of the largest weight of the last transform, where there is room
 constexpr double kSameScale = 0x1p-40;
 constexpr double kLeastLog2Plain = 12;  // fewer bits would not tell weights apart
@@ -35,6 +35,17 @@ double largest_weight(const ImageStep& step) {
     for (const std::int32_t w : matrix.data) weight = std::max(weight, std::abs(static_cast<double>(w)));
   }
   return weight / step.transform->weight_scale;
+}
+
+/// The largest coefficient that a transform's bias may have at scale 1. Each is at most the mean of all |slots|, and
+/// the few slots of logits have a far smaller mean than maximum.
+double largest_bias(const plan::Transform& transform) {
+  double most = 0, sum = 0;
+  for (const double b : transform.bias) {
+    most = std::max(most, std::abs(b));
+    sum += std::abs(b);
+  }
+  return std::min(most, sum / transform.to.period);
 }
 
 /// Goes through the steps for one choice.
@@ -90,9 +101,7 @@ class Judge {
     for (const ImageStep& step : network_.steps) {
       if (!step.last) continue;
       scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / largest_weight(step));
-      for (const double bias : step.transform->bias) {
-        scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(std::abs(bias), kSmallest));
-      }
+      scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(largest_bias(*step.transform), kSmallest));
     }
     return scale;
   }
@@ -269,7 +278,7 @@ class Judge {
     };
     if (step.kind == Kind::transform) {
       return std::log2(plain) > kLeastLog2Plain && small({largest_weight(step)}, plain, kMaxLog2Constant) &&
-             small(step.transform->bias, value.scale, kMaxLog2Constant);
+             small({largest_bias(*step.transform)}, value.scale, kMaxLog2Constant);
     }
     if (step.kind != Kind::combine) return true;
     return small(step.constant, value.scale, 100) && small(step.coefficient, value.scale / scale(step.other), 100);
