@@ -38,6 +38,14 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   return left;
 }
 
+/// The largest coefficient that a bias may have at scale 1. Each is at most the mean of all |slots|, and the few slots of
+/// logits have a far smaller mean than maximum.
+double largest_bias(const std::vector<double>& bias, const plan::Layout& to) {
+  double sum = 0;
+  for (const double b : bias) sum += std::abs(b);
+  return std::min(largest(bias), sum / to.period);
+}
+
 /// A value of the network: the step that gives it.
 struct Stand {
   plan::ValueId id = 0;
@@ -366,7 +374,7 @@ class Builder {
     way.spots.emplace_back(way.network.steps.size(), std::move(spot));
     step.weight_error = map->weight_error;
     step.largest_weight = map->largest_weight;
-    step.largest_bias = largest(map->map.bias);
+    step.largest_bias = largest_bias(map->map.bias, target.to);
     step.ciphertexts = target.to.ciphertexts();
     step.origin = map->map.origin;
     step.last = j + 1 == network_.junctions.size();

@@ -29,8 +29,8 @@ struct ImageStep {
   std::shared_ptr<const plan::Diagonals> diagonals;
   std::shared_ptr<const ckks::TransformShape> sketch;  ///< from some of its diagonals, for first estimates of its cost
   double parts = 1;
-  double largest_weight = 0;  ///< transform: in size, and of its biases
-  double largest_bias = 0;
+  double largest_weight = 0;                    ///< transform: in size
+  double largest_bias = 0;                      ///< transform: coefficient of its bias, encoded at scale 1
   double weight_error = 0;                      ///< mean square of what rounding a weight does, over its inputs' square
   std::vector<std::vector<std::uint32_t>> add;  ///< add
   plan::Fold fold;                              ///< fold

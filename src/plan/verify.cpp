@@ -262,7 +262,7 @@ class Verifier {
     OBSCURA_TRY_VOID(slots_fit({largest / step.weight_scale}, step.plain_scale, info.limbs, "a weight"));
     info.scale *= step.plain_scale;
     if (step.rescale > 0) OBSCURA_TRY_VOID(drop(info, step.rescale));
-    OBSCURA_TRY_VOID(slots_fit(step.bias, info.scale, info.limbs, "a bias"));
+    OBSCURA_TRY_VOID(bias_fits(step, info));
     info.elements = step.to.ciphertexts();
     return info;
   }
@@ -323,6 +323,22 @@ class Verifier {
       if (std::abs(v) * scale >= kMaxSlot) {
         return broken("{} is 2^{:.1f} at its scale; 2^61 is the bound", what, std::log2(std::abs(v) * scale));
       }
+    }
+    return {};
+  }
+
+  /// A coefficient is at most the mean of the |slots| that it encodes, with which period they ever repeat.
+  Result<void> bias_fits(const Transform& step, const ValueInfo& info) const {
+    OBSCURA_TRY_VOID(constants_fit(step.bias, info.scale, info.limbs, "a bias"));
+    double largest = 0, sum = 0;
+    for (const double b : step.bias) {
+      largest = std::max(largest, std::abs(b));
+      sum += std::abs(b);
+    }
+    const double coefficient = std::min(largest, sum / step.to.period) * info.scale;
+    if (coefficient >= kMaxSlot) {
+      return broken("a bias has coefficients of up to 2^{:.1f} at its scale; 2^61 is the bound",
+                    std::log2(coefficient));
     }
     return {};
   }
