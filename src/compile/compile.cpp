@@ -331,7 +331,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
                                limits.max_error,      limits.spread,
                                options.max_key_bytes, std::make_shared<ImageStore>(),
                                options.report};
-    return compile_image(setting, options.log2_degree, calibrated);
+    return compile_image(setting, options.log2_degree, options.batch, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch, least));
   finish(plan, options, answer, shape);

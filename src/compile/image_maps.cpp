@@ -89,11 +89,12 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
 
 std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan::Layout& from, const plan::Layout& to,
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
-  const plan::Spots spots(from, to, spread, slots);
+  const std::uint64_t positions = from.positions(slots);
+  const plan::Spots spots(from, to, spread, positions);
   const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts();
   const std::uint32_t copies = spots.alike() ? 1 : spots.copies();
   const std::vector<bool> sample = sampled(map.map);
-  std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
+  std::vector<bool> seen(std::size_t{inputs} * outputs * positions);
   std::vector<ckks::Diagonal> out;
   for (const ckks::IntegerBlock& block : map.integers->blocks) {
     const ckks::IntegerMatrix& matrix = map.integers->matrices[block.matrix];
@@ -102,12 +103,13 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
       for (std::size_t c = 0; c < block.inputs.size(); ++c) {
         if (matrix.data[r * matrix.cols + c] == 0) continue;
         for (std::uint32_t copy = 0; copy < copies; ++copy) {
-          const ckks::Diagonal d = spots.at(block.outputs[r], block.inputs[c], copy).diagonal;
+          ckks::Diagonal d = spots.at(block.outputs[r], block.inputs[c], copy).diagonal;
           const std::size_t step =
-              static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
-          const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
+              static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(positions) : d.step);
+          const std::size_t index = (std::size_t{d.output} * inputs + d.input) * positions + step;
           if (seen[index]) continue;
           seen[index] = true;
+          d.step *= from.images;
           out.push_back(d);
         }
       }

@@ -38,6 +38,14 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   return left;
 }
 
+/// The largest coefficient that a bias may have at scale 1. Each is at most the mean of all |slots|, and the few slots
+/// of logits have a far smaller mean than maximum.
+double largest_bias(const std::vector<double>& bias, const plan::Layout& to) {
+  double sum = 0;
+  for (const double b : bias) sum += std::abs(b);
+  return std::min(largest(bias), sum / to.period);
+}
+
 /// A value of the network: the step that gives it.
 struct Stand {
   plan::ValueId id = 0;
@@ -98,13 +106,7 @@ class Builder {
     out.output = best.values.back().layout;
     base::parallel_for(best.spots.size(), [&](std::size_t i) {
       const auto& [k, spot] = best.spots[i];
-      auto transform = std::make_shared<plan::Transform>();
-      transform->map = *spot->map->integers;
-      transform->weight_scale = spot->map->weight_scale;
-      transform->bias = spot->map->map.bias;
-      transform->from = spot->from;
-      transform->to = spot->to;
-      transform->spread = spot->spread;
+      auto transform = std::make_shared<const plan::Transform>(spot->transform());
       out.steps[k].diagonals = store_->diagonals(*spot, *transform);
       out.steps[k].transform = std::move(transform);
     });
@@ -140,6 +142,7 @@ class Builder {
                            ImageStep step) const {
     if (folds.empty()) return input;
     step.fold.sums = folds;
+    for (auto& fold : step.fold.sums) fold.step *= build_.images;
     for (const auto& fold : folds) way.nanoseconds += (fold.count - 1) * step.ciphertexts * key_switch();
     return push(way, std::move(step));
   }
@@ -169,7 +172,7 @@ class Builder {
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
-    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
+    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.positions);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
       OBSCURA_TRY(Start start, read(way, branch, facets, starts.empty()));
@@ -184,7 +187,7 @@ class Builder {
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
       fits[t] =
-          plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
+          plan::verify_layout(targets[t].to, build_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
     });
     bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
@@ -340,21 +343,21 @@ class Builder {
                                       const ImageStore::MapPtr& map, const Target& target) const {
     const std::size_t segment = network_.junctions[j].branches[b].segment;
     auto spot = std::make_shared<const ImageStore::Spot>(
-        ImageStore::Spot{map, start.layout, target.to, target.spread, grid_.slots});
+        ImageStore::Spot{map, start.layout, target.to, target.spread, build_.slots});
     ckks::SplitOptions options;
     options.size = size();
     options.pairs = true;
-    options.longest_period = grid_.slots;
+    options.longest_period = build_.slots;
     auto shape = store_->sketch(*spot, way.network.ring_slots(), options);
     if (!shape) return std::nullopt;
-    const std::size_t period = std::max(start.layout.period, target.to.period);
+    const std::size_t period = std::size_t{std::max(start.layout.period, target.to.period)} * build_.images;
     way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1, period), size());
     const std::size_t point = points_.map(segment, network_.segments[segment].size() - 1);
     ImageStep step = step_of(way, Kind::transform, start.id, point);
     way.spots.emplace_back(way.network.steps.size(), std::move(spot));
     step.weight_error = map->weight_error;
     step.largest_weight = map->largest_weight;
-    step.largest_bias = largest(map->map.bias);
+    step.largest_bias = largest_bias(map->map.bias, target.to);
     step.ciphertexts = target.to.ciphertexts();
     step.origin = map->map.origin;
     step.last = j + 1 == network_.junctions.size();
@@ -482,10 +485,11 @@ class Builder {
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost) {
-  const auto grid = make_grid(network.input, build.slots);
+  const auto grid = make_grid(network.input, build.slots, build.images);
   if (!grid) {
-    return error(Code::infeasible, "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots",
-                 nn::to_string(network.input), build.log2_degree);
+    return error(Code::infeasible,
+                 "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots for each of {}",
+                 nn::to_string(network.input), build.log2_degree, build.images);
   }
   return Builder(network, build, cost, *grid).run();
 }

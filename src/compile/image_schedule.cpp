@@ -16,7 +16,7 @@ namespace {
 using Kind = ImageStep::Kind;
 
 constexpr double kSmallest = 0x1p-30;    // stands for values that are always 0
-constexpr double kMaxLog2Constant = 60;  // of an encoded slot; the encoder's bound is 2^62
+constexpr double kMaxLog2Constant = 60;  // of a coefficient of what is encoded; the encoder's bound is 2^62
 constexpr double kLastWeightBits = 34;   // of the largest weight of the last transform, where there is room
 constexpr double kSameScale = 0x1p-40;
 constexpr double kLeastLog2Plain = 12;  // fewer bits would not tell weights apart

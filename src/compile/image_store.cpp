@@ -18,6 +18,17 @@ Result<ImageStore::MapPtr> ImageStore::map(MapKey key, const std::function<Resul
   return out;
 }
 
+plan::Transform ImageStore::Spot::transform() const {
+  plan::Transform out;
+  out.map = *map->integers;
+  out.weight_scale = map->weight_scale;
+  out.bias = map->map.bias;
+  out.from = from;
+  out.to = to;
+  out.spread = spread;
+  return out;
+}
+
 ImageStore::At& ImageStore::at(const Spot& spot) {
   std::list<At>& all = spots_[spot.map.get()];
   const auto found = std::find_if(all.begin(), all.end(), [&](const At& one) { return one.spot == spot; });

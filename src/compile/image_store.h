@@ -38,6 +38,8 @@ class ImageStore {
     std::vector<std::uint32_t> spread;
     std::uint32_t slots = 0;
     bool operator==(const Spot&) const = default;
+    /// All but its input, split and scales.
+    plan::Transform transform() const;
   };
   /// From sampled_diagonals, split for these options, of which only the limbs differ between calls; nothing where a
   /// ciphertext has no diagonal.

@@ -18,7 +18,7 @@ constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
 /// Calls visit(entry, weight) for each weight that is not 0, in each copy of its output.
 template <class Visit>
 void for_entries(const Transform& transform, const Spots& spots, Visit visit) {
-  const std::uint32_t slots = spots.copies() * transform.to.period;
+  const std::uint32_t positions = spots.copies() * transform.to.period;
   for (const ckks::IntegerBlock& block : transform.map.blocks) {
     const ckks::IntegerMatrix& matrix = transform.map.matrices[block.matrix];
     for (std::size_t r = 0; r < block.outputs.size(); ++r) {
@@ -29,7 +29,7 @@ void for_entries(const Transform& transform, const Spots& spots, Visit visit) {
         visit(entry, w);
         for (std::uint32_t copy = 1; copy < spots.copies(); ++copy) {
           if (spots.alike()) {
-            entry.slot = (entry.slot + transform.to.period) % slots;
+            entry.position = (entry.position + transform.to.period) % positions;
           } else {
             entry = spots.at(block.outputs[r], block.inputs[c], copy);
           }
@@ -58,44 +58,45 @@ class Numbering {
   std::vector<std::vector<std::uint32_t>> tables_;
 };
 
-/// `period`: of the outputs, with which a diagonal repeats where its inputs do so too.
-ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, std::uint64_t period,
+/// With the period of the outputs a diagonal repeats where its inputs do so too.
+ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, const Layout& to,
                                  double weight_scale) {
   ckks::DiagonalNumbers out;
   const auto first = static_cast<std::size_t>(
-      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.slot < period; }));
-  const bool repeats = first * (slots / period) == weights.size();
-  out.period = static_cast<double>(repeats ? period : slots);
-  out.copies = static_cast<double>(slots) / out.period;
-  const bool few = (repeats ? first : weights.size()) <= ckks::kFewNumbers;
-  for (const auto& [slot, weight] : weights) {
-    if (repeats && slot >= period) continue;
+      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.position < to.period; }));
+  const bool repeats = first * to.copies(slots) == weights.size();
+  const std::uint64_t period = repeats ? std::uint64_t{to.period} * to.images : slots;
+  out.period = static_cast<double>(period);
+  out.copies = static_cast<double>(slots / period);
+  const bool few = (repeats ? first : weights.size()) * to.images <= ckks::kFewNumbers;
+  for (const auto& [position, weight] : weights) {
+    if (repeats && position >= to.period) continue;
     const double w = static_cast<double>(weight) / weight_scale;
-    out.square += w * w;
-    if (few) out.few.push_back(w);
+    out.square += w * w * to.images;
+    if (few) out.few.insert(out.few.end(), to.images, w);
   }
   return out;
 }
 
-/// Values in slots that repeat: of one diagonal after the other.
+/// Values in positions that repeat: of one diagonal after the other.
 class Period {
  public:
-  explicit Period(std::size_t slots) : values_(slots, 0.0F) {}
+  explicit Period(std::size_t positions) : values_(positions, 0.0F) {}
   /// The least power of two after which every diagonal so far repeats.
   std::size_t least() const { return least_; }
   void add(std::span<const Diagonals::Weight> weights) {
-    for (const auto& w : weights) values_[w.slot] += w.weight;
+    for (const auto& w : weights) values_[w.position] += w.weight;
     std::size_t own = values_.size();
     while (own > least_ && halves(weights, own / 2)) own /= 2;
     least_ = own;
-    for (const auto& w : weights) values_[w.slot] = 0;
+    for (const auto& w : weights) values_[w.position] = 0;
   }
 
  private:
   /// Whether a diagonal that repeats after 2 half does so after half: where both are 0 there is nothing to compare.
   bool halves(std::span<const Diagonals::Weight> weights, std::size_t half) const {
     return std::all_of(weights.begin(), weights.end(),
-                       [&](const auto& w) { return values_[w.slot] == values_[w.slot ^ half]; });
+                       [&](const auto& w) { return values_[w.position] == values_[w.position ^ half]; });
   }
 
   std::vector<float> values_;
@@ -110,9 +111,10 @@ std::int64_t centred(std::int64_t step, std::int64_t slots) {
 }  // namespace
 
 Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
-    : slots_(slots), weight_scale_(transform.weight_scale) {
-  const Spots spots(transform.from, transform.to, transform.spread, slots);
-  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), slots);
+    : slots_(slots), images_(transform.to.images), weight_scale_(transform.weight_scale) {
+  const std::uint64_t positions = transform.to.positions(slots);
+  const Spots spots(transform.from, transform.to, transform.spread, positions);
+  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), positions);
   std::vector<ckks::Diagonal> found;
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
     if (count[entry.diagonal]++ == 0) found.push_back(entry.diagonal);
@@ -127,32 +129,32 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
   }
   weights_.resize(start_.back());
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t w) {
-    weights_[count[entry.diagonal]++] = {entry.slot, static_cast<float>(w)};
+    weights_[count[entry.diagonal]++] = {entry.position, static_cast<float>(w)};
   });
   numbers_.resize(places_.size());
-  base::parallel_for(places_.size(), [&](std::size_t d) {
-    numbers_[d] = numbers_of(weights(d), slots, transform.to.period, weight_scale_);
-  });
-  Period period(slots);
-  std::vector<std::uint32_t> writer(slots, 0);
+  base::parallel_for(places_.size(),
+                     [&](std::size_t d) { numbers_[d] = numbers_of(weights(d), slots, transform.to, weight_scale_); });
+  Period period(positions);
+  std::vector<std::uint32_t> writer(positions, 0);
   written_.assign(transform.to.ciphertexts(), 0);
   for (std::size_t k = 0; k < places_.size(); ++k) {  // ascending by output
-    if (period.least() < slots) period.add(weights(k));
+    if (period.least() < positions) period.add(weights(k));
     const std::uint32_t output = places_[k].output;
     double sum = 0;
-    for (const auto& [slot, weight] : weights(k)) {
+    for (const auto& [position, weight] : weights(k)) {
       const double w = static_cast<double>(weight) / weight_scale_;
       sum += w * w;
-      written_[output] += writer[slot] == output + 1 ? 0 : 1;
-      writer[slot] = output + 1;
+      written_[output] += writer[position] == output + 1 ? 0 : 1;
+      writer[position] = output + 1;
     }
     squares_.push_back(sum);
   }
-  period_ = period.least();
+  period_ = period.least() > 1 ? period.least() * images_ : 1;  // 1: one number everywhere, whatever the images
+  for (ckks::Diagonal& d : places_) d.step *= images_;
   for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
     if (transform.bias[o] == 0) continue;
     Place at = transform.to.place(o);
-    for (; at.slot < slots; at.slot += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
+    for (; at.position < positions; at.position += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
   }
 }
 
@@ -160,7 +162,9 @@ void Diagonals::fill(const ckks::Diagonal& place, std::span<std::complex<double>
   const auto found = std::lower_bound(places_.begin(), places_.end(), place);
   OBSCURA_CHECK(found != places_.end() && *found == place, "no diagonal of step {}", place.step);
   for (const Weight& w : weights(static_cast<std::size_t>(found - places_.begin()))) {
-    slots[w.slot] += static_cast<double>(w.weight) / weight_scale_;
+    const double number = static_cast<double>(w.weight) / weight_scale_;
+    const std::size_t first = std::size_t{w.position} * images_;
+    for (std::size_t j = first; j < first + images_; ++j) slots[j] += number;
   }
 }
 
@@ -174,7 +178,8 @@ std::span<const ckks::DiagonalNumbers> Diagonals::numbers(std::uint32_t output) 
 std::vector<double> Diagonals::bias(std::uint32_t output) const {
   std::vector<double> out(slots_, 0);
   for (const auto& [place, value] : biases_) {
-    if (place.ciphertext == output) out[place.slot] = value;
+    if (place.ciphertext != output) continue;
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(std::size_t{place.position} * images_), images_, value);
   }
   return out;
 }
@@ -187,13 +192,18 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     return broken(fmt::format("layouts of {} and {} elements for a map of {} to {}", transform.from.elements(),
                               transform.to.elements(), transform.map.inputs, transform.map.outputs));
   }
+  if (transform.from.images != transform.to.images) {
+    return broken(fmt::format("from a layout of {} images to one of {}", transform.from.images, transform.to.images));
+  }
+  const std::uint64_t positions = transform.to.positions(slots);
   const std::uint64_t inputs = transform.from.ciphertexts(), outputs = transform.to.ciphertexts();
   if (inputs * outputs > kMaxPairs) return broken(fmt::format("{} ciphertexts meet {}", inputs, outputs));
   std::uint64_t reach = 0;
   for (const std::uint32_t step : transform.spread) reach += step;
-  if (transform.spread.size() > kMaxSpreads || reach >= slots ||
-      std::uint64_t{1} << std::min<std::size_t>(transform.spread.size(), 40) > slots) {
-    return broken(fmt::format("{} spread steps that reach {} of {} slots", transform.spread.size(), reach, slots));
+  if (transform.spread.size() > kMaxSpreads || reach >= positions ||
+      std::uint64_t{1} << std::min<std::size_t>(transform.spread.size(), 40) > positions) {
+    return broken(
+        fmt::format("{} spread steps that reach {} of {} positions", transform.spread.size(), reach, positions));
   }
   const auto n = static_cast<std::int64_t>(slots);
   if (transform.split.period < 1 || transform.split.period > n || transform.split.phase <= -n ||
@@ -201,8 +211,9 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     return broken(fmt::format("a split of period {} and phase {} with pairs {} apart in {} slots",
                               transform.split.period, transform.split.phase, transform.split.pair, slots));
   }
-  if (transform.map.multiplications() * (slots / transform.to.period) > kMaxEntries) {
-    return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), slots / transform.to.period));
+  const std::uint64_t copies = transform.to.copies(slots);
+  if (transform.map.multiplications() * copies > kMaxEntries) {
+    return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), copies));
   }
   for (const ckks::IntegerMatrix& matrix : transform.map.matrices) {
     for (const std::int32_t w : matrix.data) {
@@ -210,7 +221,7 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     }
   }
   std::vector<bool> read(inputs), made(outputs);
-  const Spots spots(transform.from, transform.to, transform.spread, slots);
+  const Spots spots(transform.from, transform.to, transform.spread, positions);
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
     read[entry.diagonal.input] = made[entry.diagonal.output] = true;
   });
@@ -241,9 +252,10 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
       if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
     }
   }
-  out.written = static_cast<double>(diagonals.written(output));
-  out.weight_square /= out.written;
-  out.rotated_square /= out.written;
+  const auto positions = static_cast<double>(diagonals.written(output));
+  out.weight_square /= positions;
+  out.rotated_square /= positions;
+  out.written = positions * diagonals.images();
   out.numbers = diagonals.numbers(output);
   out.paired = shape.split().pair != 0;
   return out;

@@ -82,9 +82,9 @@ struct World {
 
   std::vector<double> slots(std::size_t image) const {
     std::vector<double> out(set.slots(), 0);
-    const auto places = plan.input.layout->places();
+    const auto places = plan.input.layout.places();
     for (std::size_t e = 0; e < places.size(); ++e) {
-      for (std::size_t at = places[e].slot; at < out.size(); at += plan.input.layout->period) {
+      for (std::size_t at = places[e].position; at < out.size(); at += plan.input.layout.period) {
         out[at] = pixels[image * places.size() + e];
       }
     }
@@ -92,7 +92,7 @@ struct World {
   }
   std::vector<double> logits(const std::vector<double>& out) const {
     std::vector<double> values;
-    for (const plan::Place& place : plan.output.layout->places()) values.push_back(out[place.slot]);
+    for (const plan::Place& place : plan.output.layout.places()) values.push_back(out[place.position]);
     return values;
   }
 
