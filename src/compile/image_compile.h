@@ -9,8 +9,11 @@ namespace obscura::compile {
 /// The steps of a selection; batch, normalisation and reasons are the caller's.
 plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selection);
 
+/// What a transform that reads this value pays its key switches by.
+ckks::SwitchSize switch_size(const plan::Plan& plan, plan::ValueId input);
+
 /// The plan with its reasons and predictions; batch and normalisation are the caller's.
-/// errors: as search_image and search_deep.
+/// errors: as search_image and search_deep; infeasible: what is least of memory or keys, where that is too much.
 Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated);
 
 }  // namespace obscura::compile
