@@ -29,25 +29,6 @@ double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs
   return sum;
 }
 
-double largest_weight(const ImageStep& step) {
-  double weight = 0;
-  for (const auto& matrix : step.transform->map.matrices) {
-    for (const std::int32_t w : matrix.data) weight = std::max(weight, std::abs(static_cast<double>(w)));
-  }
-  return weight / step.transform->weight_scale;
-}
-
-/// The largest coefficient that a transform's bias may have at scale 1. Each is at most the mean of all |slots|, and
-/// the few slots of logits have a far smaller mean than maximum.
-double largest_bias(const plan::Transform& transform) {
-  double most = 0, sum = 0;
-  for (const double b : transform.bias) {
-    most = std::max(most, std::abs(b));
-    sum += std::abs(b);
-  }
-  return std::min(most, sum / transform.to.period);
-}
-
 /// Goes through the steps for one choice.
 class Judge {
  public:
@@ -100,8 +81,8 @@ class Judge {
     double scale = std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest);
     for (const ImageStep& step : network_.steps) {
       if (!step.last) continue;
-      scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / largest_weight(step));
-      scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(largest_bias(*step.transform), kSmallest));
+      scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / step.largest_weight);
+      scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(step.largest_bias, kSmallest));
     }
     return scale;
   }
@@ -277,8 +258,8 @@ class Judge {
       return most == 0 || std::log2(most * at) < std::min(limit, room);
     };
     if (step.kind == Kind::transform) {
-      return std::log2(plain) > kLeastLog2Plain && small({largest_weight(step)}, plain, kMaxLog2Constant) &&
-             small({largest_bias(*step.transform)}, value.scale, kMaxLog2Constant);
+      return std::log2(plain) > kLeastLog2Plain && small({step.largest_weight}, plain, kMaxLog2Constant) &&
+             small({step.largest_bias}, value.scale, kMaxLog2Constant);
     }
     if (step.kind != Kind::combine) return true;
     return small(step.constant, value.scale, 100) && small(step.coefficient, value.scale / scale(step.other), 100);

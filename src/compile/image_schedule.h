@@ -39,6 +39,8 @@ struct ImageSetting {
   double spread = 0;                                ///< of logits, which the error stands beside
   std::optional<std::uint64_t> max_key_bytes = {};  ///< of evaluation keys in the server's memory
   std::uint64_t memory = 0;                         ///< of the server, for everything
+  /// What the networks that are judged have in common.
+  std::shared_ptr<ImageStore> store = {};
 };
 
 struct ImageSchedule {

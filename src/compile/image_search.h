@@ -26,6 +26,7 @@ void settle_memory(const ImageSetting& setting, ImageSelection& selection);
 /// within 1 % of its time. Longer digits, which are slower and have smaller keys, come where others are too large.
 /// errors: infeasible, naming the most precise that was found; as make_image_network. `shortfall` says what was precise
 /// enough and too large.
-Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, Shortfall& shortfall);
+Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images,
+                                    Shortfall& shortfall);
 
 }  // namespace obscura::compile

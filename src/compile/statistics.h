@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "compile/lane_matrix.h"
 #include "compile/stages.h"
 
 namespace obscura::compile {
@@ -86,16 +87,20 @@ double resting(const MonicActivation& activation);
 Statistics measure(const MonicNetwork& network, const Images& images);
 
 /// Images that go through the network side by side, so that a weight is read once for all of them.
-inline constexpr std::size_t kLanes = 16;
+inline constexpr std::size_t kLanes = kernels::kVectors;
+
+/// The matrices of a network's maps, by [segment][map].
+using LaneMaps = std::vector<std::vector<std::shared_ptr<const LaneMatrix>>>;
+LaneMaps lane_maps(const MonicNetwork& network);
 
 /// What each activation reads, for kLanes images at most: [activation][element * kLanes + lane].
-std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const Images& images);
+std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const LaneMaps& maps,
+                                                   const Images& images);
 
-/// Weights that stand in for those of network.segments[s][m].matrix.value, by [s][m].
-using Weights = std::vector<std::vector<std::vector<double>>>;
-
-/// Mean squared difference at each point between the network with `rounded` weights and with its own.
-std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images);
+/// Mean squared difference at each point between the network with each of `rounded` in turn and with `exact`, its own
+/// maps.
+std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, const LaneMaps& exact,
+                                                 const std::vector<LaneMaps>& rounded, const Images& images);
 
 /// Multiply-adds for one image.
 template <class Network>

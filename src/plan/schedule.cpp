@@ -182,7 +182,7 @@ class Simulation {
   Simulation(const Plan& plan, Schedule& schedule, std::size_t wave)
       : plan_(plan),
         schedule_(schedule),
-        wave_(plan.input.layout ? 1 : wave),
+        wave_(is_batch(plan) ? wave : 1),
         flow_(plan, schedule),
         rank_(demand_order(flow_)),
         ready_(flow_.stages()),

@@ -29,7 +29,7 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches ba
     return Allotment{std::move(schedule).value(), bytes + kept, kept};
   }
   const std::string way_out =
-      plan.input.layout ? "; `obscura compile --memory` looks for a plan that takes less, with other keys" : "";
+      !plan::is_batch(plan) ? "; `obscura compile --memory` looks for a plan that takes less, with other keys" : "";
   return error(Code::infeasible,
                "{:.2f} GB of memory are too little for plan {}: after {:.2f} GB of keys and weights, {}{}",
                static_cast<double>(allowed) / 1e9, plan.name, static_cast<double>(fixed) / 1e9,

@@ -70,7 +70,7 @@ struct World {
     setting.statistics = &statistics;
     setting.gains = &gains;
     setting.memory = 16'000'000'000;
-    auto scheduled = compile::schedule_deep(setting, set);
+    auto scheduled = compile::schedule_deep(setting, set, 1);
     if (!scheduled.ok()) throw std::runtime_error(scheduled.error().message);
     selection = std::move(scheduled).value();
     plan = compile::image_plan(network, selection);
@@ -83,9 +83,9 @@ struct World {
 
   std::vector<double> slots(std::size_t image) const {
     std::vector<double> out(set.slots(), 0);
-    const auto places = plan.input.layout->places();
+    const auto places = plan.input.layout.places();
     for (std::size_t e = 0; e < places.size(); ++e) {
-      for (std::size_t at = places[e].slot; at < out.size(); at += plan.input.layout->period) {
+      for (std::size_t at = places[e].position; at < out.size(); at += plan.input.layout.period) {
         out[at] = pixels[image * places.size() + e];
       }
     }
@@ -93,7 +93,7 @@ struct World {
   }
   std::vector<double> logits(const std::vector<double>& out) const {
     std::vector<double> values;
-    for (const plan::Place& place : plan.output.layout->places()) values.push_back(out[place.slot]);
+    for (const plan::Place& place : plan.output.layout.places()) values.push_back(out[place.position]);
     return values;
   }
 
@@ -206,7 +206,7 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
   compile::Shortfall shortfall;
-  const auto found = compile::search_deep(world.setting, shortfall);
+  const auto found = compile::search_deep(world.setting, 1, shortfall);
   ASSERT_TRUE(found.ok()) << found.error().message;
   plan::Plan plan = compile::image_plan(world.network, *found);
   plan.batch = 1;
@@ -218,12 +218,12 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   // A limit of keys bounds them, and excludes nothing that stays within it.
   const std::uint64_t keys = plan::server_key_bytes(plan, found->bootstrapper);
   world.setting.max_key_bytes = keys;
-  const auto same = compile::search_deep(world.setting, shortfall);
+  const auto same = compile::search_deep(world.setting, 1, shortfall);
   ASSERT_TRUE(same.ok()) << same.error().message;
   EXPECT_EQ(same->memory.keys, keys);
   world.setting.max_key_bytes.reset();
   world.setting.memory = found->memory.least() - 1;
-  const auto less = compile::search_deep(world.setting, shortfall);
+  const auto less = compile::search_deep(world.setting, 1, shortfall);
   EXPECT_TRUE(!less.ok() || less->memory.least() < found->memory.least());
   ASSERT_TRUE(shortfall.memory.has_value());
   EXPECT_LE(shortfall.memory->least(), found->memory.least());

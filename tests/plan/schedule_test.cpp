@@ -121,6 +121,7 @@ Plan squares() {
   plan.input.channels = 8;
   plan.input.height = plan.input.width = 1;
   plan.input.limbs = 2;
+  plan.input.layout = batch_layout(8, slots(plan));
   plan.steps.push_back({Multiply{0, 0}, {8, 2, 3, 1, 1, 0}, "square"});
   plan.steps.push_back({Relinearize{1, 1}, {8, 1, 2, 1, 1, 0}, "square", 0, 1'000'000});
   return plan;
@@ -132,7 +133,7 @@ TEST(Schedule, CiphertextsOfOneImageGoThroughActivationsOneByOne) {
   EXPECT_EQ(together.tasks.size(), 1U);
   Layout layout;
   layout.channels = 8;
-  layout.period = 1;
+  layout.period = 1 << 12;
   for (std::uint32_t c = 0; c < 8; ++c) layout.units.push_back({c, 0});
   plan.input.layout = layout;
   const Schedule one_by_one = make_schedule(plan);
