@@ -27,6 +27,7 @@ struct Options {
   std::uint32_t batch = 8192;
   std::optional<std::size_t> calibration_images;
   std::optional<std::uint64_t> keys;
+  std::uint64_t memory = 0;
   std::optional<int> log2_degree;
   std::string layout = "auto";
   Settings settings;
@@ -87,6 +88,7 @@ Result<Answer> perform(const Options& options) {
   how.batch = options.batch;
   apply(settings, how);
   how.max_key_bytes = options.keys;
+  how.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
   how.log2_degree = options.log2_degree;
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
@@ -104,7 +106,9 @@ Result<Answer> perform(const Options& options) {
                  {"limbs", plan.input.limbs},
                  {"steps", plan.steps.size()},
                  {"predicted_seconds", plan.predicted_seconds},
+                 {"memory_bytes", how.memory},
                  {"predicted_memory_bytes", plan.predicted_bytes},
+                 {"kept_bytes", plan.kept_bytes},
                  {"predicted_logit_error_std", plan.output.error_std},
                  {"answer", answer_json(plan.output.answer)},
                  {"from_file", settings.from_file},
@@ -113,6 +117,7 @@ Result<Answer> perform(const Options& options) {
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format("{}: plan of {} steps for {} at a time in {}\n", options.output, plan.steps.size(),
                             plural(plan.images_at_once(), "image"), plan.name);
+  answer.text += fmt::format("  To run it {}.\n", memory_text(plan.predicted_bytes, how.memory));
   answer.text += fmt::format("  Answer: {}.\n", plan::describe(plan.output.answer, plan.output.classes));
   if (!settings.from_file.empty()) {
     answer.text += fmt::format("  From the network's file: {}.\n", fmt::join(settings.from_file, ", "));
@@ -186,8 +191,12 @@ Action define_compile(CLI::App& command, const Common&) {
   add_settings(command, options->settings);
   as_size(*command.add_option(
       "--max-keys", options->keys,
-      "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger, and "
-      "nothing is bootstrapped (image layout)"));
+      "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger (image "
+      "layout)"));
+  as_size(*command.add_option("--memory", options->memory,
+                              "Memory that the server may take for keys, weights, ciphertexts and encoded diagonals "
+                              "together, as 3.6GB (default: "
+                              "three quarters of this machine's)"));
   command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
   add_approximation(command, *options);
   add_normalization(command, options->settings.normalization);

@@ -134,6 +134,7 @@ Result<wire::NamedPlan> compile_plan(const Options& options, const Subject& subj
   compile::Options how;
   how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
   apply(subject.settings, how);
+  how.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
   how.calibration = calibration;
   OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));

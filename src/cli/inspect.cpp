@@ -53,6 +53,7 @@ Result<Answer> inspect_plan(const std::string& path) {
                  {"bootstrapping", bootstrap_json(named.plan.bootstrap)},
                  {"predicted_seconds", named.plan.predicted_seconds},
                  {"predicted_memory_bytes", named.plan.predicted_bytes},
+                 {"kept_bytes", named.plan.kept_bytes},
                  {"predicted_logit_error_std", named.plan.output.error_std},
                  {"predicted_logit_noise_std", named.plan.output.noise_std},
                  {"reasons", named.plan.reasons},

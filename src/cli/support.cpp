@@ -2,6 +2,7 @@
 #include "cli/support.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -145,9 +146,16 @@ void as_size(CLI::Option& option) {
   });
 }
 
+std::uint64_t server_memory_bytes() {
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
+  const std::uint64_t bytes = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return bytes == 0 ? compile::kDefaultMemory : bytes / 4 * 3;
+}
+
 void add_memory(CLI::App& command, std::uint64_t& bytes) {
   as_size(*command.add_option(
-      "--memory", bytes, "Memory that ciphertexts, keys and weights may take, as 8GB (default: what the plan says)"));
+      "--memory", bytes,
+      "Memory that keys, weights, ciphertexts and encoded diagonals may take, as 8GB (default: what the plan says)"));
 }
 
 Result<void> check_normalization(const Normalization& normalization, std::size_t channels) {

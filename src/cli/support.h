@@ -59,7 +59,9 @@ void add_headroom(CLI::App& command, std::optional<int>& headroom);
 Result<std::uint64_t> parse_size(const std::string& text);
 /// The option takes such a size.
 void as_size(CLI::Option& option);
-/// --memory.
+/// What a plan's server may take where nobody says: three quarters of this machine's memory.
+std::uint64_t server_memory_bytes();
+/// --memory, of what is run.
 void add_memory(CLI::App& command, std::uint64_t& bytes);
 
 /// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0; bgr of other than 3 channels.

@@ -193,7 +193,7 @@ Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& round
   OBSCURA_TRY(plan::Plan plan, emit(measured.network, selection.best));
   plan.batch = options.batch;
   plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
-  explain(setting, selection, calibrated, plan);
+  OBSCURA_TRY_VOID(explain(setting, selection, calibrated, options.memory, plan));
   return plan;
 }
 
@@ -325,11 +325,17 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
-    const ImageSetting setting{&measured.network,     &measured.statistics,
-                               &measured.gains,       {},
-                               limits.headroom_bits,  limits.max_input,
-                               limits.max_error,      limits.spread,
-                               options.max_key_bytes, std::make_shared<ImageStore>(),
+    const ImageSetting setting{&measured.network,
+                               &measured.statistics,
+                               &measured.gains,
+                               {},
+                               limits.headroom_bits,
+                               limits.max_input,
+                               limits.max_error,
+                               limits.spread,
+                               options.max_key_bytes,
+                               options.memory,
+                               std::make_shared<ImageStore>(),
                                options.report};
     return compile_image(setting, options.log2_degree, options.batch, calibrated);
   };

@@ -16,6 +16,9 @@ namespace obscura::compile {
 
 enum class LayoutChoice { automatic, image, batch };
 
+/// What a server may have where nobody says.
+inline constexpr std::uint64_t kDefaultMemory = 16'000'000'000;
+
 struct Options {
   std::uint32_t batch = 8192;     ///< images that are classified at a time
   std::vector<double> mean;       ///< per channel; empty = 0
@@ -28,9 +31,9 @@ struct Options {
   /// image that overflows spoils all of its batch; of the logits in the image layout. Nothing: 3, without
   /// calibration 6.
   std::optional<int> headroom_bits;
-  /// Largest size of evaluation keys in the server's memory; image layout, where nothing is bootstrapped
-  /// then. Nothing: any.
-  std::optional<std::uint64_t> max_key_bytes;
+  std::optional<std::uint64_t> max_key_bytes;  ///< of evaluation keys in the server's memory; image layout
+  /// Of the server that runs the plan, for keys, weights, ciphertexts and encoded diagonals together.
+  std::uint64_t memory = kDefaultMemory;
   LayoutChoice layout = LayoutChoice::automatic;  ///< automatic: the cheaper of the two for `batch` images
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.

@@ -5,10 +5,8 @@
 #include <bit>
 #include <cmath>
 
-#include "compile/image_cost.h"
 #include "compile/image_deep.h"
-#include "plan/keys.h"
-#include "plan/schedule.h"
+#include "plan/work.h"
 
 namespace obscura::compile {
 namespace {
@@ -78,7 +76,22 @@ plan::Operation operation(const ImageSelection& selection, std::size_t k) {
   return plan::Relinearize{step.input, 1};
 }
 
+/// Memory that a step of the plan holds at work.
+std::uint64_t work_bytes(const ImageSelection& selection, const plan::Plan& plan, std::size_t k) {
+  const ImageStep& step = selection.network.steps[k];
+  if (step.kind == Kind::bootstrap) return selection.bootstrapper->memory().working;
+  if (step.kind != Kind::transform) return plan::working_bytes(plan, plan.steps[k]);
+  const ckks::TransformCost cost =
+      selection.schedule.shapes[k]->cost(switch_size(plan, step.input), step.drops(), step.diagonals->period());
+  return cost.working_limbs * (std::uint64_t{sizeof(double)} << plan.params.log2_degree);
+}
+
 }  // namespace
+
+ckks::SwitchSize switch_size(const plan::Plan& plan, plan::ValueId input) {
+  const std::size_t limbs = plan.value(input).limbs, alpha = static_cast<std::size_t>(plan.params.digit_limbs);
+  return {limbs, alpha, (limbs + alpha - 1) / alpha};
+}
 
 plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selection) {
   const ImageSchedule& schedule = selection.schedule;
@@ -98,6 +111,7 @@ plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selecti
         step.kind == Kind::relinearize || step.kind == Kind::polynomial || step.kind == Kind::bootstrap;
     plan.steps.push_back({operation(selection, k), schedule.values[k], step.origin, schedule.nanoseconds[k] * 1e-9});
   }
+  for (std::size_t k = 0; k < plan.steps.size(); ++k) plan.steps[k].bytes = work_bytes(selection, plan, k);
   const auto& steps = selection.network.steps;
   const bool deep =
       std::any_of(steps.begin(), steps.end(), [](const ImageStep& s) { return s.kind == Kind::bootstrap; });
@@ -110,12 +124,15 @@ plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selecti
                  schedule.noise_std,
                  selection.network.output};
   plan.predicted_seconds = schedule.total_nanoseconds() * 1e-9;
+  plan.predicted_bytes = selection.memory.total();
+  plan.value_bytes = selection.memory.values;
+  plan.kept_bytes = selection.memory.kept;
   return plan;
 }
 
 namespace {
 
-double limb_bytes(const plan::Plan& plan) { return std::exp2(plan.params.log2_degree) * sizeof(double); }
+double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 std::string count(std::uint32_t images) { return images == 1 ? "an image" : fmt::format("{} images", images); }
 
@@ -158,64 +175,75 @@ std::optional<std::string> describe_bootstraps(const ImageSelection& selection) 
       places.size(), ciphertexts, seconds, fmt::join(places, ", "));
 }
 
-Result<void> explain(const ImageSetting& setting, const ImageSelection& selection, bool calibrated, plan::Plan& plan) {
+/// What the memory is for, and what it was chosen under.
+std::string describe_memory(const ImageSetting& setting, const ImageMemory& memory) {
+  const std::string text = fmt::format("Memory: {:.0f} MB of {:.0f} allowed: {:.0f} MB of keys, ",
+                                       megabytes(memory.total()), megabytes(setting.memory), megabytes(memory.keys));
+  return text + fmt::format(
+                    "{:.0f} MB of tables, {:.0f} MB of weights, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of "
+                    "ciphertexts and "
+                    "steps at work (at the peak in '{}').",
+                    megabytes(memory.tables), megabytes(memory.weights), megabytes(memory.kept),
+                    megabytes(memory.encoded), megabytes(memory.values), memory.heaviest);
+}
+
+void explain(const ImageSetting& setting, const ImageSelection& selection, bool calibrated, plan::Plan& plan) {
   const ImageSchedule& schedule = selection.schedule;
-  const ImageChoice& choice = schedule.choice;
   std::vector<std::string>& out = plan.reasons;
   out = setting.network->notes;
   std::size_t diagonals = 0;
-  double encoded = 0, weights = 0;
-  double working = 0;
-  for (std::size_t k = 0; k < schedule.shapes.size(); ++k) {
-    if (!schedule.shapes[k]) continue;
-    const std::uint32_t limbs = plan.value(selection.network.steps[k].input).limbs;
-    const std::size_t alpha = static_cast<std::size_t>(choice.digit_limbs);
-    const ckks::TransformCost cost = schedule.shapes[k]->cost({limbs, alpha, (limbs + alpha - 1) / alpha}, 1,
-                                                              selection.network.steps[k].diagonals->period());
-    diagonals += cost.plaintexts;
-    encoded += static_cast<double>(cost.encoded_limbs) * limb_bytes(plan);
-    weights += static_cast<double>(selection.network.steps[k].diagonals->bytes());
-    working = std::max(working, static_cast<double>(cost.working_limbs) * limb_bytes(plan));
-  }
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.bootstrap));
-  const auto keys = static_cast<double>(plan::resident_bytes(plan, bootstrapper));
+  for (const auto& shape : schedule.shapes) diagonals += shape ? shape->plaintexts() : 0;
   out.push_back(describe_set(selection, plan));
   if (auto bootstraps = describe_bootstraps(selection)) out.push_back(std::move(*bootstraps));
   out.push_back(fmt::format(
       "{} encoded diagonals or pairs of them and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
-      diagonals, plan.keys.rotations.size(), choice.log2_scale));
+      diagonals, plan.keys.rotations.size(), schedule.choice.log2_scale));
   out.push_back(fmt::format(
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
       schedule.logit_error, setting.max_error, setting.spread, setting.statistics->images,
       calibrated ? "calibration" : "synthetic"));
-  const auto ciphertexts = static_cast<double>(plan::make_schedule(plan).peak_bytes);
-  const double kept = std::min(encoded, kKeptBytes);
-  out.push_back(fmt::format(
-      "Memory: {:.0f} MB of keys{}, {:.0f} MB of weights, {:.0f} MB of encoded diagonals of {:.0f}, {:.0f} MB of "
-      "ciphertexts and rotations.",
-      keys / 1e6, bootstrapper ? " and of what bootstrapping keeps" : "", weights / 1e6, kept / 1e6, encoded / 1e6,
-      (ciphertexts + working) / 1e6));
-  plan.predicted_bytes = static_cast<std::uint64_t>(keys + weights + kept + ciphertexts + working);
-  return {};
+  out.push_back(describe_memory(setting, selection.memory));
 }
 
 /// Without bootstrapping where the network has few levels: above this bootstrapping is tried first, since every step
 /// is cheaper at the few limbs that it needs.
 constexpr std::uint32_t kShallowLevels = 24;
 
-Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images) {
-  // Bootstrapping has keys of gigabytes: where their size is limited it is left out.
-  const bool deep = (!log2_degree || *log2_degree == 16) && !setting.max_key_bytes;
+Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images,
+                              Shortfall& shortfall) {
+  const bool deep = !log2_degree || *log2_degree == 16;
   if (levels(*setting.network) <= kShallowLevels || !deep) {
-    auto shallow = search_image(setting, log2_degree, images);
+    auto shallow = search_image(setting, log2_degree, images, shortfall);
     if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
-    auto selection = search_deep(setting, images);
+    auto selection = search_deep(setting, images, shortfall);
     return selection.ok() ? std::move(selection) : std::move(shallow);
   }
-  auto selection = search_deep(setting, images);
+  auto selection = search_deep(setting, images, shortfall);
   if (selection.ok() || selection.error().code != Code::infeasible) return selection;
-  auto shallow = search_image(setting, log2_degree, images);
+  auto shallow = search_image(setting, log2_degree, images, shortfall);
   return shallow.ok() ? std::move(shallow) : std::move(selection);
+}
+
+/// Why nothing was chosen: memory, or keys, where that was all that stood in the way of something.
+Error refusal(const ImageSetting& setting, const Shortfall& shortfall, Error otherwise) {
+  const auto gigabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+  if (otherwise.code != Code::infeasible) return otherwise;
+  if (const auto& least = shortfall.memory) {
+    return error(
+        Code::infeasible,
+        "network '{}': {:.2f} GB of memory are too little for one image at a time: {:.2f} GB are needed at "
+        "least, {:.2f} of them for keys, {:.2f} for weights and tables and {:.2f} for ciphertexts in '{}'; give "
+        "more (--memory), or allow a larger error (--max-error), with which primes and keys are fewer",
+        setting.network->name, gigabytes(setting.memory), gigabytes(least->least()), gigabytes(least->keys),
+        gigabytes(least->weights + least->tables), gigabytes(least->values), least->heaviest);
+  }
+  if (shortfall.keys) {
+    return error(Code::infeasible,
+                 "network '{}': evaluation keys take {:.1f} MB at least in the image layout; {:.1f} MB are allowed "
+                 "(--max-keys)",
+                 setting.network->name, megabytes(*shortfall.keys), megabytes(*setting.max_key_bytes));
+  }
+  return otherwise;
 }
 
 /// The number of images at once that takes the least predicted time for a batch: from the most on down, as long as
@@ -226,18 +254,19 @@ struct Shared {
 };
 
 Result<Shared> share(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t batch) {
+  Shortfall shortfall;
   std::optional<Shared> best;
-  std::optional<Error> refusal;
+  std::optional<Error> refused;
   double least = HUGE_VAL;
   std::vector<std::string> tried;
   const nn::Shape& image = setting.network->input;
   for (std::uint32_t images = std::bit_ceil(std::min(batch, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1)));
        images > 0; images /= 2) {
     if (!make_grid(image, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1), images)) continue;
-    auto selection = choose(setting, log2_degree, images);
+    auto selection = choose(setting, log2_degree, images, shortfall);
     if (!selection.ok()) {
       if (selection.error().code != Code::infeasible) return selection.error();
-      refusal = selection.error();
+      refused = selection.error();
       continue;
     }
     const std::uint32_t runs = (batch + images - 1) / images;
@@ -247,7 +276,7 @@ Result<Shared> share(const ImageSetting& setting, std::optional<int> log2_degree
     least = seconds;
     best = Shared{std::move(selection).value(), {}};
   }
-  if (!best) return *refusal;
+  if (!best) return refusal(setting, shortfall, *refused);
   best->others = std::move(tried);
   return std::move(*best);
 }
@@ -260,7 +289,7 @@ Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int>
   const ImageSelection& selection = shared.selection;
   plan::Plan plan = image_plan(*setting.network, selection);
   plan.batch = batch;
-  OBSCURA_TRY_VOID(explain(setting, selection, calibrated, plan));
+  explain(setting, selection, calibrated, plan);
   if (batch > 1) {
     plan.reasons.push_back(fmt::format("{} images share ciphertexts; core-seconds for each of a batch of {}: {}.",
                                        plan.images_at_once(), batch, fmt::join(shared.others, ", ")));

@@ -19,9 +19,9 @@ double residue_bytes(int log2_degree, const ckks::TransformCost& work) {
 
 }  // namespace
 
-std::vector<Kept> kept_diagonals(int log2_degree, std::span<const ckks::TransformCost> work) {
+std::vector<Kept> kept_diagonals(int log2_degree, std::span<const ckks::TransformCost> work, double bytes) {
   std::vector<Kept> out;
-  double left = kKeptBytes;
+  double left = bytes;
   for (const ckks::TransformCost& one : work) {
     const double all = coefficient_bytes(one), kept = std::min(all, left);
     out.push_back({all > 0 ? kept / all : 0, 0});

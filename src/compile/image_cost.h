@@ -11,18 +11,15 @@
 
 namespace obscura::compile {
 
-/// Bytes of encoded diagonals that a server keeps from one image to the next (run::kEncodedBytes).
-inline constexpr double kKeptBytes = 1.5e9;
-
 /// Shares of a transform's diagonals that need not be encoded again: their FFTs, and their NTTs.
 struct Kept {
   double coefficients = 1;
   double residues = 0;
 };
 
-/// What is kept of each of a plan's transforms within kKeptBytes, as run::EncodedTransforms keeps it: coefficients in
-/// the plan's order, then residues in their place.
-std::vector<Kept> kept_diagonals(int log2_degree, std::span<const ckks::TransformCost> work);
+/// What is kept of each of a plan's transforms within so many bytes, as run::EncodedTransforms keeps it: coefficients
+/// in the plan's order, then residues in their place.
+std::vector<Kept> kept_diagonals(int log2_degree, std::span<const ckks::TransformCost> work, double bytes);
 
 /// Nanoseconds of a transform at `size`, which `work` was counted for.
 double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks::TransformCost& work,

@@ -113,12 +113,13 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   build.most_limbs = out;
   OBSCURA_TRY(const ImageNetwork network, make_image_network(*setting.network, build, setting.cost));
   const double scale = std::exp2(literal.level_bits);
-  OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}));
+  ImageSelection selection;
+  OBSCURA_TRY(selection.bootstrapper, ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}));
+  const auto& bootstrapper = selection.bootstrapper;
   const double bootstrapping = bootstrap_nanoseconds(setting.cost, *bootstrapper);
   Prices prices(setting.cost, network, set);
   const PlacementLimits limits{static_cast<std::uint32_t>(set.limbs().input), out};
   OBSCURA_TRY(const Placement placement, place_bootstraps(network, limits, std::ref(prices), bootstrapping));
-  ImageSelection selection;
   selection.network = with_bootstraps(network, placement);
   selection.literal = set.params().literal();
   selection.considered = 1;
@@ -136,10 +137,24 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
                  setting.network->name, literal.level_bits);
   }
   selection.schedule = std::move(*schedule);
+  settle_memory(setting, selection);
   return selection;
 }
 
-Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images) {
+namespace {
+
+/// Whether a choice that is precise enough fits; if not, it is noted.
+bool fits(const ImageSetting& setting, const ImageMemory& memory, Shortfall& shortfall) {
+  const bool keys = !setting.max_key_bytes || memory.keys <= *setting.max_key_bytes;
+  if (!keys) shortfall.too_large(memory.keys);
+  const bool all = memory.least() <= setting.memory;
+  if (!all) shortfall.too_large(memory);
+  return keys && all;
+}
+
+}  // namespace
+
+Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images, Shortfall& shortfall) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
@@ -155,6 +170,12 @@ Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t im
     if (selection->schedule.logit_error > setting.max_error) {
       refusal = error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
                       selection->schedule.logit_error, setting.max_error);
+      continue;
+    }
+    if (!fits(setting, selection->memory, shortfall)) {
+      refusal = error(Code::infeasible, "bootstrapping takes {:.1f} GB of memory, {:.1f} GB of them keys",
+                      static_cast<double>(selection->memory.least()) / 1e9,
+                      static_cast<double>(selection->memory.keys) / 1e9);
       continue;
     }
     if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) continue;

@@ -43,8 +43,10 @@ ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& place
 Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set,
                                      std::uint32_t images);
 
-/// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error.
-/// errors  as schedule_deep; infeasible: the least error that was found
-Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images);
+/// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error within the
+/// setting's memory and size of keys.
+/// errors  as schedule_deep; infeasible: the error of the last set. `shortfall` says what was precise enough and too
+///         large.
+Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images, Shortfall& shortfall);
 
 }  // namespace obscura::compile

@@ -414,7 +414,7 @@ std::vector<double> nanoseconds_of(const ImageNetwork& network, const ImageSplit
     sizes.push_back({limbs, digit_limbs, (limbs + digit_limbs - 1) / digit_limbs});
     work.push_back(splits.shapes[k]->cost(sizes.back(), step.drops(), step.diagonals->period()));
   }
-  const std::vector<Kept> kept = kept_diagonals(network.log2_degree, work);
+  const std::vector<Kept> kept = kept_diagonals(network.log2_degree, work, HUGE_VAL);
   std::vector<double> out(network.steps.size(), 0);
   std::size_t t = 0;
   for (std::size_t k = 0; k < network.steps.size(); ++k) {

@@ -33,12 +33,12 @@ struct ImageSetting {
   const Statistics* statistics = nullptr;
   const Gains* gains = nullptr;
   CostModel cost;
-  int headroom_bits = 0;  ///< between the largest logit seen and the modulus
-  double max_input = 1;   ///< largest |pixel| after normalisation
-  double max_error = 0;   ///< of a logit
-  double spread = 0;      ///< of logits, which the error stands beside
-  /// Of evaluation keys in the server's memory; where it is there, nothing is bootstrapped.
-  std::optional<std::uint64_t> max_key_bytes = {};
+  int headroom_bits = 0;                            ///< between the largest logit seen and the modulus
+  double max_input = 1;                             ///< largest |pixel| after normalisation
+  double max_error = 0;                             ///< of a logit
+  double spread = 0;                                ///< of logits, which the error stands beside
+  std::optional<std::uint64_t> max_key_bytes = {};  ///< of evaluation keys in the server's memory
+  std::uint64_t memory = 0;                         ///< of the server, for everything
   /// What the networks that are judged have in common.
   std::shared_ptr<ImageStore> store = {};
   Report report = {};

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "compile/candidate.h"
 #include "plan/keys.h"
@@ -48,40 +47,44 @@ std::vector<std::pair<int, int>> prime_sizes(int log2_degree, std::uint32_t fina
 
 class Search {
  public:
-  Search(const ImageSetting& setting, ImageSelection& selection) : setting_(setting), selection_(selection) {}
+  Search(const ImageSetting& setting, ImageSelection& selection, Shortfall& shortfall)
+      : setting_(setting), selection_(selection), shortfall_(shortfall) {}
 
   /// Whether anything reached the precision.
   bool found() const { return found_; }
   double closest() const { return closest_; }
-  std::uint64_t smallest_keys() const { return smallest_keys_; }
 
   Result<void> degree(const ImageNetwork& network) {
     const std::uint32_t drops = network.drops();
-    const int most_digits = setting_.max_key_bytes ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs;
-    for (int digits = 1; digits <= most_digits; ++digits) {
-      OBSCURA_TRY_VOID(tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
-                            static_cast<std::size_t>(most_digits)));
+    bool large = setting_.max_key_bytes.has_value();
+    for (int digits = 1; digits <= (large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs); ++digits) {
+      OBSCURA_TRY_VOID(
+          tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
+               static_cast<std::size_t>(large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs)));
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
-        const ImageSplits splits = split(network, final_limbs + drops, digits, setting_.cost);
+        ImageSplits splits = split(network, final_limbs + drops, digits, setting_.cost);
+        memory_.reset();
         for (const auto& [last, drop] : sizes) {
           primes(network, splits, {network.log2_degree, digits, last, drop, final_limbs, 0});
         }
+        large = large || !fits();
       }
     }
     return {};
   }
 
  private:
-  void primes(const ImageNetwork& network, const ImageSplits& splits, ImageChoice choice) {
+  bool fits() const { return !memory_ || memory_->least() <= setting_.memory; }
+
+  void primes(const ImageNetwork& network, ImageSplits& splits, ImageChoice choice) {
     auto literal = literal_of(choice, network.drops());
     if (!literal.ok()) return;
     plan::KeyRequest request = splits.keys;
     request.relinearization = true;
     const std::uint64_t keys = plan::key_bytes(literal.value(), request);
-    smallest_keys_ = std::min(smallest_keys_, keys);
-    if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return;
+    if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return shortfall_.too_large(keys);
     const auto params = ckks::Params::make(literal.value());
     if (!params.ok()) return;
     for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
@@ -91,6 +94,11 @@ class Search {
       if (!schedule) continue;
       closest_ = std::min(closest_, schedule->logit_error);
       if (schedule->logit_error > setting_.max_error) continue;
+      if (!memory_) settle(network, splits, *schedule, literal.value());
+      if (!fits()) return;
+      for (std::size_t k = 0; k < network.steps.size(); ++k) {
+        if (splits.shapes[k]) schedule->nanoseconds[k] = splits.nanoseconds[k];
+      }
       const double time = schedule->total_nanoseconds();
       const double best = found_ ? selection_.schedule.total_nanoseconds() : HUGE_VAL;
       const bool tied = time <= kTie * best && best <= kTie * time;
@@ -99,21 +107,34 @@ class Search {
       selection_.network = network;
       selection_.schedule = std::move(*schedule);
       selection_.literal = literal.value();
+      selection_.memory = *memory_;
     }
+  }
+
+  /// Memory and prices with it, which are the same whatever the sizes of primes and the scales.
+  void settle(const ImageNetwork& network, ImageSplits& splits, const ImageSchedule& schedule,
+              const ckks::ParamsLiteral& literal) {
+    ImageSelection one{network, schedule, literal};
+    settle_memory(setting_, one);
+    memory_ = one.memory;
+    splits.nanoseconds = one.schedule.nanoseconds;
+    if (!fits()) shortfall_.too_large(*memory_);
   }
 
   const ImageSetting& setting_;
   ImageSelection& selection_;
+  Shortfall& shortfall_;
+  std::optional<ImageMemory> memory_;  ///< of the splits that are searched, once some primes are precise enough
   bool found_ = false;
   double closest_ = HUGE_VAL;
-  std::uint64_t smallest_keys_ = std::numeric_limits<std::uint64_t>::max();
 };
 
 }  // namespace
 
-Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images) {
+Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images,
+                                    Shortfall& shortfall) {
   ImageSelection selection;
-  Search search(setting, selection);
+  Search search(setting, selection, shortfall);
   const std::uint32_t drops = levels(*setting.network);
   std::optional<Error> refusal;
   int tried = 0, secure = 0;
@@ -138,15 +159,9 @@ Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<i
     tried += search.found() ? 1 : 0;
   }
   if (search.found()) return selection;
-  if (setting.max_key_bytes && search.smallest_keys() > *setting.max_key_bytes &&
-      search.smallest_keys() != std::numeric_limits<std::uint64_t>::max()) {
-    return error(Code::infeasible, "evaluation keys take {:.1f} MB at least in the image layout; {:.1f} MB are allowed",
-                 static_cast<double>(search.smallest_keys()) / 1e6, static_cast<double>(*setting.max_key_bytes) / 1e6);
-  }
   if (search.closest() == HUGE_VAL) {
     if (refusal) return *refusal;
-    return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout{}", drops,
-                 setting.max_key_bytes ? "; where the size of keys is limited nothing is bootstrapped" : "");
+    return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);
   }
   return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed",
                search.closest(), setting.max_error);

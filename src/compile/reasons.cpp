@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/reasons.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "plan/schedule.h"
@@ -66,7 +67,33 @@ std::string weights(const Setting& setting, const Candidate& best) {
 
 }  // namespace
 
-void explain(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan) {
+namespace {
+
+/// Ciphertexts, keys and weights.
+Result<void> plan_memory(std::uint64_t memory, plan::Plan& plan) {
+  const std::uint64_t fixed = key_bytes(plan) + weight_bytes(plan);
+  const auto schedule = plan::make_schedule_within(plan, memory - std::min(memory, fixed));
+  if (!schedule) {
+    return error(
+        Code::infeasible,
+        "network '{}': {:.2f} GB of memory are too little for {} images at a time: after {:.2f} GB of keys and "
+        "weights, {}; give more (--memory), or take the image layout (--layout image --batch 1)",
+        plan.name, megabytes(memory) / 1e3, plan.images_at_once(), megabytes(fixed) / 1e3, schedule.error().message);
+  }
+  plan.value_bytes = schedule->peak_bytes;
+  plan.predicted_bytes = fixed + plan.value_bytes;
+  plan.reasons.push_back(
+      fmt::format("Memory: {:.0f} MB of {:.0f} allowed: {:.0f} MB of ciphertexts at the peak, "
+                  "{:.0f} MB of keys, {:.1f} MB of weights.",
+                  megabytes(plan.predicted_bytes), megabytes(memory), megabytes(plan.value_bytes),
+                  megabytes(key_bytes(plan)), megabytes(weight_bytes(plan))));
+  return {};
+}
+
+}  // namespace
+
+Result<void> explain(const Setting& setting, const Selection& selection, bool calibrated, std::uint64_t memory,
+                     plan::Plan& plan) {
   const Candidate& best = selection.best;
   const Statistics& statistics = *setting.statistics;
   std::vector<std::string>& out = plan.reasons;
@@ -87,10 +114,7 @@ void explain(const Setting& setting, const Selection& selection, bool calibrated
       "The predicted error of a logit is {:.2g} of {:.2g} allowed (logits spread by {:.3g}), measured on {} {} images.",
       best.logit_error, setting.max_error, setting.spread, statistics.images,
       calibrated ? "calibration" : "synthetic"));
-  const std::uint64_t ciphertexts = plan::make_schedule(plan).peak_bytes;
-  out.push_back(fmt::format("Memory: {:.0f} MB of ciphertexts at the peak, {:.0f} MB of keys, {:.1f} MB of weights.",
-                            megabytes(ciphertexts), megabytes(key_bytes(plan)), megabytes(weight_bytes(plan))));
-  plan.predicted_bytes = ciphertexts + key_bytes(plan) + weight_bytes(plan);
+  return plan_memory(memory, plan);
 }
 
 }  // namespace obscura::compile

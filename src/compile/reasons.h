@@ -6,7 +6,10 @@
 
 namespace obscura::compile {
 
-/// Fills plan.reasons, one plain sentence a choice, and plan.predicted_bytes. `calibrated`: ranges come from images.
-void explain(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan);
+/// Fills plan.reasons, one plain sentence a choice, and the plan's memory, which is `memory` at most: with less than
+/// the largest tasks take, they are smaller. `calibrated`: ranges come from images. errors  infeasible: too little
+/// memory, with what is needed
+Result<void> explain(const Setting& setting, const Selection& selection, bool calibrated, std::uint64_t memory,
+                     plan::Plan& plan);
 
 }  // namespace obscura::compile

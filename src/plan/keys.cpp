@@ -35,13 +35,10 @@ std::uint64_t key_bytes(const ckks::ParamsLiteral& params, const KeyRequest& req
   return bytes;
 }
 
-std::uint64_t resident_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper) {
-  if (bootstrapper != nullptr) {
-    const ckks::Context& context = *bootstrapper->context();
-    const ckks::BootstrapMemory memory = bootstrapper->memory();
-    return ckks::key_bytes(context, key_needs(context, plan.keys, bootstrapper)) + memory.diagonals + memory.tables;
-  }
-  return key_bytes(plan.params, plan.keys);
+std::uint64_t server_key_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper) {
+  if (bootstrapper == nullptr) return key_bytes(plan.params, plan.keys);
+  const ckks::Context& context = *bootstrapper->context();
+  return ckks::key_bytes(context, key_needs(context, plan.keys, bootstrapper));
 }
 
 }  // namespace obscura::plan

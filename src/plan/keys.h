@@ -29,8 +29,7 @@ ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request
 /// Keys that are requested, both halves, without those of a bootstrapper.
 std::uint64_t key_bytes(const ckks::ParamsLiteral& params, const KeyRequest& request);
 
-/// What a server holds beside ciphertexts and the plan's own diagonals: keys, both halves, and what bootstrapping keeps
-/// (ckks::BootstrapMemory, without its work).
-std::uint64_t resident_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper);
+/// Every key that a server holds, both halves, those of the plan's bootstrapper included.
+std::uint64_t server_key_bytes(const Plan& plan, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper);
 
 }  // namespace obscura::plan

@@ -151,6 +151,9 @@ struct Step {
   ValueInfo output;
   std::string origin;  ///< the nodes of the network that this step computes, for people
   double seconds = 0;  ///< predicted, on the planner's cost model; 0 where steps are not timed one by one
+  /// Memory that it holds while it makes one element (a transform: all of them), beside what it reads and makes; 0
+  /// where that is little.
+  std::uint64_t bytes = 0;
 };
 
 /// What the client must do with images: pixel in 0..255 -> (pixel / 255 - mean[c]) / deviation[c] -> encrypt.
@@ -222,7 +225,9 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<std::string> reasons;   ///< what the planner chose and why, one sentence each
   double predicted_seconds = 0;       ///< server's work for images_at_once() images, on the planner's cost model
-  std::uint64_t predicted_bytes = 0;  ///< peak memory of the executor
+  std::uint64_t predicted_bytes = 0;  ///< peak memory of the server: keys, weights, and both that follow
+  std::uint64_t value_bytes = 0;      ///< of values and steps at work (Schedule::peak_bytes)
+  std::uint64_t kept_bytes = 0;       ///< of encoded diagonals that stay from one image to the next
 
   /// Info of a value, 0 = the input.
   ValueInfo value(ValueId id) const;

@@ -182,7 +182,7 @@ class Simulation {
   Simulation(const Plan& plan, Schedule& schedule, std::size_t wave)
       : plan_(plan),
         schedule_(schedule),
-        wave_(wave),
+        wave_(is_batch(plan) ? wave : 1),
         flow_(plan, schedule),
         rank_(demand_order(flow_)),
         ready_(flow_.stages()),
@@ -207,7 +207,7 @@ class Simulation {
 
   void run() {
     for (const std::uint32_t left : left_[0]) live_ += left > 0 ? bytes_[0] : 0;
-    peak(0);
+    peak(0, 0);
     while (true) {
       std::uint32_t s = flow_.stages();
       while (s > 0 && ready_[s - 1].empty()) --s;
@@ -264,9 +264,9 @@ class Simulation {
     }
     const Stage& stage = schedule_.stages[s];
     if (stage.elementwise) {
-      peak(in_flight(stage, task.units.size()) + (made > freed ? made - freed : 0));
+      peak(in_flight(stage, task.units.size()) + (made > freed ? made - freed : 0), stage.first);
     } else {
-      peak(made);
+      peak(made + plan_.steps[stage.first].bytes, stage.first);
     }
     live_ += made;
     live_ -= freed;
@@ -280,17 +280,20 @@ class Simulation {
     std::uint64_t most = 0;
     for (std::size_t step = stage.first; step < stage.end; ++step) {
       held += element_bytes(plan_.steps[step].output);
-      most = std::max(most, held);
+      most = std::max(most, held + plan_.steps[step].bytes);
       for (const ValueId id : inputs_of(plan_.steps[step].operation)) {
         if (id > stage.first && schedule_.last_use[id] == step) held -= element_bytes(plan_.steps[id - 1].output);
       }
     }
-    const Step& first = plan_.steps[stage.first];
-    if (stands_alone(first.operation)) return most + working_bytes(plan_, first);
+    if (stands_alone(plan_.steps[stage.first].operation)) return most;
     return std::min<std::uint64_t>(units, kElementsInFlight) * most;
   }
 
-  void peak(std::uint64_t more) { schedule_.peak_bytes = std::max(schedule_.peak_bytes, live_ + more); }
+  void peak(std::uint64_t more, std::size_t step) {
+    if (live_ + more <= schedule_.peak_bytes) return;
+    schedule_.peak_bytes = live_ + more;
+    schedule_.peak_step = step;
+  }
 
   /// Smallest rank first.
   using Queue = std::priority_queue<std::pair<std::uint32_t, std::uint32_t>,
@@ -354,8 +357,9 @@ Result<Schedule> make_schedule_within(const Plan& plan, std::uint64_t bytes) {
     Schedule schedule = make_schedule(plan, wave);
     if (schedule.peak_bytes <= bytes) return schedule;
     if (wave <= 1) {
-      return error(Code::infeasible, "{:.2f} GB for ciphertexts: the plan needs at least {:.2f} GB",
-                   static_cast<double>(bytes) / 1e9, static_cast<double>(schedule.peak_bytes) / 1e9);
+      return error(Code::infeasible, "{:.2f} GB for ciphertexts: the plan needs at least {:.2f} GB, in step {} ({})",
+                   static_cast<double>(bytes) / 1e9, static_cast<double>(schedule.peak_bytes) / 1e9,
+                   schedule.peak_step + 1, plan.steps[schedule.peak_step].origin);
     }
   }
 }

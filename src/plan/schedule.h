@@ -46,10 +46,12 @@ struct Schedule {
   /// By step: work_of (plan/work.h).
   std::vector<std::uint64_t> work;
   std::uint64_t total_work = 0;
-  std::uint64_t peak_bytes = 0;  ///< of ciphertexts alive at once, some elements in flight included
+  std::uint64_t peak_bytes = 0;  ///< of ciphertexts alive at once and steps at work, some elements in flight included
+  std::size_t peak_step = 0;     ///< the first of the stage that is at work then
 };
 
-/// Outputs that a task makes at most, where its units are no larger: enough for many threads to share.
+/// Outputs that a task makes at most, where its units are no larger: enough for many threads to share. In the image
+/// layout values go one by one, since each has work for all cores.
 inline constexpr std::size_t kWave = 128;
 
 /// cost    some 10 ms for 10^5 units.

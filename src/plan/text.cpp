@@ -209,7 +209,11 @@ std::string to_text(const Plan& plan) {
   for (const auto& reason : plan.reasons) fmt::format_to(out, "- {}\n", reason);
   fmt::format_to(out, "\nwork     {:.2f} core-seconds for {} images (predicted)\n", plan.predicted_seconds,
                  plan.images_at_once());
-  fmt::format_to(out, "memory   {:.0f} MB at the peak (predicted)\n", static_cast<double>(plan.predicted_bytes) / 1e6);
+  const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  fmt::format_to(out, "memory   {:.0f} MB at the peak (predicted), {:.0f} of them of values and steps at work",
+                 megabytes(plan.predicted_bytes), megabytes(plan.value_bytes));
+  if (plan.kept_bytes > 0) fmt::format_to(out, ", {:.0f} of encoded diagonals", megabytes(plan.kept_bytes));
+  fmt::format_to(out, "\n");
   return text;
 }
 

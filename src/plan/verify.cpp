@@ -12,9 +12,10 @@
 namespace obscura::plan {
 namespace {
 
-constexpr double kScaleTolerance = 1e-9;            // doubles multiplied in another order differ by 1e-15
-constexpr double kMaxEncoded = 0x1p100;             // ckks::apply and combine encode constants below it
-constexpr double kMaxSlot = 0x1p61;                 // ckks::Encoder takes coefficients below 2^62
+constexpr double kScaleTolerance = 1e-9;  // doubles multiplied in another order differ by 1e-15
+constexpr double kMaxEncoded = 0x1p100;   // ckks::apply and combine encode constants below it
+constexpr double kMaxSlot = 0x1p61;       // ckks::Encoder takes coefficients below 2^62
+constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 constexpr std::uint32_t kMaxFold = 64;              // slots that a fold sums at a time
 constexpr std::uint64_t kMaxElements = 1ULL << 26;  // far above any image or layer that fits into memory
 
@@ -42,6 +43,7 @@ class Verifier {
       values_.push_back(plan_.steps[k].output);
     }
     OBSCURA_TRY_VOID(rotations());
+    OBSCURA_TRY_VOID(memory());
     return output();
   }
 
@@ -49,6 +51,23 @@ class Verifier {
   template <class... Args>
   Error broken(fmt::format_string<Args...> format, Args&&... args) const {
     return error(Code::bad_format, "{}: {}", place_, fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  /// Sums of these stay far below 2^64.
+  Result<void> memory() const {
+    for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+      if (plan_.steps[k].bytes > kMaxMemory) {
+        return error(Code::bad_format, "plan step {}: {} bytes of work; {} are allowed", k + 1, plan_.steps[k].bytes,
+                     kMaxMemory);
+      }
+    }
+    if (plan_.predicted_bytes > kMaxMemory || plan_.value_bytes > plan_.predicted_bytes ||
+        plan_.kept_bytes > plan_.predicted_bytes - plan_.value_bytes) {
+      return error(Code::bad_format,
+                   "plan: {} bytes of memory, {} of them of values and {} of diagonals; {} are allowed",
+                   plan_.predicted_bytes, plan_.value_bytes, plan_.kept_bytes, kMaxMemory);
+    }
+    return {};
   }
 
   Result<void> input() {

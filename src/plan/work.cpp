@@ -103,13 +103,13 @@ std::uint64_t working_bytes(const Plan& plan, const Step& step) {
     const std::uint64_t limbs = plan.value(polynomial->input).limbs;
     return (2 * limbs * values + switching(limbs)) * limb;
   }
-  if (std::holds_alternative<Bootstrap>(step.operation)) {
-    // The widest factor: its rotated inputs over all primes, and what goes in and comes out.
-    const ckks::BootstrapLiteral& set = plan.bootstrap->literal;
-    const int widest = *std::max_element(set.coeff_to_slot.begin(), set.coeff_to_slot.end());
-    const std::uint64_t raised = plan.params.chain.size();
-    const std::uint64_t babies = std::uint64_t{4} << (widest + 1) / 2;
-    return (2 * babies * (raised + plan.params.special.size()) + 4 * raised + switching(raised)) * limb;
+  if (const auto* switched = std::get_if<Relinearize>(&step.operation)) {
+    return switching(plan.value(switched->input).limbs) * limb;
+  }
+  if (const auto* fold = std::get_if<Fold>(&step.operation)) {
+    std::uint64_t rotated = 0;  // all of one sum together
+    for (const Fold::Sum& sum : fold->sums) rotated = std::max<std::uint64_t>(rotated, sum.count);
+    return (2 * step.output.limbs * rotated + switching(step.output.limbs)) * limb;
   }
   return 0;
 }

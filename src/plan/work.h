@@ -10,8 +10,8 @@ namespace obscura::plan {
 /// needs   a step of a verified plan
 std::uint64_t work_of(const Plan& plan, const Step& step);
 
-/// Memory that a step holds while it makes one element, beside its input and its result: of a Polynomial or Bootstrap,
-/// which hold many ciphertexts; 0 of others.
+/// Step::bytes of a step that switches keys: of a Polynomial, which holds many ciphertexts, a Relinearize and a Fold;
+/// 0 of others. A Transform's follow from its shape, a Bootstrap's from its tables.
 std::uint64_t working_bytes(const Plan& plan, const Step& step);
 
 /// Whether a step is worked on one element at a time, each with all cores: a Polynomial or Bootstrap.

@@ -11,11 +11,8 @@
 
 namespace obscura::run {
 
-/// Encoded diagonals that a session keeps; what is beyond is encoded again for each image.
-inline constexpr std::size_t kEncodedBytes = 1'500'000'000;
-
 /// A model's transforms for one context: diagonals are encoded when they are first used, and the first `memory` bytes
-/// of them are kept.
+/// of them are kept; what is beyond is encoded again for each image.
 class EncodedTransforms {
  public:
   EncodedTransforms(const std::shared_ptr<const ckks::Context>& context, const EncodedModel& model, std::size_t memory);

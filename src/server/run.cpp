@@ -115,9 +115,9 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY_VOID(reader.expect(tables, expected));
   wire::CiphertextHeader header = output_header(named.plan, expected);
   OBSCURA_TRY(header.inputs, reader.digest());
-  const std::size_t kept = reader.header().batches() > 1 ? run::kEncodedBytes : 0;
+  const Batches batches = reader.header().batches() > 1 ? Batches::many : Batches::one;
   OBSCURA_TRY(Session session,
-              Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, kept));
+              Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, batches));
   OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
   OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
   std::optional<Saver> saver;

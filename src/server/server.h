@@ -22,31 +22,38 @@ namespace obscura::server {
 /// The order of a plan's work that keeps to a limit, and the memory that it takes.
 struct Allotment {
   plan::Schedule schedule;
-  std::uint64_t bytes = 0;  ///< of ciphertexts, keys and weights at once
+  std::uint64_t bytes = 0;  ///< of all at once
+  std::uint64_t kept = 0;   ///< of them, for encoded diagonals
 };
 
-/// `memory`: bytes that ciphertexts, keys and weights may take together; 0 = as the plan says. Less memory makes
-/// smaller tasks, which many cores share less well.
-/// errors  infeasible: too little memory, with what is needed
-Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory);
+/// Batches that a session is made for.
+enum class Batches {
+  one,  ///< encoded diagonals are used once, so that none are kept
+  many
+};
+
+/// `memory`: bytes that ciphertexts, keys, weights and encoded diagonals may take together; 0 = as the plan says. Where
+/// that is less than the plan says, fewer diagonals are kept, and where that is not enough tasks are smaller, which
+/// many cores share less well.
+/// errors  infeasible: too little memory, with what is needed, for which step, and what else to do
+Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches batches = Batches::many);
 
 /// A plan and a client's keys, ready for batches.
 class Session {
  public:
-  /// `memory`: see allot(). `kept`: bytes of encoded diagonals that may stay from one batch to the next, in the image
-  /// layout; where there is one batch, keeping them only costs.
+  /// `memory`, `batches`: see allot().
   /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
   ///         little memory, with what is needed
   static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0,
-                              std::size_t kept = run::kEncodedBytes);
+                              Batches batches = Batches::many);
   /// With the plan's context and what plan::key_needs says of it, where the keys were read with them.
   static Result<Session> make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
-                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept);
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, Batches batches);
 
   const plan::Plan& plan() const { return model_->plan(); }
   const plan::Schedule& schedule() const { return model_->schedule(); }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
-  /// What ciphertexts, keys and weights take at most while a batch runs.
+  /// What ciphertexts, keys, weights and diagonals take at most while a batch runs.
   std::uint64_t memory() const { return memory_; }
 
   /// One batch: the plan's input elements in, its logits out. Progress counts predicted work.
@@ -61,7 +68,7 @@ class Session {
 
  private:
   Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-          std::uint64_t memory, std::size_t kept);
+          std::uint64_t memory, std::uint64_t kept);
   std::shared_ptr<const ckks::Context> context_;
   std::shared_ptr<const run::EncodedModel> model_;
   std::shared_ptr<const ckks::EvalKeys> keys_;

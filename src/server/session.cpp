@@ -9,44 +9,48 @@
 namespace obscura::server {
 
 Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-                 std::uint64_t memory, std::size_t kept)
+                 std::uint64_t memory, std::uint64_t kept)
     : context_(std::move(context)),
       model_(std::make_shared<const run::EncodedModel>(std::move(model))),
       keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))),
       transforms_(std::make_shared<const run::EncodedTransforms>(context_, *model_, kept)),
       memory_(memory) {}
 
-Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory) {
-  plan::Schedule schedule = plan::make_schedule(plan);
-  const std::uint64_t beside = plan.predicted_bytes - std::min(plan.predicted_bytes, schedule.peak_bytes);
-  const auto with = [&](plan::Schedule&& chosen) {
-    const std::uint64_t bytes = chosen.peak_bytes + beside;
-    return Allotment{std::move(chosen), bytes};
-  };
-  if (memory == 0 || schedule.peak_bytes + beside <= memory) return with(std::move(schedule));
-  auto smaller = plan::make_schedule_within(plan, memory - std::min(memory, beside));
-  if (smaller) return with(std::move(smaller).value());
-  return error(
-      Code::infeasible, "{:.2f} GB of memory are too little for plan {}: after {:.2f} GB of keys and weights, {}",
-      static_cast<double>(memory) / 1e9, plan.name, static_cast<double>(beside) / 1e9, smaller.error().message);
+Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches batches) {
+  const std::uint64_t fixed = plan.predicted_bytes - plan.value_bytes - plan.kept_bytes;
+  const std::uint64_t planned = batches == Batches::one ? 0 : plan.kept_bytes;
+  const std::uint64_t allowed = memory == 0 ? plan.predicted_bytes : memory;
+  auto schedule = plan::make_schedule_within(plan, allowed - std::min(allowed, fixed));
+  // A plan that says too little of itself is refused only where there is a limit.
+  if (!schedule && memory == 0) schedule = plan::make_schedule(plan, 1);
+  if (schedule) {
+    const std::uint64_t bytes = fixed + schedule->peak_bytes;
+    const std::uint64_t kept = std::min(planned, allowed - std::min(allowed, bytes));
+    return Allotment{std::move(schedule).value(), bytes + kept, kept};
+  }
+  const std::string way_out =
+      !plan::is_batch(plan) ? "; `obscura compile --memory` looks for a plan that takes less, with other keys" : "";
+  return error(Code::infeasible,
+               "{:.2f} GB of memory are too little for plan {}: after {:.2f} GB of keys and weights, {}{}",
+               static_cast<double>(allowed) / 1e9, plan.name, static_cast<double>(fixed) / 1e9,
+               schedule.error().message, way_out);
 }
 
-Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, std::size_t kept) {
+Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, Batches batches) {
   OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap));
   OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper));
   const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
-  return make(std::move(plan), context, needs, std::move(keys), memory, kept);
+  return make(std::move(plan), context, needs, std::move(keys), memory, batches);
 }
 
 Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
-                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory,
-                              std::size_t kept) {
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, Batches batches) {
   if (const auto checked = ckks::check_keys(*context, needs, keys); !checked) {
     return error(checked.error().code, "plan {}: {}", plan.plan.name, checked.error().message);
   }
-  OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory));
+  OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory, batches));
   run::EncodedModel model(std::move(plan.plan), std::move(allotment.schedule), needs.bootstrapper);
-  return Session(std::move(context), std::move(model), std::move(keys), allotment.bytes, kept);
+  return Session(std::move(context), std::move(model), std::move(keys), allotment.bytes, allotment.kept);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,

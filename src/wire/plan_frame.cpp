@@ -223,7 +223,7 @@ Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
   plan.batch = r.u32();
   plan.params = read_params(r);
   read_interface(r, plan);
-  const std::size_t steps = r.count(kMaxSteps, 52);
+  const std::size_t steps = r.count(kMaxSteps, 60);
   for (std::size_t i = 0; i < steps && r.ok(); ++i) {
     OBSCURA_TRY(plan::Step step, read_step(r, fmt::format("{}: step {}", name, i + 1)));
     plan.steps.push_back(std::move(step));
@@ -232,6 +232,8 @@ Result<plan::Plan> parse_plan(base::ByteView payload, const std::string& name) {
   for (std::size_t i = 0; i < reasons && r.ok(); ++i) plan.reasons.push_back(r.text(kMaxText));
   plan.predicted_seconds = r.f64();
   plan.predicted_bytes = r.u64();
+  plan.value_bytes = r.u64();
+  plan.kept_bytes = r.u64();
   if (!r.ok()) return error(Code::bad_format, "{}: a size or count in the plan does not fit", name);
   if (r.remaining() > 0) return error(Code::bad_format, "{}: {} bytes after the plan's end", name, r.remaining());
   return plan;
@@ -251,6 +253,8 @@ base::Bytes write_plan(const plan::Plan& plan) {
   for (const auto& reason : plan.reasons) w.text(reason);
   w.f64(plan.predicted_seconds);
   w.u64(plan.predicted_bytes);
+  w.u64(plan.value_bytes);
+  w.u64(plan.kept_bytes);
   return make_frame(Kind::plan, w.bytes());
 }
 

@@ -281,6 +281,7 @@ void write_step(base::Writer& w, const plan::Step& step) {
   write_value(w, step.output);
   w.text(step.origin);
   w.f64(step.seconds);
+  w.u64(step.bytes);
 }
 
 Result<plan::Step> read_step(base::Reader& r, const std::string& place) {
@@ -291,6 +292,7 @@ Result<plan::Step> read_step(base::Reader& r, const std::string& place) {
   step.output = read_value(r);
   step.origin = r.text(kMaxText);
   step.seconds = r.f64();
+  step.bytes = r.u64();
   return step;
 }
 

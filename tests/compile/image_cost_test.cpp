@@ -7,6 +7,7 @@ namespace obscura::compile {
 namespace {
 
 constexpr int kLog2Degree = 14;
+constexpr double kKeptBytes = 1.5e9;
 
 /// One input, one output, `count` diagonals next to one another.
 ckks::TransformCost work_of(std::size_t count, const ckks::SwitchSize& size) {
@@ -21,7 +22,7 @@ const ckks::SwitchSize kSize{8, 2, 4};
 
 TEST(KeptDiagonals, AreAllWhereTheyAreFew) {
   const std::vector<ckks::TransformCost> work{work_of(16, kSize), work_of(25, kSize)};
-  for (const Kept& kept : kept_diagonals(kLog2Degree, work)) {
+  for (const Kept& kept : kept_diagonals(kLog2Degree, work, kKeptBytes)) {
     EXPECT_EQ(kept.coefficients, 1);
     EXPECT_EQ(kept.residues, 1);
   }
@@ -30,7 +31,7 @@ TEST(KeptDiagonals, AreAllWhereTheyAreFew) {
 TEST(KeptDiagonals, AreCoefficientsOfAllBeforeResiduesOfAny) {
   // 1500 diagonals of 2^14 doubles are 197 MB as coefficients and ten times that as residues.
   const std::vector<ckks::TransformCost> work(3, work_of(1500, kSize));
-  const std::vector<Kept> kept = kept_diagonals(kLog2Degree, work);
+  const std::vector<Kept> kept = kept_diagonals(kLog2Degree, work, kKeptBytes);
   const double coefficients = 3 * 1500 * 16384 * 8.0, more = 9 * coefficients / 3;
   for (const Kept& one : kept) EXPECT_EQ(one.coefficients, 1);
   EXPECT_NEAR(kept[0].residues, (kKeptBytes - coefficients) / more, 1e-9);
@@ -39,7 +40,7 @@ TEST(KeptDiagonals, AreCoefficientsOfAllBeforeResiduesOfAny) {
 
 TEST(KeptDiagonals, StopWithCoefficientsWhereThoseAreTooMany) {
   const std::vector<ckks::TransformCost> work(5, work_of(4000, kSize));
-  const std::vector<Kept> kept = kept_diagonals(kLog2Degree, work);
+  const std::vector<Kept> kept = kept_diagonals(kLog2Degree, work, kKeptBytes);
   EXPECT_EQ(kept[0].coefficients, 1);
   EXPECT_GT(kept[2].coefficients, 0);
   EXPECT_LT(kept[2].coefficients, 1);

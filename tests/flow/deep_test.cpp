@@ -69,7 +69,8 @@ struct World {
     setting.network = &network;
     setting.statistics = &statistics;
     setting.gains = &gains;
-    auto scheduled = compile::schedule_deep(setting, set);
+    setting.memory = 16'000'000'000;
+    auto scheduled = compile::schedule_deep(setting, set, 1);
     if (!scheduled.ok()) throw std::runtime_error(scheduled.error().message);
     selection = std::move(scheduled).value();
     plan = compile::image_plan(network, selection);
@@ -204,7 +205,8 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   const nn::Graph& graph = net.finished();
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
-  const auto found = compile::search_deep(world.setting);
+  compile::Shortfall shortfall;
+  const auto found = compile::search_deep(world.setting, 1, shortfall);
   ASSERT_TRUE(found.ok()) << found.error().message;
   plan::Plan plan = compile::image_plan(world.network, *found);
   plan.batch = 1;
@@ -213,6 +215,18 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   const auto verified = plan::verify(plan);
   EXPECT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 12);
+  // A limit of keys bounds them, and excludes nothing that stays within it.
+  const std::uint64_t keys = plan::server_key_bytes(plan, found->bootstrapper);
+  world.setting.max_key_bytes = keys;
+  const auto same = compile::search_deep(world.setting, 1, shortfall);
+  ASSERT_TRUE(same.ok()) << same.error().message;
+  EXPECT_EQ(same->memory.keys, keys);
+  world.setting.max_key_bytes.reset();
+  world.setting.memory = found->memory.least() - 1;
+  const auto less = compile::search_deep(world.setting, 1, shortfall);
+  EXPECT_TRUE(!less.ok() || less->memory.least() < found->memory.least());
+  ASSERT_TRUE(shortfall.memory.has_value());
+  EXPECT_LE(shortfall.memory->least(), found->memory.least());
 }
 
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {

@@ -334,6 +334,31 @@ TEST(Image, WideLayersTakeDiagonalsInPairs) {
   }
 }
 
+TEST(Image, EverythingStaysWithinTheMemoryThatIsAllowed) {
+  Net net({1, 12, 12});
+  const ValueId x = net.square(net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}}));
+  net.dense(net.square(net.conv(x, 4, 4, 3, {.pads = {1, 1, 1, 1}})), 576, 10);
+  compile::Options options;
+  options.batch = 1;
+  options.layout = compile::LayoutChoice::image;
+  const plan::Plan fastest = compile::compile(net.finished(), options).value();
+  EXPECT_GT(fastest.kept_bytes, 0U);
+  EXPECT_EQ(fastest.value_bytes, plan::make_schedule(fastest).peak_bytes);
+  EXPECT_LE(fastest.predicted_bytes, options.memory);
+  // Fewer kept diagonals first, and they take time.
+  options.memory = fastest.predicted_bytes - fastest.kept_bytes / 2;
+  const plan::Plan smaller = compile::compile(net.finished(), options).value();
+  EXPECT_LE(smaller.predicted_bytes, options.memory);
+  EXPECT_GE(smaller.predicted_seconds, fastest.predicted_seconds);
+  options.memory = 1'000'000;
+  const auto none = compile::compile(net.finished(), options);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::infeasible);
+  EXPECT_NE(none.error().message.find("0.00 GB of memory are too little for one image at a time: "), std::string::npos)
+      << none.error().message;
+  EXPECT_NE(none.error().message.find("give more (--memory)"), std::string::npos) << none.error().message;
+}
+
 TEST(Image, KeysStayWithinWhatIsAllowed) {
   Net net({1, 12, 12});
   const ValueId x = net.square(net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}}));
@@ -344,11 +369,11 @@ TEST(Image, KeysStayWithinWhatIsAllowed) {
   options.layout = compile::LayoutChoice::image;
   options.max_error_std = 0.005;
   const plan::Plan fastest = compile::compile(net.finished(), options).value();
-  const std::uint64_t keys = plan::resident_bytes(fastest, nullptr);
+  const std::uint64_t keys = plan::server_key_bytes(fastest, nullptr);
   options.max_key_bytes = keys * 19 / 20;
   const auto smaller = compile::compile(net.finished(), options);
   ASSERT_TRUE(smaller.ok()) << smaller.error().message;
-  EXPECT_LE(plan::resident_bytes(smaller.value(), nullptr), keys * 19 / 20);
+  EXPECT_LE(plan::server_key_bytes(smaller.value(), nullptr), keys * 19 / 20);
   EXPECT_GE(smaller.value().predicted_seconds, fastest.predicted_seconds);
   options.max_key_bytes = 100'000;
   const auto none = compile::compile(net.finished(), options);

@@ -114,6 +114,36 @@ TEST(Schedule, SmallerTasksNeedNoMoreMemory) {
   EXPECT_LE(make_schedule(plan, 1).peak_bytes, make_schedule(plan, kWave).peak_bytes);
 }
 
+/// Eight ciphertexts that are squared and relinearized.
+Plan squares() {
+  Plan plan;
+  plan.params.log2_degree = 13;
+  plan.input.channels = 8;
+  plan.input.height = plan.input.width = 1;
+  plan.input.limbs = 2;
+  plan.input.layout = batch_layout(8, slots(plan));
+  plan.steps.push_back({Multiply{0, 0}, {8, 2, 3, 1, 1, 0}, "square"});
+  plan.steps.push_back({Relinearize{1, 1}, {8, 1, 2, 1, 1, 0}, "square", 0, 1'000'000});
+  return plan;
+}
+
+TEST(Schedule, CiphertextsOfOneImageGoThroughActivationsOneByOne) {
+  Plan plan = squares();
+  const Schedule together = make_schedule(plan);
+  EXPECT_EQ(together.tasks.size(), 1U);
+  Layout layout;
+  layout.channels = 8;
+  layout.period = 1 << 12;
+  for (std::uint32_t c = 0; c < 8; ++c) layout.units.push_back({c, 0});
+  plan.input.layout = layout;
+  const Schedule one_by_one = make_schedule(plan);
+  EXPECT_EQ(one_by_one.tasks.size(), 8U);
+  // A squared ciphertext of three parts, what relinearizing it takes, and the others before or after.
+  const std::uint64_t part = 8 << 13;
+  EXPECT_EQ(one_by_one.peak_bytes, 8 * 4 * part + (6 + 2) * part + 1'000'000);
+  EXPECT_GT(together.peak_bytes, one_by_one.peak_bytes + 7 * 1'000'000);
+}
+
 TEST(Schedule, SaysTheLeastMemoryWhereTheBudgetIsSmaller) {
   const Plan plan = testing::quartic_plan();
   const std::uint64_t least = make_schedule(plan, 1).peak_bytes;

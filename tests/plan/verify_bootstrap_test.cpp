@@ -115,10 +115,14 @@ TEST(BootstrapText, NamesTheSetAndTheSteps) {
 }
 
 TEST(BootstrapSchedule, StepsThatHoldManyCiphertextsStandAlone) {
-  const Schedule schedule = make_schedule(sound());
+  Plan plan = sound();
+  const std::uint64_t before = make_schedule(plan).peak_bytes, work = std::uint64_t{1} << 33;
+  plan.steps[1].bytes = work;
+  const Schedule schedule = make_schedule(plan);
   ASSERT_EQ(schedule.stages.size(), 5U);
-  // A raised ciphertext alone is some 30 limbs of two parts.
-  EXPECT_GT(schedule.peak_bytes, 60 * (std::uint64_t{8} << 16));
+  EXPECT_GT(schedule.peak_bytes, work);
+  EXPECT_LE(schedule.peak_bytes, work + before);
+  EXPECT_EQ(schedule.peak_step, 1U);
 }
 
 }  // namespace

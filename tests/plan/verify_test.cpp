@@ -115,6 +115,9 @@ std::vector<Damage> damages_of_other_steps() {
 
 std::vector<Damage> damages_of_values() {
   return {
+      {"WorkThatNoMemoryHolds", [](Plan& p) { p.steps[1].bytes = 1ULL << 51; }, "plan step 2: 2251799813685248 bytes"},
+      {"MemoryThatDoesNotAddUp", [](Plan& p) { p.predicted_bytes = 9, p.value_bytes = 5, p.kept_bytes = 5; },
+       "9 bytes of memory, 5 of them of values and 5 of diagonals"},
       {"OtherElements", [](Plan& p) { p.steps[0].output.elements = 4; }, "says 4 elements, 3 follow"},
       {"OtherLimbs", [](Plan& p) { p.steps[3].output.limbs = 3; }, "says 3 limbs, 2 follow"},
       {"OtherParts", [](Plan& p) { p.steps[1].output.parts = 2; }, "says 2 parts, 3 follow"},

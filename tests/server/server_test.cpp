@@ -61,7 +61,8 @@ wire::NamedPlan named(const plan::Plan& plan) { return wire::read_plan(wire::wri
 TEST(Session, SaysHowMuchMemoryItNeedsWhereThatIsMoreThanAllowed) {
   plan::Plan plan = testing::square_plan();
   const std::uint64_t beside = 1000;
-  plan.predicted_bytes = plan::make_schedule(plan).peak_bytes + beside;
+  plan.value_bytes = plan::make_schedule(plan).peak_bytes;
+  plan.predicted_bytes = plan.value_bytes + beside;
   const std::uint64_t least = plan::make_schedule(plan, 1).peak_bytes + beside;
   ckks::EvalKeys keys;
   keys.relinearization.emplace_back();
@@ -70,6 +71,25 @@ TEST(Session, SaysHowMuchMemoryItNeedsWhereThatIsMoreThanAllowed) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::infeasible);
   EXPECT_THAT(refused.error().message, HasSubstr("the plan needs at least"));
+}
+
+TEST(Allotment, LessMemoryKeepsFewerDiagonalsBeforeTasksAreSmaller) {
+  plan::Plan plan = testing::square_plan();
+  const std::uint64_t beside = 1000, kept = 50'000;
+  plan.value_bytes = plan::make_schedule(plan).peak_bytes;
+  plan.kept_bytes = kept;
+  plan.predicted_bytes = plan.value_bytes + beside + kept;
+  const auto as_planned = allot(plan, 0).value();
+  EXPECT_EQ(as_planned.kept, kept);
+  EXPECT_EQ(as_planned.bytes, plan.predicted_bytes);
+  EXPECT_EQ(allot(plan, 2 * plan.predicted_bytes)->kept, kept) << "more is no use to a plan";
+  const auto less = allot(plan, plan.predicted_bytes - kept / 2).value();
+  EXPECT_EQ(less.kept, kept / 2);
+  EXPECT_EQ(less.schedule.tasks.size(), as_planned.schedule.tasks.size());
+  EXPECT_EQ(allot(plan, plan.predicted_bytes - kept)->kept, 0U);
+  const auto once = allot(plan, 0, Batches::one).value();
+  EXPECT_EQ(once.kept, 0U) << "they would be used once";
+  EXPECT_EQ(once.bytes, plan.predicted_bytes - kept);
 }
 
 TEST(Session, NamesTheKeyThatAPlanLacks) {
