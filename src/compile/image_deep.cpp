@@ -142,7 +142,14 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
 Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
-  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+  // Sets of the same slots follow each other and share diagonals, as long as someone holds them.
+  std::vector<ckks::BootstrapLiteral> sets = ckks::BootstrapParams::demonstrated();
+  std::stable_sort(sets.begin(), sets.end(), [](const auto& a, const auto& b) { return a.log2_slots > b.log2_slots; });
+  std::optional<ImageSelection> beaten;
+  int beaten_slots = 0;
+  for (const ckks::BootstrapLiteral& literal : sets) {
+    if (literal.log2_slots != beaten_slots) beaten.reset();
+    beaten_slots = literal.log2_slots;
     const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
     if (sparse && most_elements(*setting.network) * images > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
@@ -155,9 +162,13 @@ Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t im
     if (selection->schedule.logit_error > setting.max_error) {
       refusal = error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
                       selection->schedule.logit_error, setting.max_error);
+      beaten = std::move(selection).value();
       continue;
     }
-    if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) continue;
+    if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) {
+      beaten = std::move(selection).value();
+      continue;
+    }
     best = std::move(selection).value();
   }
   if (best) return std::move(*best);
