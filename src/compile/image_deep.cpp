@@ -157,7 +157,14 @@ bool fits(const ImageSetting& setting, const ImageMemory& memory, Shortfall& sho
 Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images, Shortfall& shortfall) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
-  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+  // Sets of the same slots follow each other and share diagonals, as long as someone holds them.
+  std::vector<ckks::BootstrapLiteral> sets = ckks::BootstrapParams::demonstrated();
+  std::stable_sort(sets.begin(), sets.end(), [](const auto& a, const auto& b) { return a.log2_slots > b.log2_slots; });
+  std::optional<ImageSelection> beaten;
+  int beaten_slots = 0;
+  for (const ckks::BootstrapLiteral& literal : sets) {
+    if (literal.log2_slots != beaten_slots) beaten.reset();
+    beaten_slots = literal.log2_slots;
     const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
     if (sparse && most_elements(*setting.network) * images > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
@@ -170,15 +177,20 @@ Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t im
     if (selection->schedule.logit_error > setting.max_error) {
       refusal = error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
                       selection->schedule.logit_error, setting.max_error);
+      beaten = std::move(selection).value();
       continue;
     }
     if (!fits(setting, selection->memory, shortfall)) {
       refusal = error(Code::infeasible, "bootstrapping takes {:.1f} GB of memory, {:.1f} GB of them keys",
                       static_cast<double>(selection->memory.least()) / 1e9,
                       static_cast<double>(selection->memory.keys) / 1e9);
+      beaten = std::move(selection).value();
       continue;
     }
-    if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) continue;
+    if (best && best->schedule.total_nanoseconds() <= selection->schedule.total_nanoseconds()) {
+      beaten = std::move(selection).value();
+      continue;
+    }
     best = std::move(selection).value();
   }
   if (best) return std::move(*best);
