@@ -144,8 +144,9 @@ Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Imag
   return Measured{std::move(network), std::move(statistics), std::move(gains)};
 }
 
-/// Whether the two layouts take some activation differently.
+/// Whether the two layouts take some activation differently, or but one takes products.
 bool layouts_differ(const FusedNetwork& network) {
+  if (std::any_of(network.junctions.begin(), network.junctions.end(), is_product)) return true;
   return std::any_of(network.activations.begin(), network.activations.end(), [](const PolynomialActivation& a) {
     const Coefficients& c = a.coefficients;
     return !a.approximation && degree(c) == 4 &&

@@ -37,16 +37,15 @@ class Follower {
     if (place_ == 0) values_[0].assign(network_.segments[0][0].matrix.cols, 1);
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
       const Junction& junction = network_.junctions[j];
-      std::vector<double> sum;
-      std::size_t elements = 0;
-      for (const Branch& b : junction.branches) {
-        std::vector<double> variance = branch(b);
-        elements = network_.segments[b.segment].back().matrix.rows;
-        if (sum.empty()) {
-          sum = std::move(variance);
-        } else if (!variance.empty()) {
-          for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += variance[i];
-        }
+      const std::size_t elements = network_.segments[junction.branches[0].segment].back().matrix.rows;
+      Variance sum = this->sum(junction, false);
+      if (is_product(junction)) {
+        Variance other = this->sum(junction, true);
+        enter(points_.factor(j, 0), elements, sum);
+        enter(points_.factor(j, 1), elements, other);
+        const auto& [first, second] = statistics_.factor_squares[j];
+        if (!sum.empty()) sum = times(sum, second);
+        if (!other.empty()) add(sum, times(other, first));
       }
       if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
       values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
@@ -57,6 +56,23 @@ class Follower {
  private:
   /// Variances by element, or none where no error has come.
   using Variance = std::vector<double>;
+
+  static void add(Variance& to, Variance more) {
+    if (to.empty()) {
+      to = std::move(more);
+    } else if (!more.empty()) {
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += more[i];
+    }
+  }
+
+  /// Of the branches that are factors, or of the others.
+  Variance sum(const Junction& junction, bool factor) {
+    Variance out;
+    for (const Branch& one : junction.branches) {
+      if (one.factor == factor) add(out, branch(one));
+    }
+    return out;
+  }
 
   Variance branch(const Branch& branch) {
     Variance variance = values_[branch.source];
@@ -114,7 +130,7 @@ class Backward {
       : network_(network),
         points_(network),
         lanes_(images.count()),
-        inputs_(activation_inputs(network, images)),
+        inputs_(arguments(network, images)),
         gains_(points_.count() + 1, 0) {}
 
   /// Adds up, by place, over the images and classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
@@ -134,7 +150,11 @@ class Backward {
       if (x.empty()) continue;  // nobody reads it
       if (junction.activation) x = activation(*junction.activation, std::move(x));
       if (junction.branches.size() > 1) add(points_.sum(j) + 1, x);
-      for (const Branch& b : junction.branches) branch(b, x);
+      if (is_product(junction)) {
+        product(j, x);
+      } else {
+        for (const Branch& b : junction.branches) branch(b, x);
+      }
     }
     add(0, gradients_[0]);
   }
@@ -147,6 +167,16 @@ class Backward {
   void add(std::size_t place, const Gradient& gradient) {
     for (std::size_t i = 0; i < gradient.size(); i += kLanes) {
       for (std::size_t lane = 0; lane < lanes_; ++lane) gains_[place] += gradient[i + lane] * gradient[i + lane];
+    }
+  }
+
+  void product(std::size_t j, const Gradient& y) {
+    for (std::size_t f = 0; f < 2; ++f) {
+      const Gradient x = times(y, inputs_.of_products[j][1 - f]);
+      add(points_.factor(j, f) + 1, x);
+      for (const Branch& b : network_.junctions[j].branches) {
+        if (b.factor == (f == 1)) branch(b, x);
+      }
     }
   }
 
@@ -178,7 +208,7 @@ class Backward {
     add((two ? points_.result(k) : points_.square(k)) + 1, y);
     Gradient inner(two ? y.size() : 0);
     for (std::size_t i = 0; i < y.size(); ++i) {
-      const Derivatives at = derivatives(a, i / kLanes, inputs_[k][i]);
+      const Derivatives at = derivatives(a, i / kLanes, inputs_.of_activations[k][i]);
       if (two) inner[i] = y[i] * at.inner;
       y[i] *= two ? at.result : at.square;
     }
@@ -189,7 +219,7 @@ class Backward {
   const MonicNetwork& network_;
   Points points_;
   std::size_t lanes_;
-  std::vector<std::vector<double>> inputs_;
+  Arguments inputs_;
   std::vector<double> gains_;
   std::vector<Gradient> gradients_;
 };

@@ -32,6 +32,7 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
     const Junction& junction = network.junctions[j];
     std::uint32_t own = j + 1 < network.junctions.size() ? 1 + left[j + 1] : 0;
     if (junction.activation) own += static_cast<std::uint32_t>(levels(network.activations[*junction.activation]));
+    if (is_product(junction)) ++own;
     for (const Branch& branch : junction.branches) left[branch.source] = std::max(left[branch.source], own);
   }
   return left;
@@ -139,7 +140,7 @@ class Builder {
     const Junction& junction = network_.junctions[j];
     const bool last = j + 1 == network_.junctions.size();
     const auto own = junction.activation ? levels(network_.activations[*junction.activation]) : 0;
-    to_come_ = last ? 0 : 1 + static_cast<std::uint32_t>(own) + left_[j + 1];
+    to_come_ = last ? 0 : 1 + static_cast<std::uint32_t>(own) + left_[j + 1] + (is_product(junction) ? 1 : 0);
     std::vector<Way> grown;
     for (Way& way : ways_) OBSCURA_TRY_VOID(branches(way, j, grown));
     std::sort(grown.begin(), grown.end(), [](const Way& a, const Way& b) { return a.nanoseconds < b.nanoseconds; });
@@ -153,10 +154,12 @@ class Builder {
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
-    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
+    std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
-      OBSCURA_TRY(Start start, read(way, branch, facets, starts.empty()));
+      const bool first = starts.empty() || branch.factor != all[starts.size() - 1].factor;
+      if (is_product(network_.junctions[j])) facets[0].factor = factor_of(j, branch.factor);
+      OBSCURA_TRY(Start start, read(way, branch, facets, first));
       starts.push_back(std::move(start));
     }
     const plan::Layout& from = starts[0].layout;
@@ -167,8 +170,9 @@ class Builder {
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
-      fits[t] =
-          plan::verify_layout(targets[t].to, grid_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
+      if (!plan::verify_layout(targets[t].to, grid_.slots, "").ok()) return;
+      fits[t] = is_product(network_.junctions[j]) ? join_product(fresh[t], j, starts, targets[t])
+                                                  : join(fresh[t], j, starts, facets, targets[t]);
     });
     bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
@@ -186,9 +190,16 @@ class Builder {
     return build_.bounded != nullptr || (activation && levels(network_.activations[*activation]) > 1);
   }
 
+  /// What one of a product's two sums is divided by.
+  double factor_of(std::size_t j, bool other) const {
+    const double most = build_.bounded == nullptr ? 0 : build_.bounded->max_abs[points_.factor(j, other ? 1 : 0)];
+    return most > 0 ? kMargin * most : 1;
+  }
+
   /// What the sum of a junction is divided by.
   double factor_of(std::size_t j) const {
     const auto& k = network_.junctions[j].activation;
+    if (is_product(network_.junctions[j])) return factor_of(j, false) * factor_of(j, true);
     if (build_.bounded == nullptr || j + 1 == network_.junctions.size()) return 1;
     if (k && network_.activations[*k].approximation) return 1;
     double most = build_.bounded->max_abs[points_.sum(j)];
@@ -210,7 +221,7 @@ class Builder {
     const Junction& junction = network_.junctions[j];
     std::vector<plan::ValueId> values;
     for (std::size_t i = 0; i < facets.size(); ++i) {
-      const auto value = join_facet(way, j, starts, facets[i], i, target);
+      const auto value = join_facet(way, j, starts, facets[i], i, target, false);
       if (!value) return false;
       values.push_back(*value);
     }
@@ -228,19 +239,43 @@ class Builder {
     return true;
   }
 
-  /// The transforms of a junction's branches, and their sum.
+  /// Both sums of a product, in one layout, and the product of both. False where a ciphertext has no diagonal.
+  bool join_product(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
+    plan::ValueId sums[2];
+    for (const bool other : {false, true}) {
+      const Facet facet{{1}, {0}, factor_of(j, other), {}};
+      const Target to = other ? Target{target.after, {}, {}, target.after} : target;
+      const auto sum = join_facet(way, j, starts, facet, 0, to, other);
+      if (!sum) return false;
+      sums[other ? 1 : 0] = *sum;
+      way.network.steps.back().settled = !other;
+    }
+    ImageStep product = step_of(way, Kind::product, sums[1], points_.sum(j));
+    product.other = sums[0];
+    product.factor = factor_of(j);
+    product.origin = network_.junctions[j].origin;
+    const plan::ValueId both = push(way, std::move(product));
+    const plan::ValueId id = push_relinearize(way, both, points_.sum(j), factor_of(j));
+    way.network.steps.back().settled = true;
+    way.values.push_back({id, target.after, factor_of(j)});
+    return true;
+  }
+
+  /// The transforms of a junction's branches, of those that are factors or of the others, and their sum.
   std::optional<plan::ValueId> join_facet(Way& way, std::size_t j, const std::vector<Start>& starts, const Facet& facet,
-                                          std::size_t index, const Target& target) const {
+                                          std::size_t index, const Target& target, bool factor) const {
     std::vector<plan::ValueId> ends;
     const std::size_t first = way.network.steps.size();
     for (std::size_t b = 0; b < starts.size(); ++b) {
-      const Target to = b == 0 ? target : Target{target.after, {}, {}, target.after};
+      if (network_.junctions[j].branches[b].factor != factor) continue;
+      const Target to = ends.empty() ? target : Target{target.after, {}, {}, target.after};
       const auto end = extend(way, j, b, starts[b], starts[b].maps[index], to);
       if (!end) return std::nullopt;
       ends.push_back(*end);
     }
     if (ends.size() > 1) {
-      ImageStep sum = step_of(way, Kind::sum, ends[0], points_.sum(j));
+      const bool product = is_product(network_.junctions[j]);
+      ImageStep sum = step_of(way, Kind::sum, ends[0], product ? points_.factor(j, factor ? 1 : 0) : points_.sum(j));
       sum.others.assign(ends.begin() + 1, ends.end());
       sum.origin = network_.junctions[j].origin;
       push(way, std::move(sum));

@@ -125,7 +125,7 @@ class Judge {
           wanted_[step.input] = out_.choice.bootstrap->input_scale;
           break;
         case Kind::product:
-          wanted_[step.input] = wanted_[step.other] = std::sqrt(own);
+          want_factors(step, own);
           break;
         case Kind::combine:  // of an x that is squared too, the square decides
           if (!step.coefficient.empty()) wanted_[step.other] = std::sqrt(own);
@@ -137,6 +137,22 @@ class Judge {
           break;
       }
     }
+  }
+
+  /// Scales of two values whose product has the scale `own`. Of one that may be bootstrapped it is fixed; else both are
+  /// as near to their modulus as each other.
+  void want_factors(const ImageStep& step, double own) {
+    double& first = wanted_[step.other];
+    first = std::sqrt(own);
+    if (!step.side) {
+      const auto largest = [&](plan::ValueId id) {
+        const ImageStep& factor = network_.steps[id - 1];
+        return std::max(setting_.statistics->max_abs[factor.point] / factor.factor, kSmallest);
+      };
+      first = out_.choice.bootstrap ? std::exp2(out_.choice.drop_bits)
+                                    : std::sqrt(own * largest(step.input) / largest(step.other));
+    }
+    wanted_[step.input] = own / first;
   }
 
   /// A step's output before errors are known, and what its price depends on.

@@ -69,8 +69,13 @@ class Runner {
     values_[0] = std::move(image);
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
       const Junction& junction = network_.junctions[j];
-      Batch x = branch(junction.branches[0]);
-      for (std::size_t b = 1; b < junction.branches.size(); ++b) accumulate(x, branch(junction.branches[b]));
+      Batch x = sum(junction, false);
+      if (is_product(junction)) {
+        const Batch other = sum(junction, true);
+        visit_(points_.factor(j, 0), x);
+        visit_(points_.factor(j, 1), other);
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] *= other[i];
+      }
       if (junction.branches.size() > 1) visit_(points_.sum(j), x);
       values_[j + 1] = junction.activation ? activate(*junction.activation, x) : std::move(x);
     }
@@ -78,6 +83,21 @@ class Runner {
   }
 
  private:
+  /// Of the branches that are factors, or of the others.
+  Batch sum(const Junction& junction, bool factor) {
+    Batch out;
+    for (const Branch& one : junction.branches) {
+      if (one.factor != factor) continue;
+      Batch more = branch(one);
+      if (out.empty()) {
+        out = std::move(more);
+      } else {
+        accumulate(out, more);
+      }
+    }
+    return out;
+  }
+
   Batch branch(const Branch& branch) {
     const std::size_t s = branch.segment;
     Batch x;
@@ -242,6 +262,27 @@ void merge_outputs(Statistics& to, const Statistics& part) {
   to.images += part.images;
 }
 
+/// By point: where what is known of it goes, in `of` by junction, if it is one of a product's two sums.
+std::vector<std::vector<double>*> factor_places(const MonicNetwork& network, const Points& points,
+                                                std::vector<std::array<std::vector<double>, 2>>& of) {
+  std::vector<std::vector<double>*> out(points.count(), nullptr);
+  of.resize(network.junctions.size());
+  for (std::size_t j = 0; j < network.junctions.size(); ++j) {
+    if (!is_product(network.junctions[j])) continue;
+    for (std::size_t f = 0; f < 2; ++f) out[points.factor(j, f)] = &of[j][f];
+  }
+  return out;
+}
+
+/// Of each element, over the images of a batch.
+std::vector<double> element_squares(const Batch& x, std::size_t lanes) {
+  std::vector<double> out(x.size() / kLanes, 0);
+  for (std::size_t e = 0; e < out.size(); ++e) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) out[e] += x[e * kLanes + lane] * x[e * kLanes + lane];
+  }
+  return out;
+}
+
 /// Sums over one batch, as Statistics; logit_deviation and output_deviation hold sums of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
@@ -252,6 +293,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   const std::vector<Elements> rest = rests(network, points);
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
   sums.arguments.resize(network.activations.size());
+  const auto factors = factor_places(network, points, sums.factor_squares);
   const auto visit = [&](std::size_t point, const Batch& x) {
     double largest = 0;
     double moving = 0;
@@ -267,6 +309,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     sums.max_abs[point] = largest;
     sums.max_moving[point] = moving;
     sums.mean_square[point] = squares * kLanes / static_cast<double>(x.size());
+    if (factors[point] != nullptr) *factors[point] = element_squares(x, lanes);
   };
   const auto before = [&](std::size_t k, const Batch& x) {
     add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
@@ -297,6 +340,7 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
       maps_[branch.segment] = count_;
       count_ += network.segments[branch.segment].size();
     }
+    if (is_product(junction)) count_ += 2;
     sums_.push_back(junction.branches.size() > 1 ? count_++ : count_ - 1);
     if (!junction.activation) continue;
     activations_.push_back(count_);
@@ -350,6 +394,9 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
     }
     accumulate(out.mean_square, parts[b].mean_square);
     for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
+    for (std::size_t j = 0; j < out.factor_squares.size(); ++j) {
+      for (std::size_t f = 0; f < 2; ++f) accumulate(out.factor_squares[j][f], parts[b].factor_squares[j][f]);
+    }
     out.logit_deviation += parts[b].logit_deviation;
     merge_outputs(out, parts[b]);
   }
@@ -360,6 +407,11 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
       for (double& v : values) v /= count;
     });
   }
+  for (auto& factors : out.factor_squares) {
+    for (std::vector<double>& squares : factors) {
+      for (double& v : squares) v /= count;
+    }
+  }
   const std::uint32_t classes = network.segments.back().back().matrix.rows;
   out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
   for (double& x : out.output_deviation) x = std::sqrt(x / count);
@@ -367,14 +419,17 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   return out;
 }
 
-std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const Images& images) {
+Arguments arguments(const MonicNetwork& network, const Images& images) {
   OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
-  std::vector<Batch> inputs(network.activations.size());
-  const auto keep = [&](std::size_t k, const Batch& x) { inputs[k] = x; };
-  Runner(
-      network, Points(network), nullptr, [](std::size_t, const Batch&) {}, keep)
-      .run(load(images, 0, images.count()));
-  return inputs;
+  const Points points(network);
+  Arguments out{std::vector<Batch>(network.activations.size()), {}};
+  const auto factors = factor_places(network, points, out.of_products);
+  const auto keep = [&](std::size_t k, const Batch& x) { out.of_activations[k] = x; };
+  const auto visit = [&](std::size_t point, const Batch& x) {
+    if (factors[point] != nullptr) *factors[point] = x;
+  };
+  Runner(network, points, nullptr, visit, keep).run(load(images, 0, images.count()));
+  return out;
 }
 
 std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images) {

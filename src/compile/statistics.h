@@ -2,6 +2,7 @@
 /// The network on doubles: ranges of values, slopes of activations, and what rounding the weights does.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "compile/stages.h"
@@ -14,8 +15,10 @@ class Points {
  public:
   explicit Points(const MonicNetwork& network);
   std::size_t map(std::size_t segment, std::size_t index) const { return maps_[segment] + index; }
-  /// What a junction's branches give together, before its activation.
+  /// What a junction's branches give together, before its activation: their sum, or the product of two sums.
   std::size_t sum(std::size_t junction) const { return sums_[junction]; }
+  /// Of a product, its first sum (0) or its second (1).
+  std::size_t factor(std::size_t junction, std::size_t which) const { return sums_[junction] - 2 + which; }
   std::size_t output() const { return sums_.back(); }
   /// x^2 (+ p x + q where the activation has two squares), or what an approximation gives.
   std::size_t square(std::size_t activation) const { return activations_[activation]; }
@@ -69,6 +72,8 @@ struct Statistics {
   std::vector<double> mean_square;
   std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it has two squares
   std::vector<std::vector<double>> arguments;  ///< by activation: some x of the first images
+  /// By junction: of a product the mean squares of the elements of its two sums.
+  std::vector<std::array<std::vector<double>, 2>> factor_squares;
   double max_logit = 0;
   double logit_deviation = 0;            ///< rms distance of a logit from the mean of its image's logits
   std::vector<double> output_mean;       ///< by output, over the images
@@ -88,8 +93,12 @@ Statistics measure(const MonicNetwork& network, const Images& images);
 /// Images that go through the network side by side, so that a weight is read once for all of them.
 inline constexpr std::size_t kLanes = 16;
 
-/// What each activation reads, for kLanes images at most: [activation][element * kLanes + lane].
-std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const Images& images);
+/// What activations and products read, for kLanes images at most: each [element * kLanes + lane].
+struct Arguments {
+  std::vector<std::vector<double>> of_activations;
+  std::vector<std::array<std::vector<double>, 2>> of_products;  ///< by junction: of a product, its two sums
+};
+Arguments arguments(const MonicNetwork& network, const Images& images);
 
 /// Weights that stand in for those of network.segments[s][m].matrix.value, by [s][m].
 using Weights = std::vector<std::vector<std::vector<double>>>;
