@@ -31,6 +31,33 @@ bool finite(const plan::Polynomial::Stage& stage) {
          std::all_of(stage.coefficients.begin(), stage.coefficients.end(), [](double c) { return std::isfinite(c); });
 }
 
+Slope evaluate(const Approximation::Term& term, double x) {
+  const double u = x - term.at;
+  Slope p{u, 1};
+  for (const auto& stage : term.stages) p = evaluate(stage, p);
+  if (!term.relu) return p;
+  return {u * (1 + p.value) / 2, (1 + p.value + u * p.derivative) / 2};
+}
+
+/// The largest of f in size where all terms hold.
+template <class Function>
+double largest_of(const Approximation& approximation, Function f) {
+  double low = -HUGE_VAL, high = HUGE_VAL, most = 0;
+  for (const auto& term : approximation.terms) {
+    low = std::max(low, term.at + term.stages.front().low);
+    high = std::min(high, term.at + term.stages.front().high);
+  }
+  for (int k = 0; k <= kSamples; ++k) most = std::max(most, std::abs(f(low + (high - low) * k / kSamples)));
+  return most;
+}
+
+/// factor times a term.
+void scale(Approximation::Term& term, double factor) {
+  auto& last = term.stages.back();
+  for (double& c : last.coefficients) c *= factor;
+  if (term.relu) last.coefficients[0] += factor - 1;  // 1 + p becomes factor (1 + p)
+}
+
 }  // namespace
 
 Approximation exact_form(const std::vector<double>& coefficients, double bound) {
@@ -48,51 +75,83 @@ Approximation exact_form(const std::vector<double>& coefficients, double bound) 
   }
   Approximation out;
   out.bound = bound;
-  out.stages.push_back({-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sum)});
+  out.terms.push_back({{{-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sum)}}});
   return out;
 }
 
-Slope evaluate(const Approximation& approximation, double x) {
-  Slope p{x, 1};
-  if (approximation.relu) p = {x / approximation.bound, 1 / approximation.bound};
-  for (const auto& stage : approximation.stages) p = evaluate(stage, p);
-  if (!approximation.relu) return p;
-  return {x * (1 + p.value) / 2, (1 + p.value + x * p.derivative) / 2};
-}
-
-std::size_t levels(const Approximation& approximation) {
-  std::size_t sum = approximation.relu ? 1 : 0;
-  for (const auto& stage : approximation.stages) sum += std::bit_width(stage.coefficients.size() - 1);
+Slope evaluate_sum(const Approximation& approximation, double x) {
+  Slope sum{approximation.shift, 0};
+  for (const auto& term : approximation.terms) {
+    const Slope one = evaluate(term, x);
+    sum.value += one.value;
+    sum.derivative += one.derivative;
+  }
   return sum;
 }
 
+Slope evaluate(const Approximation& approximation, double x) {
+  const Slope sum = evaluate_sum(approximation, x);
+  if (!approximation.times_input) return sum;
+  return {x * sum.value, sum.value + x * sum.derivative};
+}
+
+double largest(const Approximation& approximation, const Approximation::Term& term) {
+  return largest_of(approximation, [&](double x) { return evaluate(term, x).value; });
+}
+
+std::size_t levels(const Approximation::Term& term) {
+  std::size_t sum = term.relu ? 1 : 0;
+  for (const auto& stage : term.stages) sum += std::bit_width(stage.coefficients.size() - 1);
+  return sum;
+}
+
+std::size_t levels(const Approximation& approximation) {
+  std::size_t most = 0;
+  for (const auto& term : approximation.terms) most = std::max(most, levels(term));
+  return most + (approximation.times_input ? 1 : 0);
+}
+
 SlotApproximation in_slots(const Approximation& approximation) {
-  SlotApproximation out{approximation, approximation.bound};
-  out.out.bound = 1;
-  if (approximation.relu) return out;
-  auto& first = out.out.stages.front();
-  double most = 0;
-  for (int k = 0; k <= kSamples; ++k) {
-    const double x = first.low + (first.high - first.low) * k / kSamples;
-    most = std::max(most, std::abs(evaluate(approximation, x).value));
+  SlotApproximation out{approximation,
+                        largest_of(approximation, [&](double x) { return evaluate(approximation, x).value; })};
+  if (out.after == 0) out.after = 1;
+  const double bound = approximation.bound;
+  // Of the sum; a ReLU of slots is one over the bound already.
+  const double factor = (approximation.times_input ? bound : 1) / out.after;
+  for (auto& term : out.out.terms) {
+    term.at /= bound;
+    term.stages.front().low /= bound;
+    term.stages.front().high /= bound;
+    scale(term, term.relu ? factor * bound : factor);
   }
-  out.after = most;
-  first.low /= approximation.bound;
-  first.high /= approximation.bound;
-  for (double& c : out.out.stages.back().coefficients) c /= most;
+  out.out.shift *= factor;
+  out.out.bound = 1;
   return out;
 }
 
 Result<void> check(const Approximation& approximation, const std::string& node) {
-  if (approximation.stages.empty() || !(approximation.bound > 0) || !std::isfinite(approximation.bound)) {
-    return error(Code::wrong_params, "{}: an approximation of {} stages on a bound of {}", node,
-                 approximation.stages.size(), approximation.bound);
+  const bool bounded = approximation.bound > 0 && std::isfinite(approximation.bound);
+  if (approximation.terms.empty() || !bounded || !std::isfinite(approximation.shift)) {
+    return error(Code::wrong_params, "{}: an approximation of {} terms and a shift of {} on a bound of {}", node,
+                 approximation.terms.size(), approximation.shift, approximation.bound);
   }
-  for (const auto& stage : approximation.stages) {
-    const std::size_t terms = stage.coefficients.size();
-    if (terms >= 2 && terms <= ckks::kMaxPolynomialDegree + 1 && finite(stage)) continue;
-    return error(Code::wrong_params, "{}: a polynomial of {} coefficients on [{}, {}]; 2 to {} finite ones are allowed",
-                 node, terms, stage.low, stage.high, ckks::kMaxPolynomialDegree + 1);
+  for (const auto& term : approximation.terms) {
+    if (term.stages.empty() || !std::isfinite(term.at)) {
+      return error(Code::wrong_params, "{}: {} polynomials of x - {}", node, term.stages.size(), term.at);
+    }
+    for (const auto& stage : term.stages) {
+      const std::size_t terms = stage.coefficients.size();
+      if (terms > ckks::kMaxPolynomialDegree + 1) {
+        return error(Code::unsupported,
+                     "{}: what stands for it has degree {}; ciphertexts take degrees up to {}: allow a larger error (a "
+                     "smaller --alpha, a larger --max-loss)",
+                     node, terms - 1, ckks::kMaxPolynomialDegree);
+      }
+      if (terms >= 2 && finite(stage)) continue;
+      return error(Code::wrong_params,
+                   "{}: a polynomial of {} coefficients on [{}, {}]; 2 or more finite ones are needed", node, terms,
+                   stage.low, stage.high);
+    }
   }
   return {};
 }

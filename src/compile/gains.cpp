@@ -99,7 +99,15 @@ class Follower {
       enter(point, a.elements, y);
     };
     through(slopes.square, points_.square(k));
-    if (a.squares < 2) return y;
+    if (!is_compound(a)) return y;
+    if (a.approximation) {
+      if (points_.square(k) + 1 == place_) {
+        gains_[points_.result(k)] = mean(slopes.inner);
+        return slopes.inner;
+      }
+      through(slopes.result, points_.result(k));
+      return y;
+    }
     through(slopes.shifted, points_.shifted(k));
     if (points_.shifted(k) + 1 == place_) {
       gains_[points_.outer_square(k)] = mean(slopes.inner);
@@ -204,15 +212,15 @@ class Backward {
 
   Gradient activation(std::size_t k, Gradient y) {
     const MonicActivation& a = network_.activations[k];
-    const bool two = a.squares == 2;
-    add((two ? points_.result(k) : points_.square(k)) + 1, y);
+    const bool two = is_compound(a);
+    add(points_.result(k) + 1, y);
     Gradient inner(two ? y.size() : 0);
     for (std::size_t i = 0; i < y.size(); ++i) {
       const Derivatives at = derivatives(a, i / kLanes, inputs_.of_activations[k][i]);
       if (two) inner[i] = y[i] * at.inner;
       y[i] *= two ? at.result : at.square;
     }
-    if (two) add(points_.shifted(k) + 1, inner);
+    if (two) add((a.approximation ? points_.square(k) : points_.shifted(k)) + 1, inner);
     return y;
   }
 

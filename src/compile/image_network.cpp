@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
+#include "compile/image_activation.h"
 #include "compile/image_cost.h"
 #include "compile/image_facets.h"
 #include "compile/image_maps.h"
@@ -20,11 +21,6 @@ constexpr std::size_t kNominalDigitLimbs = 2;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
 constexpr double kMargin = 1.25;
 
-/// One number for all elements; none for 0.
-std::vector<double> one_number(const Elements& values) {
-  return is_zero(values) ? std::vector<double>() : std::vector<double>{values[0]};
-}
-
 /// Divisions between a value and the output on the longest way, by value.
 std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   std::vector<std::uint32_t> left(network.junctions.size() + 1, 0);
@@ -37,16 +33,6 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   }
   return left;
 }
-
-/// A value of the network: the step that gives it.
-struct Stand {
-  plan::ValueId id = 0;
-  plan::Layout layout;
-  double factor = 1;         ///< of what the network says
-  bool three_parts = false;  ///< still to be relinearised, by its one reader
-  /// Of a junction whose activation has `leading`, beside its x: a and b, where they are not x itself or 0.
-  std::optional<plan::ValueId> a = {}, b = {};
-};
 
 /// A way through the network so far.
 struct Way {
@@ -148,7 +134,8 @@ class Builder {
     ways_ = std::move(grown);
     if (!junction.activation) return {};
     to_come_ = left_[j + 1];
-    return activation(*junction.activation, readers_[j + 1] > 1);
+    activation(*junction.activation, readers_[j + 1] > 1);
+    return {};
   }
 
   /// All targets of the first branch, with the other branches in the same layout.
@@ -325,7 +312,7 @@ class Builder {
     // Relinearised after sums of ciphertexts, which may be fewer, and before rotations.
     if (value.three_parts) {
       const std::size_t k = *network_.junctions[branch.source - 1].activation;
-      out.id = push_relinearize(way, out.id, added ? point : last_point(k), added ? factor : value.factor);
+      out.id = push_relinearize(way, out.id, added ? point : points_.result(k), added ? factor : value.factor);
       way.network.steps.back().settled = !added;
     }
     if (steps) {
@@ -393,103 +380,24 @@ class Builder {
     return push_folds(way, id, target.folds, std::move(fold));
   }
 
-  std::size_t last_point(std::size_t k) const {
-    return network_.activations[k].squares == 2 ? points_.result(k) : points_.square(k);
-  }
-
-  plan::ValueId push_square(Way& way, std::size_t k, plan::ValueId x, std::size_t point, double factor) const {
-    ImageStep step = step_of(way, Kind::square, x, point);
-    step.factor = factor;
-    step.activation = k;
-    step.origin = network_.activations[k].origin;
-    return push(way, std::move(step));
-  }
-
-  /// y + coefficient x + constant.
-  plan::ValueId push_combine(Way& way, std::size_t k, plan::ValueId y, plan::ValueId x, const Elements& coefficient,
-                             const Elements& constant, std::size_t point, double factor) const {
-    if (is_zero(coefficient) && is_zero(constant)) return y;
-    ImageStep step = step_of(way, Kind::combine, y, point);
-    step.factor = factor;
-    step.activation = k;
-    step.other = x;
-    step.coefficient = one_number(coefficient);
-    step.constant = one_number(constant);
-    step.origin = network_.activations[k].origin;
-    return push(way, std::move(step));
-  }
-
-  /// The squares of activation k. The last one stays in three parts until its one reader's sums; what several read is
+  /// The steps of activation k. A product stays in three parts until its one reader's sums; what several read is
   /// relinearised here.
-  Result<void> activation(std::size_t k, bool shared) {
+  void activation(std::size_t k, bool shared) {
     const MonicActivation& a = network_.activations[k];
     for (Way& way : ways_) {
       Stand& value = way.values.back();
-      if (a.approximation) {
-        ImageStep step = step_of(way, Kind::polynomial, value.id, points_.square(k));
-        step.activation = k;
-        step.approximation = a.approximation;
-        step.origin = a.origin;
-        step.settled = true;
-        value.id = push(way, std::move(step));
-        continue;
+      const std::size_t first = way.network.steps.size();
+      value.id = add_activation(network_, points_, k, value, way.network);
+      for (std::size_t i = first; i < way.network.steps.size(); ++i) {
+        const ImageStep& step = way.network.steps[i];
+        if (step.kind == Kind::relinearize) way.nanoseconds += step.ciphertexts * key_switch();
       }
-      const plan::ValueId y = a.leading.empty() ? squares(way, k, value.id, value.factor) : products(way, k, value);
-      value.factor = std::pow(value.factor, 2 * a.squares);
-      value.id = shared ? push_relinearize(way, y, last_point(k), value.factor) : y;
-      way.network.steps.back().settled = shared;
-      value.three_parts = !shared;
+      value.factor = a.approximation ? 1 : std::pow(value.factor, 2 * a.squares);
+      const bool product = !a.approximation || is_compound(a);
+      if (product && shared) value.id = push_relinearize(way, value.id, points_.result(k), value.factor);
+      way.network.steps.back().settled = !product || shared;
+      value.three_parts = product && !shared;
     }
-    return {};
-  }
-
-  /// Of x = X / factor, where the activation is of X: what it gives, over factor^2 or factor^4.
-  plan::ValueId squares(Way& way, std::size_t k, plan::ValueId x, double factor) const {
-    const MonicActivation& a = network_.activations[k];
-    const double f2 = factor * factor, f4 = f2 * f2;
-    plan::ValueId y = push_square(way, k, x, points_.square(k), f2);
-    if (a.squares == 1) return y;
-    y = push_combine(way, k, y, x, divide(a.p, {factor}), divide(a.q, {f2}), points_.shifted(k), f2);
-    y = push_relinearize(way, y, points_.shifted(k), f2);
-    y = push_square(way, k, y, points_.outer_square(k), f4);
-    return push_combine(way, k, y, x, divide(a.r, {f2 * factor}), {-resting(a) / f4}, points_.result(k), f4);
-  }
-
-  /// As squares, of an activation with `leading`: u v + b x.
-  plan::ValueId products(Way& way, std::size_t k, const Stand& value) const {
-    const MonicActivation& a = network_.activations[k];
-    const double f2 = value.factor * value.factor;
-    ImageStep::Side side = *way.network.steps[value.id - 1].side;
-    const auto push_product = [&](plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
-      push_square(way, k, x, point, factor);
-      way.network.steps.back().kind = Kind::product;
-      way.network.steps.back().other = other;
-      return way.last();
-    };
-    const auto relinearized = [&](std::size_t point, double factor, std::vector<double> Slopes::*slope) {
-      way.network.steps.back().side = side;  // for its range
-      push_relinearize(way, way.last(), point, factor);
-      way.network.steps.back().activation = k;
-      way.network.steps.back().side = side;
-      way.network.steps.back().side->slope = slope;
-      return way.last();
-    };
-    push_square(way, k, value.id, points_.square(k), f2);
-    const plan::ValueId u = relinearized(points_.square(k), f2, &Slopes::of_u);
-    plan::ValueId v = u;
-    if (value.a) {
-      push_product(value.id, *value.a, points_.shifted(k), f2);
-      v = relinearized(points_.shifted(k), f2, &Slopes::inner);
-    }
-    plan::ValueId more = value.b.value_or(0);
-    if (value.b && !is_zero(a.q)) {
-      side.range = {0, largest(a.r), largest(a.q)};
-      push_product(value.id, *value.b, points_.result(k), f2 * f2);
-      more = relinearized(points_.result(k), f2 * f2, nullptr);
-    }
-    const plan::ValueId y = u == v ? push_square(way, k, u, points_.outer_square(k), f2 * f2)
-                                   : push_product(u, v, points_.outer_square(k), f2 * f2);
-    return value.b ? push_combine(way, k, y, more, {1}, {0}, points_.result(k), f2 * f2) : y;
   }
 
   const MonicNetwork& network_;

@@ -116,8 +116,8 @@ class Judge {
     if (needs_approximation(node)) return approximate(node);
     const auto followed = walk_.follow(node);
     if (!followed.ok()) return refuse(node, followed.error().message);
-    of(node).form = maps_.multiplies(node) ? "product of two values"
-                                           : form_of(node, walk_.degree_of(node.output).value_or(1));
+    of(node).form =
+        maps_.multiplies(node) ? "product of two values" : form_of(node, walk_.degree_of(node.output).value_or(1));
   }
 
   void approximate(const nn::Node& node) {

@@ -56,7 +56,9 @@ struct Junction {
   std::string origin;  ///< the nodes that add
 };
 
-inline bool is_product(const Junction& junction) { return !junction.branches.empty() && junction.branches.back().factor; }
+inline bool is_product(const Junction& junction) {
+  return !junction.branches.empty() && junction.branches.back().factor;
+}
 
 /// Junctions, in an order in which each reads only values before it; the last is the output, a sum without activation.
 /// Segments are numbered in the order of junctions and branches, activations in that of junctions. A network without
@@ -113,8 +115,8 @@ std::size_t levels(const MonicActivation& activation);
 std::vector<std::size_t> squares_before(const MonicNetwork& network);
 
 /// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
-/// activation, or a sum over several of those or a product of two. errors: unsupported, naming the node, its operator, why, and what is
-/// supported. Nodes with an approximation are activations whatever they compute.
+/// activation, or a sum over several of those or a product of two. errors: unsupported, naming the node, its operator,
+/// why, and what is supported. Nodes with an approximation are activations whatever they compute.
 Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approximations = {});
 
 /// Of degree 4 with numbers for each element. squared: as a square of a square, as the batch layout takes them. plain:

@@ -114,8 +114,11 @@ class Runner {
     const MonicActivation& a = network_.activations[k];
     before_(k, x);
     if (a.approximation) {
-      Batch out = map_elements(x, [&](double v, std::size_t) { return evaluate(*a.approximation, v).value; });
+      Batch out = map_elements(x, [&](double v, std::size_t) { return evaluate_sum(*a.approximation, v).value; });
       visit_(points_.square(k), out);
+      if (!is_compound(a)) return out;
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] *= x[i];
+      visit_(points_.result(k), out);
       return out;
     }
     Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
@@ -160,7 +163,7 @@ constexpr auto kNoHook = [](std::size_t, const Batch&) {};
 
 Slopes empty_slopes(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
-  const std::vector<double> two = a.squares == 2 ? zeros : std::vector<double>();
+  const std::vector<double> two = is_compound(a) ? zeros : std::vector<double>();
   const std::vector<double> plain = a.leading.empty() ? std::vector<double>() : zeros;
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
@@ -344,7 +347,9 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
     sums_.push_back(junction.branches.size() > 1 ? count_++ : count_ - 1);
     if (!junction.activation) continue;
     activations_.push_back(count_);
-    count_ += network.activations[*junction.activation].squares == 2 ? 4 : 1;
+    const MonicActivation& a = network.activations[*junction.activation];
+    count_ += a.squares == 2 ? 4 : is_compound(a) ? 2 : 1;
+    results_.push_back(count_ - 1);
   }
 }
 
@@ -353,7 +358,9 @@ Derivatives derivatives(const MonicActivation& activation, std::size_t i, double
   Derivatives at;
   at.x = x;
   if (activation.approximation) {
-    at.square = evaluate(*activation.approximation, x).derivative;
+    at.square = evaluate_sum(*activation.approximation, x).derivative;
+    at.inner = x;
+    at.result = evaluate(*activation.approximation, x).derivative;
     return at;
   }
   const double steep = 2 * x + element(activation.p, i);
@@ -365,6 +372,10 @@ Derivatives derivatives(const MonicActivation& activation, std::size_t i, double
   at.outer = 2 * v * steep;
   at.result = 2 * v * steep + element(activation.r, i);
   return at;
+}
+
+bool is_compound(const MonicActivation& activation) {
+  return activation.approximation ? activation.approximation->times_input : activation.squares == 2;
 }
 
 bool is_square(const MonicActivation& activation) {

@@ -126,7 +126,7 @@ TEST(Activations, ZeroLeadingCoefficientOfOneElementIsRefused) {
 
 TEST(Activations, ThePolynomialInTheChebyshevBasisIsTheSame) {
   // (2 t)^3 = 8 t^3 = 6 T_1 + 2 T_3.
-  EXPECT_EQ(exact_form({0, 0, 0, 1}, 2).stages[0].coefficients, (std::vector<double>{0, 6, 0, 2}));
+  EXPECT_EQ(exact_form({0, 0, 0, 1}, 2).terms[0].stages[0].coefficients, (std::vector<double>{0, 6, 0, 2}));
   std::vector<double> coefficients(32);
   std::mt19937 random(5);
   std::uniform_real_distribution<double> uniform(-1, 1);
