@@ -186,7 +186,9 @@ Result<void> check(const nn::Graph& graph, const Calibration& calibration, doubl
 }
 
 Error at_node(const Range& range, const Error& error) {
-  return {error.code, fmt::format("node {} ({}): {}", range.name, range.operation, error.message)};
+  const char* way_out =
+      error.code == Code::infeasible ? ": allow a larger error (a smaller --alpha, a larger --max-loss)" : "";
+  return {error.code, fmt::format("node {} ({}): {}{}", range.name, range.operation, error.message, way_out)};
 }
 
 double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
@@ -197,29 +199,31 @@ double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
 /// that costs no less a polynomial that ciphertexts take.
 Result<approx::Activation> choose_bent(const approx::SignSearch& search, const approx::Function& function,
                                        const approx::BentLine& line, double error, double low, double high) {
-  auto direct = approx::approximate_within(function, approx::Method::minimax, error, low, high);
-  if (direct.ok() && direct->composite.stages.front().degree() > approx::kMaxStageDegree) {
-    direct = obscura::error(Code::infeasible, "degree {} is needed", direct->composite.stages.front().degree());
-  }
   approx::Activation unit;
   unit.form = approx::Activation::Form::relu;
   unit.certificate.max_error = 1;
   const double worst = approx::bent("", line, unit, low, high).certificate.max_error;
-  auto sign = search.for_relu(std::max<double>(std::log2(worst / error), approx::kMinAlpha));
-  if (!sign.ok()) {
-    if (direct.ok()) return direct;
-    return obscura::error(
-        Code::infeasible,
-        "an error of {:.3g} on [{:.4g}, {:.4g}] takes {:.1f} bits of the ReLUs that it is made of; at "
-        "most {} are reached: allow a larger error (a smaller --alpha, a larger --max-loss)",
-        error, low, high, std::log2(worst / error), approx::kMaxAlpha);
+  const auto sign = search.for_relu(std::max<double>(std::log2(worst / error), approx::kMinAlpha));
+  std::optional<approx::Activation> bent;
+  int most = approx::kMaxStageDegree;
+  if (sign.ok()) {
+    OBSCURA_TRY(unit, approx::relu(sign->choice, 1));
+    bent = approx::bent(approx::name(function), line, unit, low, high);
+    most = std::min(most, (1 << bent->certificate.depth) - 1);
   }
-  OBSCURA_TRY(unit, approx::relu(sign->choice, 1));
-  approx::Activation bent = approx::bent(approx::name(function), line, unit, low, high);
-  const auto cost = [](const approx::Activation& a) {
-    return std::pair(a.certificate.depth, a.certificate.multiplications);
-  };
-  return direct.ok() && cost(*direct) <= cost(bent) ? std::move(direct) : Result<approx::Activation>(std::move(bent));
+  OBSCURA_TRY(approx::Activation direct, approx::approximate(function, approx::Method::minimax, most, low, high));
+  if (direct.certificate.max_error <= error) {
+    OBSCURA_TRY(direct, approx::approximate_within(function, approx::Method::minimax, error, low, high));
+    const auto cost = [](const approx::Activation& a) {
+      return std::pair(a.certificate.depth, a.certificate.multiplications);
+    };
+    if (!bent || cost(direct) <= cost(*bent)) return direct;
+  }
+  if (bent) return std::move(*bent);
+  return obscura::error(Code::infeasible,
+                        "an error of {:.3g} on [{:.4g}, {:.4g}] takes {:.1f} bits of the ReLUs that it is made of; at "
+                        "most {} are reached",
+                        error, low, high, std::log2(worst / error), approx::kMaxAlpha);
 }
 
 /// Of a node, on its domain [low, high]: its bends there; nothing where there are none, so that a polynomial of few

@@ -10,6 +10,7 @@
 #include "compile/image_cost.h"
 #include "compile/image_facets.h"
 #include "compile/image_maps.h"
+#include "compile/image_spread.h"
 
 namespace obscura::compile {
 namespace {
@@ -226,13 +227,30 @@ class Builder {
     return true;
   }
 
+  /// A product's second factor where it is one number a channel and has one branch: where it is computed, and from
+  /// what.
+  std::optional<std::pair<Target, std::vector<Start>>> spread_factor(std::size_t j, const std::vector<Start>& starts,
+                                                                     const plan::Layout& to) const {
+    const std::vector<Branch>& branches = network_.junctions[j].branches;
+    if (branches[branches.size() - 2].factor) return std::nullopt;
+    auto spread = channel_spread(starts.back().maps[0].map, to, grid_.slots);
+    if (!spread) return std::nullopt;
+    auto map = prepare_map({std::move(spread->map)}, std::nullopt);
+    if (!map.ok()) return std::nullopt;
+    std::vector<Start> out(starts.size());
+    out.back() = {starts.back().id, starts.back().layout, {}};
+    out.back().maps.push_back(std::move(map).value());
+    return std::pair(std::move(spread->target), std::move(out));
+  }
+
   /// Both sums of a product, in one layout, and the product of both. False where a ciphertext has no diagonal.
   bool join_product(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
     plan::ValueId sums[2];
     for (const bool other : {false, true}) {
       const Facet facet{{1}, {0}, factor_of(j, other), {}};
-      const Target to = other ? Target{target.after, {}, {}, target.after} : target;
-      const auto sum = join_facet(way, j, starts, facet, 0, to, other);
+      auto spread = other ? spread_factor(j, starts, target.after) : std::nullopt;
+      const Target to = spread ? spread->first : other ? Target{target.after, {}, {}, target.after} : target;
+      const auto sum = join_facet(way, j, spread ? spread->second : starts, facet, 0, to, other);
       if (!sum) return false;
       sums[other ? 1 : 0] = *sum;
       way.network.steps.back().settled = !other;
