@@ -148,6 +148,24 @@ TEST(Activations, ApproximationsHaveNoCoefficientsAndAnInterval) {
   EXPECT_FALSE(has_unbounded(network));
 }
 
+TEST(Activations, ApproximationsThatCiphertextsDoNotTakeAreRefusedWithTheWayOut) {
+  const auto refused = [](const Approximation& approximation) {
+    const auto checked = check(approximation, "node 'n7' (Sigmoid)");
+    EXPECT_FALSE(checked.ok());
+    return checked.ok() ? "" : checked.error().message;
+  };
+  Approximation steep = exact_form(std::vector<double>(65, 1), 2);
+  EXPECT_THAT(refused(steep), AllOf(HasSubstr("'n7' (Sigmoid)"), HasSubstr("degree 64"), HasSubstr("up to 63"),
+                                    HasSubstr("a smaller --alpha")));
+  EXPECT_THAT(refused({}), HasSubstr("0 terms"));
+  Approximation unbounded = exact_form({0, 1}, 1);
+  unbounded.bound = HUGE_VAL;
+  EXPECT_THAT(refused(unbounded), HasSubstr("a bound of inf"));
+  unbounded = exact_form({0, 1}, 1);
+  unbounded.terms[0].stages[0].high = -1;
+  EXPECT_THAT(refused(unbounded), HasSubstr("on [-1, -1]"));
+}
+
 TEST(Activations, IntervalsReachBeyondTheLargestArgument) {
   FusedNetwork network = around({{1}, {2}, {0}, {0.5}}, 3);
   ASSERT_TRUE(has_unbounded(network));
