@@ -102,6 +102,7 @@ void write_ciphertexts(const Seeds& seeds) {
   wire::CiphertextHeader header;
   header.images = 100;
   header.log2_degree = 12;
+  header.images_at_once = 2048;
   header.elements = 36;
   header.limbs = 2;
   header.seeded = true;

@@ -119,30 +119,134 @@ std::vector<std::int64_t> pairs_worth_a_try(std::span<const Diagonal> sorted) {
   return best;
 }
 
-double price_of(const Split& split, std::span<const Diagonal> diagonals, std::int64_t slots,
-                const SplitOptions& options, const std::set<std::int64_t>& there) {
-  std::vector<std::pair<std::uint32_t, std::int64_t>> babies, giants;
-  std::vector<std::int64_t> keys;
-  for (const Diagonal& d : diagonals) {
-    const std::int64_t baby = baby_of(split, d.step), rotated = centred(baby, slots);
-    const std::int64_t giant = centred(d.step - baby, slots);
-    if (rotated != 0) babies.emplace_back(d.input, rotated), keys.push_back(rotated);
-    if (giant != 0) giants.emplace_back(d.output, giant), keys.push_back(giant);
+/// A set of numbers below a bound that is emptied at no cost; clear() comes first.
+class Marks {
+ public:
+  explicit Marks(std::size_t bound) : marks_(bound, 0) {}
+  void clear() { ++now_; }
+  /// Whether it is the first of its kind.
+  bool add(std::size_t value) {
+    if (marks_[value] == now_) return false;
+    marks_[value] = now_;
+    return true;
   }
-  const auto distinct = [](auto& values) {
-    std::sort(values.begin(), values.end());
-    values.erase(std::unique(values.begin(), values.end()), values.end());
-    return static_cast<double>(values.size());
-  };
-  const double baby_count = distinct(babies), giant_count = distinct(giants);
-  if (split.pair != 0) keys.push_back(split.pair);
-  distinct(keys);
-  const auto fresh = std::count_if(keys.begin(), keys.end(), [&](std::int64_t k) { return !there.contains(k); });
-  return baby_count * kProductPrice * static_cast<double>(baby_products(options.size)) +
-         giant_count * (static_cast<double>(giant_ntts(options.size)) +
-                        kProductPrice * static_cast<double>(giant_products(options.size))) +
-         static_cast<double>(fresh) * options.key_price;
-}
+  bool contains(std::size_t value) const { return marks_[value] == now_; }
+
+ private:
+  std::vector<std::uint32_t> marks_;
+  std::uint32_t now_ = 0;
+};
+
+/// Prices of splits of the same plaintexts: inputs are rotated by babies, sums of outputs by giants, each rotation by
+/// another step needs a key.
+class Pricing {
+ public:
+  /// `sorted` as in pair_up, with steps in (-slots / 2, slots / 2].
+  Pricing(std::span<const Diagonal> sorted, std::int64_t slots, const SplitOptions& options, std::int64_t pair)
+      : slots_(slots),
+        pair_(pair),
+        babies_(size(slots)),
+        giants_(size(slots)),
+        keys_(size(slots)),
+        there_(size(slots)) {
+    for (const Diagonal& d : sorted) steps_.push_back(d.step);
+    std::sort(steps_.begin(), steps_.end());
+    steps_.erase(std::unique(steps_.begin(), steps_.end()), steps_.end());
+    const auto number = [&](std::int64_t step) {
+      return static_cast<std::uint32_t>(std::lower_bound(steps_.begin(), steps_.end(), step) - steps_.begin());
+    };
+    std::set<std::pair<std::uint32_t, std::uint32_t>> by_input, by_output;
+    for (const Diagonal& d : sorted) {
+      by_input.emplace(d.input, number(d.step));
+      by_output.emplace(d.output, number(d.step));
+    }
+    by_input_.assign(by_input.begin(), by_input.end());
+    by_output_.assign(by_output.begin(), by_output.end());
+    there_.clear();
+    for (const std::int64_t step : options.keys_there) there_.add(size(floor_mod(step, slots)));
+    baby_price_ = kProductPrice * static_cast<double>(baby_products(options.size));
+    giant_price_ = static_cast<double>(giant_ntts(options.size)) +
+                   kProductPrice * static_cast<double>(giant_products(options.size));
+    key_price_ = options.key_price;
+    baby_.resize(steps_.size());
+    giant_.resize(steps_.size());
+  }
+
+  /// Infinite where `fixed` and the price of the split are `most` or more together; else what they are.
+  double operator()(std::int64_t period, std::int64_t phase, double fixed, double most) {
+    rotate(period, phase);
+    keys_.clear();
+    fresh_ = 0;
+    if (pair_ != 0) need(size(pair_));
+    std::size_t babies = 0, giants = 0;
+    const auto price = [&] {
+      return fixed + (static_cast<double>(babies) * baby_price_ + static_cast<double>(giants) * giant_price_ +
+                      static_cast<double>(fresh_) * key_price_);
+    };
+    return count(by_output_, giant_, giants_, giants, price, most) &&
+                   count(by_input_, baby_, babies_, babies, price, most)
+               ? price()
+               : std::numeric_limits<double>::infinity();
+  }
+
+ private:
+  using Uses = std::vector<std::pair<std::uint32_t, std::uint32_t>>;  // ciphertexts and numbers of steps, ascending
+  static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+  /// Of -2 slots to 2 slots: without a division.
+  std::uint32_t modulo(std::int64_t rotation) const {
+    while (rotation < 0) rotation += slots_;
+    while (rotation >= slots_) rotation -= slots_;
+    return static_cast<std::uint32_t>(rotation);
+  }
+
+  /// The rotations that steps become.
+  void rotate(std::int64_t period, std::int64_t phase) {
+    std::int64_t start = steps_.empty() ? 0 : steps_[0] - floor_mod(steps_[0] - phase, period);
+    for (std::size_t k = 0; k < steps_.size(); ++k) {
+      std::int64_t baby = steps_[k] - start;
+      if (baby >= period) {
+        const std::int64_t whole = baby / period * period;
+        start += whole;
+        baby -= whole;
+      }
+      baby += phase;
+      baby_[k] = modulo(baby);
+      giant_[k] = modulo(steps_[k] - baby);
+    }
+  }
+
+  void need(std::size_t rotation) {
+    if (keys_.add(rotation) && !there_.contains(rotation)) ++fresh_;
+  }
+
+  /// Different rotations of each ciphertext; false as soon as they cost too much.
+  template <class Price>
+  bool count(const Uses& uses, const std::vector<std::uint32_t>& rotations, Marks& marks, std::size_t& sum,
+             const Price& price, double most) {
+    constexpr std::size_t kBetweenLooks = 32;
+    std::size_t left = kBetweenLooks;
+    for (std::size_t k = 0; k < uses.size(); ++k) {
+      if (k == 0 || uses[k].first != uses[k - 1].first) marks.clear();
+      const std::size_t rotation = rotations[uses[k].second];
+      if (rotation == 0 || !marks.add(rotation)) continue;
+      ++sum;
+      need(rotation);
+      if (--left > 0) continue;
+      left = kBetweenLooks;
+      if (price() >= most) return false;
+    }
+    return true;
+  }
+
+  std::int64_t slots_, pair_;
+  std::vector<std::int64_t> steps_;  ///< ascending
+  Uses by_input_, by_output_;
+  std::vector<std::uint32_t> baby_, giant_;  ///< by number of step
+  Marks babies_, giants_, keys_, there_;
+  std::size_t fresh_ = 0;  ///< keys that are not there
+  double baby_price_ = 0, giant_price_ = 0, key_price_ = 0;
+};
 
 /// Periods worth a try: how far the first steps stand apart (a convolution's rows and channels show there), few for
 /// each octave in units of the steps' common divisor, powers of two, and all slots (babies only).
@@ -173,8 +277,6 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
   std::vector<Diagonal> diagonals(given.begin(), given.end());
   for (Diagonal& d : diagonals) d.step = centred(d.step, slots);
   std::sort(diagonals.begin(), diagonals.end());
-  std::set<std::int64_t> there;
-  for (const std::int64_t step : options.keys_there) there.insert(centred(step, slots));
   std::set<std::uint32_t> inputs, outputs;
   for (const Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
   const double pair_price = static_cast<double>(inputs.size() + outputs.size()) *
@@ -193,11 +295,11 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
     std::vector<Diagonal> plaintexts;
     for (const Plaintext& p : pair_up(diagonals, pair)) plaintexts.push_back(p.diagonal);
     const double fixed = plaintext_price * static_cast<double>(plaintexts.size()) + (pair == 0 ? 0 : pair_price);
+    Pricing pricing(plaintexts, slots, options, pair);
     for (const std::int64_t period : periods(plaintexts, longest)) {
       for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
-        const Split split{period, phase, pair};
-        const double price = fixed + price_of(split, plaintexts, slots, options, there);
-        if (price < least) best = split, least = price;
+        const double price = pricing(period, phase, fixed, least);
+        if (price < least) best = {period, phase, pair}, least = price;
       }
     }
   }

@@ -97,7 +97,7 @@ Result<Answer> perform(const Options& options) {
   answer.json = {{"network", plan.name},
                  {"plan", options.output},
                  {"batch", plan.batch},
-                 {"layout", plan.input.layout ? "image" : "batch"},
+                 {"layout", plan::is_batch(plan) ? "batch" : "image"},
                  {"images_at_once", plan.images_at_once()},
                  {"ring_degree", std::uint64_t{1} << plan.params.log2_degree},
                  {"log2_qp", ckks::log2_qp(plan.params)},

@@ -47,7 +47,7 @@ Result<Answer> perform(const Options& options) {
     OBSCURA_TRY_VOID(
         client::encrypt(offer, options.secret, {images.count(), read}, options.output, false, bar.callback()));
   }
-  const std::size_t at_once = plan::images_at_once(offer.input, offer.params);
+  const std::size_t at_once = offer.images_at_once();
   const std::size_t batches = (images.count() + at_once - 1) / at_once;
   Answer answer;
   answer.json = {{"output", options.output},
@@ -75,10 +75,10 @@ Action define_encrypt(CLI::App& command, const Common&) {
       ".npz), idx and CIFAR's binary files, whole or in part: FILE:FIRST:COUNT. A picture's samples are taken as they\n"
       "are stored, without regard to colour profiles; floats in arrays are pixel / 255.\n"
       "With --dataset they are those of a data set, as `obscura evaluate` takes them.\n"
-      "For a plan in the batch layout, a batch of N/2 images costs the server the same whether it is full or not, so\n"
-      "send many at once; in the image layout each image goes by itself (obscura inspect OFFER says which). Image "
-      "size\n"
-      "and normalisation come from the offer. Results come back in the order of the images.",
+      "A plan takes so many images at once (obscura inspect OFFER says how many), and a batch costs the server the "
+      "same\n"
+      "whether it is full or not, so send that many or a multiple. Image size and normalisation come from the offer.\n"
+      "Results come back in the order of the images.",
       "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
       "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
   auto options = std::make_shared<Options>();

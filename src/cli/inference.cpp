@@ -121,7 +121,7 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
     OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(plan.bootstrap));
   }
   const run::EncodedModel model(plan, std::move(allotment.schedule), std::move(bootstrapper));
-  // The clear twin goes through one image as through many, so parts are of the same size in both layouts.
+  // The clear twin goes through few images as through many, so parts are of the same size in all layouts.
   const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
   result.batches = (images.count() + slots - 1) / slots;
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) -> Result<void> {
@@ -146,7 +146,7 @@ Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& ima
   result.seconds.keygen = keygen.seconds();
   OBSCURA_TRY(server::Session session, server::Session::make(plan, std::move(keys), options.memory));
   if (options.before) options.before(session.memory());
-  const std::size_t slots = client.batch_images();
+  const std::size_t slots = client.images_at_once();
   const Party party{std::move(client), std::move(session)};
   result.batches = (images.count() + slots - 1) / slots;
   ProgressBar bar("encrypted");

@@ -74,17 +74,19 @@ Result<Answer> inspect_offer(const std::string& path) {
        {"deviation", input.deviation},
        {"classes", offer.output.classes},
        {"answer", answer_json(offer.output.answer)},
-       {"layout", offer.input.layout ? "image" : "batch"},
+       {"layout", plan::is_batch(offer) ? "batch" : "image"},
+       {"images_at_once", offer.images_at_once()},
        {"relinearization_key", offer.keys.relinearization},
        {"rotation_keys", offer.keys.rotations.size()},
        {"conjugation_key", offer.keys.conjugation > 0},
        {"bootstrapping", bootstrap_json(offer.bootstrap)}},
       fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                  "  {} at once\n"
                   "  answer: {}; class names: {}\n"
                   "  keys: {}, {}{}{}",
                   digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
                   fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
-                  plan::describe(offer.output.answer, offer.output.classes),
+                  plural(offer.images_at_once(), "image"), plan::describe(offer.output.answer, offer.output.classes),
                   plan::describe_class_names(offer.output.answer),
                   offer.keys.relinearization ? "relinearisation" : "no relinearisation",
                   plural(offer.keys.rotations.size(), "rotation"), offer.keys.conjugation > 0 ? ", conjugation" : "",

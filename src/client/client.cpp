@@ -56,6 +56,7 @@ std::vector<float> normalise(const plan::InputSpec& input, std::span<const float
 Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
                const wire::KeyId& key)
     : offer_(std::move(offer)),
+      packing_(offer_.input.layout, context->params().slots()),
       context_(std::move(context)),
       secret_(std::move(secret)),
       binding_{offer_.plan_digest, key} {}
@@ -96,31 +97,17 @@ base::Bytes Client::secret_frame() const { return write_secret({secret_.secret_s
 std::vector<double> Client::slots_of(std::span<const float> images, std::size_t ciphertext) const {
   const plan::InputSpec& input = offer_.input;
   const std::size_t elements = input.elements();
-  if (!input.layout) {
-    const std::size_t channel = ciphertext / plane(input);
-    std::vector<double> values(images.size() / elements);
-    for (std::size_t j = 0; j < values.size(); ++j) {
-      values[j] = normalised(input, channel, images[j * elements + ciphertext]);
-    }
-    return values;
-  }
-  std::vector<double> values(slots(), 0);
-  for (std::size_t c = 0; c < input.channels; ++c) {
-    for (std::size_t e = c * plane(input); e < (c + 1) * plane(input); ++e) {
-      const plan::Place at = input.layout->place(static_cast<std::uint32_t>(e));
-      if (at.ciphertext != ciphertext) continue;
-      const double value = normalised(input, c, images[e]);
-      for (std::size_t j = at.slot; j < values.size(); j += input.layout->period) values[j] = value;
-    }
-  }
-  return values;
+  return packing_.pack(static_cast<std::uint32_t>(ciphertext), images.size() / elements,
+                       [&](std::size_t element, std::size_t image) {
+                         return normalised(input, element / plane(input), images[image * elements + element]);
+                       });
 }
 
 std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const float> values, std::size_t first,
                                                              std::size_t count) const {
   const plan::InputSpec& input = offer_.input;
   const std::size_t images = values.size() / input.elements();
-  OBSCURA_CHECK(images <= batch_images() && first + count <= input.ciphertexts(), "{} images, elements {} to {}",
+  OBSCURA_CHECK(images <= images_at_once() && first + count <= input.ciphertexts(), "{} images, elements {} to {}",
                 images, first, first + count);
   std::vector<ckks::SeededCiphertext> out(count);
   base::parallel_for(count, [&](std::size_t i) {
@@ -133,9 +120,9 @@ Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const floa
                                                             const base::Progress& progress) const {
   const std::size_t image = offer_.input.elements();
   const std::size_t elements = offer_.input.ciphertexts();
-  if (values.empty() || values.size() % image != 0 || values.size() / image > batch_images()) {
-    return error(Code::wrong_params, "{} values; a batch is 1 to {} images of {} values", values.size(), batch_images(),
-                 image);
+  if (values.empty() || values.size() % image != 0 || values.size() / image > images_at_once()) {
+    return error(Code::wrong_params, "{} values; a batch is 1 to {} images of {} values", values.size(),
+                 images_at_once(), image);
   }
   std::vector<ckks::SeededCiphertext> out;
   const std::size_t at_once = 4 * base::thread_count();
@@ -150,9 +137,9 @@ Result<std::vector<ckks::SeededCiphertext>> Client::encrypt(std::span<const floa
 std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, std::size_t images) const {
   const plan::OutputSpec& spec = offer_.output;
   const std::size_t classes = spec.classes;
-  OBSCURA_CHECK(outputs.size() == spec.ciphertexts() && images <= batch_images(),
+  OBSCURA_CHECK(outputs.size() == spec.ciphertexts() && images <= images_at_once(),
                 "{} outputs of {} images; the offer has {} and {}", outputs.size(), images, spec.ciphertexts(),
-                batch_images());
+                images_at_once());
   std::vector<std::vector<double>> values(outputs.size());
   base::parallel_for(outputs.size(),
                      [&](std::size_t i) { values[i] = secret::decrypt(*context_, secret_, outputs[i]); });
@@ -165,9 +152,10 @@ std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, st
   }
   std::vector<float> logits(images * classes);
   for (std::uint32_t c = 0; c < classes; ++c) {
-    const plan::Place at = spec.layout ? spec.layout->place(c) : plan::Place{c, 0};
+    const plan::Place at = spec.layout.place(c);
+    const std::size_t first = std::size_t{at.position} * images_at_once();
     for (std::size_t j = 0; j < images; ++j) {
-      logits[j * classes + c] = static_cast<float>(values[at.ciphertext][at.slot + j]);
+      logits[j * classes + c] = static_cast<float>(values[at.ciphertext][first + j]);
     }
   }
   return logits;

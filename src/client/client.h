@@ -35,10 +35,8 @@ class Client {
   const plan::Offer& offer() const { return offer_; }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
   std::size_t slots() const { return context_->params().slots(); }
-  /// Images that one batch of ciphertexts holds: N/2, or one in the image layout.
-  std::size_t batch_images() const {
-    return static_cast<std::size_t>(plan::images_at_once(offer_.input, offer_.params));
-  }
+  /// Images that one batch of ciphertexts holds.
+  std::size_t images_at_once() const { return offer_.images_at_once(); }
 
   /// Every key that the offer asks for. errors: as plan::make_bootstrapper
   Result<ckks::KeyNeeds> key_needs() const;
@@ -49,9 +47,9 @@ class Client {
   /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
   base::Bytes secret_frame() const;
 
-  /// One batch: up to batch_images() images of C*H*W values each, as for normalise; one ciphertext per element, slot j
-  /// = image j, or in the image layout the ciphertexts of the offer's layout. errors   wrong_params: no image, too
-  /// many, or values that are not whole images; cancelled threads  all cores
+  /// One batch: up to images_at_once() images of C*H*W values each, as for normalise, in the offer's layout.
+  /// errors   wrong_params: no image, too many, or values that are not whole images; cancelled
+  /// threads  all cores
   Result<std::vector<ckks::SeededCiphertext>> encrypt(std::span<const float> values,
                                                       const base::Progress& progress = {}) const;
   /// The ciphertexts [first, first + count) of such a batch.
@@ -68,6 +66,7 @@ class Client {
   /// What one ciphertext of a batch encrypts.
   std::vector<double> slots_of(std::span<const float> images, std::size_t ciphertext) const;
   plan::Offer offer_;
+  plan::Packing packing_;
   std::shared_ptr<const ckks::Context> context_;
   secret::SecretKey secret_;
   wire::Binding binding_;
@@ -86,9 +85,9 @@ struct ImageSource {
   std::function<Result<std::vector<float>>(std::uint64_t first, std::size_t count)> read;
 };
 
-/// Encrypts images into a file of ceil(images / slots) batches: holds the values of one batch and a few ciphertexts at
-/// a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io; cancelled. Nothing
-/// stays of the file then.
+/// Encrypts images into a file of ceil(images / images_at_once) batches: holds the values of one batch and a few
+/// ciphertexts at a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io;
+/// cancelled. Nothing stays of the file then.
 Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 /// The same of images in memory, one after the other.

@@ -63,7 +63,7 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   wire::CiphertextHeader header;
   header.binding = client.binding();
   header.images = images.count;
-  header.one_image = offer.input.layout.has_value();
+  header.images_at_once = offer.images_at_once();
   header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
   header.elements = static_cast<std::uint32_t>(elements);
   header.limbs = offer.input.limbs;
@@ -74,8 +74,8 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   const std::size_t at_once = 4 * base::thread_count();
   std::size_t done = 0;
   for (std::size_t batch = 0; batch < header.batches(); ++batch) {
-    const std::uint64_t first = batch * client.batch_images();
-    const std::size_t count = std::min<std::uint64_t>(client.batch_images(), header.images - first);
+    const std::uint64_t first = batch * client.images_at_once();
+    const std::size_t count = std::min<std::uint64_t>(client.images_at_once(), header.images - first);
     OBSCURA_TRY(const std::vector<float> values, images.read(first, count));
     OBSCURA_CHECK(values.size() == count * image, "{} values for {} images of {}", values.size(), count, image);
     for (std::size_t e = 0; e < elements; e += at_once) {
@@ -109,7 +109,7 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
   expected.binding = client.binding();
   expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
   expected.elements = offer.output.ciphertexts();
-  expected.one_image = offer.input.layout.has_value();
+  expected.images_at_once = offer.images_at_once();
   expected.limbs = offer.output.limbs;
   expected.seeded = false;
   expected.scale = offer.output.scale;
@@ -118,7 +118,7 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
   const std::size_t batches = reader.header().batches();
   for (std::size_t batch = 0; batch < batches; ++batch) {
     OBSCURA_TRY(const auto outputs, reader.read(offer.output.ciphertexts()));
-    const std::size_t images = std::min(client.batch_images(), logits.images - batch * client.batch_images());
+    const std::size_t images = std::min(client.images_at_once(), logits.images - batch * client.images_at_once());
     const std::vector<float> some = client.decrypt(outputs, images);
     if (std::any_of(some.begin(), some.end(), [](float logit) { return std::isnan(logit); })) {
       return error(

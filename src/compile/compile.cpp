@@ -8,6 +8,7 @@
 #include "compile/bounds.h"
 #include "compile/emit.h"
 #include "compile/image_compile.h"
+#include "compile/image_store.h"
 #include "compile/readiness.h"
 #include "compile/reasons.h"
 #include "compile/search.h"
@@ -265,10 +266,12 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
-    const ImageSetting setting{&measured.network,    &measured.statistics, &measured.gains,  {},
-                               limits.headroom_bits, limits.max_input,     limits.max_error, limits.spread,
-                               options.max_key_bytes};
-    return compile_image(setting, options.log2_degree, calibrated);
+    const ImageSetting setting{&measured.network,     &measured.statistics,
+                               &measured.gains,       {},
+                               limits.headroom_bits,  limits.max_input,
+                               limits.max_error,      limits.spread,
+                               options.max_key_bytes, std::make_shared<ImageStore>()};
+    return compile_image(setting, options.log2_degree, options.batch, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch));
   plan.batch = options.batch;

@@ -78,13 +78,19 @@ Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate)
   plan.input.width = static_cast<std::uint32_t>(network.input[2]);
   plan.input.limbs = candidate.schedule.limbs;
   plan.input.scale = candidate.schedule.input_scale;
+  plan.input.layout = plan::batch_layout(plan.input.elements(), plan::slots(plan));
   for (const Action& action : candidate.schedule.actions) {
     OBSCURA_TRY(auto step, operation(network, action, candidate.schedule.weight_scales));
     plan.keys.relinearization |= action.kind == Action::Kind::relinearize;
     plan.steps.push_back({std::move(step), action.output, origin(network, action)});
   }
   const plan::ValueInfo& last = plan.steps.back().output;
-  plan.output = {last.elements, last.limbs, last.scale, last.error_std, candidate.schedule.noise_std};
+  plan.output = {last.elements,
+                 last.limbs,
+                 last.scale,
+                 last.error_std,
+                 candidate.schedule.noise_std,
+                 plan::batch_layout(last.elements, plan::slots(plan))};
   return plan;
 }
 

@@ -134,12 +134,23 @@ constexpr std::size_t kGradients = 512;
 /// at once: from the output back, for each of a few images.
 class Backward {
  public:
-  Backward(const MonicNetwork& network, const Images& images)
-      : network_(network),
-        points_(network),
-        lanes_(images.count()),
-        inputs_(arguments(network, images)),
-        gains_(points_.count() + 1, 0) {}
+  /// `transposed`: of `maps`, the network's.
+  Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
+      : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
+    gains_.assign(points_.count() + 1, 0);
+    Arguments inputs = arguments(network, maps, images);
+    for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
+      const MonicActivation& a = network.activations[k];
+      const std::vector<double>& x = inputs.of_activations[k];
+      slopes_.emplace_back();
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const Derivatives at = derivatives(a, i / kLanes, x[i]);
+        slopes_.back().whole.push_back(is_compound(a) ? at.result : at.square);
+        if (is_compound(a)) slopes_.back().inner.push_back(at.inner);
+      }
+    }
+    factors_ = std::move(inputs.of_products);
+  }
 
   /// Adds up, by place, over the images and classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
   /// class's times one at random: with kLanes turns and as many classes at most the mean is exact.
@@ -180,7 +191,7 @@ class Backward {
 
   void product(std::size_t j, const Gradient& y) {
     for (std::size_t f = 0; f < 2; ++f) {
-      const Gradient x = times(y, inputs_.of_products[j][1 - f]);
+      const Gradient x = times(y, factors_[j][1 - f]);
       add(points_.factor(j, f) + 1, x);
       for (const Branch& b : network_.junctions[j].branches) {
         if (b.factor == (f == 1)) branch(b, x);
@@ -192,42 +203,33 @@ class Backward {
     const Segment& segment = network_.segments[branch.segment];
     for (std::size_t m = segment.size(); m-- > 0;) {
       add(points_.map(branch.segment, m) + 1, y);
-      y = transposed(segment[m].matrix, y);
+      const LaneMatrix& matrix = *transposed_[branch.segment][m];
+      Gradient x(matrix.rows() * kLanes, 0);
+      matrix.add_product(y, x);
+      y = std::move(x);
     }
     Gradient& source = gradients_[branch.source];
     if (source.empty()) source.assign(y.size(), 0);
     for (std::size_t i = 0; i < y.size(); ++i) source[i] += y[i];
   }
 
-  static Gradient transposed(const SparseMatrix& m, const Gradient& y) {
-    Gradient x(m.cols * kLanes, 0);
-    for (std::size_t r = 0; r < m.rows; ++r) {
-      for (std::uint64_t k = m.start[r]; k < m.start[r + 1]; ++k) {
-        double* to = x.data() + m.column[k] * kLanes;
-        for (std::size_t lane = 0; lane < kLanes; ++lane) to[lane] += m.value[k] * y[r * kLanes + lane];
-      }
-    }
-    return x;
-  }
-
   Gradient activation(std::size_t k, Gradient y) {
     const MonicActivation& a = network_.activations[k];
-    const bool two = is_compound(a);
     add(points_.result(k) + 1, y);
-    Gradient inner(two ? y.size() : 0);
-    for (std::size_t i = 0; i < y.size(); ++i) {
-      const Derivatives at = derivatives(a, i / kLanes, inputs_.of_activations[k][i]);
-      if (two) inner[i] = y[i] * at.inner;
-      y[i] *= two ? at.result : at.square;
-    }
-    if (two) add((a.approximation ? points_.square(k) : points_.shifted(k)) + 1, inner);
-    return y;
+    const std::size_t inner = a.approximation ? points_.square(k) : points_.shifted(k);
+    if (is_compound(a)) add(inner + 1, times(y, slopes_[k].inner));
+    return times(y, slopes_[k].whole);
   }
 
   const MonicNetwork& network_;
   Points points_;
+  const LaneMaps& transposed_;
   std::size_t lanes_;
-  Arguments inputs_;
+  struct Slope {
+    Gradient whole, inner;  ///< of what an activation gives by its argument, and by what it squares or multiplies last
+  };
+  std::vector<Slope> slopes_;                     ///< by activation
+  std::vector<std::array<Gradient, 2>> factors_;  ///< by junction: of a product, its two sums
   std::vector<double> gains_;
   std::vector<Gradient> gradients_;
 };
@@ -239,10 +241,15 @@ Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Im
   base::parallel_for(gain_.size(),
                      [&](std::size_t place) { gain_[place] = Follower(network, statistics, place).run(); });
   const std::size_t turns = std::clamp<std::size_t>(kGradients / images.count(), 1, kLanes);
+  const LaneMaps maps = lane_maps(network);
+  LaneMaps transposed = maps;
+  for (auto& segment : transposed) {
+    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());
+  }
   std::vector<std::vector<double>> parts((images.count() + kLanes - 1) / kLanes);
   base::parallel_for(parts.size(), [&](std::size_t b) {
     const Images own{images.data.subspan(b * kLanes * images.elements), images.elements};
-    Backward backward(network, own.first(kLanes));
+    Backward backward(network, maps, transposed, own.first(kLanes));
     std::mt19937 random(static_cast<std::uint32_t>(b));
     for (std::size_t turn = 0; turn < turns; ++turn) backward.run(turn, random);
     parts[b] = backward.gains();

@@ -2,6 +2,7 @@
 #include "compile/image_compile.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "compile/image_cost.h"
@@ -116,22 +117,24 @@ namespace {
 
 double limb_bytes(const plan::Plan& plan) { return std::exp2(plan.params.log2_degree) * sizeof(double); }
 
+std::string count(std::uint32_t images) { return images == 1 ? "an image" : fmt::format("{} images", images); }
+
 std::string describe_set(const ImageSelection& selection, const plan::Plan& plan) {
   const ImageSchedule& schedule = selection.schedule;
   const ImageChoice& choice = schedule.choice;
   if (!choice.bootstrap) {
     return fmt::format(
         "The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs of {} bits "
-        "and {} of {}, digits of {}: {:.2f} core-seconds for an image, logit error {:.2g}.",
+        "and {} of {}, digits of {}: {:.2f} core-seconds for {}, logit error {:.2g}.",
         selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits,
         schedule.limbs - choice.final_limbs, choice.drop_bits, choice.digit_limbs, plan.predicted_seconds,
-        schedule.logit_error);
+        count(plan.images_at_once()), schedule.logit_error);
   }
   return fmt::format(
-      "N = 2^{} with bootstrapping of 2^{} slots to {} levels of {} bits: {:.2f} core-seconds for an image, logit "
+      "N = 2^{} with bootstrapping of 2^{} slots to {} levels of {} bits: {:.2f} core-seconds for {}, logit "
       "error {:.2g}.",
       choice.log2_degree, choice.bootstrap->literal.log2_slots, choice.bootstrap->literal.levels, choice.drop_bits,
-      plan.predicted_seconds, schedule.logit_error);
+      plan.predicted_seconds, count(plan.images_at_once()), schedule.logit_error);
 }
 
 /// Where values are bootstrapped; nothing where none is.
@@ -200,28 +203,68 @@ Result<void> explain(const ImageSetting& setting, const ImageSelection& selectio
 /// is cheaper at the few limbs that it needs.
 constexpr std::uint32_t kShallowLevels = 24;
 
-Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree) {
+Result<ImageSelection> choose(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images) {
   // Bootstrapping has keys of gigabytes: where their size is limited it is left out.
   const bool deep = (!log2_degree || *log2_degree == 16) && !setting.max_key_bytes;
   if (levels(*setting.network) <= kShallowLevels || !deep) {
-    auto shallow = search_image(setting, log2_degree);
+    auto shallow = search_image(setting, log2_degree, images);
     if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
-    auto selection = search_deep(setting);
+    auto selection = search_deep(setting, images);
     return selection.ok() ? std::move(selection) : std::move(shallow);
   }
-  auto selection = search_deep(setting);
+  auto selection = search_deep(setting, images);
   if (selection.ok() || selection.error().code != Code::infeasible) return selection;
-  auto shallow = search_image(setting, log2_degree);
+  auto shallow = search_image(setting, log2_degree, images);
   return shallow.ok() ? std::move(shallow) : std::move(selection);
+}
+
+/// The number of images at once that takes the least predicted time for a batch: from the most on down, as long as
+/// fewer take less, since the time of an image falls with their number until what is kept of diagonals runs out.
+struct Shared {
+  ImageSelection selection;
+  std::vector<std::string> others;  ///< what was compared, for people
+};
+
+Result<Shared> share(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t batch) {
+  std::optional<Shared> best;
+  std::optional<Error> refusal;
+  double least = HUGE_VAL;
+  std::vector<std::string> tried;
+  const nn::Shape& image = setting.network->input;
+  for (std::uint32_t images = std::bit_ceil(std::min(batch, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1)));
+       images > 0; images /= 2) {
+    if (!make_grid(image, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1), images)) continue;
+    auto selection = choose(setting, log2_degree, images);
+    if (!selection.ok()) {
+      if (selection.error().code != Code::infeasible) return selection.error();
+      refusal = selection.error();
+      continue;
+    }
+    const std::uint32_t runs = (batch + images - 1) / images;
+    const double seconds = selection->schedule.total_nanoseconds() * 1e-9 * runs;
+    tried.push_back(fmt::format("{} at once {:.3g}", images, seconds / batch));
+    if (seconds >= least) break;
+    least = seconds;
+    best = Shared{std::move(selection).value(), {}};
+  }
+  if (!best) return *refusal;
+  best->others = std::move(tried);
+  return std::move(*best);
 }
 
 }  // namespace
 
-Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated) {
-  OBSCURA_TRY(const ImageSelection selection, choose(setting, log2_degree));
+Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t batch,
+                                 bool calibrated) {
+  OBSCURA_TRY(const Shared shared, share(setting, log2_degree, batch));
+  const ImageSelection& selection = shared.selection;
   plan::Plan plan = image_plan(*setting.network, selection);
-  plan.batch = 1;
+  plan.batch = batch;
   OBSCURA_TRY_VOID(explain(setting, selection, calibrated, plan));
+  if (batch > 1) {
+    plan.reasons.push_back(fmt::format("{} images share ciphertexts; core-seconds for each of a batch of {}: {}.",
+                                       plan.images_at_once(), batch, fmt::join(shared.others, ", ")));
+  }
   return plan;
 }
 

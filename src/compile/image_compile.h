@@ -9,8 +9,11 @@ namespace obscura::compile {
 /// The steps of a selection; batch, normalisation and reasons are the caller's.
 plan::Plan image_plan(const MonicNetwork& network, const ImageSelection& selection);
 
-/// The plan with its reasons and predictions; batch and normalisation are the caller's.
+/// The plan that takes the least predicted time for `batch` images, with its reasons and predictions; normalisation is
+/// the caller's. Tried are 1, 2, 4 .. images that share ciphertexts, up to the batch and as long as a plane of each
+/// fits.
 /// errors: as search_image and search_deep.
-Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, bool calibrated);
+Result<plan::Plan> compile_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t batch,
+                                 bool calibrated);
 
 }  // namespace obscura::compile

@@ -99,12 +99,15 @@ double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
 
 }  // namespace
 
-Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set) {
+Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set,
+                                     std::uint32_t images) {
   const ckks::BootstrapLiteral& literal = set.literal();
   const auto out = static_cast<std::uint32_t>(set.limbs().output);
   ImageBuild build;
+  build.store = setting.store;
   build.log2_degree = literal.log2_degree;
   build.slots = std::uint32_t{1} << literal.log2_slots;
+  build.images = images;
   build.bounded = setting.statistics;
   build.most_limbs = out;
   OBSCURA_TRY(const ImageNetwork network, make_image_network(*setting.network, build, setting.cost));
@@ -135,14 +138,14 @@ Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::Bo
   return selection;
 }
 
-Result<ImageSelection> search_deep(const ImageSetting& setting) {
+Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images) {
   std::optional<ImageSelection> best;
   std::optional<Error> refusal;
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
     const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
-    if (sparse && most_elements(*setting.network) > kMostCiphertexts << literal.log2_slots) continue;
+    if (sparse && most_elements(*setting.network) * images > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
-    auto selection = schedule_deep(setting, set);
+    auto selection = schedule_deep(setting, set, images);
     if (!selection.ok()) {
       refusal = selection.error();
       continue;

@@ -40,10 +40,11 @@ ImageNetwork with_bootstraps(const ImageNetwork& network, const Placement& place
 
 /// One set of parameters, whatever error it leads to.
 /// errors  infeasible: as place_bootstraps, or a value that does not fit its modulus; as make_image_network
-Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set);
+Result<ImageSelection> schedule_deep(const ImageSetting& setting, const ckks::BootstrapParams& set,
+                                     std::uint32_t images);
 
 /// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error.
 /// errors  as schedule_deep; infeasible: the least error that was found
-Result<ImageSelection> search_deep(const ImageSetting& setting);
+Result<ImageSelection> search_deep(const ImageSetting& setting, std::uint32_t images);
 
 }  // namespace obscura::compile

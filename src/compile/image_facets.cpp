@@ -21,7 +21,7 @@ Elements without_zeros(Elements values) {
 }  // namespace
 
 std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, std::size_t junction, double factor,
-                             std::uint32_t slots) {
+                             std::uint32_t positions) {
   const auto& k = network.junctions[junction].activation;
   if (!k || network.activations[*k].leading.empty()) return {{{1}, {0}, factor, std::nullopt}};
   const MonicActivation& y = network.activations[*k];
@@ -32,7 +32,7 @@ std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, 
     side.range = {largest(shift), largest(scale), 0};
     side.growth = mean_square(scale);
     side.slope = slope;
-    out.push_back({y.elements > slots ? without_zeros(scale) : scale, shift, over, side});
+    out.push_back({y.elements > positions ? without_zeros(scale) : scale, shift, over, side});
   };
   if (!is_square(y)) add(y.leading, y.p, factor, &Slopes::of_a);
   if (!is_zero(y.q)) {

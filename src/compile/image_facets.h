@@ -16,10 +16,10 @@ struct Facet {
 
 /// x over a factor, and where the junction's activation has `leading` (image_network.h) also what is not x itself or 0
 /// of: a over the factor; b over its third power, or with q = 0 over its fourth.
-/// Where the elements fill more than `slots`, zeros of a scale become 2^-21 of the largest: a ciphertext of zeros alone
-/// would have no diagonal. That is no more than rounding the largest weight to its 22 bits does.
+/// Where the elements fill more than `positions`, zeros of a scale become 2^-21 of the largest: a ciphertext of zeros
+/// alone would have no diagonal. That is no more than rounding the largest weight to its 22 bits does.
 std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, std::size_t junction, double factor,
-                             std::uint32_t slots);
+                             std::uint32_t positions);
 
 /// The maps of a branch, for a facet of what its junction gives; the first branch adds the shift.
 /// errors: as prepare_map

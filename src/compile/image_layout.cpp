@@ -80,10 +80,11 @@ Layout packed(const LinearMap& map, const Packing& p, const Grid& grid, bool gap
   out.channels = size(map.shape[0]);
   out.height = size(map.shape[1]);
   out.width = size(map.shape[2]);
+  out.images = grid.images;
   out.phases = p.phases;
   out.row = p.row;
   out.column = p.column;
-  const std::uint32_t all = grid.slots / grid.block / spacing;
+  const std::uint32_t all = grid.positions / grid.block / spacing;
   const std::uint32_t used = std::min(all, std::bit_ceil((p.units() + p.gaps() - 1) / p.gaps()));
   const std::uint32_t capacity = used * p.gaps();
   out.period = used * spacing * grid.block;
@@ -107,14 +108,14 @@ void add_packings(const LinearMap& map, const Layout& from, const Grid& grid, st
     const Layout layout = packed(map, *p, grid, gaps_first, 1);
     out.push_back({layout, {}, {}, layout});
     if (layout.ciphertexts() > 1) continue;
-    if (layout.period < grid.slots) {
+    if (layout.period < grid.positions) {
       Layout once = layout;
-      once.period = grid.slots;
+      once.period = grid.positions;
       out.push_back({once, {}, {}, once});
     }
     // Each block of the input at home: parts of an output in as many blocks as the input has.
     const std::uint32_t spacing = from.period / grid.block;
-    if (from.ciphertexts() > 1 || spacing <= 1 || std::uint64_t{spacing} * layout.period > grid.slots) continue;
+    if (from.ciphertexts() > 1 || spacing <= 1 || std::uint64_t{spacing} * layout.period > grid.positions) continue;
     Target target;
     target.to = target.after = packed(map, *p, grid, gaps_first, spacing);
     target.clean = false;
@@ -130,14 +131,15 @@ Layout vector_layout(std::uint32_t elements, std::uint32_t period, const Grid& g
   Layout out;
   out.channels = elements;
   out.period = period;
-  for (std::uint32_t e = 0; e < elements; ++e) out.units.push_back({e / grid.slots, e % grid.slots});
+  out.images = grid.images;
+  for (std::uint32_t e = 0; e < elements; ++e) out.units.push_back({e / grid.positions, e % grid.positions});
   return out;
 }
 
 void add_vectors(const LinearMap& map, const Layout& from, const Grid& grid, std::vector<Target>& out) {
   const std::uint32_t least = std::bit_ceil(map.matrix.rows);
   if (least >= from.period) {
-    const Layout layout = vector_layout(map.matrix.rows, std::min(least, grid.slots), grid);
+    const Layout layout = vector_layout(map.matrix.rows, std::min(least, grid.positions), grid);
     out.push_back({layout, {}, {}, layout});
     return;
   }
@@ -179,9 +181,9 @@ std::optional<SumSteps> sum_phases(const LinearMap& map, const Layout& from) {
     homes.insert(home.ciphertext);
     for (std::uint32_t p = 0; p < phases; ++p) {
       const Place at = from.units[std::size_t{c} * phases + p];
-      if (at.ciphertext < home.ciphertext || at.slot < home.slot) return std::nullopt;
+      if (at.ciphertext < home.ciphertext || at.position < home.position) return std::nullopt;
       ciphertexts.insert(at.ciphertext - home.ciphertext);
-      slots.insert(at.slot - home.slot);
+      slots.insert(at.position - home.position);
     }
   }
   if (ciphertexts.size() * slots.size() != phases) return std::nullopt;
@@ -207,7 +209,7 @@ std::optional<SumSteps> sum_phases(const LinearMap& map, const Layout& from) {
   out.after.units.clear();
   for (std::uint32_t c = 0; c < from.channels; ++c) {
     const Place home = from.units[std::size_t{c} * phases];
-    out.after.units.push_back({number[home.ciphertext], home.slot % out.after.period});
+    out.after.units.push_back({number[home.ciphertext], home.position % out.after.period});
   }
   return out;
 }
@@ -239,7 +241,7 @@ bool adds_up(const LinearMap& map, const Layout& from, const SumSteps& steps) {
     std::vector<Place> expected, actual;
     const std::vector<std::uint32_t> itself{at.ciphertext};
     for (const std::uint32_t ciphertext : steps.add.empty() ? itself : steps.add[at.ciphertext]) {
-      for (const std::uint32_t offset : offsets) expected.push_back({ciphertext, (at.slot + offset) % from.period});
+      for (const std::uint32_t offset : offsets) expected.push_back({ciphertext, (at.position + offset) % from.period});
     }
     for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
       actual.push_back(places[map.matrix.column[k]]);
@@ -253,12 +255,13 @@ bool adds_up(const LinearMap& map, const Layout& from, const SumSteps& steps) {
 
 }  // namespace
 
-std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots) {
+std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images) {
+  const std::uint32_t positions = slots / images;
   const std::uint32_t height = size(image[1]), width = size(image[2]);
   const std::uint32_t least = std::bit_ceil(height * width);
-  Grid grid{slots, std::bit_ceil(width), std::bit_ceil(height * std::bit_ceil(width))};
-  if (grid.block > least) grid = {slots, width, least};
-  if (grid.block > slots) return std::nullopt;
+  Grid grid{positions, std::bit_ceil(width), std::bit_ceil(height * std::bit_ceil(width)), images};
+  if (grid.block > least) grid = {positions, width, least, images};
+  if (grid.block > positions) return std::nullopt;
   return grid;
 }
 
@@ -269,7 +272,8 @@ Layout input_layout(const nn::Shape& image, const Grid& grid) {
   out.width = size(image[2]);
   out.row = grid.row;
   out.column = 1;
-  const std::uint32_t all = grid.slots / grid.block;
+  out.images = grid.images;
+  const std::uint32_t all = grid.positions / grid.block;
   const std::uint32_t used = std::min(all, std::bit_ceil(out.channels));
   out.period = used * grid.block;
   for (std::uint32_t c = 0; c < out.channels; ++c) out.units.push_back({c / used, c % used * grid.block});

@@ -7,15 +7,16 @@
 
 namespace obscura::compile {
 
-/// The slots of one ciphertext as blocks, each of which holds one plane of the image.
+/// The positions of one ciphertext as blocks, each of which holds one plane of an image.
 struct Grid {
-  std::uint32_t slots = 0;
-  std::uint32_t row = 0;    ///< slots from one row of the image to the next
-  std::uint32_t block = 0;  ///< a power of two
+  std::uint32_t positions = 0;  ///< of each image
+  std::uint32_t row = 0;        ///< positions from one row of the image to the next
+  std::uint32_t block = 0;      ///< a power of two
+  std::uint32_t images = 1;     ///< that share ciphertexts (plan::Layout)
 };
 
-/// Nothing where a plane of the image has more pixels than a ciphertext has slots.
-std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots);
+/// Nothing where a plane of the image has more pixels than a ciphertext has positions.
+std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images);
 
 /// One plane a block, in copies where they fit.
 plan::Layout input_layout(const nn::Shape& image, const Grid& grid);
@@ -24,10 +25,10 @@ plan::Layout input_layout(const nn::Shape& image, const Grid& grid);
 struct Target {
   plan::Layout to;                     ///< of the transform
   std::vector<std::uint32_t> spread;   ///< of the transform
-  std::vector<plan::Fold::Sum> folds;  ///< that add up the parts
+  std::vector<plan::Fold::Sum> folds;  ///< that add up the parts; steps in positions
   plan::Layout after;                  ///< of the folded value
-  /// Every slot of the folded value is an element's or 0. Others hold sums of parts that belong to no element, which a
-  /// polynomial of higher degree would make large: they are multiplied with the rounding of weights that are 0.
+  /// Every position of the folded value is an element's or 0. Others hold sums of parts that belong to no element,
+  /// which a polynomial of higher degree would make large: they are multiplied with the rounding of weights that are 0.
   bool clean = true;
 };
 
@@ -47,7 +48,7 @@ std::optional<WindowSum> window_sum(const LinearMap& map);
 /// The sums of a WindowSum without products: first output ciphertext o = sum of ciphertexts add[o], then folds.
 struct SumSteps {
   std::vector<std::vector<std::uint32_t>> add;  ///< empty: ciphertexts stay as they are
-  std::vector<plan::Fold::Sum> folds;
+  std::vector<plan::Fold::Sum> folds;           ///< steps in positions
   plan::Layout after;
 };
 /// Nothing where the layout does not have the windows at equal distances.

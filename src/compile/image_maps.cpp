@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/image_maps.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "compile/quantize.h"
 #include "compile/symbol.h"
@@ -41,6 +43,16 @@ Result<QuantizedWeights> quantized(const LinearMap& map) {
   }
 }
 
+/// The columns of the first channel's rows.
+void forget_weights(LinearMap& map) {
+  SparseMatrix& m = map.matrix;
+  const std::size_t plane = map.shape.size() == 3 ? static_cast<std::size_t>(map.shape[1] * map.shape[2]) : 0;
+  for (std::size_t r = plane + 1; r < m.start.size(); ++r) m.start[r] = m.start[plane];
+  m.column.resize(m.start[plane]);
+  m.column.shrink_to_fit();
+  m.value = {};
+}
+
 /// Whether a row of a map is one of those that stand for all.
 std::vector<bool> sampled(const LinearMap& map) {
   std::vector<bool> out(map.matrix.rows, true);
@@ -65,30 +77,39 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
   for (++first; first < maps.size(); ++first) out.map = compose(maps[first], out.map);
   OBSCURA_TRY(const QuantizedWeights weights, quantized(out.map));
   out.integers = std::make_shared<const ckks::IntegerMap>(to_blocks(out.map.matrix, weights.integers));
+  for (const std::int32_t w : weights.integers) {
+    out.largest_weight = std::max(out.largest_weight, std::abs(static_cast<double>(w)) / weights.scale);
+  }
   out.weight_scale = weights.scale;
   out.weight_error = weights.exact ? 0 : 1 / (12 * weights.scale * weights.scale);
+  forget_weights(out.map);
   return out;
 }
 
-std::vector<ckks::Diagonal> sampled_diagonals(const LinearMap& map, const plan::Layout& from, const Target& target,
-                                              std::uint64_t slots) {
-  const plan::Spots spots(from, target.to, target.spread, slots);
-  const std::uint32_t inputs = from.ciphertexts(), outputs = target.to.ciphertexts();
-  const std::vector<bool> sample = sampled(map);
-  std::vector<bool> seen(std::size_t{inputs} * outputs * slots);
+std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan::Layout& from, const plan::Layout& to,
+                                              const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
+  const std::uint64_t positions = from.positions(slots);
+  const plan::Spots spots(from, to, spread, positions);
+  const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts();
+  const std::vector<bool> sample = sampled(map.map);
+  std::vector<bool> seen(std::size_t{inputs} * outputs * positions);
   std::vector<ckks::Diagonal> out;
-  for (std::uint32_t r = 0; r < map.matrix.rows; ++r) {
-    if (!sample[r]) continue;
-    for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
-      if (map.matrix.value[k] == 0) continue;
-      for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
-        const ckks::Diagonal d = spots.at(r, map.matrix.column[k], copy).diagonal;
-        const std::size_t step =
-            static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(slots) : d.step);
-        const std::size_t index = (std::size_t{d.output} * inputs + d.input) * slots + step;
-        if (seen[index]) continue;
-        seen[index] = true;
-        out.push_back(d);
+  for (const ckks::IntegerBlock& block : map.integers->blocks) {
+    const ckks::IntegerMatrix& matrix = map.integers->matrices[block.matrix];
+    for (std::size_t r = 0; r < block.outputs.size(); ++r) {
+      if (!sample[block.outputs[r]]) continue;
+      for (std::size_t c = 0; c < block.inputs.size(); ++c) {
+        if (matrix.data[r * matrix.cols + c] == 0) continue;
+        for (std::uint32_t copy = 0; copy < spots.copies(); ++copy) {
+          ckks::Diagonal d = spots.at(block.outputs[r], block.inputs[c], copy).diagonal;
+          const std::size_t step =
+              static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(positions) : d.step);
+          const std::size_t index = (std::size_t{d.output} * inputs + d.input) * positions + step;
+          if (seen[index]) continue;
+          seen[index] = true;
+          d.step *= from.images;
+          out.push_back(d);
+        }
       }
     }
   }

@@ -10,7 +10,7 @@
 #include "compile/image_cost.h"
 #include "compile/image_facets.h"
 #include "compile/image_maps.h"
-#include "compile/image_spread.h"
+#include "compile/image_store.h"
 
 namespace obscura::compile {
 namespace {
@@ -35,10 +35,20 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   return left;
 }
 
+/// The largest coefficient that a bias may have at scale 1. Each is at most the mean of all |slots|, and the few slots
+/// of logits have a far smaller mean than maximum.
+double largest_bias(const std::vector<double>& bias, const plan::Layout& to) {
+  double sum = 0;
+  for (const double b : bias) sum += std::abs(b);
+  return std::min(largest(bias), sum / to.period);
+}
+
 /// A way through the network so far.
 struct Way {
   ImageNetwork network;
   std::vector<Stand> values;  ///< by value of the network
+  /// Of each transform its number of step and what it will be made of.
+  std::vector<std::pair<std::size_t, std::shared_ptr<const ImageStore::Spot>>> spots;
   double nanoseconds = 0;
 
   plan::ValueId last() const { return static_cast<plan::ValueId>(network.steps.size()); }
@@ -51,7 +61,7 @@ struct Way {
 struct Start {
   plan::ValueId id = 0;
   plan::Layout layout;
-  std::vector<PreparedMap> maps;
+  std::vector<ImageStore::MapPtr> maps;
 };
 
 /// Walks the network and keeps a few ways.
@@ -62,6 +72,7 @@ class Builder {
         build_(build),
         cost_(cost),
         grid_(grid),
+        store_(build.store ? build.store : std::make_shared<ImageStore>()),
         points_(network),
         readers_(count_readers(network)),
         left_(levels_after(network)) {
@@ -74,13 +85,22 @@ class Builder {
 
   Result<ImageNetwork> run() {
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) OBSCURA_TRY_VOID(junction(j));
-    ImageNetwork best = std::move(ways_[0].network);
-    best.output = ways_[0].values.back().layout;
-    base::parallel_for(best.steps.size(), [&](std::size_t k) {
-      ImageStep& step = best.steps[k];
-      if (step.transform) step.diagonals = std::make_shared<const plan::Diagonals>(*step.transform, grid_.slots);
+    const Way best = std::move(ways_[0]);
+    ImageNetwork out = best.network;
+    out.output = best.values.back().layout;
+    base::parallel_for(best.spots.size(), [&](std::size_t i) {
+      const auto& [k, spot] = best.spots[i];
+      auto transform = std::make_shared<plan::Transform>();
+      transform->map = *spot->map->integers;
+      transform->weight_scale = spot->map->weight_scale;
+      transform->bias = spot->map->map.bias;
+      transform->from = spot->from;
+      transform->to = spot->to;
+      transform->spread = spot->spread;
+      out.steps[k].diagonals = store_->diagonals(*spot, *transform);
+      out.steps[k].transform = std::move(transform);
     });
-    return best;
+    return out;
   }
 
  private:
@@ -112,6 +132,7 @@ class Builder {
                            ImageStep step) const {
     if (folds.empty()) return input;
     step.fold.sums = folds;
+    for (auto& fold : step.fold.sums) fold.step *= build_.images;
     for (const auto& fold : folds) way.nanoseconds += (fold.count - 1) * step.ciphertexts * key_switch();
     return push(way, std::move(step));
   }
@@ -142,7 +163,7 @@ class Builder {
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
-    std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.slots);
+    std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.positions);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
       const bool first = starts.empty() || branch.factor != all[starts.size() - 1].factor;
@@ -151,14 +172,14 @@ class Builder {
       starts.push_back(std::move(start));
     }
     const plan::Layout& from = starts[0].layout;
-    const LinearMap& map = starts[0].maps[0].map;
+    const LinearMap& map = starts[0].maps[0]->map;
     std::vector<Target> targets =
         map.shape.empty() ? std::vector<Target>{{from, {}, {}, from}} : targets_of(map, from, grid_, next_pool(j + 1));
     if (steep(j)) std::erase_if(targets, [](const Target& target) { return !target.clean; });
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
-      if (!plan::verify_layout(targets[t].to, grid_.slots, "").ok()) return;
+      if (!plan::verify_layout(targets[t].to, build_.slots, "").ok()) return;
       fits[t] = is_product(network_.junctions[j]) ? join_product(fresh[t], j, starts, targets[t])
                                                   : join(fresh[t], j, starts, facets, targets[t]);
     });
@@ -227,30 +248,13 @@ class Builder {
     return true;
   }
 
-  /// A product's second factor where it is one number a channel and has one branch: where it is computed, and from
-  /// what.
-  std::optional<std::pair<Target, std::vector<Start>>> spread_factor(std::size_t j, const std::vector<Start>& starts,
-                                                                     const plan::Layout& to) const {
-    const std::vector<Branch>& branches = network_.junctions[j].branches;
-    if (branches[branches.size() - 2].factor) return std::nullopt;
-    auto spread = channel_spread(starts.back().maps[0].map, to, grid_.slots);
-    if (!spread) return std::nullopt;
-    auto map = prepare_map({std::move(spread->map)}, std::nullopt);
-    if (!map.ok()) return std::nullopt;
-    std::vector<Start> out(starts.size());
-    out.back() = {starts.back().id, starts.back().layout, {}};
-    out.back().maps.push_back(std::move(map).value());
-    return std::pair(std::move(spread->target), std::move(out));
-  }
-
   /// Both sums of a product, in one layout, and the product of both. False where a ciphertext has no diagonal.
   bool join_product(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
     plan::ValueId sums[2];
     for (const bool other : {false, true}) {
       const Facet facet{{1}, {0}, factor_of(j, other), {}};
-      auto spread = other ? spread_factor(j, starts, target.after) : std::nullopt;
-      const Target to = spread ? spread->first : other ? Target{target.after, {}, {}, target.after} : target;
-      const auto sum = join_facet(way, j, spread ? spread->second : starts, facet, 0, to, other);
+      const Target to = other ? Target{target.after, {}, {}, target.after} : target;
+      const auto sum = join_facet(way, j, starts, facet, 0, to, other);
       if (!sum) return false;
       sums[other ? 1 : 0] = *sum;
       way.network.steps.back().settled = !other;
@@ -294,26 +298,39 @@ class Builder {
     return way.last();
   }
 
-  /// The maps of a branch between slots. The first adds what was taken away from the activation before: the constant
+  /// The first map of a branch between slots. It adds what was taken away from the activation before: the constant
   /// would only enlarge what the rounding of diagonals is multiplied with.
-  Segment between_slots(const Branch& branch, double factor_in) const {
-    Segment maps = network_.segments[branch.segment];
+  LinearMap first_map(const Branch& branch, double factor_in) const {
+    LinearMap map = network_.segments[branch.segment][0];
     const auto activation = branch.source > 0 ? network_.junctions[branch.source - 1].activation : std::nullopt;
     const double constant = activation ? resting(network_.activations[*activation]) : 0;
     if (constant != 0) {
-      const std::vector<double> shift = multiply(maps[0].matrix, Elements{constant});
-      for (std::size_t r = 0; r < shift.size(); ++r) maps[0].bias[r] += shift[r];
+      const std::vector<double> shift = multiply(map.matrix, Elements{constant});
+      for (std::size_t r = 0; r < shift.size(); ++r) map.bias[r] += shift[r];
     }
-    if (factor_in != 1) scale_columns(maps.front().matrix, Elements{factor_in});
-    return maps;
+    if (factor_in != 1) scale_columns(map.matrix, Elements{factor_in});
+    return map;
+  }
+
+  /// The maps of a branch in front of a facet.
+  Result<ImageStore::MapPtr> prepared(const Branch& branch, double factor_in, const std::optional<WindowSum>& sum,
+                                      const Facet& facet, bool first) const {
+    ImageStore::MapKey key{branch.segment, factor_in, sum.has_value(), first, facet.scale, facet.shift, facet.factor};
+    return store_->map(std::move(key), [&] {
+      Segment maps{first_map(branch, factor_in)};
+      const Segment& segment = network_.segments[branch.segment];
+      maps.insert(maps.end(), segment.begin() + 1, segment.end());
+      return map_of(std::move(maps), sum, facet, first);
+    });
   }
 
   /// Sums in front of a branch's maps, and a relinearisation where the activation before is still in three parts.
   Result<Start> read(Way& way, const Branch& branch, const std::vector<Facet>& facets, bool first) const {
     Stand& value = way.values[branch.source];
-    const Segment maps = between_slots(branch, value.factor);
-    auto sum = maps.size() > 1 ? window_sum(maps[0]) : std::nullopt;
-    const auto steps = sum ? sum_steps(maps[0], sum->window, value.layout) : std::nullopt;
+    std::optional<LinearMap> pool;  // that a map follows
+    if (network_.segments[branch.segment].size() > 1) pool = first_map(branch, value.factor);
+    auto sum = pool ? window_sum(*pool) : std::nullopt;
+    const auto steps = sum ? sum_steps(*pool, sum->window, value.layout) : std::nullopt;
     if (!steps) sum.reset();
     const std::size_t point = points_.map(branch.segment, 0);
     const double factor = sum ? std::abs(sum->factor[0]) : 1;
@@ -324,7 +341,7 @@ class Builder {
       add.add = steps->add;
       add.ciphertexts = static_cast<std::uint32_t>(add.add.size());
       add.factor = factor;
-      add.origin = maps[0].origin;
+      add.origin = pool->origin;
       out.id = push(way, std::move(add));
     }
     // Relinearised after sums of ciphertexts, which may be fewer, and before rotations.
@@ -336,12 +353,12 @@ class Builder {
     if (steps) {
       ImageStep fold = step_of(way, Kind::fold, out.id, point);
       fold.factor = factor;
-      fold.origin = maps[0].origin;
+      fold.origin = pool->origin;
       out.id = push_folds(way, out.id, steps->folds, std::move(fold));
       out.layout = steps->after;
     }
     for (const Facet& facet : facets) {
-      OBSCURA_TRY(PreparedMap map, map_of(maps, sum, facet, first));
+      OBSCURA_TRY(ImageStore::MapPtr map, prepared(branch, value.factor, sum, facet, first));
       out.maps.push_back(std::move(map));
     }
     return out;
@@ -362,39 +379,32 @@ class Builder {
   /// Adds a transform to a target and its folds, with their cost; the value that they give, or nothing where a
   /// ciphertext has no diagonal.
   std::optional<plan::ValueId> extend(Way& way, std::size_t j, std::size_t b, const Start& start,
-                                      const PreparedMap& map, const Target& target) const {
+                                      const ImageStore::MapPtr& map, const Target& target) const {
     const std::size_t segment = network_.junctions[j].branches[b].segment;
-    const auto diagonals = sampled_diagonals(map.map, start.layout, target, grid_.slots);
-    std::set<std::uint32_t> inputs, outputs;
-    for (const ckks::Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
-    if (inputs.size() != start.layout.ciphertexts() || outputs.size() != target.to.ciphertexts()) return std::nullopt;
+    auto spot = std::make_shared<const ImageStore::Spot>(
+        ImageStore::Spot{map, start.layout, target.to, target.spread, build_.slots});
     ckks::SplitOptions options;
     options.size = size();
     options.pairs = true;
-    options.longest_period = grid_.slots;
-    auto shape = std::make_shared<const ckks::TransformShape>(way.network.ring_slots(), start.layout.ciphertexts(),
-                                                              target.to.ciphertexts(), diagonals, options);
-    const std::size_t period = std::max(start.layout.period, target.to.period);
+    options.longest_period = build_.slots;
+    auto shape = store_->sketch(*spot, way.network.ring_slots(), options);
+    if (!shape) return std::nullopt;
+    const std::size_t period = std::size_t{std::max(start.layout.period, target.to.period)} * build_.images;
     way.nanoseconds += transform_nanoseconds(cost_, build_.log2_degree, shape->cost(size(), 1, period), size());
-    auto prototype = std::make_shared<plan::Transform>();
-    prototype->map = *map.integers;
-    prototype->weight_scale = map.weight_scale;
-    prototype->bias = map.map.bias;
-    prototype->from = start.layout;
-    prototype->to = target.to;
-    prototype->spread = target.spread;
     const std::size_t point = points_.map(segment, network_.segments[segment].size() - 1);
     ImageStep step = step_of(way, Kind::transform, start.id, point);
-    step.transform = std::move(prototype);
-    step.weight_error = map.weight_error;
+    way.spots.emplace_back(way.network.steps.size(), std::move(spot));
+    step.weight_error = map->weight_error;
+    step.largest_weight = map->largest_weight;
+    step.largest_bias = largest_bias(map->map.bias, target.to);
     step.ciphertexts = target.to.ciphertexts();
-    step.origin = map.map.origin;
+    step.origin = map->map.origin;
     step.last = j + 1 == network_.junctions.size();
     step.sketch = std::move(shape);
     for (const auto& fold : target.folds) step.parts *= fold.count;
     const plan::ValueId id = push(way, std::move(step));
     ImageStep fold = step_of(way, Kind::fold, id, point);
-    fold.origin = map.map.origin;
+    fold.origin = map->map.origin;
     return push_folds(way, id, target.folds, std::move(fold));
   }
 
@@ -422,6 +432,7 @@ class Builder {
   ImageBuild build_;
   const CostModel& cost_;
   Grid grid_;
+  std::shared_ptr<ImageStore> store_;
   Points points_;
   std::vector<std::size_t> readers_;  ///< by value
   std::vector<std::uint32_t> left_;   ///< levels after a value
@@ -434,10 +445,11 @@ class Builder {
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 
 Result<ImageNetwork> make_image_network(const MonicNetwork& network, const ImageBuild& build, const CostModel& cost) {
-  const auto grid = make_grid(network.input, build.slots);
+  const auto grid = make_grid(network.input, build.slots, build.images);
   if (!grid) {
-    return error(Code::infeasible, "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots",
-                 nn::to_string(network.input), build.log2_degree);
+    return error(Code::infeasible,
+                 "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots for each of {}",
+                 nn::to_string(network.input), build.log2_degree, build.images);
   }
   return Builder(network, build, cost, *grid).run();
 }

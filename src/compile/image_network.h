@@ -12,6 +12,8 @@
 
 namespace obscura::compile {
 
+class ImageStore;
+
 /// One operation; limbs and scales come later.
 struct ImageStep {
   enum class Kind { transform, add, fold, square, product, combine, sum, relinearize, polynomial, bootstrap };
@@ -27,6 +29,8 @@ struct ImageStep {
   std::shared_ptr<const plan::Diagonals> diagonals;
   std::shared_ptr<const ckks::TransformShape> sketch;  ///< from some of its diagonals, for first estimates of its cost
   double parts = 1;
+  double largest_weight = 0;                    ///< transform: in size
+  double largest_bias = 0;                      ///< transform: coefficient of its bias, encoded at scale 1
   double weight_error = 0;                      ///< mean square of what rounding a weight does, over its inputs' square
   std::vector<std::vector<std::uint32_t>> add;  ///< add
   plan::Fold fold;                              ///< fold
@@ -86,8 +90,11 @@ std::uint32_t levels(const MonicNetwork& network);
 /// transforms and products, but no level.
 /// errors: infeasible where a plane of the image does not fit a ciphertext.
 struct ImageBuild {
+  /// What other builds of the same network made; none: nothing is shared.
+  std::shared_ptr<ImageStore> store = {};
   int log2_degree = 0;
-  std::uint32_t slots = 0;  ///< of every vector: N/2, or those that bootstrapping keeps
+  std::uint32_t slots = 0;   ///< of every vector: N/2, or those that bootstrapping keeps
+  std::uint32_t images = 1;  ///< that share ciphertexts (plan::Layout)
   /// Where set, values are divided by the largest that was seen, and a margin, in the maps around them, so that what
   /// junctions give is at most 1 in size and may be bootstrapped.
   const Statistics* bounded = nullptr;

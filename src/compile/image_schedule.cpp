@@ -16,7 +16,7 @@ namespace {
 using Kind = ImageStep::Kind;
 
 constexpr double kSmallest = 0x1p-30;    // stands for values that are always 0
-constexpr double kMaxLog2Constant = 60;  // of an encoded slot; the encoder's bound is 2^62
+constexpr double kMaxLog2Constant = 60;  // of a coefficient of what is encoded; the encoder's bound is 2^62
 constexpr double kLastWeightBits = 34;   // of the largest weight of the last transform, where there is room
 constexpr double kSameScale = 0x1p-40;
 constexpr double kLeastLog2Plain = 12;  // fewer bits would not tell weights apart
@@ -27,14 +27,6 @@ double log2_modulus(const std::vector<std::uint64_t>& chain, std::uint32_t limbs
   double sum = 0;
   for (std::uint32_t i = 0; i < limbs; ++i) sum += std::log2(static_cast<double>(chain[i]));
   return sum;
-}
-
-double largest_weight(const ImageStep& step) {
-  double weight = 0;
-  for (const auto& matrix : step.transform->map.matrices) {
-    for (const std::int32_t w : matrix.data) weight = std::max(weight, std::abs(static_cast<double>(w)));
-  }
-  return weight / step.transform->weight_scale;
 }
 
 /// Goes through the steps for one choice.
@@ -89,10 +81,8 @@ class Judge {
     double scale = std::exp2(room) / std::max(setting_.statistics->max_logit, kSmallest);
     for (const ImageStep& step : network_.steps) {
       if (!step.last) continue;
-      scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / largest_weight(step));
-      for (const double bias : step.transform->bias) {
-        scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(std::abs(bias), kSmallest));
-      }
+      scale = std::min(scale, scale_of(step.input) * std::exp2(kLastWeightBits) / step.largest_weight);
+      scale = std::min(scale, std::exp2(kMaxLog2Constant - 1) / std::max(step.largest_bias, kSmallest));
     }
     return scale;
   }
@@ -285,8 +275,8 @@ class Judge {
       return most == 0 || std::log2(most * at) < std::min(limit, room);
     };
     if (step.kind == Kind::transform) {
-      return std::log2(plain) > kLeastLog2Plain && small({largest_weight(step)}, plain, kMaxLog2Constant) &&
-             small(step.transform->bias, value.scale, kMaxLog2Constant);
+      return std::log2(plain) > kLeastLog2Plain && small({step.largest_weight}, plain, kMaxLog2Constant) &&
+             small({step.largest_bias}, value.scale, kMaxLog2Constant);
     }
     if (step.kind != Kind::combine) return true;
     return small(step.constant, value.scale, 100) && small(step.coefficient, value.scale / scale(step.other), 100);

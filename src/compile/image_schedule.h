@@ -39,6 +39,8 @@ struct ImageSetting {
   double spread = 0;      ///< of logits, which the error stands beside
   /// Of evaluation keys in the server's memory; where it is there, nothing is bootstrapped.
   std::optional<std::uint64_t> max_key_bytes = {};
+  /// What the networks that are judged have in common.
+  std::shared_ptr<ImageStore> store = {};
 };
 
 struct ImageSchedule {

@@ -108,16 +108,19 @@ class Search {
 
 }  // namespace
 
-Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree) {
+Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images) {
   ImageSelection selection;
   Search search(setting, selection);
   const std::uint32_t drops = levels(*setting.network);
   std::optional<Error> refusal;
-  int tried = 0;
+  int tried = 0, secure = 0;
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
     if (log2_degree && *log2_degree != n) continue;
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    auto network = make_image_network(*setting.network, {n, std::uint32_t{1} << (n - 1)}, setting.cost);
+    // A larger ring has as many more slots as it is slower: more images gain nothing there.
+    if (++secure > kDegrees && images > 1) break;
+    auto network =
+        make_image_network(*setting.network, {setting.store, n, std::uint32_t{1} << (n - 1), images}, setting.cost);
     if (!network.ok()) {
       refusal = network.error();
       if (network.error().code == Code::infeasible) continue;

@@ -17,6 +17,6 @@ struct ImageSelection {
 /// scales; the cheapest by predicted time whose error is within setting.max_error wins, and the most precise of those
 /// within 1 % of its time.
 /// errors: infeasible, naming the most precise that was found; as make_image_network.
-Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree);
+Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images);
 
 }  // namespace obscura::compile

@@ -178,7 +178,9 @@ std::string functions_of(const nn::Graph& graph, const Readiness& readiness) {
   return join(parts);
 }
 
-bool fits_slots(const nn::Graph& graph) { return make_grid(graph.values[graph.input].shape, kMostSlots).has_value(); }
+bool fits_slots(const nn::Graph& graph) {
+  return make_grid(graph.values[graph.input].shape, kMostSlots, 1).has_value();
+}
 
 std::string needs_slots(const nn::Graph& graph, const std::string& image_only) {
   const nn::Shape& input = graph.values[graph.input].shape;

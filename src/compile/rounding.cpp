@@ -21,25 +21,9 @@ double largest_row_norm(const SparseMatrix& matrix) {
   return largest;
 }
 
-std::vector<double> rounded(const LinearMap& map, double scale) {
-  std::vector<double> out;
-  out.reserve(map.matrix.value.size());
-  for (const double v : map.matrix.value) out.push_back(std::round(v * scale) / scale);
-  return out;
-}
-
-Weights own_weights(const MonicNetwork& network) {
-  Weights out;
-  for (const auto& segment : network.segments) {
-    out.emplace_back();
-    for (const auto& map : segment) out.back().push_back(map.matrix.value);
-  }
-  return out;
-}
-
 }  // namespace
 
-Result<MapRounding> Rounding::measure_map(std::size_t segment, std::size_t index, Place place) const {
+Result<MapRounding> Rounding::bits_of(std::size_t segment, std::size_t index, Place place) const {
   const LinearMap& map = network_->segments[segment][index];
   MapRounding out;
   out.squares.assign(Points(*network_).count(), 0);
@@ -64,10 +48,7 @@ Result<MapRounding> Rounding::measure_map(std::size_t segment, std::size_t index
   }
   out.balanced = place == Place::beside;
   if (out.balanced) out.scale = out.scales.back();
-  Weights weights = own_weights(*network_);
   out.reference = power_scale(map, kReferenceBits);
-  weights[segment][index] = rounded(map, out.reference);
-  out.squares = rounding_errors(*network_, weights, images_);
   return out;
 }
 
@@ -79,12 +60,24 @@ Result<Rounding> Rounding::measure(const MonicNetwork& network, const Images& im
     for (const Branch& branch : junction.branches) places[branch.segment] = Place::beside;
     places[junction.branches[0].segment] = Place::first_of_sum;
   }
+  std::vector<LaneMaps> alone;  // of each map that is rounded
   for (std::size_t s = 0; s < network.segments.size(); ++s) {
     out.maps_.emplace_back();
     for (std::size_t m = 0; m < network.segments[s].size(); ++m) {
       const Place place = m + 1 == network.segments[s].size() ? places[s] : Place::alone;
-      OBSCURA_TRY(MapRounding map, out.measure_map(s, m, place));
+      OBSCURA_TRY(MapRounding map, out.bits_of(s, m, place));
+      if (!map.exact) {
+        alone.push_back(out.exact_);
+        alone.back()[s][m] = std::make_shared<const LaneMatrix>(out.exact_[s][m]->rounded(map.reference));
+      }
       out.maps_.back().push_back(std::move(map));
+    }
+  }
+  auto squares = rounding_errors(network, out.exact_, alone, images);
+  auto next = squares.begin();
+  for (auto& segment : out.maps_) {
+    for (MapRounding& map : segment) {
+      if (!map.exact) map.squares = std::move(*next++);
     }
   }
   return out;
@@ -126,13 +119,14 @@ std::vector<double> Rounding::predict(const WeightScales& scales) const {
 }
 
 std::vector<double> Rounding::measure_together(const WeightScales& scales) const {
-  Weights weights = own_weights(*network_);
+  LaneMaps together = exact_;
   for (std::size_t s = 0; s < maps_.size(); ++s) {
     for (std::size_t m = 0; m < maps_[s].size(); ++m) {
-      if (!maps_[s][m].exact) weights[s][m] = rounded(network_->segments[s][m], scales[s][m]);
+      if (maps_[s][m].exact) continue;
+      together[s][m] = std::make_shared<const LaneMatrix>(exact_[s][m]->rounded(scales[s][m]));
     }
   }
-  return rounding_errors(*network_, weights, images_);
+  return rounding_errors(*network_, exact_, {together}, images_)[0];
 }
 
 bool Rounding::all_exact() const {

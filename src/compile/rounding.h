@@ -41,11 +41,14 @@ class Rounding {
   bool all_exact() const;
 
  private:
-  Rounding(const MonicNetwork& network, const Images& images) : network_(&network), images_(images) {}
+  Rounding(const MonicNetwork& network, const Images& images)
+      : network_(&network), exact_(lane_maps(network)), images_(images) {}
   /// Place: of the last map of a branch.
   enum class Place { alone, first_of_sum, beside };
-  Result<MapRounding> measure_map(std::size_t segment, std::size_t index, Place place) const;
+  /// But squares.
+  Result<MapRounding> bits_of(std::size_t segment, std::size_t index, Place place) const;
   const MonicNetwork* network_;
+  LaneMaps exact_;
   Images images_;
   std::vector<std::vector<MapRounding>> maps_;
 };

@@ -23,20 +23,10 @@ Batch load(const Images& images, std::size_t first, std::size_t lanes) {
   return batch;
 }
 
-Batch apply(const LinearMap& map, std::span<const double> weights, const Batch& x) {
-  const SparseMatrix& m = map.matrix;
-  OBSCURA_CHECK(x.size() == m.cols * kLanes && weights.size() == m.column.size(),
-                "a map of {} columns reads {} elements", m.cols, x.size() / kLanes);
-  Batch y(m.rows * kLanes);
-  for (std::size_t r = 0; r < m.rows; ++r) {
-    double sum[kLanes];
-    for (double& s : sum) s = map.bias[r];
-    for (std::uint64_t k = m.start[r]; k < m.start[r + 1]; ++k) {
-      const double* in = x.data() + m.column[k] * kLanes;
-      for (std::size_t lane = 0; lane < kLanes; ++lane) sum[lane] += weights[k] * in[lane];
-    }
-    std::copy(sum, sum + kLanes, y.data() + r * kLanes);
-  }
+Batch apply(const LinearMap& map, const LaneMatrix& matrix, const Batch& x) {
+  Batch y(matrix.rows() * kLanes);
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = map.bias[i / kLanes];
+  matrix.add_product(x, y);
   return y;
 }
 
@@ -56,10 +46,10 @@ void accumulate(std::vector<double>& into, const std::vector<double>& from) {
 template <class Visit, class Before>
 class Runner {
  public:
-  Runner(const MonicNetwork& network, const Points& points, const Weights* weights, Visit visit, Before before)
+  Runner(const MonicNetwork& network, const Points& points, const LaneMaps& maps, Visit visit, Before before)
       : network_(network),
         points_(points),
-        weights_(weights),
+        maps_(maps),
         visit_(visit),
         before_(before),
         left_(count_readers(network)),
@@ -102,8 +92,7 @@ class Runner {
     const std::size_t s = branch.segment;
     Batch x;
     for (std::size_t m = 0; m < network_.segments[s].size(); ++m) {
-      const LinearMap& map = network_.segments[s][m];
-      x = apply(map, weights_ ? (*weights_)[s][m] : map.matrix.value, m == 0 ? values_[branch.source] : x);
+      x = apply(network_.segments[s][m], *maps_[s][m], m == 0 ? values_[branch.source] : x);
       visit_(points_.map(s, m), x);
     }
     if (--left_[branch.source] == 0) values_[branch.source] = Batch();
@@ -152,7 +141,7 @@ class Runner {
 
   const MonicNetwork& network_;
   const Points& points_;
-  const Weights* weights_;
+  const LaneMaps& maps_;
   Visit visit_;
   Before before_;
   std::vector<std::size_t> left_;  ///< branches that still read a value
@@ -287,7 +276,8 @@ std::vector<double> element_squares(const Batch& x, std::size_t lanes) {
 }
 
 /// Sums over one batch, as Statistics; logit_deviation and output_deviation hold sums of squares.
-Statistics measure_batch(const MonicNetwork& network, const Points& points, const Images& images, std::size_t first) {
+Statistics measure_batch(const MonicNetwork& network, const Points& points, const LaneMaps& maps, const Images& images,
+                         std::size_t first) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
   Statistics sums;
   sums.max_abs.assign(points.count(), 0);
@@ -320,7 +310,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
       sums.arguments[k].push_back(x[(n * (x.size() / kLanes) / kArguments) * kLanes + n % lanes]);
     }
   };
-  const Batch logits = Runner(network, points, nullptr, visit, before).run(load(images, first, lanes));
+  const Batch logits = Runner(network, points, maps, visit, before).run(load(images, first, lanes));
   const std::size_t classes = logits.size() / kLanes;
   sums.images = lanes;
   add_outputs(logits, lanes, sums);
@@ -393,10 +383,12 @@ double resting(const MonicActivation& activation) {
 Statistics measure(const MonicNetwork& network, const Images& images) {
   OBSCURA_CHECK(images.elements > 0 && images.count() > 0, "measure without images");
   const Points points(network);
+  const LaneMaps maps = lane_maps(network);
   const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
   // Each batch sums for itself, and the sums are added in order: the result does not depend on threads.
   std::vector<Statistics> parts(batches);
-  base::parallel_for(batches, [&](std::size_t b) { parts[b] = measure_batch(network, points, images, b * kLanes); });
+  base::parallel_for(batches,
+                     [&](std::size_t b) { parts[b] = measure_batch(network, points, maps, images, b * kLanes); });
   Statistics out = std::move(parts[0]);
   for (std::size_t b = 1; b < batches; ++b) {
     for (std::size_t p = 0; p < points.count(); ++p) {
@@ -430,7 +422,21 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   return out;
 }
 
-Arguments arguments(const MonicNetwork& network, const Images& images) {
+LaneMaps lane_maps(const MonicNetwork& network) {
+  LaneMaps out;
+  std::vector<std::pair<std::size_t, std::size_t>> all;
+  for (std::size_t s = 0; s < network.segments.size(); ++s) {
+    out.emplace_back(network.segments[s].size());
+    for (std::size_t m = 0; m < network.segments[s].size(); ++m) all.emplace_back(s, m);
+  }
+  base::parallel_for(all.size(), [&](std::size_t i) {
+    const auto [s, m] = all[i];
+    out[s][m] = std::make_shared<const LaneMatrix>(network.segments[s][m].matrix);
+  });
+  return out;
+}
+
+Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
   OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
   const Points points(network);
   Arguments out{std::vector<Batch>(network.activations.size()), {}};
@@ -439,43 +445,49 @@ Arguments arguments(const MonicNetwork& network, const Images& images) {
   const auto visit = [&](std::size_t point, const Batch& x) {
     if (factors[point] != nullptr) *factors[point] = x;
   };
-  Runner(network, points, nullptr, visit, keep).run(load(images, 0, images.count()));
+  Runner(network, points, maps, visit, keep).run(load(images, 0, images.count()));
   return out;
 }
 
-std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images) {
+std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, const LaneMaps& exact,
+                                                 const std::vector<LaneMaps>& rounded, const Images& images) {
   const Points points(network);
   const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
-  std::vector<std::vector<double>> parts(batches);
+  const std::vector<std::vector<double>> none(rounded.size(), std::vector<double>(points.count(), 0));
+  std::vector<std::vector<std::vector<double>>> parts(batches, none);
   base::parallel_for(batches, [&](std::size_t b) {
     const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
     const Batch input = load(images, b * kLanes, lanes);
-    std::vector<Batch> exact(points.count());
-    const auto keep = [&](std::size_t p, const Batch& x) { exact[p] = x; };
-    Runner(network, points, nullptr, keep, kNoHook).run(input);
-    parts[b].assign(points.count(), 0);
-    const auto compare = [&](std::size_t p, const Batch& x) {
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        if (i % kLanes < lanes) parts[b][p] += (x[i] - exact[p][i]) * (x[i] - exact[p][i]);
-      }
-      const std::size_t elements = x.size() / kLanes;
-      parts[b][p] /= static_cast<double>(elements);
-    };
-    Runner(network, points, &rounded, compare, kNoHook).run(input);
+    std::vector<Batch> own(points.count());
+    const auto keep = [&](std::size_t p, const Batch& x) { own[p] = x; };
+    Runner(network, points, exact, keep, kNoHook).run(input);
+    base::parallel_for(rounded.size(), [&](std::size_t k) {
+      const auto compare = [&](std::size_t p, const Batch& x) {
+        double sum = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          if (i % kLanes < lanes) sum += (x[i] - own[p][i]) * (x[i] - own[p][i]);
+        }
+        parts[b][k][p] = sum / static_cast<double>(x.size() / kLanes);
+      };
+      Runner(network, points, rounded[k], compare, kNoHook).run(input);
+    });
   });
-  std::vector<double> out(points.count(), 0);
-  for (const auto& part : parts) accumulate(out, part);
-  for (double& v : out) v /= static_cast<double>(images.count());
+  std::vector<std::vector<double>> out = none;
+  for (std::size_t k = 0; k < rounded.size(); ++k) {
+    for (const auto& part : parts) accumulate(out[k], part[k]);
+    for (double& v : out[k]) v /= static_cast<double>(images.count());
+  }
   return out;
 }
 
 std::vector<double> evaluate(const MonicNetwork& network, const Images& images) {
   const Points points(network);
   const std::size_t classes = network.segments.back().back().matrix.rows;
+  const LaneMaps maps = lane_maps(network);
   std::vector<double> out(images.count() * classes);
   base::parallel_for((images.count() + kLanes - 1) / kLanes, [&](std::size_t b) {
     const std::size_t lanes = std::min(kLanes, images.count() - b * kLanes);
-    const Batch logits = Runner(network, points, nullptr, kNoHook, kNoHook).run(load(images, b * kLanes, lanes));
+    const Batch logits = Runner(network, points, maps, kNoHook, kNoHook).run(load(images, b * kLanes, lanes));
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       for (std::size_t c = 0; c < classes; ++c) out[(b * kLanes + lane) * classes + c] = logits[c * kLanes + lane];
     }

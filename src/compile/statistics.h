@@ -5,6 +5,7 @@
 #include <array>
 #include <span>
 
+#include "compile/lane_matrix.h"
 #include "compile/stages.h"
 
 namespace obscura::compile {
@@ -96,20 +97,23 @@ double resting(const MonicActivation& activation);
 Statistics measure(const MonicNetwork& network, const Images& images);
 
 /// Images that go through the network side by side, so that a weight is read once for all of them.
-inline constexpr std::size_t kLanes = 16;
+inline constexpr std::size_t kLanes = kernels::kVectors;
+
+/// The matrices of a network's maps, by [segment][map].
+using LaneMaps = std::vector<std::vector<std::shared_ptr<const LaneMatrix>>>;
+LaneMaps lane_maps(const MonicNetwork& network);
 
 /// What activations and products read, for kLanes images at most: each [element * kLanes + lane].
 struct Arguments {
   std::vector<std::vector<double>> of_activations;
   std::vector<std::array<std::vector<double>, 2>> of_products;  ///< by junction: of a product, its two sums
 };
-Arguments arguments(const MonicNetwork& network, const Images& images);
+Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images);
 
-/// Weights that stand in for those of network.segments[s][m].matrix.value, by [s][m].
-using Weights = std::vector<std::vector<std::vector<double>>>;
-
-/// Mean squared difference at each point between the network with `rounded` weights and with its own.
-std::vector<double> rounding_errors(const MonicNetwork& network, const Weights& rounded, const Images& images);
+/// Mean squared difference at each point between the network with each of `rounded` in turn and with `exact`, its own
+/// maps.
+std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, const LaneMaps& exact,
+                                                 const std::vector<LaneMaps>& rounded, const Images& images);
 
 /// Multiply-adds for one image.
 template <class Network>

@@ -50,21 +50,22 @@ class Numbering {
   std::vector<std::vector<std::uint32_t>> tables_;
 };
 
-/// `period`: of the outputs, with which a diagonal repeats where its inputs do so too.
-ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, std::uint64_t period,
+/// With the period of the outputs a diagonal repeats where its inputs do so too.
+ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, const Layout& to,
                                  double weight_scale) {
   ckks::DiagonalNumbers out;
   const auto first = static_cast<std::size_t>(
-      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.slot < period; }));
-  const bool repeats = first * (slots / period) == weights.size();
-  out.period = static_cast<double>(repeats ? period : slots);
-  out.copies = static_cast<double>(slots) / out.period;
-  const bool few = (repeats ? first : weights.size()) <= ckks::kFewNumbers;
-  for (const auto& [slot, weight] : weights) {
-    if (repeats && slot >= period) continue;
+      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.position < to.period; }));
+  const bool repeats = first * to.copies(slots) == weights.size();
+  const std::uint64_t period = repeats ? std::uint64_t{to.period} * to.images : slots;
+  out.period = static_cast<double>(period);
+  out.copies = static_cast<double>(slots / period);
+  const bool few = (repeats ? first : weights.size()) * to.images <= ckks::kFewNumbers;
+  for (const auto& [position, weight] : weights) {
+    if (repeats && position >= to.period) continue;
     const double w = static_cast<double>(weight) / weight_scale;
-    out.square += w * w;
-    if (few) out.few.push_back(w);
+    out.square += w * w * to.images;
+    if (few) out.few.insert(out.few.end(), to.images, w);
   }
   return out;
 }
@@ -86,9 +87,10 @@ std::int64_t centred(std::int64_t step, std::int64_t slots) {
 }  // namespace
 
 Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
-    : slots_(slots), weight_scale_(transform.weight_scale) {
-  const Spots spots(transform.from, transform.to, transform.spread, slots);
-  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), slots);
+    : slots_(slots), images_(transform.to.images), weight_scale_(transform.weight_scale) {
+  const std::uint64_t positions = transform.to.positions(slots);
+  const Spots spots(transform.from, transform.to, transform.spread, positions);
+  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), positions);
   std::vector<ckks::Diagonal> found;
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
     if (count[entry.diagonal]++ == 0) found.push_back(entry.diagonal);
@@ -103,22 +105,23 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
   }
   weights_.resize(start_.back());
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t w) {
-    weights_[count[entry.diagonal]++] = {entry.slot, static_cast<float>(w)};
+    weights_[count[entry.diagonal]++] = {entry.position, static_cast<float>(w)};
   });
   numbers_.resize(places_.size());
-  base::parallel_for(places_.size(), [&](std::size_t d) {
-    numbers_[d] = numbers_of(weights(d), slots, transform.to.period, weight_scale_);
-  });
-  std::vector<float> values(slots);
+  base::parallel_for(places_.size(),
+                     [&](std::size_t d) { numbers_[d] = numbers_of(weights(d), slots, transform.to, weight_scale_); });
+  std::vector<float> values(positions);
   for (std::size_t k = 0; k < places_.size(); ++k) {
     std::fill(values.begin(), values.end(), 0.0F);
-    for (const Weight& w : weights(k)) values[w.slot] += w.weight;
-    period_ = std::max<std::uint64_t>(period_, least_period(values));
+    for (const Weight& w : weights(k)) values[w.position] += w.weight;
+    const std::size_t period = least_period(values);  // 1: one number everywhere, whatever the images
+    period_ = std::max<std::uint64_t>(period_, period > 1 ? period * images_ : 1);
   }
+  for (ckks::Diagonal& d : places_) d.step *= images_;
   for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
     if (transform.bias[o] == 0) continue;
     Place at = transform.to.place(o);
-    for (; at.slot < slots; at.slot += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
+    for (; at.position < positions; at.position += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
   }
 }
 
@@ -126,7 +129,9 @@ void Diagonals::fill(const ckks::Diagonal& place, std::span<std::complex<double>
   const auto found = std::lower_bound(places_.begin(), places_.end(), place);
   OBSCURA_CHECK(found != places_.end() && *found == place, "no diagonal of step {}", place.step);
   for (const Weight& w : weights(static_cast<std::size_t>(found - places_.begin()))) {
-    slots[w.slot] += static_cast<double>(w.weight) / weight_scale_;
+    const double number = static_cast<double>(w.weight) / weight_scale_;
+    const std::size_t first = std::size_t{w.position} * images_;
+    for (std::size_t j = first; j < first + images_; ++j) slots[j] += number;
   }
 }
 
@@ -140,7 +145,8 @@ std::span<const ckks::DiagonalNumbers> Diagonals::numbers(std::uint32_t output) 
 std::vector<double> Diagonals::bias(std::uint32_t output) const {
   std::vector<double> out(slots_, 0);
   for (const auto& [place, value] : biases_) {
-    if (place.ciphertext == output) out[place.slot] = value;
+    if (place.ciphertext != output) continue;
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(std::size_t{place.position} * images_), images_, value);
   }
   return out;
 }
@@ -153,13 +159,18 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     return broken(fmt::format("layouts of {} and {} elements for a map of {} to {}", transform.from.elements(),
                               transform.to.elements(), transform.map.inputs, transform.map.outputs));
   }
+  if (transform.from.images != transform.to.images) {
+    return broken(fmt::format("from a layout of {} images to one of {}", transform.from.images, transform.to.images));
+  }
+  const std::uint64_t positions = transform.to.positions(slots);
   const std::uint64_t inputs = transform.from.ciphertexts(), outputs = transform.to.ciphertexts();
   if (inputs * outputs > kMaxPairs) return broken(fmt::format("{} ciphertexts meet {}", inputs, outputs));
   std::uint64_t reach = 0;
   for (const std::uint32_t step : transform.spread) reach += step;
-  if (transform.spread.size() > kMaxSpreads || reach >= slots ||
-      std::uint64_t{1} << std::min<std::size_t>(transform.spread.size(), 40) > slots) {
-    return broken(fmt::format("{} spread steps that reach {} of {} slots", transform.spread.size(), reach, slots));
+  if (transform.spread.size() > kMaxSpreads || reach >= positions ||
+      std::uint64_t{1} << std::min<std::size_t>(transform.spread.size(), 40) > positions) {
+    return broken(
+        fmt::format("{} spread steps that reach {} of {} positions", transform.spread.size(), reach, positions));
   }
   const auto n = static_cast<std::int64_t>(slots);
   if (transform.split.period < 1 || transform.split.period > n || transform.split.phase <= -n ||
@@ -167,8 +178,9 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     return broken(fmt::format("a split of period {} and phase {} with pairs {} apart in {} slots",
                               transform.split.period, transform.split.phase, transform.split.pair, slots));
   }
-  if (transform.map.multiplications() * (slots / transform.to.period) > kMaxEntries) {
-    return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), slots / transform.to.period));
+  const std::uint64_t copies = transform.to.copies(slots);
+  if (transform.map.multiplications() * copies > kMaxEntries) {
+    return broken(fmt::format("{} weights in {} copies", transform.map.multiplications(), copies));
   }
   for (const ckks::IntegerMatrix& matrix : transform.map.matrices) {
     for (const std::int32_t w : matrix.data) {
@@ -176,7 +188,7 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     }
   }
   std::vector<bool> read(inputs), made(outputs);
-  const Spots spots(transform.from, transform.to, transform.spread, slots);
+  const Spots spots(transform.from, transform.to, transform.spread, positions);
   for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
     read[entry.diagonal.input] = made[entry.diagonal.output] = true;
   });
@@ -187,15 +199,15 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
 
 ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals& diagonals, std::uint32_t output) {
   ckks::TransformNoise out;
-  std::vector<bool> written(shape.slots());
+  std::vector<bool> written(shape.slots() / diagonals.images());
   const auto square_of = [&](const ckks::Diagonal& place) {
     const auto& places = diagonals.places();
     const auto index = std::lower_bound(places.begin(), places.end(), place) - places.begin();
     double sum = 0;
-    for (const auto& [slot, weight] : diagonals.weights(static_cast<std::size_t>(index))) {
+    for (const auto& [position, weight] : diagonals.weights(static_cast<std::size_t>(index))) {
       const double w = static_cast<double>(weight) / diagonals.weight_scale();
       sum += w * w;
-      written[slot] = true;
+      written[position] = true;
     }
     return sum;
   };
@@ -214,9 +226,10 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
       if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
     }
   }
-  out.written = static_cast<double>(std::count(written.begin(), written.end(), true));
-  out.weight_square /= out.written;
-  out.rotated_square /= out.written;
+  const auto positions = static_cast<double>(std::count(written.begin(), written.end(), true));
+  out.weight_square /= positions;
+  out.rotated_square /= positions;
+  out.written = positions * diagonals.images();
   out.numbers = diagonals.numbers(output);
   out.paired = shape.split().pair != 0;
   return out;

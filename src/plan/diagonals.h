@@ -14,26 +14,29 @@
 
 namespace obscura::plan {
 
-/// The entries of a transform's matrix between slots, by diagonal.
+/// The entries of a transform's matrix between slots, by diagonal. With B images a diagonal says the same of each
+/// image: it is kept once, by position.
 class Diagonals {
  public:
-  /// An entry: d[slot] = weight.
+  /// An entry: d[B position + b] = weight for all images b.
   struct Weight {
-    std::uint32_t slot = 0;
+    std::uint32_t position = 0;
     float weight = 0;  ///< an integer below 2^24 over the map's weight scale, to which it is exact
   };
   /// needs   a map and layouts that passed verify_transform
   /// cost    a few passes over the weights at each position: 8 bytes for each
   Diagonals(const Transform& transform, std::uint64_t slots);
 
-  /// Ascending; those that are 0 everywhere are absent.
+  /// Ascending; those that are 0 everywhere are absent. Steps are in slots.
   const std::vector<ckks::Diagonal>& places() const { return places_; }
   std::span<const Weight> weights(std::size_t index) const {
     return std::span(weights_).subspan(start_[index], start_[index + 1] - start_[index]);
   }
-  /// What ckks::DiagonalValues asks for: d[slot] += weight. errors  ContractError: a diagonal that is not there
+  /// What ckks::DiagonalValues asks for: d[slot] += weight, in all of `slots`. errors  ContractError: a diagonal that
+  /// is not there
   void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
   std::uint64_t slots() const { return slots_; }
+  std::uint32_t images() const { return images_; }
   /// The least power of two after which every diagonal repeats.
   std::uint64_t period() const { return period_; }
   double weight_scale() const { return weight_scale_; }
@@ -41,11 +44,12 @@ class Diagonals {
   std::uint64_t bytes() const { return weights_.size() * sizeof(Weight); }
   /// The numbers of each diagonal of one output, in the order of places().
   std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
-  /// The bias in slots of one output, 0 elsewhere.
+  /// The bias in the slots of one output, 0 elsewhere.
   std::vector<double> bias(std::uint32_t output) const;
 
  private:
   std::uint64_t slots_, period_ = 1;
+  std::uint32_t images_;
   double weight_scale_;
   std::vector<ckks::Diagonal> places_;
   std::vector<std::size_t> start_;

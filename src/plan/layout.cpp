@@ -23,7 +23,7 @@ Place Layout::place(std::uint32_t element) const {
   const std::uint32_t y = element / width % height;
   const std::uint32_t c = element / width / height;
   const Place unit = units[(c * phases + y % phases) * phases + x % phases];
-  return {unit.ciphertext, unit.slot + y / phases * row + x / phases * column};
+  return {unit.ciphertext, unit.position + y / phases * row + x / phases * column};
 }
 
 std::vector<Place> Layout::places() const {
@@ -37,6 +37,24 @@ std::uint32_t Layout::ciphertexts() const {
   std::uint32_t most = 0;
   for (const Place& unit : units) most = std::max(most, unit.ciphertext + 1);
   return most;
+}
+
+Layout batch_layout(std::uint32_t elements, std::uint64_t slots) {
+  Layout out;
+  out.channels = elements;
+  out.period = 1;
+  out.images = static_cast<std::uint32_t>(slots);
+  for (std::uint32_t e = 0; e < elements; ++e) out.units.push_back({e, 0});
+  return out;
+}
+
+Packing::Packing(const Layout& layout, std::uint64_t slots)
+    : slots_(slots), images_(layout.images), stride_(std::uint64_t{layout.period} * layout.images) {
+  by_ciphertext_.resize(layout.ciphertexts());
+  for (std::uint32_t e = 0; e < layout.elements(); ++e) {
+    const Place at = layout.place(e);
+    by_ciphertext_[at.ciphertext].push_back({e, at.position});
+  }
 }
 
 Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std::string& place) {
@@ -56,27 +74,31 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
   if (layout.units.size() != std::uint64_t{layout.channels} * layout.phases * layout.phases) {
     return broken(fmt::format("in {} phases has {} units", layout.phases, layout.units.size()));
   }
-  if (layout.period == 0 || layout.period > slots || slots % layout.period != 0) {
-    return broken(fmt::format("repeats after {} of {} slots; a divisor is allowed", layout.period, slots));
+  if (layout.images == 0 || layout.images > slots || slots % layout.images != 0) {
+    return broken(fmt::format("of {} images in {} slots; a divisor is allowed", layout.images, slots));
+  }
+  const std::uint64_t positions = layout.positions(slots);
+  if (layout.period == 0 || layout.period > positions || positions % layout.period != 0) {
+    return broken(fmt::format("repeats after {} of {} positions; a divisor is allowed", layout.period, positions));
   }
   if (layout.row >= layout.period || layout.column >= layout.period) {
     return broken(
-        fmt::format("has rows {} and columns {} apart in {} slots", layout.row, layout.column, layout.period));
+        fmt::format("has rows {} and columns {} apart in {} positions", layout.row, layout.column, layout.period));
   }
   for (const Place& unit : layout.units) {
-    const std::uint64_t last = std::uint64_t{unit.slot} +
+    const std::uint64_t last = std::uint64_t{unit.position} +
                                std::uint64_t{(layout.height - 1) / layout.phases} * layout.row +
                                std::uint64_t{(layout.width - 1) / layout.phases} * layout.column;
-    if (unit.ciphertext >= kMaxLayoutCiphertexts || last >= layout.period) {
-      return broken(fmt::format("reaches slot {} of ciphertext {}; {} ciphertexts of {} are allowed", last,
-                                unit.ciphertext, kMaxLayoutCiphertexts, layout.period));
+    if (unit.ciphertext >= layout.elements() || last >= layout.period) {
+      return broken(fmt::format("reaches position {} of ciphertext {}; {} ciphertexts of {} are allowed", last,
+                                unit.ciphertext, layout.elements(), layout.period));
     }
   }
   std::vector<Place> taken = layout.places();
   std::sort(taken.begin(), taken.end());
   const auto twice = std::adjacent_find(taken.begin(), taken.end());
   if (twice != taken.end()) {
-    return broken(fmt::format("has two elements at slot {} of ciphertext {}", twice->slot, twice->ciphertext));
+    return broken(fmt::format("has two elements at position {} of ciphertext {}", twice->position, twice->ciphertext));
   }
   std::uint32_t next = 0;  // every ciphertext holds something
   for (const Place& at : taken) {
@@ -86,14 +108,14 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
   return {};
 }
 
-Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t slots)
+Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions)
     : from_(from.places()),
       to_(to.places()),
       offsets_{0},
-      slots_(static_cast<std::int64_t>(slots)),
+      positions_(static_cast<std::int64_t>(positions)),
       from_period_(from.period),
       to_period_(to.period),
-      copies_(static_cast<std::uint32_t>(slots / to.period)) {
+      copies_(static_cast<std::uint32_t>(positions / to.period)) {
   for (const std::uint32_t step : spread) {
     const std::size_t size = offsets_.size();
     for (std::size_t i = 0; i < size; ++i) offsets_.push_back(offsets_[i] + step);
@@ -103,15 +125,15 @@ Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32
 
 Entry Spots::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
   const Place source = from_[column];
-  const std::int64_t target = to_[row].slot + std::int64_t{copy} * to_period_;
-  // Periods and slots are powers of two.
-  const std::int64_t distance = (source.slot - target) & (from_period_ - 1);
+  const std::int64_t target = to_[row].position + std::int64_t{copy} * to_period_;
+  // Periods and positions are powers of two.
+  const std::int64_t distance = (source.position - target) & (from_period_ - 1);
   const std::int64_t offset = offsets_.size() == 1 ? 0 : nearest(distance);
   std::int64_t step = (distance - offset) & (from_period_ - 1);
   if (step > from_period_ / 2) step -= from_period_;
   Entry entry;
   entry.diagonal = {to_[row].ciphertext, source.ciphertext, step};
-  entry.slot = static_cast<std::uint32_t>((target + offset) & (slots_ - 1));
+  entry.position = static_cast<std::uint32_t>((target + offset) & (positions_ - 1));
   return entry;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the elements of a tensor stand in slots (image layout), and which diagonals of a matrix between two layouts
-/// are not zero. Arrows: the client packs an image by a Layout; the runtime turns a step's map into diagonals.
+/// Where the elements of a tensor stand in slots, and which diagonals of a matrix between two layouts are not zero.
+/// Arrows: the client packs images by a Layout; the runtime turns a step's map into diagonals.
 #pragma once
 
 #include <array>
@@ -14,16 +14,21 @@
 
 namespace obscura::plan {
 
-/// A slot of a ciphertext.
+/// A position of a ciphertext.
 struct Place {
   std::uint32_t ciphertext = 0;
-  std::uint32_t slot = 0;
+  std::uint32_t position = 0;
   auto operator<=>(const Place&) const = default;
 };
 
+/// B = `images` images share ciphertexts: slot B p + b is position p of image b. So what rotates the positions of one
+/// image rotates those of all, without one image's slots ever meeting another's. Four slots, B = 2: {a0, b0, a1, b1}.
+///
 /// Element (c, y, x) stands at units[(c * phases + y % phases) * phases + x % phases], (y / phases) * row +
-/// (x / phases) * column slots further on, and again at each multiple of `period` slots from there. Slots that no
-/// element has hold anything.
+/// (x / phases) * column positions further on, and again at each multiple of `period` positions from there. Positions
+/// that no element has hold anything.
+///
+/// From one image in all slots (B = 1) to one in each (batch layout: B = n, and every element is a ciphertext).
 ///
 /// A convolution of stride 2 leaves gaps in the rows and columns, into which other channels go: units are slots of the
 /// gaps and of further blocks (multiplexed packing: Lee et al.: ICML 2022). phases = 2 puts the four elements that an
@@ -35,11 +40,15 @@ struct Layout {
   std::uint32_t phases = 1;
   std::uint32_t row = 0;
   std::uint32_t column = 0;
-  std::uint32_t period = 0;  ///< divides the slots, a power of two; all of them where there are no copies
+  std::uint32_t period = 0;  ///< divides the positions, a power of two; all of them where there are no copies
+  std::uint32_t images = 1;  ///< B, a power of two that divides the slots
   std::vector<Place> units;
   bool operator==(const Layout&) const = default;
 
   std::uint32_t elements() const { return channels * height * width; }
+  /// Of each image, in ciphertexts of so many slots.
+  std::uint64_t positions(std::uint64_t slots) const { return slots / images; }
+  std::uint64_t copies(std::uint64_t slots) const { return positions(slots) / period; }
   /// Of element e in C, H, W order, its first copy.
   Place place(std::uint32_t element) const;
   /// place() of all elements.
@@ -47,28 +56,57 @@ struct Layout {
   std::uint32_t ciphertexts() const;
 };
 
+/// One image in each slot: a vector of elements, of which each is a ciphertext.
+Layout batch_layout(std::uint32_t elements, std::uint64_t slots);
+
 /// Bounds of a layout, far above what the compiler makes.
 inline constexpr std::uint32_t kMaxLayoutElements = std::uint32_t{1} << 20;
-inline constexpr std::uint32_t kMaxLayoutCiphertexts = 1024;
 inline constexpr std::size_t kMaxSpreads = 32;
 
-/// Sizes within the bounds and consistent, every element within its period, no two at one slot.
+/// Sizes within the bounds and consistent, every element within its period, no two at one position.
 /// errors  bad_format, naming `place`
 Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std::string& place);
 
-/// One entry of a matrix between slots: y_output[slot] += weight * x_input[(slot + step) mod n].
-struct Entry {
-  ckks::Diagonal diagonal;
-  std::uint32_t slot = 0;
+/// From tensors of several images to slots, ciphertext by ciphertext.
+class Packing {
+ public:
+  /// needs   a layout that passed verify_layout for these slots
+  Packing(const Layout& layout, std::uint64_t slots);
+  /// One ciphertext of the images 0 .. count - 1: value(element, image) in the slots of each copy, 0 elsewhere.
+  template <class Value>
+  std::vector<double> pack(std::uint32_t ciphertext, std::size_t count, const Value& value) const {
+    std::vector<double> out(slots_, 0);
+    for (const auto& [element, position] : by_ciphertext_[ciphertext]) {
+      for (std::size_t image = 0; image < count; ++image) {
+        const double number = value(element, image);
+        for (std::uint64_t j = position * images_ + image; j < slots_; j += stride_) out[j] = number;
+      }
+    }
+    return out;
+  }
+
+ private:
+  struct Item {
+    std::uint32_t element = 0;
+    std::uint64_t position = 0;
+  };
+  std::uint64_t slots_, images_, stride_;  ///< stride: slots from one copy to the next
+  std::vector<std::vector<Item>> by_ciphertext_;
 };
 
-/// Where the entries of a matrix between the elements of two layouts go. An output may be computed in parts, at its
-/// slot and at the sums of some of the `spread` steps from there (a fold adds them up afterwards): each entry goes to
-/// the part that is nearest to its input, so that few diagonals are not zero. Inputs with copies are read at the
-/// nearest one; outputs with copies are computed in each.
+/// One entry of a matrix between positions: y_output[position] += weight * x_input[(position + step) mod m].
+struct Entry {
+  ckks::Diagonal diagonal;  ///< step: in positions
+  std::uint32_t position = 0;
+};
+
+/// Where the entries of a matrix between the elements of two layouts go, in m = n / B positions of each of B images. An
+/// output may be computed in parts, at its position and at the sums of some of the `spread` steps from there (a fold
+/// adds them up afterwards): each entry goes to the part that is nearest to its input, so that few diagonals are not
+/// zero. Inputs with copies are read at the nearest one; outputs with copies are computed in each.
 class Spots {
  public:
-  Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t slots);
+  Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
   std::uint32_t copies() const { return copies_; }
   Entry at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const;
 
@@ -77,7 +115,7 @@ class Spots {
   std::int64_t nearest(std::int64_t distance) const;
   std::vector<Place> from_, to_;
   std::vector<std::int64_t> offsets_;  ///< sums of spread steps, ascending
-  std::int64_t slots_, from_period_, to_period_;
+  std::int64_t positions_, from_period_, to_period_;
   std::uint32_t copies_;
 };
 

@@ -2,10 +2,10 @@
 /// A Plan: everything that the compiler decided about one network, as a value. The runtime executes it on a backend
 /// (ciphertexts or the clear twin), `inspect` prints it, `verify` recomputes it, golden files hold it still.
 ///
-/// Batch layout: a value is a vector of elements (the tensor in C, H, W order), each one ciphertext; slot j of every
-/// element belongs to image j. Image layout: a value is one or a few ciphertexts, also called its elements, whose slots
-/// hold the tensor of one image (plan/layout.h); the input has a Layout then. Step k defines value k + 1; value 0 is
-/// the encrypted input.
+/// A value is the tensors of B images in some ciphertexts, also called its elements, by a Layout (plan/layout.h). Batch
+/// layout: B = n, each ciphertext is one element of the tensor (in C, H, W order), and slot j belongs to image j. Image
+/// layout: B < n, and the slots of an image hold many elements. B is the same for all values of a plan. Step k defines
+/// value k + 1; value 0 is the encrypted input.
 ///
 /// Vocabulary: limbs = level + 1 (primes of the chain that a value still has); parts = polynomials of a ciphertext
 /// (2, or 3 before relinearisation); scale = the factor between the slot's number and what is encrypted.
@@ -86,7 +86,7 @@ struct Transform {
   std::vector<double> bias;  ///< one per output
   Layout from;               ///< of the input
   Layout to;
-  std::vector<std::uint32_t> spread;  ///< see Spots: outputs come in parts that a Fold adds up
+  std::vector<std::uint32_t> spread;  ///< in positions, see Spots: outputs come in parts that a Fold adds up
   ckks::Split split;                  ///< of its diagonals into pairs, and those into baby and giant steps
   double plain_scale = 1;
   std::uint32_t rescale = 0;
@@ -106,7 +106,7 @@ struct Fold {
 };
 
 /// Each ciphertext of x, slot by slot, through p_k(... p_1(x)), or with `relu` x (1 + p_k(... p_1(x))) / 2
-/// (ckks/polyeval.h: plan_composite, plan_relu). Image layout only; 2 parts in and out.
+/// (ckks/polyeval.h: plan_composite, plan_relu). 2 parts in and out.
 /// limbs, scale out: those of composite_of (plan/polynomial.h), which the input's limbs and scale and output_scale
 /// give. Needs the relinearisation key.
 struct Polynomial {
@@ -126,7 +126,7 @@ struct Polynomial {
 /// Each ciphertext of x bootstrapped (ckks/bootstrap.h): the same slots, which are at most 1 in size, with new limbs.
 /// limbs in: at least the input limbs of Plan::bootstrap (more are cut); limbs out: those that Step::output states, at
 /// most its output limbs: what later steps have no use for is cut. Scales in and out are exactly
-/// BootstrapSpec::input_scale and output_scale. Image layout only; 2 parts in and out.
+/// BootstrapSpec::input_scale and output_scale. 2 parts in and out.
 /// Needs the relinearisation key and those of bootstrapping.
 struct Bootstrap {
   ValueId input = 0;
@@ -153,7 +153,7 @@ struct Step {
   double seconds = 0;  ///< predicted, on the planner's cost model; 0 where steps are not timed one by one
 };
 
-/// What the client must do with an image: pixel in 0..255 -> (pixel / 255 - mean[c]) / deviation[c] -> encrypt.
+/// What the client must do with images: pixel in 0..255 -> (pixel / 255 - mean[c]) / deviation[c] -> encrypt.
 struct InputSpec {
   std::uint32_t channels = 1;
   std::uint32_t height = 0;
@@ -162,16 +162,16 @@ struct InputSpec {
   std::vector<double> deviation;  ///< per channel
   std::uint32_t limbs = 0;
   double scale = 0;
-  std::optional<Layout> layout = {};  ///< image layout: where in the slots; none: batch layout
+  Layout layout = {};  ///< of the elements of an image, in C, H, W order
   /// Of one image.
   std::uint32_t elements() const { return channels * height * width; }
-  /// Of one batch.
-  std::uint32_t ciphertexts() const { return layout ? layout->ciphertexts() : elements(); }
+  /// Of Layout::images images.
+  std::uint32_t ciphertexts() const { return layout.ciphertexts(); }
   bool operator==(const InputSpec&) const = default;
 };
 
-/// What comes back: `classes` ciphertexts of logits (the outputs, whatever the kind of answer), or in the image layout
-/// those of `layout`.
+/// What comes back: `classes` logits (the outputs, whatever the kind of answer) of each image, in the ciphertexts of
+/// `layout`.
 struct OutputSpec {
   std::uint32_t classes = 0;
   std::uint32_t limbs = 0;
@@ -180,9 +180,9 @@ struct OutputSpec {
   /// The part of error_std that depends on the key: encryption, key switching and rounding of ciphertexts, without
   /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it.
   double noise_std = 0;
-  std::optional<Layout> layout = {};
+  Layout layout = {};
   AnswerSpec answer = {};  ///< what the client makes of the logits
-  std::uint32_t ciphertexts() const { return layout ? layout->ciphertexts() : classes; }
+  std::uint32_t ciphertexts() const { return layout.ciphertexts(); }
   bool operator==(const OutputSpec&) const = default;
 };
 
@@ -211,11 +211,6 @@ inline std::uint64_t slots(const ckks::ParamsLiteral& params, const std::optiona
   return std::uint64_t{1} << (bootstrap ? bootstrap->literal.log2_slots : params.log2_degree - 1);
 }
 
-/// Images that one run of a plan takes: one for each slot, or one image in the image layout.
-inline std::uint64_t images_at_once(const InputSpec& input, const ckks::ParamsLiteral& params) {
-  return input.layout ? 1 : std::uint64_t{1} << (params.log2_degree - 1);
-}
-
 struct Plan {
   std::string name;         ///< the network's
   std::uint32_t batch = 0;  ///< images asked for at a time; images_at_once() go through together
@@ -231,7 +226,8 @@ struct Plan {
 
   /// Info of a value, 0 = the input.
   ValueInfo value(ValueId id) const;
-  std::uint64_t images_at_once() const { return plan::images_at_once(input, params); }
+  /// B: images that one run takes.
+  std::uint32_t images_at_once() const { return input.layout.images; }
 };
 
 inline std::uint64_t slots(const Plan& plan) { return slots(plan.params, plan.bootstrap); }
@@ -245,7 +241,15 @@ struct Offer {
   OutputSpec output;
   KeyRequest keys;
   std::optional<BootstrapSpec> bootstrap = {};
+  /// B: images that one batch of ciphertexts holds.
+  std::uint32_t images_at_once() const { return input.layout.images; }
 };
+
+/// Whether every slot is an image's (batch layout), of a plan or an offer.
+template <class T>
+bool is_batch(const T& x) {
+  return x.images_at_once() == slots(x.params, x.bootstrap);
+}
 
 /// digest: of the plan's frame (wire/frames.h).
 Offer make_offer(const Plan& plan, const std::array<std::uint8_t, 32>& digest);

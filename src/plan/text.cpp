@@ -84,8 +84,9 @@ std::string describe(const Layout& layout, std::uint64_t slots) {
   if (layout.height > 1 || layout.width > 1)
     text += fmt::format(", rows {} and columns {} apart", layout.row, layout.column);
   if (layout.phases > 1) text += fmt::format(", {}x{} phases", layout.phases, layout.phases);
-  const std::uint64_t copies = slots / layout.period;
+  const std::uint64_t copies = layout.copies(slots);
   if (copies > 1) text += fmt::format(", {} copies", copies);
+  if (layout.images > 1) text += fmt::format(", {} images", layout.images);
   const std::uint32_t count = layout.ciphertexts();
   return text + fmt::format(", {} ciphertext{}", count, count == 1 ? "" : "s");
 }
@@ -157,14 +158,9 @@ std::string header(const Plan& plan) {
   auto out = std::back_inserter(text);
   const std::uint64_t slots = plan::slots(plan);
   fmt::format_to(out, "plan     {}\n", plan.name);
-  if (plan.input.layout) {
-    fmt::format_to(out, "batch    {} image{}, one at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s",
-                   slots);
-    fmt::format_to(out, "layout   {} -> {}\n", describe(*plan.input.layout, slots),
-                   describe(*plan.output.layout, slots));
-  } else {
-    fmt::format_to(out, "batch    {} images, {} to a ciphertext\n", plan.batch, slots);
-  }
+  fmt::format_to(out, "batch    {} image{}, {} at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s",
+                 plan.images_at_once(), slots);
+  fmt::format_to(out, "layout   {} -> {}\n", describe(plan.input.layout, slots), describe(plan.output.layout, slots));
   fmt::format_to(out, "ring     N = 2^{}, log2(QP) = {:.1f} of at most {:.0f}\n", plan.params.log2_degree,
                  ckks::log2_qp(plan.params), ckks::max_log2_qp(plan.params.log2_degree));
   fmt::format_to(out, "chain    {}\n", primes(plan.params.chain));

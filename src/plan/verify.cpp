@@ -74,13 +74,10 @@ class Verifier {
       }
     }
     OBSCURA_TRY_VOID(limbs_and_scale(spec.limbs, spec.scale));
-    if (spec.layout) {
-      OBSCURA_TRY_VOID(verify_layout(*spec.layout, slots(), place_));
-      if (spec.layout->channels != spec.channels || spec.layout->height != spec.height ||
-          spec.layout->width != spec.width) {
-        return broken("a layout of {}x{}x{} for an image of {}x{}x{}", spec.layout->channels, spec.layout->height,
-                      spec.layout->width, spec.channels, spec.height, spec.width);
-      }
+    OBSCURA_TRY_VOID(verify_layout(spec.layout, slots(), place_));
+    if (spec.layout.elements() != spec.elements()) {
+      return broken("a layout of {} elements for an image of {}x{}x{}", spec.layout.elements(), spec.channels,
+                    spec.height, spec.width);
     }
     values_.push_back(plan_.value(0));
     return fits(values_.front().max_abs * spec.scale, spec.limbs, "the largest input");
@@ -243,11 +240,13 @@ class Verifier {
 
   Result<ValueInfo> follow(const Transform& step) const {
     OBSCURA_TRY(ValueInfo info, read(step.input));
-    if (!plan_.input.layout) return broken("a transform in the batch layout");
     if (step.map.outputs == 0) return broken("a map without outputs");
     if (info.parts != 2) return broken("transforms a value of {} parts; 2 are expected", info.parts);
     OBSCURA_TRY_VOID(verify_map(step.map, place_));
     OBSCURA_TRY_VOID(verify_transform(step, slots(), place_));
+    if (step.from.images != plan_.images_at_once()) {
+      return broken("a layout of {} images; the plan's input has {}", step.from.images, plan_.images_at_once());
+    }
     if (step.from.ciphertexts() != info.elements) {
       return broken("a layout of {} ciphertexts reads {}", step.from.ciphertexts(), info.elements);
     }
@@ -263,14 +262,13 @@ class Verifier {
     OBSCURA_TRY_VOID(slots_fit({largest / step.weight_scale}, step.plain_scale, info.limbs, "a weight"));
     info.scale *= step.plain_scale;
     if (step.rescale > 0) OBSCURA_TRY_VOID(drop(info, step.rescale));
-    OBSCURA_TRY_VOID(slots_fit(step.bias, info.scale, info.limbs, "a bias"));
+    OBSCURA_TRY_VOID(bias_fits(step, info));
     info.elements = step.to.ciphertexts();
     return info;
   }
 
   Result<ValueInfo> follow(const Fold& step) const {
     OBSCURA_TRY(ValueInfo info, read(step.input));
-    if (!plan_.input.layout) return broken("a fold in the batch layout");
     if (info.parts != 2) return broken("folds a value of {} parts; 2 are expected", info.parts);
     if (step.sums.empty() || step.sums.size() > kMaxSpreads) return broken("{} sums", step.sums.size());
     for (const Fold::Sum& sum : step.sums) {
@@ -285,7 +283,6 @@ class Verifier {
   /// What an operation on the slots of two-part ciphertexts with the relinearisation key reads.
   Result<ValueInfo> read_for_products(ValueId id, const char* what) const {
     OBSCURA_TRY(const ValueInfo info, read(id));
-    if (!plan_.input.layout) return broken("{} in the batch layout", what);
     if (info.parts != 2) return broken("{} of a value of {} parts; 2 are expected", what, info.parts);
     if (!plan_.keys.relinearization) {
       return error(Code::wrong_params, "{}: needs the relinearization key, which the plan does not request", place_);
@@ -330,6 +327,22 @@ class Verifier {
     return {};
   }
 
+  /// A coefficient is at most the mean of the |slots| that it encodes, with which period they ever repeat.
+  Result<void> bias_fits(const Transform& step, const ValueInfo& info) const {
+    OBSCURA_TRY_VOID(constants_fit(step.bias, info.scale, info.limbs, "a bias"));
+    double largest = 0, sum = 0;
+    for (const double b : step.bias) {
+      largest = std::max(largest, std::abs(b));
+      sum += std::abs(b);
+    }
+    const double coefficient = std::min(largest, sum / step.to.period) * info.scale;
+    if (coefficient >= kMaxSlot) {
+      return broken("a bias has coefficients of up to 2^{:.1f} at its scale; 2^61 is the bound",
+                    std::log2(coefficient));
+    }
+    return {};
+  }
+
   std::uint64_t slots() const { return plan::slots(plan_); }
 
   /// Exactly the Galois keys that transforms and folds need are requested.
@@ -367,18 +380,16 @@ class Verifier {
     const ValueInfo& last = values_.back();
     const OutputSpec& spec = plan_.output;
     if (last.parts != 2) return broken("{} parts; 2 are expected", last.parts);
-    if (spec.layout.has_value() != plan_.input.layout.has_value()) return broken("a layout on one side only");
-    if (spec.layout) {
-      OBSCURA_TRY_VOID(verify_layout(*spec.layout, slots(), place_));
-      if (spec.layout->elements() != spec.classes) {
-        return broken("a layout of {} for {} classes", spec.layout->elements(), spec.classes);
-      }
+    OBSCURA_TRY_VOID(verify_layout(spec.layout, slots(), place_));
+    if (spec.layout.elements() != spec.classes || spec.layout.images != plan_.images_at_once()) {
+      return broken("a layout of {} logits of {} images for {} classes and {} images at once", spec.layout.elements(),
+                    spec.layout.images, spec.classes, plan_.images_at_once());
     }
     if (spec.ciphertexts() != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
         spec.error_std != last.error_std) {
-      return broken("says {} {}, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}", spec.ciphertexts(),
-                    spec.layout ? "ciphertexts" : "classes", spec.limbs, spec.scale, spec.error_std, last.elements,
-                    last.limbs, last.scale, last.error_std);
+      return broken("says {} ciphertexts, {} limbs, scale {}, error {}; the last step has {}, {}, {}, {}",
+                    spec.ciphertexts(), spec.limbs, spec.scale, spec.error_std, last.elements, last.limbs, last.scale,
+                    last.error_std);
     }
     if (!positive(spec.noise_std) || spec.noise_std > (1 + kScaleTolerance) * spec.error_std) {
       return broken("an encryption noise of {}; above 0 and at most the error, {}, are allowed", spec.noise_std,

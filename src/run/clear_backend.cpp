@@ -168,13 +168,17 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
     std::vector<double>& out = y[place.output].slots;
     const auto step =
         static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
-    for (const auto& [slot, weight] : diagonals.weights(d)) {
-      const std::size_t from = slot + step;
-      const double v = in[from < slots ? from : from - slots];
-      out[slot] += static_cast<double>(weight) / diagonals.weight_scale() * v;
-      squares[place.output] += v * v;
+    for (const auto& [position, weight] : diagonals.weights(d)) {
+      const double w = static_cast<double>(weight) / diagonals.weight_scale();
+      const std::size_t first = std::size_t{position} * diagonals.images();
+      for (std::size_t slot = first; slot < first + diagonals.images(); ++slot) {
+        const std::size_t from = slot + step;
+        const double v = in[from < slots ? from : from - slots];
+        out[slot] += w * v;
+        squares[place.output] += v * v;
+      }
     }
-    reads[place.output] += static_cast<double>(diagonals.weights(d).size());
+    reads[place.output] += static_cast<double>(diagonals.weights(d).size() * diagonals.images());
   }
   if (!noise_seed_) return;
   for (std::uint32_t o = 0; o < y.size(); ++o) {
@@ -234,82 +238,80 @@ ClearBackend::Value ClearBackend::bootstrap(const PreparedBootstrap& bootstrap, 
 
 namespace {
 
-/// The slots of each of an image's ciphertexts.
-std::vector<std::vector<double>> pack(const plan::Layout& layout, std::span<const float> image, std::size_t slots) {
-  std::vector<std::vector<double>> out(layout.ciphertexts(), std::vector<double>(slots, 0));
-  for (std::uint32_t e = 0; e < layout.elements(); ++e) {
-    const plan::Place at = layout.place(e);
-    for (std::size_t j = at.slot; j < slots; j += layout.period) out[at.ciphertext][j] = image[e];
-  }
-  return out;
-}
+/// What every run of a model on the clear twin shares.
+class Runner {
+ public:
+  Runner(const EncodedModel& model, const ckks::Params& params, std::span<const float> images,
+         std::optional<std::uint64_t> noise_seed)
+      : model_(model), plan_(model.plan()), params_(params), images_(images), noise_seed_(noise_seed) {}
 
-/// One image after the other.
-Result<std::vector<float>> run_images(const EncodedModel& model, const ckks::Params& params,
-                                      std::span<const float> images, std::size_t count,
-                                      std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
-  const plan::Plan& plan = model.plan();
-  const std::size_t elements = plan.input.elements();
-  const std::size_t classes = plan.output.classes;
-  std::vector<float> logits(count * classes);
-  std::atomic<std::size_t> done{0};
-  std::atomic<bool> stopped{false};
-  std::mutex reporting;
-  base::parallel_for(count, [&](std::size_t i) {
-    if (stopped) return;
+  /// Runs images [first, first + count), which go through together, and writes their logits.
+  Result<void> run(std::size_t first, std::size_t count, const base::Progress& progress,
+                   std::span<float> logits) const {
     std::optional<std::uint64_t> seed;
-    if (noise_seed) seed = mix(*noise_seed, i);
-    const ClearBackend backend(params, seed);
-    std::vector<ClearValue> inputs;
-    for (auto& slots : pack(*plan.input.layout, images.subspan(i * elements, elements), plan::slots(plan))) {
-      inputs.push_back(backend.encrypt(std::move(slots), plan.input.scale, plan.input.limbs, inputs.size()));
-    }
-    const auto outputs = execute(model, backend, std::move(inputs)).value();
+    if (noise_seed_) seed = mix(*noise_seed_, first / plan_.images_at_once());
+    const ClearBackend backend(params_, seed);
+    const std::size_t elements = plan_.input.elements();
+    // One image a slot: slots of images that are not there say nothing of others.
+    const plan::Packing packing(plan_.input.layout, plan::is_batch(plan_) ? count : plan::slots(plan_));
+    std::vector<ClearValue> inputs(plan_.input.ciphertexts());
+    base::parallel_for(inputs.size(), [&](std::size_t i) {
+      auto slots = packing.pack(static_cast<std::uint32_t>(i), count, [&](std::size_t element, std::size_t image) {
+        return static_cast<double>(images_[(first + image) * elements + element]);
+      });
+      inputs[i] = backend.encrypt(std::move(slots), plan_.input.scale, plan_.input.limbs, i);
+    });
+    OBSCURA_TRY(const std::vector<ClearValue> outputs, execute(model_, backend, std::move(inputs), progress));
+    const std::size_t classes = plan_.output.classes;
     for (std::uint32_t c = 0; c < classes; ++c) {
-      const plan::Place at = plan.output.layout->place(c);
-      logits[i * classes + c] = static_cast<float>(outputs[at.ciphertext].slots[at.slot]);
+      const plan::Place at = plan_.output.layout.place(c);
+      for (std::size_t j = 0; j < count; ++j) {
+        const std::size_t slot = std::size_t{at.position} * plan_.images_at_once() + j;
+        logits[(first + j) * classes + c] = static_cast<float>(outputs[at.ciphertext].slots[slot]);
+      }
     }
-    const std::lock_guard lock(reporting);
-    if (progress && !progress(++done, count)) stopped = true;
-  });
-  if (stopped) return error(Code::cancelled, "stopped after {} of {} images", done.load(), count);
-  return logits;
-}
+    return {};
+  }
+
+ private:
+  const EncodedModel& model_;
+  const plan::Plan& plan_;
+  const ckks::Params& params_;
+  std::span<const float> images_;
+  std::optional<std::uint64_t> noise_seed_;
+};
 
 }  // namespace
 
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
                                      std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
   const plan::Plan& plan = model.plan();
-  const std::size_t elements = plan.input.elements();
+  const std::size_t elements = plan.input.elements(), at_once = plan.images_at_once();
   OBSCURA_CHECK(images.size() == count * elements, "{} floats for {} images of {}", images.size(), count, elements);
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(plan.params));
-  if (plan.input.layout) return run_images(model, params, images, count, noise_seed, progress);
-  const std::size_t classes = plan.output.classes;
-  const std::size_t batches = (count + params.slots() - 1) / params.slots();
-  std::vector<float> logits(count * classes);
-  for (std::size_t batch = 0; batch < batches; ++batch) {
-    const std::size_t first = batch * params.slots();
-    const std::size_t size = std::min(params.slots(), count - first);
-    std::optional<std::uint64_t> seed;
-    if (noise_seed) seed = mix(*noise_seed, batch);
-    const ClearBackend backend(params, seed);
-    std::vector<ClearValue> inputs(elements);
-    base::parallel_for(elements, [&](std::size_t e) {
-      std::vector<double> slots(size);
-      for (std::size_t j = 0; j < size; ++j) slots[j] = static_cast<double>(images[(first + j) * elements + e]);
-      inputs[e] = backend.encrypt(std::move(slots), plan.input.scale, plan.input.limbs, e);
-    });
-    const base::Progress overall = [&](std::size_t done, std::size_t total) {
-      return !progress || progress(batch * total + done, batches * total);
-    };
-    OBSCURA_TRY(const std::vector<ClearValue> outputs, execute(model, backend, std::move(inputs), overall));
-    for (std::size_t c = 0; c < classes; ++c) {
-      for (std::size_t j = 0; j < size; ++j) {
-        logits[(first + j) * classes + c] = static_cast<float>(outputs[c].slots[j]);
-      }
+  const Runner runner(model, params, images, noise_seed);
+  std::vector<float> logits(count * plan.output.classes);
+  const std::size_t batches = (count + at_once - 1) / at_once;
+  const auto size = [&](std::size_t batch) { return std::min(at_once, count - batch * at_once); };
+  if (plan::is_batch(plan)) {  // one after the other: each is large
+    for (std::size_t batch = 0; batch < batches; ++batch) {
+      const base::Progress overall = [&](std::size_t done, std::size_t total) {
+        return !progress || progress(batch * total + done, batches * total);
+      };
+      OBSCURA_TRY_VOID(runner.run(batch * at_once, size(batch), overall, logits));
     }
+    return logits;
   }
+  std::atomic<std::size_t> done{0};
+  std::atomic<bool> stopped{false};
+  std::mutex reporting;
+  base::parallel_for(batches, [&](std::size_t batch) {
+    if (stopped) return;
+    OBSCURA_CHECK(runner.run(batch * at_once, size(batch), {}, logits).ok(), "a run that nobody stops ends");
+    const std::lock_guard lock(reporting);
+    if (progress && !progress(done += size(batch), count)) stopped = true;
+  });
+  if (stopped) return error(Code::cancelled, "stopped after {} of {} images", done.load(), count);
   return logits;
 }
 

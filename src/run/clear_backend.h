@@ -14,7 +14,7 @@
 
 namespace obscura::run {
 
-/// One element: a number for each image (image layout: for each slot), and what its ciphertext would say of itself.
+/// One element: a number for each slot, and what its ciphertext would say of itself.
 struct ClearValue {
   std::vector<double> slots;
   Shape shape;
@@ -57,7 +57,7 @@ class ClearBackend {
 static_assert(Backend<ClearBackend>);
 
 /// logits[i] of images[i] on the clear twin: `count` normalised images (C*H*W floats each) in, count x classes out,
-/// row-major, as nn::run_reference. Works in batches of N/2 images, or in the image layout image by image. A plan that
+/// row-major, as nn::run_reference. Works on as many images at a time as share ciphertexts. A plan that
 /// bootstraps needs a model with its bootstrapper where noise is asked for.
 /// errors  wrong_params where the plan's parameters are refused, cancelled. ContractError where sizes do not fit.
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,

@@ -39,7 +39,7 @@ wire::CiphertextHeader expected_input(const plan::Plan& plan, const wire::Bindin
   header.binding = binding;
   header.log2_degree = static_cast<std::uint32_t>(plan.params.log2_degree);
   header.elements = plan.input.ciphertexts();
-  header.one_image = plan.input.layout.has_value();
+  header.images_at_once = plan.images_at_once();
   header.limbs = plan.input.limbs;
   header.seeded = true;
   header.scale = plan.input.scale;
@@ -74,7 +74,7 @@ Result<wire::CiphertextWriter> open_output(const std::filesystem::path& out,
   using Unfinished = RunOptions::Unfinished;
   const std::filesystem::path partial = base::partial_of(out);
   const bool there = is_there(partial);
-  const bool saved = header.one_image && is_there(state_of(out));
+  const bool saved = is_there(state_of(out));
   if ((there || saved) && options.unfinished == Unfinished::refuse) {
     return error(Code::io, "{}: an earlier run to {} did not end; --resume goes on with it, --restart begins again",
                  (there ? partial : state_of(out)).string(), out.string());
@@ -121,7 +121,7 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
   OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
   std::optional<Saver> saver;
-  if (header.one_image) {
+  if (!plan::is_batch(session.plan())) {
     OBSCURA_TRY(saver, open_state(session, out, header, writer, options));
   }
   return Job{std::move(session), std::move(reader), std::move(writer), std::move(saver)};
@@ -175,7 +175,7 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
   report.images = header.images;
   report.batches = header.batches();
   report.resumed_batches = job->writer.batches();
-  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.batch_images());
+  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.images_at_once);
   report.memory_bytes = job->session.memory();
   report.resumed_steps = job->saver ? job->saver->steps() : 0;
   if (options.before) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Saves the state of the batch that a run is in, and finds it again. Image layout only: a batch is one image there,
+/// Saves the state of the batch that a run is in, and finds it again. Image layout only: a batch is a few images there,
 /// a few ciphertexts at any time, and the steps of a deep network take seconds each. In the batch layout a state is
 /// gigabytes, and is not worth the time of writing it.
 #pragma once

@@ -116,8 +116,8 @@ std::filesystem::path state_of(const std::filesystem::path& out);
 /// batches (and begins with the first where there are none). It answers byte for byte as one run would have: the server
 /// draws no randomness.
 ///
-/// In the image layout the batch that is run, one image, is saved on the way too: what later steps read is on disk, in
-/// the state file, after some of its steps (plan::save_points), at least save_seconds apart and below a twentieth of
+/// In the image layout the batch that is run, a few images, is saved on the way too: what later steps read is on disk,
+/// in the state file, after some of its steps (plan::save_points), at least save_seconds apart and below a twentieth of
 /// the time. A resumed run goes on after those steps. In the batch layout that would be gigabytes (docs/FORMATS.md).
 ///
 /// errors  io, bad_format, wrong_params, missing_key, infeasible, busy, cancelled. Before a batch is finished or its

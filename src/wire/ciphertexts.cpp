@@ -18,11 +18,10 @@ namespace obscura::wire {
 namespace {
 
 std::uint64_t header_payload(Kind kind) {
-  return kBindingBytes + 8 + 4 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
+  return kBindingBytes + 8 + 5 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
 }
 constexpr std::uint32_t kMaxElements = std::uint32_t{1} << 20;
 constexpr unsigned kSeeded = 1;
-constexpr unsigned kOneImage = 2;
 // Two scales that come from the same plan are the same double; 1e-12 forgives a compiler's other order of products.
 constexpr double kScaleTolerance = 1e-12;
 
@@ -43,6 +42,9 @@ Result<void> check_bounds(const CiphertextHeader& h, const std::string& name) {
   if (h.images == 0 || h.images > kMaxImages) {
     return error(Code::bad_format, "{}: {} images; 1 to {} are allowed", name, h.images, kMaxImages);
   }
+  if (h.images_at_once == 0 || h.images_at_once > h.slots()) {
+    return error(Code::bad_format, "{}: batches of {} images; 1 to {} are allowed", name, h.images_at_once, h.slots());
+  }
   return {};
 }
 
@@ -55,10 +57,9 @@ Result<void> check_same(const CiphertextHeader& actual, const CiphertextHeader& 
     return error(Code::wrong_params, "{}: encrypted under key {}, but this is key {}", name,
                  short_name(actual.binding.key), short_name(expected.binding.key));
   }
-  if (actual.one_image != expected.one_image) {
-    return error(Code::wrong_params, "{}: {}, the plan takes {}", name,
-                 actual.one_image ? "an image in each batch" : "an image in each slot",
-                 expected.one_image ? "an image in each batch" : "an image in each slot");
+  if (actual.images_at_once != expected.images_at_once) {
+    return error(Code::wrong_params, "{}: batches of {} images; the plan takes {} at once", name, actual.images_at_once,
+                 expected.images_at_once);
   }
   if (actual.log2_degree != expected.log2_degree || actual.elements != expected.elements ||
       actual.limbs != expected.limbs || actual.parts != expected.parts || actual.seeded != expected.seeded) {
@@ -83,7 +84,8 @@ base::Bytes write_header(Kind kind, const CiphertextHeader& header) {
   w.u32(header.elements);
   w.u32(header.limbs);
   w.u32(header.parts);
-  w.u8(static_cast<std::uint8_t>((header.seeded ? kSeeded : 0) | (header.one_image ? kOneImage : 0)));
+  w.u32(header.images_at_once);
+  w.u8(static_cast<std::uint8_t>(header.seeded ? kSeeded : 0));
   w.f64(header.scale);
   if (kind == Kind::outputs) w.raw(std::as_bytes(std::span(header.inputs)));
   return make_frame(kind, w.bytes());
@@ -102,9 +104,8 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
   header.elements = r.u32();
   header.limbs = r.u32();
   header.parts = r.u32();
-  const unsigned flags = r.u8();
-  header.seeded = (flags & kSeeded) != 0;
-  header.one_image = (flags & kOneImage) != 0;
+  header.images_at_once = r.u32();
+  header.seeded = (r.u8() & kSeeded) != 0;
   header.scale = r.f64();
   if (kind == Kind::outputs) std::memcpy(header.inputs.data(), r.raw(kDigestBytes).data(), kDigestBytes);
   OBSCURA_TRY_VOID(check_bounds(header, name));

@@ -26,13 +26,12 @@ struct CiphertextHeader {
   std::uint32_t parts = 2;
   bool seeded = false;  ///< fresh ciphertexts: one part and the seed of the other
   double scale = 0;
-  Digest inputs{};         ///< of outputs: CiphertextReader::digest() of the inputs that they answer
-  bool one_image = false;  ///< image layout: a batch is one image; else it is one image a slot
+  Digest inputs{};                   ///< of outputs: CiphertextReader::digest() of the inputs that they answer
+  std::uint32_t images_at_once = 1;  ///< that one batch of ciphertexts holds, at most
   bool operator==(const CiphertextHeader&) const = default;
 
   std::uint64_t slots() const { return (std::uint64_t{1} << log2_degree) / 2; }
-  std::uint64_t batch_images() const { return one_image ? 1 : slots(); }
-  std::uint64_t batches() const { return (images + batch_images() - 1) / batch_images(); }
+  std::uint64_t batches() const { return (images + images_at_once - 1) / images_at_once; }
   std::uint64_t records() const { return batches() * elements; }
 };
 

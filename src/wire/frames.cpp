@@ -29,7 +29,9 @@ Result<Header> parse_header(base::ByteView bytes, const std::string& name) {
   const std::uint64_t length = reader.u64();
   if (!reader.ok()) return error(Code::bad_format, "{}: truncated: {} bytes", name, bytes.size());
   if (version != kVersion) {
-    return error(Code::unsupported, "{}: format version {}, this program reads version {}", name, version, kVersion);
+    return error(Code::unsupported,
+                 "{}: format version {}, this program reads version {}: make the file again with this program{}", name,
+                 version, kVersion, version < kVersion ? ", from the plan on (obscura compile)" : " or a newer one");
   }
   if (!known(kind)) return error(Code::bad_format, "{}: a file of unknown kind {}", name, kind);
   return Header{static_cast<Kind>(kind), length};

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxSteps = 1000;
 constexpr std::size_t kMaxRotations = std::size_t{1} << 16;
 constexpr std::uint32_t kMaxSide = 65536;
-constexpr std::uint64_t kMaxOfferPayload = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxOfferPayload = std::uint64_t{1} << 24;  // layouts of kMaxElements, 8 bytes each
 
 void write_params(base::Writer& w, const ckks::ParamsLiteral& p) {
   w.u32(static_cast<std::uint32_t>(p.log2_degree));
@@ -32,16 +32,6 @@ ckks::ParamsLiteral read_params(base::Reader& r) {
   p.special = read_array<std::uint64_t>(r, ckks::kMaxPrimes);
   p.digit_limbs = static_cast<int>(r.u32());
   return p;
-}
-
-void write_optional(base::Writer& w, const std::optional<plan::Layout>& x) {
-  w.u8(x ? 1 : 0);
-  if (x) write_layout(w, *x);
-}
-
-std::optional<plan::Layout> read_optional(base::Reader& r) {
-  if (r.u8() != 1) return std::nullopt;
-  return read_layout(r);
 }
 
 void write_answer(base::Writer& w, const plan::AnswerSpec& x) {
@@ -86,8 +76,8 @@ void write_interface(base::Writer& w, const T& x) {
   w.u32(x.keys.conjugation);
   w.u8(x.bootstrap ? 1 : 0);
   if (x.bootstrap) write_bootstrap(w, *x.bootstrap);
-  write_optional(w, x.input.layout);
-  write_optional(w, x.output.layout);
+  write_layout(w, x.input.layout);
+  write_layout(w, x.output.layout);
 }
 
 template <class T>
@@ -112,8 +102,8 @@ void read_interface(base::Reader& r, T& x) {
   }
   x.keys.conjugation = r.u32();
   if (r.u8() == 1) x.bootstrap = read_bootstrap(r);
-  x.input.layout = read_optional(r);
-  x.output.layout = read_optional(r);
+  x.input.layout = read_layout(r);
+  x.output.layout = read_layout(r);
 }
 
 bool all_finite(const std::vector<double>& v) {
@@ -142,19 +132,16 @@ Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputS
   return {};
 }
 
-/// Where the client puts an image and finds the logits, if not in slots of their own.
+/// Where the client puts images and finds their logits.
 Result<void> check_layouts(std::uint64_t slots, const plan::InputSpec& in, const plan::OutputSpec& out,
                            const std::string& name) {
-  if (in.layout.has_value() != out.layout.has_value()) {
-    return error(Code::bad_format, "{}: a layout of one of image and logits", name);
-  }
-  if (!in.layout) return {};
-  OBSCURA_TRY_VOID(plan::verify_layout(*in.layout, slots, name));
-  OBSCURA_TRY_VOID(plan::verify_layout(*out.layout, slots, name));
-  if (in.layout->channels != in.channels || in.layout->height != in.height || in.layout->width != in.width ||
-      out.layout->elements() != out.classes) {
-    return error(Code::bad_format, "{}: layouts of {} and {} elements for {} pixels and {} classes", name,
-                 in.layout->elements(), out.layout->elements(), in.elements(), out.classes);
+  OBSCURA_TRY_VOID(plan::verify_layout(in.layout, slots, name));
+  OBSCURA_TRY_VOID(plan::verify_layout(out.layout, slots, name));
+  if (in.layout.elements() != in.elements() || out.layout.elements() != out.classes ||
+      in.layout.images != out.layout.images) {
+    return error(Code::bad_format, "{}: layouts of {} and {} elements of {} and {} images for {} pixels and {} classes",
+                 name, in.layout.elements(), out.layout.elements(), in.layout.images, out.layout.images, in.elements(),
+                 out.classes);
   }
   return {};
 }

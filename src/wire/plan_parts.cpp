@@ -8,21 +8,23 @@
 namespace obscura::wire {
 
 void write_layout(base::Writer& w, const plan::Layout& x) {
-  for (const std::uint32_t v : {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period}) w.u32(v);
+  for (const std::uint32_t v : {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period, x.images}) w.u32(v);
   w.u32(static_cast<std::uint32_t>(x.units.size()));
   for (const plan::Place& unit : x.units) {
     w.u32(unit.ciphertext);
-    w.u32(unit.slot);
+    w.u32(unit.position);
   }
 }
 
 plan::Layout read_layout(base::Reader& r) {
   plan::Layout x;
-  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period}) *v = r.u32();
+  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period, &x.images}) {
+    *v = r.u32();
+  }
   x.units.resize(r.count(plan::kMaxLayoutElements, 8));
   for (plan::Place& unit : x.units) {
     unit.ciphertext = r.u32();
-    unit.slot = r.u32();
+    unit.position = r.u32();
   }
   return x;
 }

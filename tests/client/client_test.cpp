@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 /// An offer whose output is its input: what is encrypted comes straight back.
 plan::Offer mirror_offer() {
   plan::Plan plan = testing::plan_head("mirror", testing::square_plan().params, 0x1p30);
-  plan.output = {plan.input.elements(), plan.input.limbs, plan.input.scale, 0x1p-20, 0x1p-20};
+  plan.output = {plan.input.elements(), plan.input.limbs, plan.input.scale, 0x1p-20, 0x1p-20, plan.input.layout};
   plan.keys.relinearization = true;
   plan::Offer offer = plan::make_offer(plan, {});
   offer.plan_digest.fill(42);

@@ -150,10 +150,24 @@ TEST(Compile, QuarticsByElementTakeTheLevelsOfOneForAllInTheImageLayout) {
   EXPECT_EQ(levels(std::move(same)), 3U);
 }
 
+TEST(Compile, BiasesFarAboveTheSpreadOfLogitsCostTheLastWeightsNoBits) {
+  Net net({1, 6, 6});
+  net.plus(net.dense(net.square(net.conv(0, 1, 2, 3)), 32, 3), 1000);
+  Options options;
+  options.batch = 1;
+  options.layout = LayoutChoice::image;
+  const plan::Plan plan = compiled(net.finished(), options);
+  double last = 0;
+  for (const plan::Step& step : plan.steps) {
+    if (const auto* transform = std::get_if<plan::Transform>(&step.operation)) last = transform->plain_scale;
+  }
+  EXPECT_GT(last, 0x1p22) << "three slots of thousands have large numbers: coefficients stay far below 2^62";
+}
+
 TEST(Compile, ALeadingCoefficientOfZeroIsForTheImageLayout) {
   Net net = quartic_network({0.05F, 0});
   const nn::Graph& graph = net.finished();
-  EXPECT_TRUE(compiled(graph, {}).input.layout.has_value()) << "whatever the batch";
+  EXPECT_FALSE(plan::is_batch(compiled(graph, {}))) << "whatever the batch";
   Options options;
   options.layout = LayoutChoice::batch;
   const auto refused = compile(graph, options);

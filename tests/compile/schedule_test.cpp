@@ -319,20 +319,17 @@ TEST(Gains, AtTheOutputFollowEachImageAndWhatWindowsShare) {
 TEST(Statistics, RoundingErrorsAreMeansOverTheImagesGiven) {
   const MonicNetwork net = network(true);
   const std::vector<float> images = probe_images(net.input);
-  Weights rounded;
-  for (const auto& segment : net.segments) {
-    rounded.emplace_back();
-    for (const auto& map : segment) {
-      rounded.back().push_back(map.matrix.value);
-      for (double& v : rounded.back().back()) v = std::round(v * 64) / 64;
-    }
+  const LaneMaps exact = lane_maps(net);
+  LaneMaps rounded = exact;
+  for (auto& segment : rounded) {
+    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->rounded(64));
   }
   const Images all{images, 100};
-  const std::vector<double> together = rounding_errors(net, rounded, all.first(3));
+  const std::vector<double> together = rounding_errors(net, exact, {rounded}, all.first(3))[0];
   std::vector<double> mean(together.size(), 0);
   for (std::size_t i = 0; i < 3; ++i) {
     const Images one{std::span<const float>(images).subspan(i * 100, 100), 100};
-    const auto alone = rounding_errors(net, rounded, one);
+    const auto alone = rounding_errors(net, exact, {rounded}, one)[0];
     for (std::size_t p = 0; p < mean.size(); ++p) mean[p] += alone[p] / 3;
   }
   for (std::size_t p = 0; p < mean.size(); ++p) EXPECT_NEAR(together[p], mean[p], 1e-12 * mean[p]) << "point " << p;

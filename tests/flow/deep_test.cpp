@@ -78,7 +78,7 @@ struct World {
     setting.network = &network;
     setting.statistics = &statistics;
     setting.gains = &gains;
-    auto scheduled = compile::schedule_deep(setting, set);
+    auto scheduled = compile::schedule_deep(setting, set, 1);
     if (!scheduled.ok()) throw std::runtime_error(scheduled.error().message);
     selection = std::move(scheduled).value();
     plan = compile::image_plan(network, selection);
@@ -91,9 +91,9 @@ struct World {
 
   std::vector<double> slots(std::size_t image) const {
     std::vector<double> out(set.slots(), 0);
-    const auto places = plan.input.layout->places();
+    const auto places = plan.input.layout.places();
     for (std::size_t e = 0; e < places.size(); ++e) {
-      for (std::size_t at = places[e].slot; at < out.size(); at += plan.input.layout->period) {
+      for (std::size_t at = places[e].position; at < out.size(); at += plan.input.layout.period) {
         out[at] = pixels[image * places.size() + e];
       }
     }
@@ -101,7 +101,7 @@ struct World {
   }
   std::vector<double> logits(const std::vector<double>& out) const {
     std::vector<double> values;
-    for (const plan::Place& place : plan.output.layout->places()) values.push_back(out[place.slot]);
+    for (const plan::Place& place : plan.output.layout.places()) values.push_back(out[place.position]);
     return values;
   }
 
@@ -249,7 +249,7 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   const nn::Graph& graph = net.finished();
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
-  const auto found = compile::search_deep(world.setting);
+  const auto found = compile::search_deep(world.setting, 1);
   ASSERT_TRUE(found.ok()) << found.error().message;
   plan::Plan plan = compile::image_plan(world.network, *found);
   plan.batch = 1;

@@ -59,7 +59,8 @@ class PlanBuilder {
   }
   plan::Plan finish() {
     const plan::ValueInfo& last = plan_.steps.back().output;
-    plan_.output = {last.elements, last.limbs, last.scale, last.error_std, last.error_std / 2};
+    plan_.output = {last.elements,  last.limbs,         last.scale,
+                    last.error_std, last.error_std / 2, plan::batch_layout(last.elements, plan::slots(plan_))};
     plan_.reasons = {"made by hand for a test"};
     return std::move(plan_);
   }
@@ -158,6 +159,7 @@ inline plan::Plan plan_head(const char* name, ckks::ParamsLiteral params, double
   plan.input.deviation = {0.5};
   plan.input.limbs = static_cast<std::uint32_t>(plan.params.chain.size());
   plan.input.scale = scale;
+  plan.input.layout = plan::batch_layout(plan.input.elements(), plan::slots(plan));
   return plan;
 }
 

@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 
 /// Two channels of 4x4 in blocks of 16 slots, two copies in 64.
-Layout planes() { return {2, 4, 4, 1, 4, 1, 32, {{0, 0}, {0, 16}}}; }
+Layout planes() { return {2, 4, 4, 1, 4, 1, 32, 1, {{0, 0}, {0, 16}}}; }
 
 TEST(Layout, PutsElementsAtTheirUnitsRowAndColumn) {
   const Layout layout = planes();
@@ -21,7 +21,7 @@ TEST(Layout, PutsElementsAtTheirUnitsRowAndColumn) {
 }
 
 TEST(Layout, PhasesPutNeighboursAtOnePlaceOfDifferentUnits) {
-  const Layout layout{1, 4, 4, 2, 8, 2, 64, {{0, 0}, {0, 1}, {1, 0}, {1, 1}}};
+  const Layout layout{1, 4, 4, 2, 8, 2, 64, 1, {{0, 0}, {0, 1}, {1, 0}, {1, 1}}};
   EXPECT_EQ(layout.place(0), (Place{0, 0}));
   EXPECT_EQ(layout.place(1), (Place{0, 1}));
   EXPECT_EQ(layout.place(4), (Place{1, 0}));
@@ -37,29 +37,55 @@ TEST(Layout, RefusesWhatDoesNotFit) {
     const auto verified = verify_layout(layout, 64, "test");
     return verified.ok() ? std::string() : verified.error().message;
   };
-  EXPECT_THAT(message([](Layout& x) { x.units[1].slot = 15; }), HasSubstr("two elements"));
-  EXPECT_THAT(message([](Layout& x) { x.units[1].slot = 17; }), HasSubstr("reaches slot 32"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].position = 15; }), HasSubstr("two elements"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].position = 17; }), HasSubstr("reaches position 32"));
   EXPECT_THAT(message([](Layout& x) { x.period = 48; }), HasSubstr("repeats after 48"));
   EXPECT_THAT(message([](Layout& x) { x.units.pop_back(); }), HasSubstr("1 units"));
   EXPECT_THAT(message([](Layout& x) { x.units[1].ciphertext = 2; }), HasSubstr("ciphertext 1 empty"));
-  EXPECT_THAT(message([](Layout& x) { x.units[1].ciphertext = kMaxLayoutCiphertexts; }), HasSubstr("1024"));
+  EXPECT_THAT(message([](Layout& x) { x.units[1].ciphertext = x.elements(); }), HasSubstr("32 ciphertexts of 32"));
+  EXPECT_THAT(message([](Layout& x) { x.images = 4; }), HasSubstr("repeats after 32 of 16 positions"));
+  EXPECT_THAT(message([](Layout& x) { x.images = 3; }), HasSubstr("of 3 images"));
   EXPECT_THAT(message([](Layout& x) { x.channels = kMaxLayoutElements; }), HasSubstr("elements are allowed"));
   EXPECT_THAT(message([](Layout& x) { x.channels = 0; }), HasSubstr("elements are allowed"));
+}
+
+/// Slot B p + b is position p of image b, in each copy.
+TEST(Packing, PutsImagesSideBySide) {
+  Layout layout{4, 1, 1, 1, 0, 0, 4, 2, {{0, 0}, {0, 1}, {1, 2}, {1, 0}}};
+  ASSERT_TRUE(verify_layout(layout, 16, "test").ok());
+  const Packing packing(layout, 16);
+  const auto value = [](std::size_t element, std::size_t image) {
+    return static_cast<double>(10 * (element + 1) + image);
+  };
+  const std::vector<double> two{10, 11, 20, 21, 0, 0, 0, 0, 10, 11, 20, 21, 0, 0, 0, 0};
+  EXPECT_EQ(packing.pack(0, 2, value), two);
+  const std::vector<double> one{40, 0, 0, 0, 30, 0, 0, 0, 40, 0, 0, 0, 30, 0, 0, 0};
+  EXPECT_EQ(packing.pack(1, 1, value), one);
+}
+
+TEST(Packing, OneImageASlotIsTheBatchLayout) {
+  const Layout layout = batch_layout(3, 8);
+  ASSERT_TRUE(verify_layout(layout, 8, "test").ok());
+  EXPECT_EQ(layout.ciphertexts(), 3U);
+  const auto value = [](std::size_t element, std::size_t image) {
+    return static_cast<double>(10 * (element + 1) + image);
+  };
+  EXPECT_EQ(Packing(layout, 8).pack(1, 3, value), (std::vector<double>{20, 21, 22, 0, 0, 0, 0, 0}));
 }
 
 /// Every entry reads its input, in one of its copies, and writes a part of its output.
 TEST(Spots, ReadTheirInputsAndWriteTheirOutputs) {
   const Layout from = planes();
-  const Layout to{4, 1, 1, 1, 0, 0, 32, {{0, 0}, {0, 1}, {0, 2}, {0, 3}}};
+  const Layout to{4, 1, 1, 1, 0, 0, 32, 1, {{0, 0}, {0, 1}, {0, 2}, {0, 3}}};
   const Spots spots(from, to, {4, 8, 16}, 64);
   ASSERT_EQ(spots.copies(), 2U);
   for (std::uint32_t row = 0; row < 4; ++row) {
     for (std::uint32_t column = 0; column < 32; ++column) {
       for (std::uint32_t copy = 0; copy < 2; ++copy) {
         const Entry entry = spots.at(row, column, copy);
-        const std::uint32_t read = (entry.slot + 64U + static_cast<std::uint32_t>(entry.diagonal.step)) % 64;
-        EXPECT_EQ(read % 32, from.place(column).slot);
-        EXPECT_EQ(entry.slot % 4, to.place(row).slot % 4);
+        const std::uint32_t read = (entry.position + 64U + static_cast<std::uint32_t>(entry.diagonal.step)) % 64;
+        EXPECT_EQ(read % 32, from.place(column).position);
+        EXPECT_EQ(entry.position % 4, to.place(row).position % 4);
         EXPECT_LE(std::abs(entry.diagonal.step), 2) << "the nearest part";
       }
     }

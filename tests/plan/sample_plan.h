@@ -15,7 +15,7 @@ inline Plan sample_plan() {
   plan.params.log2_degree = 13;
   plan.params.special = {primes[0]};
   plan.params.chain = {primes[1], primes[2], primes[3]};
-  plan.input = {1, 2, 2, {0.5}, {0.25}, 3, 0x1p20};
+  plan.input = {1, 2, 2, {0.5}, {0.25}, 3, 0x1p20, batch_layout(4, slots(plan))};
   plan.keys.relinearization = true;
   const auto q1 = static_cast<double>(plan.params.chain[1]);
   const auto q2 = static_cast<double>(plan.params.chain[2]);
@@ -36,7 +36,7 @@ inline Plan sample_plan() {
   last.bias = {0, 3};
   plan.steps.push_back({last, {2, 2, 2, 0x1p88 / q2, 9.0, 0x1p-8}, "dense"});
   plan.steps.push_back({Rescale{5, 1}, {2, 1, 2, 0x1p88 / q2 / q1, 9.0, 0x1p-7}, ""});
-  plan.output = {2, 1, 0x1p88 / q2 / q1, 0x1p-7, 0x1p-8};
+  plan.output = {2, 1, 0x1p88 / q2 / q1, 0x1p-7, 0x1p-8, batch_layout(2, slots(plan))};
   plan.reasons = {"Because it is small."};
   return plan;
 }

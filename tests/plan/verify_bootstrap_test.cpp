@@ -70,10 +70,10 @@ std::vector<Damage> damages() {
       {"ADegreeAboveTheBound", [](Plan& p) { step<Polynomial>(p, 2).stages[0].coefficients.assign(66, 1); },
        "plan step 3", Code::wrong_params},
       {"APolynomialThatEndsAtAnotherScale", [](Plan& p) { step<Polynomial>(p, 2).output_scale *= 1.001; }, "follows"},
-      {"APolynomialInTheBatchLayout",
+      {"ATransformOfOtherImages",
        [](Plan& p) {
-         p.input.layout.reset();
-         p.output.layout.reset();
+         p.input.layout.images = 2;
+         p.input.layout.period /= 2;
        },
        "layout"},
   };

@@ -122,9 +122,9 @@ std::vector<Damage> damages_of_values() {
       {"ScaleThatIsNotANumber", [](Plan& p) { p.steps[1].output.scale = kNaN; }, "a scale of nan"},
       {"NegativeRange", [](Plan& p) { p.steps[1].output.max_abs = -1; }, "a largest value of -1"},
       {"ErrorThatIsNotANumber", [](Plan& p) { p.steps[1].output.error_std = kNaN; }, "an error of nan"},
-      {"OutputOfOtherClasses", [](Plan& p) { p.output.classes = 3; }, "says 3 classes"},
+      {"OutputOfOtherClasses", [](Plan& p) { p.output.classes = 3; }, "for 3 classes"},
       {"OutputOfOtherScale", [](Plan& p) { p.output.scale *= 2; }, "the last step has"},
-      {"OutputOfOtherLimbs", [](Plan& p) { p.output.limbs = 2; }, "says 2 classes, 2 limbs"},
+      {"OutputOfOtherLimbs", [](Plan& p) { p.output.limbs = 2; }, "says 2 ciphertexts, 2 limbs"},
       {"OutputOfOtherError", [](Plan& p) { p.output.error_std = 0; }, "the last step has"},
       {"OutputWithoutNoise", [](Plan& p) { p.output.noise_std = 0; }, "an encryption noise of 0"},
       {"OutputOfNegativeNoise", [](Plan& p) { p.output.noise_std = -0x1p-8; }, "an encryption noise of -0.0"},
@@ -171,7 +171,7 @@ TEST(Verify, RefusesAProductOfThreeParts) {
 TEST(Verify, RefusesLogitsOfThreeParts) {
   Plan plan = sample_plan();
   plan.steps.resize(2);
-  plan.output = {3, 3, 0x1p48, 0x1p-10, 0x1p-10};
+  plan.output = {3, 3, 0x1p48, 0x1p-10, 0x1p-10, batch_layout(3, slots(plan))};
   const auto result = verify(plan);
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message, HasSubstr("3 parts; 2 are expected"));

@@ -33,6 +33,7 @@ class Records : public ::testing::Test {
     CiphertextHeader h;
     h.images = 5;
     h.log2_degree = 12;
+    h.images_at_once = 2048;
     h.elements = 3;
     h.limbs = limbs;
     h.parts = parts;

@@ -34,9 +34,9 @@ TEST(Frames, TheBytesOfAFrameAreFrozen) {
   std::string hex;
   for (const std::byte b : frame) hex += fmt::format("{:02x}", static_cast<unsigned>(b));
   EXPECT_EQ(hex,
-            "4f42534304000000040000000200000000000000"
+            "4f42534304000000050000000200000000000000"
             "6162"
-            "ed75b86eee47f0ddafe926a106741b3c89baab80e3d0be4c594e9c08244d06b5");
+            "ae4498fe59b26703647eed38aaca78632fbe9e6944822d0ac01e10d8db5b9e47");
 }
 
 TEST(Frames, EveryTruncationIsRefused) {
@@ -69,7 +69,7 @@ TEST(Frames, SaysWhatIsWrong) {
   EXPECT_THAT(message_of(frame), HasSubstr("damaged"));
   frame = some_frame();
   frame[8] = std::byte{9};
-  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 4"));
+  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 5"));
   frame = some_frame();
   frame[4] = std::byte{77};
   EXPECT_THAT(message_of(frame), HasSubstr("unknown kind 77"));
