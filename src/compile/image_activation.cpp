@@ -94,6 +94,11 @@ class Builder {
   /// As squares, of an activation with `leading`: u v + b x.
   plan::ValueId products() {
     const double f2 = x_.factor * x_.factor;
+    const auto push_alike = [&](plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
+      const plan::ValueId id = push_product(x, other, point, factor);
+      to_.steps.back().alike = true;
+      return id;
+    };
     ImageStep::Side side = *to_.steps[x_.id - 1].side;
     const auto relinearized = [&](plan::ValueId y, std::size_t point, double factor,
                                   std::vector<double> Slopes::*slope) {
@@ -108,17 +113,17 @@ class Builder {
         relinearized(push(Kind::square, x_.id, points_.square(k_), f2), points_.square(k_), f2, &Slopes::of_u);
     plan::ValueId v = u;
     if (x_.a) {
-      v = push_product(x_.id, *x_.a, points_.shifted(k_), f2);
+      v = push_alike(x_.id, *x_.a, points_.shifted(k_), f2);
       v = relinearized(v, points_.shifted(k_), f2, &Slopes::inner);
     }
     plan::ValueId more = x_.b.value_or(0);
     if (x_.b && !is_zero(a_.q)) {
       side.range = {0, compile::largest(a_.r), compile::largest(a_.q)};
-      more = push_product(x_.id, *x_.b, points_.result(k_), f2 * f2);
+      more = push_alike(x_.id, *x_.b, points_.result(k_), f2 * f2);
       more = relinearized(more, points_.result(k_), f2 * f2, nullptr);
     }
     const plan::ValueId y = u == v ? push(Kind::square, u, points_.outer_square(k_), f2 * f2)
-                                   : push_product(u, v, points_.outer_square(k_), f2 * f2);
+                                   : push_alike(u, v, points_.outer_square(k_), f2 * f2);
     return x_.b ? push_combine(y, more, {1}, {0}, points_.result(k_), f2 * f2) : y;
   }
 

@@ -38,6 +38,7 @@ struct ImageStep {
   std::size_t activation = 0;                   ///< square, combine, polynomial
   std::shared_ptr<const Approximation::Term> term;  ///< polynomial
   bool of_input = false;                            ///< product: the other factor is what polynomials read too
+  bool alike = false;                               ///< product: both factors have one scale
   std::uint32_t raised = 0;                         ///< bootstrap: limbs out
   /// What a junction gives, before or after its activation: it may be bootstrapped.
   bool settled = false;

@@ -134,7 +134,7 @@ class Judge {
   void want_factors(const ImageStep& step, double own) {
     double& first = wanted_[step.other];
     first = std::sqrt(own);
-    if (!step.side) {
+    if (!step.alike) {
       const auto largest = [&](plan::ValueId id) {
         const ImageStep& factor = network_.steps[id - 1];
         return std::max(setting_.statistics->max_abs[factor.point] / factor.factor, kSmallest);
