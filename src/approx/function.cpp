@@ -11,7 +11,8 @@ namespace {
 
 using Kind = Function::Kind;
 
-std::vector<double> at_zero(const Function&) { return {0.0}; }
+/// Of slope s below 0 and 1 above.
+std::optional<BentLine> bent_at_zero(double s) { return BentLine{0, s, {{0, 1 - s}}}; }
 
 std::vector<double> at_zero_unless_smooth(const Function& f) {
   return f.alpha == 1 ? std::vector<double>{} : std::vector<double>{0.0};
@@ -52,15 +53,15 @@ FunctionRow bent(Kind kind, const char* name, const char* onnx, int since, std::
 
 FunctionRow row_of_relu() {
   FunctionRow out = plain(Kind::relu, "relu", "Relu", 1);
-  out.kinks = at_zero;
-  out.relu_slope = [](const Function&) { return 0.0; };
+  out.line = [](const Function&) { return bent_at_zero(0); };
   return out;
 }
 
 FunctionRow row_of_leaky_relu() {
-  FunctionRow out = bent(Kind::leaky_relu, "leaky_relu", "LeakyRelu", 1, {kSlope});
+  FunctionRow out = plain(Kind::leaky_relu, "leaky_relu", "LeakyRelu", 1);
+  out.parameters = {kSlope};
   out.affine = [](const Function& f) { return f.alpha == 1; };
-  out.relu_slope = [](const Function& f) { return f.alpha; };
+  out.line = [](const Function& f) { return f.alpha == 1 ? std::nullopt : bent_at_zero(f.alpha); };
   return out;
 }
 
@@ -68,17 +69,22 @@ FunctionRow row_of_clip() {
   FunctionRow out = plain(Kind::clip, "clip", nullptr, 0);
   out.aliases = {"relu6"};
   out.parameters = {{"low", &Function::low, 0}, {"high", &Function::high, 6}};
-  out.kinks = [](const Function& f) { return std::vector<double>{f.low, f.high}; };
   out.unfit = [](const Function& f) {
     return f.low <= f.high ? "" : fmt::format("low {} and high {}; low must not be above high", f.low, f.high);
   };
   out.affine = [](const Function& f) { return f.low == f.high || (std::isinf(f.low) && std::isinf(f.high)); };
+  out.line = [](const Function& f) {
+    BentLine line{std::isinf(f.low) ? 0 : f.low, std::isinf(f.low) ? 1.0 : 0.0, {}};
+    if (!std::isinf(f.low)) line.bends.push_back({f.low, 1});
+    if (!std::isinf(f.high)) line.bends.push_back({f.high, -1});
+    return f.low == f.high || line.bends.empty() ? std::nullopt : std::optional(line);
+  };
   return out;
 }
 
 FunctionRow row_of_hard_swish() {
   FunctionRow out = plain(Kind::hard_swish, "hard_swish", "HardSwish", 14);
-  out.kinks = [](const Function&) { return std::vector<double>{-3, 3}; };
+  out.line = [](const Function&) { return std::optional(BentLine{0, 0, {{-3, 1.0 / 6}, {3, -1.0 / 6}}, true}); };
   return out;
 }
 
@@ -86,6 +92,8 @@ FunctionRow row_of_thresholded_relu() {
   FunctionRow out = plain(Kind::thresholded_relu, "thresholded_relu", "ThresholdedRelu", 10);
   out.parameters = {kAlpha};
   out.kinks = [](const Function& f) { return std::vector<double>{f.alpha}; };
+  // Others jump by alpha, which no ReLU does.
+  out.line = [](const Function& f) { return f.alpha == 0 ? bent_at_zero(0) : std::nullopt; };
   return out;
 }
 
@@ -139,7 +147,7 @@ FunctionRow row_of_reciprocal() {
 
 FunctionRow row_of_abs() {
   FunctionRow out = plain(Kind::abs, "abs", "Abs", 1);
-  out.kinks = at_zero;
+  out.line = [](const Function&) { return bent_at_zero(-1); };
   return out;
 }
 
@@ -219,6 +227,8 @@ double value(const Function& function, double x) { return formula<double>(functi
 std::vector<double> kinks(const Function& function, double low, double high) {
   const auto of = row(function.kind).kinks;
   std::vector<double> out = of ? of(function) : std::vector<double>{};
+  const auto line = of ? std::nullopt : bent_line(function);
+  for (std::size_t k = 0; line && k < line->bends.size(); ++k) out.push_back(line->bends[k].at);
   std::erase_if(out, [&](double x) { return !(x > low && x < high); });
   return out;
 }
@@ -243,9 +253,9 @@ bool is_affine(const Function& function) {
   return affine && affine(function);
 }
 
-std::optional<double> relu_slope(const Function& function) {
-  const auto slope = row(function.kind).relu_slope;
-  return slope ? std::optional(slope(function)) : std::nullopt;
+std::optional<BentLine> bent_line(const Function& function) {
+  const auto line = row(function.kind).line;
+  return line ? line(function) : std::nullopt;
 }
 
 namespace {

@@ -68,6 +68,18 @@ struct Turn {
   double unit = 1;
 };
 
+/// shift + slope x + sum of change max(0, x - at), or with times_input x times that: what a few ReLUs compute.
+struct BentLine {
+  struct Bend {
+    double at = 0;
+    double change = 1;  ///< of the slope
+  };
+  double shift = 0;
+  double slope = 0;
+  std::vector<Bend> bends;
+  bool times_input = false;
+};
+
 /// What is known of a kind beside its formula.
 struct FunctionRow {
   Function::Kind kind;
@@ -78,14 +90,15 @@ struct FunctionRow {
   std::vector<Parameter> parameters;
 
   /// The rest is null, false or its default where a kind has nothing to say.
-  std::vector<double> (*kinks)(const Function&) = nullptr;  ///< where f' jumps, or f does
+  std::vector<double> (*kinks)(const Function&) = nullptr;  ///< where f' jumps, or f does, beside the bends of its line
   Turn (*turn)(const Function&) = nullptr;
   /// Why it is not defined, or not finite, on all of [low, high]: "... falls to -1 ...; it must stay above 0", else "".
   std::string (*domain)(const Function&, double low, double high) = nullptr;
   std::string (*unfit)(const Function&) = nullptr;  ///< what is wrong with the parameters; ""
   bool (*affine)(const Function&) = nullptr;        ///< whether f is a x + b for these parameters
-  double (*relu_slope)(const Function&) = nullptr;  ///< s of f(x) = s x + (1 - s) max(0, x)
-  double farthest = 1048576;                        ///< |x| up to which polynomials are looked for
+  /// Where f is a bent line for these parameters.
+  std::optional<BentLine> (*line)(const Function&) = nullptr;
+  double farthest = 1048576;  ///< |x| up to which polynomials are looked for
 };
 
 /// All kinds, in the order of the enumeration.
@@ -115,8 +128,8 @@ std::vector<double> scale_points(const Function& function, double low, double hi
 /// Whether f(x) = a x + b on all of the line, so that no polynomial has to stand for it.
 bool is_affine(const Function& function);
 
-/// s where f(x) = s x + (1 - s) max(0, x) for the parameters of f: 0 for relu, alpha for leaky_relu; else nothing.
-std::optional<double> relu_slope(const Function& function);
+/// f as a bent line, where it is one with these parameters: relu, clip, hard_swish, abs, ...
+std::optional<BentLine> bent_line(const Function& function);
 
 /// errors  wrong_params: low >= high, not finite or beyond the row's farthest; parameters that are not finite (but the
 ///         ends of a clip) or not allowed; f not defined or not finite on all of [low, high].

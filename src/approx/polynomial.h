@@ -41,8 +41,8 @@ double evaluate(const Composite& composite, double x);
 /// What stands for one function of a network.
 ///   direct  y = p(x)
 ///   relu    y = x (1 + p(x / bound)) / 2, where p approximates the sign on [-1, 1]
-/// The maximum of two numbers is b + y(a - b) with y in the relu form and bound >= |a - b|; LeakyReLU of slope s is
-/// s x + (1 - s) y(x).
+/// The maximum of two numbers is b + y(a - b) with y in the relu form and bound >= |a - b|. Of other functions that
+/// ReLUs compute (approx/bent.h) the relu form has the composition of each of these, and the function's certificate.
 struct Activation {
   enum class Form { direct, relu };
   Form form = Form::direct;

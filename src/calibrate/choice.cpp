@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "approx/bent.h"
 #include "approx/fit.h"
 
 namespace obscura::calibrate {
@@ -40,7 +41,7 @@ double unit_of(const nn::Node& node) {
 /// What stands for an activation, as a function of u.
 approx::Function function_of(const nn::Node& node) {
   approx::Function out;
-  if (eval::takes_relu(node)) return out;
+  if (node.op == nn::Op::max_pool) return out;
   if (node.op == nn::Op::function) return node.attributes.function;
   out.kind = approx::Function::Kind::power;
   out.beta = node.attributes.beta;
@@ -108,6 +109,7 @@ approx::Histogram spread(const Range& range, double low, double high) {
 double mean_square(const nn::Node& node, const Range& range, const approx::Activation& activation) {
   constexpr std::size_t kSamples = 4;
   const approx::Function function = function_of(node);
+  const approx::Replacement replacement(function, activation);
   const double unit = unit_of(node);
   const std::size_t bins = range.inputs.counts.size();
   const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(bins);
@@ -118,7 +120,7 @@ double mean_square(const nn::Node& node, const Range& range, const approx::Activ
     for (std::size_t k = 0; k < kSamples; ++k) {
       const double x =
           range.inputs.low + width * (static_cast<double>(bin) + (static_cast<double>(k) + 0.5) / kSamples);
-      const double difference = evaluate(activation, x) - approx::value(function, unit * x);
+      const double difference = replacement(x) - approx::value(function, unit * x);
       // The output of an lrn is the input times this; its mean square is the sum's share of one channel.
       const double weight = node.op == nn::Op::lrn ? x / static_cast<double>(node.attributes.size) : 1;
       squares += weight * difference * difference;
@@ -128,10 +130,6 @@ double mean_square(const nn::Node& node, const Range& range, const approx::Activ
     total += count;
   }
   const double mean = sum / total;
-  if (node.op == nn::Op::function) {
-    const double slope = approx::relu_slope(node.attributes.function).value_or(0);
-    return mean * (1 - slope) * (1 - slope);
-  }
   if (node.op != nn::Op::max_pool) return mean;
   return mean * (levels_for(node.attributes.kernel[0]) + levels_for(node.attributes.kernel[1]));
 }
@@ -178,18 +176,68 @@ Result<void> check(const nn::Graph& graph, const Calibration& calibration, doubl
     if (!eval::takes_relu(graph.nodes[range.node]) || bound <= approx::kMaxBound) continue;
     return error(
         Code::wrong_params,
-        "node {} ({}): arguments up to {:.4g} and a margin of {} need a bound of {:.4g}; at most {} is allowed",
+        "node {} ({}): arguments up to {:.4g} and a margin of {} need a bound of {:.4g}; at most {} is allowed: "
+        "calibrate "
+        "with images like those that are to come, normalised as in training (--mean, --deviation), or train with a "
+        "normalisation before it",
         range.name, range.operation, range.largest(), margin, bound, approx::kMaxBound);
   }
   return {};
 }
 
 Error at_node(const Range& range, const Error& error) {
-  return {error.code, fmt::format("node {} ({}): {}", range.name, range.operation, error.message)};
+  const char* way_out =
+      error.code == Code::infeasible ? ": allow a larger error (a smaller --alpha, a larger --max-loss)" : "";
+  return {error.code, fmt::format("node {} ({}): {}{}", range.name, range.operation, error.message, way_out)};
 }
 
 double sensitivity_of(const std::vector<double>& sensitivities, std::size_t i) {
   return sensitivities.empty() ? 0 : sensitivities[i];
+}
+
+/// What stands for a function of bends within `error`: the composition of least depth for each of its bends, or where
+/// that costs no less a polynomial that ciphertexts take.
+Result<approx::Activation> choose_bent(const approx::SignSearch& search, const approx::Function& function,
+                                       const approx::BentLine& line, double error, double low, double high) {
+  approx::Activation unit;
+  unit.form = approx::Activation::Form::relu;
+  unit.certificate.max_error = 1;
+  const double worst = approx::bent("", line, unit, low, high).certificate.max_error;
+  const auto sign = search.for_relu(std::max<double>(std::log2(worst / error), approx::kMinAlpha));
+  std::optional<approx::Activation> bent;
+  int most = approx::kMaxStageDegree;
+  if (sign.ok()) {
+    OBSCURA_TRY(unit, approx::relu(sign->choice, 1));
+    bent = approx::bent(approx::name(function), line, unit, low, high);
+    most = std::min(most, (1 << bent->certificate.depth) - 1);
+  }
+  OBSCURA_TRY(approx::Activation direct, approx::approximate(function, approx::Method::minimax, most, low, high));
+  if (direct.certificate.max_error <= error) {
+    OBSCURA_TRY(direct, approx::approximate_within(function, approx::Method::minimax, error, low, high));
+    const auto cost = [](const approx::Activation& a) {
+      return std::pair(a.certificate.depth, a.certificate.multiplications);
+    };
+    if (!bent || cost(direct) <= cost(*bent)) return direct;
+  }
+  if (bent) return std::move(*bent);
+  return obscura::error(Code::infeasible,
+                        "an error of {:.3g} on [{:.4g}, {:.4g}] takes {:.1f} bits of the ReLUs that it is made of; at "
+                        "most {} are reached",
+                        error, low, high, std::log2(worst / error), approx::kMaxAlpha);
+}
+
+/// Of a node, on its domain [low, high]: its bends there; nothing where there are none, so that a polynomial of few
+/// degrees is exact, or where it is a maximum.
+std::optional<approx::BentLine> bends_of(const nn::Node& node, double low, double high) {
+  if (node.op != nn::Op::function) return std::nullopt;
+  auto line = approx::bent_line(node.attributes.function);
+  if (!line || approx::within(*line, low, high).bends.empty()) return std::nullopt;
+  return line;
+}
+
+bool is_relu(const nn::Node& node) {
+  using Kind = approx::Function::Kind;
+  return node.op == nn::Op::max_pool || (node.op == nn::Op::function && node.attributes.function.kind == Kind::relu);
 }
 
 }  // namespace
@@ -198,17 +246,24 @@ Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibrati
                             const std::vector<double>& sensitivities, int alpha, double margin) {
   OBSCURA_TRY_VOID(check(graph, calibration, margin));
   OBSCURA_TRY(const approx::Activation unit_relu, approx::relu(alpha, 1));
+  std::optional<approx::SignSearch> search;
   Choice out;
   double squares = 0;
   for (std::size_t i = 0; i < calibration.ranges.size(); ++i) {
     const Range& range = calibration.ranges[i];
     const nn::Node& node = graph.nodes[range.node];
     approx::Activation activation;
-    if (eval::takes_relu(node)) {
+    const auto [low, high] = domain(node, range, margin);
+    const double error = std::ldexp(node.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
+    if (is_relu(node)) {
       activation = stretched(unit_relu, bound_of(range, margin));
+    } else if (const auto line = bends_of(node, low, high)) {
+      if (!search) search.emplace();
+      auto chosen =
+          choose_bent(*search, node.attributes.function, *line, std::ldexp(bound_of(range, margin), -alpha), low, high);
+      if (!chosen) return at_node(range, chosen.error());
+      activation = std::move(chosen).value();
     } else {
-      const auto [low, high] = domain(node, range, margin);
-      const double error = std::ldexp(node.op == nn::Op::lrn ? 1 : range.largest(), -alpha);
       const double unit = unit_of(node);
       auto fitted =
           approx::approximate_within(function_of(node), approx::Method::minimax, error, unit * low, unit * high);
@@ -248,10 +303,14 @@ Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, co
                                                       const std::vector<approx::Activation>& units, double margin) {
   std::vector<approx::Activation> out;
   const nn::Node& node = graph.nodes[range.node];
-  for (std::size_t k = 0; eval::takes_relu(node) && k < units.size(); ++k) {
-    out.push_back(stretched(units[k], bound_of(range, margin)));
-  }
   const auto [low, high] = domain(node, range, margin);
+  const auto line = bends_of(node, low, high);
+  for (std::size_t k = 0; k < units.size(); ++k) {
+    if (is_relu(node)) out.push_back(stretched(units[k], bound_of(range, margin)));
+    if (line && !is_relu(node)) {
+      out.push_back(approx::bent(approx::name(node.attributes.function), *line, units[k], low, high));
+    }
+  }
   const double unit = unit_of(node);
   approx::Histogram inputs = spread(range, low, high);
   inputs.low *= unit;

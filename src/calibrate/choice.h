@@ -36,10 +36,11 @@ struct Choice {
   double products() const;
 };
 
-/// One alpha for all: each ReLU and each maximum within bound * 2^-alpha, others within largest() * 2^-alpha by the
-/// minimax polynomial of least degree. The bound is the largest |argument| seen times 1 + margin.
-/// `sensitivities` (may be empty) give the predicted error of the logits.
-/// errors  wrong_params: a margin that is negative or above kMaxMargin; those of approx::relu and
+/// One alpha for all: each ReLU and each maximum within bound * 2^-alpha, and other bent lines (approx/bent.h) too, by
+/// compositions or a minimax polynomial, whichever takes fewer levels; others within largest() * 2^-alpha by the
+/// minimax polynomial of least degree. The bound is the largest |argument| seen times 1 + margin. `sensitivities` (may
+/// be empty) give the predicted error of the logits. errors  wrong_params: a margin that is negative or above
+/// kMaxMargin; those of approx::relu and
 ///         approx::approximate_within, naming the node.
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin = kDefaultMargin);
@@ -54,11 +55,12 @@ struct Budget {
 /// Degrees for each layer: minimises the predicted error of the logits, sum over the activations of sensitivity times
 /// mean square error on the calibrated distribution, within the budget, exactly (dynamic programming over the layers;
 /// what each layer takes beyond its cheapest is rounded up, of products to 1/16000 of what the budget leaves). For
-/// ReLUs and maxima the candidates are the compositions that no other beats (approx::SignSearch::front); for other
-/// functions minimax polynomials of degrees 2^k - 1. After J. Lee et al., "Optimizing layerwise polynomial
-/// approximation for efficient private inference on fully homomorphic encryption: a dynamic programming approach",
-/// 2023. cost    layers * candidates * budget; some seconds for a hundred layers. errors  as choose_alike; infeasible:
-/// no choice within the budget, with the least that there is.
+/// ReLUs, maxima and other bent lines the candidates are the compositions that no other beats
+/// (approx::SignSearch::front); for these and other functions polynomials of degrees 2^k - 1 fitted to the arguments.
+/// After J. Lee et al., "Optimizing layerwise polynomial approximation for efficient private inference on fully
+/// homomorphic encryption: a dynamic programming approach", 2023. cost    layers * candidates * budget; some seconds
+/// for a hundred layers. errors  as choose_alike; infeasible: no choice within the budget, with the least that there
+/// is.
 class LayerwiseChooser {
  public:
   static Result<LayerwiseChooser> make(const nn::Graph& graph, const Calibration& calibration,

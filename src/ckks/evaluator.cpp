@@ -24,9 +24,8 @@ double prime_product(const Context& context, std::size_t first, std::size_t last
 Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertext& b) {
   OBSCURA_CHECK(a.parts.size() == 2 && b.parts.size() == 2, "multiply: {} and {} parts, 2 are needed", a.parts.size(),
                 b.parts.size());
-  OBSCURA_CHECK(a.limbs() == b.limbs(), "multiply: {} limbs vs {}", a.limbs(), b.limbs());
   const std::size_t n = context.degree();
-  const std::size_t limbs = a.limbs();
+  const std::size_t limbs = std::min(a.limbs(), b.limbs());
   Ciphertext out;
   out.scale = a.scale * b.scale;
   for (int part = 0; part < 3; ++part) out.parts.emplace_back(n, limbs);

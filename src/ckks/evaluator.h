@@ -13,7 +13,7 @@
 namespace obscura::ckks {
 
 /// result[j] = a[j] * b[j], with three parts.
-/// limbs   unchanged; equal in a and b      scale  a * b
+/// limbs   the fewer of a and b             scale  a * b
 /// needs   two parts in each
 /// cost    4 limb products (3 where a and b are the same object)
 Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertext& b);

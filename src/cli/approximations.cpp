@@ -4,33 +4,60 @@
 #include <algorithm>
 #include <cmath>
 
+#include "approx/bent.h"
+
 namespace obscura::cli {
+namespace {
+
+using Term = compile::Approximation::Term;
+
+Term term_of(const approx::Composite& composite, double width) {
+  Term term;
+  for (const approx::Polynomial& p : composite.stages) {
+    term.stages.push_back({p.low, p.high, ckks::PolynomialBasis::chebyshev, p.coefficients});
+  }
+  term.stages.front().low *= width;
+  term.stages.front().high *= width;
+  return term;
+}
+
+/// One ReLU u (1 + p(u / bound)) / 2 for each bend, times its change of the slope. The line's slope s is part of the
+/// first: s x = s at + s u, and s u a part of its u (1 + p) / 2.
+compile::Approximation bent(const approx::BentLine& line, const approx::Activation& activation) {
+  compile::Approximation out;
+  out.times_input = line.times_input;
+  const approx::BentLine inside = approx::within(line, activation.certificate.low, activation.certificate.high);
+  out.shift = inside.shift;
+  double slope = inside.slope;
+  for (const approx::BentTerm& bend : approx::terms_of(inside, activation.certificate)) {
+    Term& term = out.terms.emplace_back(term_of(activation.composite, bend.bound));
+    term.relu = true;
+    term.at = bend.at;
+    auto& last = term.stages.back().coefficients;
+    for (double& c : last) c *= bend.change;
+    last[0] += bend.change - 1 + 2 * slope;
+    out.shift += slope * bend.at;
+    slope = 0;
+  }
+  return out;
+}
+
+}  // namespace
 
 compile::Approximations approximations_of(const nn::Graph& graph, const calibrate::Choice& choice) {
   compile::Approximations out;
   for (const calibrate::Chosen& one : choice.chosen) {
     compile::Approximation& to = out[one.node];
-    const auto& from = one.activation.composite.stages;
-    to.relu = one.activation.form == approx::Activation::Form::relu;
-    to.bound = to.relu ? one.activation.bound : std::max(std::abs(from.front().low), std::abs(from.front().high));
-    for (const approx::Polynomial& p : from) {
-      to.stages.push_back({p.low, p.high, ckks::PolynomialBasis::chebyshev, p.coefficients});
-    }
     const nn::Node& node = graph.nodes[one.node];
-    const bool function = node.op == nn::Op::function;
-    const double slope = function ? approx::relu_slope(node.attributes.function).value_or(0) : 0;
-    if (slope == 0) continue;
-    // s x + (1 - s) y(x), s x a part of the sign's 1 or, in the direct form, of its only stage.
-    auto& last = to.stages.back();
-    for (double& c : last.coefficients) c *= 1 - slope;
-    if (to.relu) {
-      last.coefficients[0] += slope;
-    } else {
-      OBSCURA_CHECK(to.stages.size() == 1, "{} stages in the direct form", to.stages.size());
-      last.coefficients.resize(std::max<std::size_t>(last.coefficients.size(), 2));
-      last.coefficients[0] += slope * (last.low + last.high) / 2;
-      last.coefficients[1] += slope * (last.high - last.low) / 2;
+    const approx::Activation& from = one.activation;
+    if (from.form == approx::Activation::Form::direct) {
+      to.terms.push_back(term_of(from.composite, 1));
+      to.bound = std::max(std::abs(to.terms[0].stages.front().low), std::abs(to.terms[0].stages.front().high));
+      continue;
     }
+    const auto line = node.op == nn::Op::function ? approx::bent_line(node.attributes.function) : std::nullopt;
+    to = bent(line.value_or(approx::BentLine{0, 0, {{}}}), from);
+    to.bound = from.bound;
   }
   return out;
 }

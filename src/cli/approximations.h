@@ -8,8 +8,7 @@
 
 namespace obscura::cli {
 
-/// LeakyReLU of slope s, s x + (1 - s) y(x) with y = x (1 + p) / 2, is x (1 + (s + (1 - s) p)) / 2; with y = p it is
-/// one polynomial too.
+/// The relu form gives a term for each bend of the function (approx/bent.h), the direct form one for all of it.
 compile::Approximations approximations_of(const nn::Graph& graph, const calibrate::Choice& choice);
 
 }  // namespace obscura::cli

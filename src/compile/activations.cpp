@@ -12,6 +12,7 @@
 ///   a (x^4 + c3 x^3 + c2 x^2 + c1 x + c0) = a (t^4 + q t^2 + r t + s),  t = x + c3/4
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "compile/stages.h"
 
@@ -184,8 +185,8 @@ bool is_diagonal(const Segment& segment) {
 
 /// First the branch with the most levels before it (rather one with a real map), whose limbs and scale the sum has.
 /// Beside it, diagonal branches are marked, and their biases go to the first.
-void order_branches(Junction& junction, const std::vector<std::size_t>& squares, std::vector<Segment>& segments) {
-  auto& branches = junction.branches;
+void order_branches(std::span<Branch> branches, const std::vector<std::size_t>& squares,
+                    std::vector<Segment>& segments) {
   for (Branch& branch : branches) branch.diagonal = branches.size() > 1 && is_diagonal(segments[branch.segment]);
   const auto rank = [&](const Branch& b) { return std::pair(squares[b.source], !b.diagonal); };
   const auto first = std::max_element(branches.begin(), branches.end(),
@@ -200,6 +201,21 @@ void order_branches(Junction& junction, const std::vector<std::size_t>& squares,
   }
 }
 
+/// Of a product, the sum that reads the larger value comes first: the other one, a gate for instance, is spread over
+/// the places that it has.
+void order_branches(Junction& junction, const std::vector<std::size_t>& squares, std::vector<Segment>& segments) {
+  auto& branches = junction.branches;
+  const auto other = std::find_if(branches.begin(), branches.end(), [](const Branch& b) { return b.factor; });
+  const auto count = other - branches.begin();
+  order_branches(std::span(branches).first(static_cast<std::size_t>(count)), squares, segments);
+  if (!is_product(junction)) return;
+  order_branches(std::span(branches).subspan(static_cast<std::size_t>(count)), squares, segments);
+  const auto inputs = [&](const Branch& branch) { return segments[branch.segment].front().matrix.cols; };
+  if (inputs(*other) <= inputs(branches.front())) return;
+  for (Branch& branch : branches) branch.factor = !branch.factor;
+  std::rotate(branches.begin(), other, branches.end());
+}
+
 }  // namespace
 
 std::size_t levels(const MonicActivation& activation) {
@@ -212,7 +228,7 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network) {
     std::size_t most = 0;
     for (const Branch& branch : junction.branches) most = std::max(most, squares[branch.source]);
     if (junction.activation) most += levels(network.activations[*junction.activation]);
-    squares.push_back(most);
+    squares.push_back(is_product(junction) ? most + 1 : most);
   }
   return squares;
 }
@@ -229,6 +245,11 @@ Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics) {
   out.junctions = std::move(network.junctions);
   out.segments = std::move(network.segments);
   out.notes = std::move(network.notes);
+  for (const Junction& junction : out.junctions) {
+    if (!is_product(junction) || quartics == Quartics::plain) continue;
+    return error(Code::unsupported, "'{}' multiplies two values, which is for the image layout only (--layout image)",
+                 junction.origin);
+  }
   require_maps(out);
   for (std::size_t j = 0; j < out.junctions.size(); ++j) {
     if (!out.junctions[j].activation) continue;

@@ -45,6 +45,43 @@ bool finite(const plan::Polynomial::Stage& stage) {
          std::all_of(stage.coefficients.begin(), stage.coefficients.end(), [](double c) { return std::isfinite(c); });
 }
 
+/// A term of u, with its derivative.
+void evaluate(const Approximation::Term& term, Slopes& u) {
+  Slopes p = u;
+  for (const auto& stage : term.stages) evaluate(stage, p);
+  for (std::size_t i = 0; term.relu && i < kTogether; ++i) {
+    p.derivative[i] = (1 + p.value[i] + u.value[i] * p.derivative[i]) / 2;
+    p.value[i] = u.value[i] * (1 + p.value[i]) / 2;
+  }
+  u = p;
+}
+
+double value_of(const Approximation::Term& term, double x) {
+  Slopes u{};
+  u.value[0] = x - term.at;
+  evaluate(term, u);
+  return u.value[0];
+}
+
+/// The largest of f in size where all terms hold.
+template <class Function>
+double largest_of(const Approximation& approximation, Function f) {
+  double low = -HUGE_VAL, high = HUGE_VAL, most = 0;
+  for (const auto& term : approximation.terms) {
+    low = std::max(low, term.at + term.stages.front().low);
+    high = std::min(high, term.at + term.stages.front().high);
+  }
+  for (int k = 0; k <= kSamples; ++k) most = std::max(most, std::abs(f(low + (high - low) * k / kSamples)));
+  return most;
+}
+
+/// factor times a term.
+void scale(Approximation::Term& term, double factor) {
+  auto& last = term.stages.back();
+  for (double& c : last.coefficients) c *= factor;
+  if (term.relu) last.coefficients[0] += factor - 1;  // 1 + p becomes factor (1 + p)
+}
+
 }  // namespace
 
 Approximation exact_form(const std::vector<double>& coefficients, double bound) {
@@ -62,65 +99,94 @@ Approximation exact_form(const std::vector<double>& coefficients, double bound) 
   }
   Approximation out;
   out.bound = bound;
-  out.stages.push_back({-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sum)});
+  out.terms.push_back({{{-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sum)}}});
   return out;
 }
 
-Slope evaluate(const Approximation& approximation, double x) {
-  Slope out;
-  evaluate(approximation, {&x, 1}, {&out.value, 1}, {&out.derivative, 1});
-  return out;
-}
-
-void evaluate(const Approximation& approximation, std::span<const double> x, std::span<double> values,
-              std::span<double> derivatives) {
-  const double bound = approximation.relu ? approximation.bound : 1;
+void evaluate_sum(const Approximation& approximation, std::span<const double> x, std::span<double> values,
+                  std::span<double> derivatives) {
   for (std::size_t first = 0; first < x.size(); first += kTogether) {
     const std::size_t count = std::min(kTogether, x.size() - first);
-    Slopes p{};
-    for (std::size_t i = 0; i < count; ++i) p.value[i] = x[first + i] / bound, p.derivative[i] = 1 / bound;
-    for (const auto& stage : approximation.stages) evaluate(stage, p);
-    for (std::size_t i = 0; i < count; ++i) {
-      const double v = x[first + i];
-      values[first + i] = approximation.relu ? v * (1 + p.value[i]) / 2 : p.value[i];
-      derivatives[first + i] = approximation.relu ? (1 + p.value[i] + v * p.derivative[i]) / 2 : p.derivative[i];
+    std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(first), count, approximation.shift);
+    std::fill_n(derivatives.begin() + static_cast<std::ptrdiff_t>(first), count, 0.0);
+    for (const auto& term : approximation.terms) {
+      Slopes p{};
+      for (std::size_t i = 0; i < count; ++i) p.value[i] = x[first + i] - term.at, p.derivative[i] = 1;
+      evaluate(term, p);
+      for (std::size_t i = 0; i < count; ++i) values[first + i] += p.value[i], derivatives[first + i] += p.derivative[i];
     }
   }
 }
 
-std::size_t levels(const Approximation& approximation) {
-  std::size_t sum = approximation.relu ? 1 : 0;
-  for (const auto& stage : approximation.stages) sum += std::bit_width(stage.coefficients.size() - 1);
+Slope evaluate_sum(const Approximation& approximation, double x) {
+  Slope sum;
+  evaluate_sum(approximation, {&x, 1}, {&sum.value, 1}, {&sum.derivative, 1});
   return sum;
 }
 
+Slope evaluate(const Approximation& approximation, double x) {
+  const Slope sum = evaluate_sum(approximation, x);
+  if (!approximation.times_input) return sum;
+  return {x * sum.value, sum.value + x * sum.derivative};
+}
+
+double largest(const Approximation& approximation, const Approximation::Term& term) {
+  return largest_of(approximation, [&](double x) { return value_of(term, x); });
+}
+
+std::size_t levels(const Approximation::Term& term) {
+  std::size_t sum = term.relu ? 1 : 0;
+  for (const auto& stage : term.stages) sum += std::bit_width(stage.coefficients.size() - 1);
+  return sum;
+}
+
+std::size_t levels(const Approximation& approximation) {
+  std::size_t most = 0;
+  for (const auto& term : approximation.terms) most = std::max(most, levels(term));
+  return most + (approximation.times_input ? 1 : 0);
+}
+
 SlotApproximation in_slots(const Approximation& approximation) {
-  SlotApproximation out{approximation, approximation.bound};
-  out.out.bound = 1;
-  if (approximation.relu) return out;
-  auto& first = out.out.stages.front();
-  double most = 0;
-  for (int k = 0; k <= kSamples; ++k) {
-    const double x = first.low + (first.high - first.low) * k / kSamples;
-    most = std::max(most, std::abs(evaluate(approximation, x).value));
+  SlotApproximation out{approximation,
+                        largest_of(approximation, [&](double x) { return evaluate(approximation, x).value; })};
+  if (out.after == 0) out.after = 1;
+  const double bound = approximation.bound;
+  // Of the sum; a ReLU of slots is one over the bound already.
+  const double factor = (approximation.times_input ? bound : 1) / out.after;
+  for (auto& term : out.out.terms) {
+    term.at /= bound;
+    term.stages.front().low /= bound;
+    term.stages.front().high /= bound;
+    scale(term, term.relu ? factor * bound : factor);
   }
-  out.after = most;
-  first.low /= approximation.bound;
-  first.high /= approximation.bound;
-  for (double& c : out.out.stages.back().coefficients) c /= most;
+  out.out.shift *= factor;
+  out.out.bound = 1;
   return out;
 }
 
 Result<void> check(const Approximation& approximation, const std::string& node) {
-  if (approximation.stages.empty() || !(approximation.bound > 0) || !std::isfinite(approximation.bound)) {
-    return error(Code::wrong_params, "{}: an approximation of {} stages on a bound of {}", node,
-                 approximation.stages.size(), approximation.bound);
+  const bool bounded = approximation.bound > 0 && std::isfinite(approximation.bound);
+  if (approximation.terms.empty() || !bounded || !std::isfinite(approximation.shift)) {
+    return error(Code::wrong_params, "{}: an approximation of {} terms and a shift of {} on a bound of {}", node,
+                 approximation.terms.size(), approximation.shift, approximation.bound);
   }
-  for (const auto& stage : approximation.stages) {
-    const std::size_t terms = stage.coefficients.size();
-    if (terms >= 2 && terms <= ckks::kMaxPolynomialDegree + 1 && finite(stage)) continue;
-    return error(Code::wrong_params, "{}: a polynomial of {} coefficients on [{}, {}]; 2 to {} finite ones are allowed",
-                 node, terms, stage.low, stage.high, ckks::kMaxPolynomialDegree + 1);
+  for (const auto& term : approximation.terms) {
+    if (term.stages.empty() || !std::isfinite(term.at)) {
+      return error(Code::wrong_params, "{}: {} polynomials of x - {}", node, term.stages.size(), term.at);
+    }
+    for (const auto& stage : term.stages) {
+      const std::size_t terms = stage.coefficients.size();
+      if (terms > ckks::kMaxPolynomialDegree + 1) {
+        return error(Code::unsupported,
+                     "{}: what stands for it has degree {}; ciphertexts take degrees up to {}: allow a larger error (a "
+                     "smaller --alpha, a larger --max-loss)",
+                     node, terms - 1, ckks::kMaxPolynomialDegree);
+      }
+      if (terms >= 2 && finite(stage)) continue;
+      return error(Code::wrong_params,
+                   "{}: a polynomial of {} coefficients on [{}, {}]; 2 or more finite ones are needed", node, terms,
+                   stage.low, stage.high);
+    }
   }
   return {};
 }

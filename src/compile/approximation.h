@@ -11,11 +11,17 @@
 
 namespace obscura::compile {
 
-/// relu: y = x (1 + p(x / bound)) / 2, p = the stages on [-1, 1], first applied first; else y = p(x), the first stage
-/// on an interval within [-bound, bound].
+/// y = shift + the sum of its terms, or with times_input x times that, for |x| <= bound.
 struct Approximation {
-  std::vector<plan::Polynomial::Stage> stages;
-  bool relu = false;
+  /// Of u = x - at: p(u), p = the stages, first applied first; or with relu u (1 + p(u)) / 2, where p is near the sign.
+  struct Term {
+    std::vector<plan::Polynomial::Stage> stages;
+    bool relu = false;
+    double at = 0;
+  };
+  std::vector<Term> terms;
+  double shift = 0;
+  bool times_input = false;
   double bound = 1;
 };
 /// By index in nn::Graph::nodes.
@@ -30,12 +36,19 @@ struct Slope {
   double derivative = 0;
 };
 Slope evaluate(const Approximation& approximation, double x);
+/// Without times_input: shift and terms alone.
+Slope evaluate_sum(const Approximation& approximation, double x);
 
 /// The same numbers for all of x, several side by side.
-void evaluate(const Approximation& approximation, std::span<const double> x, std::span<double> values,
-              std::span<double> derivatives);
+void evaluate_sum(const Approximation& approximation, std::span<const double> x, std::span<double> values,
+                  std::span<double> derivatives);
 
-/// Levels from its input to its output: of each stage ceil(log2(degree + 1)), and one for the product of a ReLU.
+/// The largest value in size that a term has where all terms hold.
+double largest(const Approximation& approximation, const Approximation::Term& term);
+
+/// Levels from its input to its output: of each stage ceil(log2(degree + 1)), and one for the product of a ReLU; of an
+/// approximation the most of a term, and one more with times_input.
+std::size_t levels(const Approximation::Term& term);
 std::size_t levels(const Approximation& approximation);
 
 /// The same function between slots: y = after * out(x / bound), with out at most 1 in size where x / bound is.
@@ -45,8 +58,8 @@ struct SlotApproximation {
 };
 SlotApproximation in_slots(const Approximation& approximation);
 
-/// errors  wrong_params, naming `node`: no stages, numbers that are not finite, an empty interval or bound, a degree
-///         that ckks/polyeval.h does not take.
+/// errors  wrong_params, naming `node`: no terms or stages, numbers that are not finite, an empty interval or bound;
+///         unsupported: a degree that ckks/polyeval.h does not take.
 Result<void> check(const Approximation& approximation, const std::string& node);
 
 }  // namespace obscura::compile

@@ -157,8 +157,9 @@ Result<bool> bound(FusedNetwork& fused, const Images& all, bool calibrated) {
   return true;
 }
 
-/// Whether the two layouts take some activation differently.
+/// Whether the two layouts take some activation differently, or but one takes products.
 bool layouts_differ(const FusedNetwork& network) {
+  if (std::any_of(network.junctions.begin(), network.junctions.end(), is_product)) return true;
   return std::any_of(network.activations.begin(), network.activations.end(), [](const PolynomialActivation& a) {
     const Coefficients& c = a.coefficients;
     return !a.approximation && degree(c) == 4 &&

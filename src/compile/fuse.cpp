@@ -38,6 +38,12 @@ class Matrices final : public Maps {
     return apart.size() == 1 ? apart[0] : junction(node.name, apart, std::nullopt);
   }
 
+  AffinePtr product(const nn::Node& node, const AffinePtr& a, const AffinePtr& b) override {
+    AffinePtr both = junction(node.name, {a, b}, std::nullopt);
+    drafts_.back().branches.back().factor = true;
+    return both;
+  }
+
   Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
     return junction(node.name, {x}, std::move(activation));
   }
@@ -59,7 +65,7 @@ class Matrices final : public Maps {
                      std::optional<PolynomialActivation> activation) {
     Draft draft;
     for (const auto& affine : branches) {
-      draft.branches.push_back({affine->atom, {}});
+      draft.branches.push_back({affine->atom, {}, false});
       for (const auto& map : affine->maps) draft.branches.back().segment.push_back(*map);
     }
     draft.elements = branches[0]->elements;

@@ -37,16 +37,15 @@ class Follower {
     if (place_ == 0) values_[0].assign(network_.segments[0][0].matrix.cols, 1);
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
       const Junction& junction = network_.junctions[j];
-      std::vector<double> sum;
-      std::size_t elements = 0;
-      for (const Branch& b : junction.branches) {
-        std::vector<double> variance = branch(b);
-        elements = network_.segments[b.segment].back().matrix.rows;
-        if (sum.empty()) {
-          sum = std::move(variance);
-        } else if (!variance.empty()) {
-          for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += variance[i];
-        }
+      const std::size_t elements = network_.segments[junction.branches[0].segment].back().matrix.rows;
+      Variance sum = this->sum(junction, false);
+      if (is_product(junction)) {
+        Variance other = this->sum(junction, true);
+        enter(points_.factor(j, 0), elements, sum);
+        enter(points_.factor(j, 1), elements, other);
+        const auto& [first, second] = statistics_.factor_squares[j];
+        if (!sum.empty()) sum = times(sum, second);
+        if (!other.empty()) add(sum, times(other, first));
       }
       if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
       values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
@@ -57,6 +56,23 @@ class Follower {
  private:
   /// Variances by element, or none where no error has come.
   using Variance = std::vector<double>;
+
+  static void add(Variance& to, Variance more) {
+    if (to.empty()) {
+      to = std::move(more);
+    } else if (!more.empty()) {
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += more[i];
+    }
+  }
+
+  /// Of the branches that are factors, or of the others.
+  Variance sum(const Junction& junction, bool factor) {
+    Variance out;
+    for (const Branch& one : junction.branches) {
+      if (one.factor == factor) add(out, branch(one));
+    }
+    return out;
+  }
 
   Variance branch(const Branch& branch) {
     Variance variance = values_[branch.source];
@@ -83,7 +99,15 @@ class Follower {
       enter(point, a.elements, y);
     };
     through(slopes.square, points_.square(k));
-    if (a.squares < 2) return y;
+    if (!is_compound(a)) return y;
+    if (a.approximation) {
+      if (points_.square(k) + 1 == place_) {
+        gains_[points_.result(k)] = mean(slopes.inner);
+        return slopes.inner;
+      }
+      through(slopes.result, points_.result(k));
+      return y;
+    }
     through(slopes.shifted, points_.shifted(k));
     if (points_.shifted(k) + 1 == place_) {
       gains_[points_.outer_square(k)] = mean(slopes.inner);
@@ -114,22 +138,24 @@ class Backward {
   Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
       : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
     gains_.assign(points_.count() + 1, 0);
-    const auto inputs = activation_inputs(network, maps, images);
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
+    Arguments inputs = arguments(network, maps, images);
+    for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
       const MonicActivation& a = network.activations[k];
+      const std::vector<double>& x = inputs.of_activations[k];
       slopes_.emplace_back();
-      if (a.approximation) {
-        Gradient values(inputs[k].size());
+      if (a.approximation && !is_compound(a)) {
+        Gradient values(x.size());
         slopes_.back().whole.resize(values.size());
-        evaluate(*a.approximation, inputs[k], values, slopes_.back().whole);
+        evaluate_sum(*a.approximation, x, values, slopes_.back().whole);
         continue;
       }
-      for (std::size_t i = 0; i < inputs[k].size(); ++i) {
-        const Derivatives at = derivatives(a, i / kLanes, inputs[k][i]);
-        slopes_.back().whole.push_back(a.squares == 2 ? at.result : at.square);
-        if (a.squares == 2) slopes_.back().inner.push_back(at.inner);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const Derivatives at = derivatives(a, i / kLanes, x[i]);
+        slopes_.back().whole.push_back(is_compound(a) ? at.result : at.square);
+        if (is_compound(a)) slopes_.back().inner.push_back(at.inner);
       }
     }
+    factors_ = std::move(inputs.of_products);
   }
 
   /// Adds up, by place, over the images and classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
@@ -149,7 +175,11 @@ class Backward {
       if (x.empty()) continue;  // nobody reads it
       if (junction.activation) x = activation(*junction.activation, std::move(x));
       if (junction.branches.size() > 1) add(points_.sum(j) + 1, x);
-      for (const Branch& b : junction.branches) branch(b, x);
+      if (is_product(junction)) {
+        product(j, x);
+      } else {
+        for (const Branch& b : junction.branches) branch(b, x);
+      }
     }
     add(0, gradients_[0]);
   }
@@ -162,6 +192,16 @@ class Backward {
   void add(std::size_t place, const Gradient& gradient) {
     for (std::size_t i = 0; i < gradient.size(); i += kLanes) {
       for (std::size_t lane = 0; lane < lanes_; ++lane) gains_[place] += gradient[i + lane] * gradient[i + lane];
+    }
+  }
+
+  void product(std::size_t j, const Gradient& y) {
+    for (std::size_t f = 0; f < 2; ++f) {
+      const Gradient x = times(y, factors_[j][1 - f]);
+      add(points_.factor(j, f) + 1, x);
+      for (const Branch& b : network_.junctions[j].branches) {
+        if (b.factor == (f == 1)) branch(b, x);
+      }
     }
   }
 
@@ -181,9 +221,9 @@ class Backward {
 
   Gradient activation(std::size_t k, Gradient y) {
     const MonicActivation& a = network_.activations[k];
-    const bool two = a.squares == 2;
-    add((two ? points_.result(k) : points_.square(k)) + 1, y);
-    if (two) add(points_.shifted(k) + 1, times(y, slopes_[k].inner));
+    add(points_.result(k) + 1, y);
+    const std::size_t inner = a.approximation ? points_.square(k) : points_.shifted(k);
+    if (is_compound(a)) add(inner + 1, times(y, slopes_[k].inner));
     return times(y, slopes_[k].whole);
   }
 
@@ -192,9 +232,10 @@ class Backward {
   const LaneMaps& transposed_;
   std::size_t lanes_;
   struct Slope {
-    Gradient whole, inner;  ///< of what an activation gives by its argument, and by what it squares last
+    Gradient whole, inner;  ///< of what an activation gives by its argument, and by what it squares or multiplies last
   };
-  std::vector<Slope> slopes_;  ///< by activation
+  std::vector<Slope> slopes_;                     ///< by activation
+  std::vector<std::array<Gradient, 2>> factors_;  ///< by junction: of a product, its two sums
   std::vector<double> gains_;
   std::vector<Gradient> gradients_;
 };

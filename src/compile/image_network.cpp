@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
+#include "compile/image_activation.h"
 #include "compile/image_cost.h"
 #include "compile/image_facets.h"
 #include "compile/image_maps.h"
@@ -21,11 +22,6 @@ constexpr std::size_t kNominalDigitLimbs = 2;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
 constexpr double kMargin = 1.25;
 
-/// One number for all elements; none for 0.
-std::vector<double> one_number(const Elements& values) {
-  return is_zero(values) ? std::vector<double>() : std::vector<double>{values[0]};
-}
-
 /// Divisions between a value and the output on the longest way, by value.
 std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
   std::vector<std::uint32_t> left(network.junctions.size() + 1, 0);
@@ -33,6 +29,7 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
     const Junction& junction = network.junctions[j];
     std::uint32_t own = j + 1 < network.junctions.size() ? 1 + left[j + 1] : 0;
     if (junction.activation) own += static_cast<std::uint32_t>(levels(network.activations[*junction.activation]));
+    if (is_product(junction)) ++own;
     for (const Branch& branch : junction.branches) left[branch.source] = std::max(left[branch.source], own);
   }
   return left;
@@ -45,16 +42,6 @@ double largest_bias(const std::vector<double>& bias, const plan::Layout& to) {
   for (const double b : bias) sum += std::abs(b);
   return std::min(largest(bias), sum / to.period);
 }
-
-/// A value of the network: the step that gives it.
-struct Stand {
-  plan::ValueId id = 0;
-  plan::Layout layout;
-  double factor = 1;         ///< of what the network says
-  bool three_parts = false;  ///< still to be relinearised, by its one reader
-  /// Of a junction whose activation has `leading`, beside its x: a and b, where they are not x itself or 0.
-  std::optional<plan::ValueId> a = {}, b = {};
-};
 
 /// A way through the network so far.
 struct Way {
@@ -158,7 +145,7 @@ class Builder {
     const Junction& junction = network_.junctions[j];
     const bool last = j + 1 == network_.junctions.size();
     const auto own = junction.activation ? levels(network_.activations[*junction.activation]) : 0;
-    to_come_ = last ? 0 : 1 + static_cast<std::uint32_t>(own) + left_[j + 1];
+    to_come_ = last ? 0 : 1 + static_cast<std::uint32_t>(own) + left_[j + 1] + (is_product(junction) ? 1 : 0);
     std::vector<Way> grown;
     for (Way& way : ways_) OBSCURA_TRY_VOID(branches(way, j, grown));
     std::sort(grown.begin(), grown.end(), [](const Way& a, const Way& b) { return a.nanoseconds < b.nanoseconds; });
@@ -166,16 +153,19 @@ class Builder {
     ways_ = std::move(grown);
     if (!junction.activation) return {};
     to_come_ = left_[j + 1];
-    return activation(*junction.activation, readers_[j + 1] > 1);
+    activation(*junction.activation, readers_[j + 1] > 1);
+    return {};
   }
 
   /// All targets of the first branch, with the other branches in the same layout.
   Result<void> branches(Way& way, std::size_t j, std::vector<Way>& grown) {
     const std::vector<Branch>& all = network_.junctions[j].branches;
-    const std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.positions);
+    std::vector<Facet> facets = facets_of(network_, points_, j, factor_of(j), grid_.positions);
     std::vector<Start> starts;
     for (const Branch& branch : all) {
-      OBSCURA_TRY(Start start, read(way, branch, facets, starts.empty()));
+      const bool first = starts.empty() || branch.factor != all[starts.size() - 1].factor;
+      if (is_product(network_.junctions[j])) facets[0].factor = factor_of(j, branch.factor);
+      OBSCURA_TRY(Start start, read(way, branch, facets, first));
       starts.push_back(std::move(start));
     }
     const plan::Layout& from = starts[0].layout;
@@ -186,8 +176,9 @@ class Builder {
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {
-      fits[t] =
-          plan::verify_layout(targets[t].to, build_.slots, "").ok() && join(fresh[t], j, starts, facets, targets[t]);
+      if (!plan::verify_layout(targets[t].to, build_.slots, "").ok()) return;
+      fits[t] = is_product(network_.junctions[j]) ? join_product(fresh[t], j, starts, targets[t])
+                                                  : join(fresh[t], j, starts, facets, targets[t]);
     });
     bool any = false;
     for (std::size_t t = 0; t < targets.size(); ++t) {
@@ -205,9 +196,16 @@ class Builder {
     return build_.bounded != nullptr || (activation && levels(network_.activations[*activation]) > 1);
   }
 
+  /// What one of a product's two sums is divided by.
+  double factor_of(std::size_t j, bool other) const {
+    const double most = build_.bounded == nullptr ? 0 : build_.bounded->max_abs[points_.factor(j, other ? 1 : 0)];
+    return most > 0 ? kMargin * most : 1;
+  }
+
   /// What the sum of a junction is divided by.
   double factor_of(std::size_t j) const {
     const auto& k = network_.junctions[j].activation;
+    if (is_product(network_.junctions[j])) return factor_of(j, false) * factor_of(j, true);
     if (build_.bounded == nullptr || j + 1 == network_.junctions.size()) return 1;
     if (k && network_.activations[*k].approximation) return 1;
     double most = build_.bounded->max_abs[points_.sum(j)];
@@ -229,7 +227,7 @@ class Builder {
     const Junction& junction = network_.junctions[j];
     std::vector<plan::ValueId> values;
     for (std::size_t i = 0; i < facets.size(); ++i) {
-      const auto value = join_facet(way, j, starts, facets[i], i, target);
+      const auto value = join_facet(way, j, starts, facets[i], i, target, false);
       if (!value) return false;
       values.push_back(*value);
     }
@@ -247,19 +245,43 @@ class Builder {
     return true;
   }
 
-  /// The transforms of a junction's branches, and their sum.
+  /// Both sums of a product, in one layout, and the product of both. False where a ciphertext has no diagonal.
+  bool join_product(Way& way, std::size_t j, const std::vector<Start>& starts, const Target& target) const {
+    plan::ValueId sums[2];
+    for (const bool other : {false, true}) {
+      const Facet facet{{1}, {0}, factor_of(j, other), {}};
+      const Target to = other ? Target{target.after, {}, {}, target.after} : target;
+      const auto sum = join_facet(way, j, starts, facet, 0, to, other);
+      if (!sum) return false;
+      sums[other ? 1 : 0] = *sum;
+      way.network.steps.back().settled = !other;
+    }
+    ImageStep product = step_of(way, Kind::product, sums[1], points_.sum(j));
+    product.other = sums[0];
+    product.factor = factor_of(j);
+    product.origin = network_.junctions[j].origin;
+    const plan::ValueId both = push(way, std::move(product));
+    const plan::ValueId id = push_relinearize(way, both, points_.sum(j), factor_of(j));
+    way.network.steps.back().settled = true;
+    way.values.push_back({id, target.after, factor_of(j)});
+    return true;
+  }
+
+  /// The transforms of a junction's branches, of those that are factors or of the others, and their sum.
   std::optional<plan::ValueId> join_facet(Way& way, std::size_t j, const std::vector<Start>& starts, const Facet& facet,
-                                          std::size_t index, const Target& target) const {
+                                          std::size_t index, const Target& target, bool factor) const {
     std::vector<plan::ValueId> ends;
     const std::size_t first = way.network.steps.size();
     for (std::size_t b = 0; b < starts.size(); ++b) {
-      const Target to = b == 0 ? target : Target{target.after, {}, {}, target.after};
+      if (network_.junctions[j].branches[b].factor != factor) continue;
+      const Target to = ends.empty() ? target : Target{target.after, {}, {}, target.after};
       const auto end = extend(way, j, b, starts[b], starts[b].maps[index], to);
       if (!end) return std::nullopt;
       ends.push_back(*end);
     }
     if (ends.size() > 1) {
-      ImageStep sum = step_of(way, Kind::sum, ends[0], points_.sum(j));
+      const bool product = is_product(network_.junctions[j]);
+      ImageStep sum = step_of(way, Kind::sum, ends[0], product ? points_.factor(j, factor ? 1 : 0) : points_.sum(j));
       sum.others.assign(ends.begin() + 1, ends.end());
       sum.origin = network_.junctions[j].origin;
       push(way, std::move(sum));
@@ -308,7 +330,7 @@ class Builder {
     // Relinearised after sums of ciphertexts, which may be fewer, and before rotations.
     if (value.three_parts) {
       const std::size_t k = *network_.junctions[branch.source - 1].activation;
-      out.id = push_relinearize(way, out.id, added ? point : last_point(k), added ? factor : value.factor);
+      out.id = push_relinearize(way, out.id, added ? point : points_.result(k), added ? factor : value.factor);
       way.network.steps.back().settled = !added;
     }
     if (steps) {
@@ -369,103 +391,24 @@ class Builder {
     return push_folds(way, id, target.folds, std::move(fold));
   }
 
-  std::size_t last_point(std::size_t k) const {
-    return network_.activations[k].squares == 2 ? points_.result(k) : points_.square(k);
-  }
-
-  plan::ValueId push_square(Way& way, std::size_t k, plan::ValueId x, std::size_t point, double factor) const {
-    ImageStep step = step_of(way, Kind::square, x, point);
-    step.factor = factor;
-    step.activation = k;
-    step.origin = network_.activations[k].origin;
-    return push(way, std::move(step));
-  }
-
-  /// y + coefficient x + constant.
-  plan::ValueId push_combine(Way& way, std::size_t k, plan::ValueId y, plan::ValueId x, const Elements& coefficient,
-                             const Elements& constant, std::size_t point, double factor) const {
-    if (is_zero(coefficient) && is_zero(constant)) return y;
-    ImageStep step = step_of(way, Kind::combine, y, point);
-    step.factor = factor;
-    step.activation = k;
-    step.other = x;
-    step.coefficient = one_number(coefficient);
-    step.constant = one_number(constant);
-    step.origin = network_.activations[k].origin;
-    return push(way, std::move(step));
-  }
-
-  /// The squares of activation k. The last one stays in three parts until its one reader's sums; what several read is
+  /// The steps of activation k. A product stays in three parts until its one reader's sums; what several read is
   /// relinearised here.
-  Result<void> activation(std::size_t k, bool shared) {
+  void activation(std::size_t k, bool shared) {
     const MonicActivation& a = network_.activations[k];
     for (Way& way : ways_) {
       Stand& value = way.values.back();
-      if (a.approximation) {
-        ImageStep step = step_of(way, Kind::polynomial, value.id, points_.square(k));
-        step.activation = k;
-        step.approximation = a.approximation;
-        step.origin = a.origin;
-        step.settled = true;
-        value.id = push(way, std::move(step));
-        continue;
+      const std::size_t first = way.network.steps.size();
+      value.id = add_activation(network_, points_, k, value, way.network);
+      for (std::size_t i = first; i < way.network.steps.size(); ++i) {
+        const ImageStep& step = way.network.steps[i];
+        if (step.kind == Kind::relinearize) way.nanoseconds += step.ciphertexts * key_switch();
       }
-      const plan::ValueId y = a.leading.empty() ? squares(way, k, value.id, value.factor) : products(way, k, value);
-      value.factor = std::pow(value.factor, 2 * a.squares);
-      value.id = shared ? push_relinearize(way, y, last_point(k), value.factor) : y;
-      way.network.steps.back().settled = shared;
-      value.three_parts = !shared;
+      value.factor = a.approximation ? 1 : std::pow(value.factor, 2 * a.squares);
+      const bool product = !a.approximation || is_compound(a);
+      if (product && shared) value.id = push_relinearize(way, value.id, points_.result(k), value.factor);
+      way.network.steps.back().settled = !product || shared;
+      value.three_parts = product && !shared;
     }
-    return {};
-  }
-
-  /// Of x = X / factor, where the activation is of X: what it gives, over factor^2 or factor^4.
-  plan::ValueId squares(Way& way, std::size_t k, plan::ValueId x, double factor) const {
-    const MonicActivation& a = network_.activations[k];
-    const double f2 = factor * factor, f4 = f2 * f2;
-    plan::ValueId y = push_square(way, k, x, points_.square(k), f2);
-    if (a.squares == 1) return y;
-    y = push_combine(way, k, y, x, divide(a.p, {factor}), divide(a.q, {f2}), points_.shifted(k), f2);
-    y = push_relinearize(way, y, points_.shifted(k), f2);
-    y = push_square(way, k, y, points_.outer_square(k), f4);
-    return push_combine(way, k, y, x, divide(a.r, {f2 * factor}), {-resting(a) / f4}, points_.result(k), f4);
-  }
-
-  /// As squares, of an activation with `leading`: u v + b x.
-  plan::ValueId products(Way& way, std::size_t k, const Stand& value) const {
-    const MonicActivation& a = network_.activations[k];
-    const double f2 = value.factor * value.factor;
-    ImageStep::Side side = *way.network.steps[value.id - 1].side;
-    const auto push_product = [&](plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
-      push_square(way, k, x, point, factor);
-      way.network.steps.back().kind = Kind::product;
-      way.network.steps.back().other = other;
-      return way.last();
-    };
-    const auto relinearized = [&](std::size_t point, double factor, std::vector<double> Slopes::*slope) {
-      way.network.steps.back().side = side;  // for its range
-      push_relinearize(way, way.last(), point, factor);
-      way.network.steps.back().activation = k;
-      way.network.steps.back().side = side;
-      way.network.steps.back().side->slope = slope;
-      return way.last();
-    };
-    push_square(way, k, value.id, points_.square(k), f2);
-    const plan::ValueId u = relinearized(points_.square(k), f2, &Slopes::of_u);
-    plan::ValueId v = u;
-    if (value.a) {
-      push_product(value.id, *value.a, points_.shifted(k), f2);
-      v = relinearized(points_.shifted(k), f2, &Slopes::inner);
-    }
-    plan::ValueId more = value.b.value_or(0);
-    if (value.b && !is_zero(a.q)) {
-      side.range = {0, largest(a.r), largest(a.q)};
-      push_product(value.id, *value.b, points_.result(k), f2 * f2);
-      more = relinearized(points_.result(k), f2 * f2, nullptr);
-    }
-    const plan::ValueId y = u == v ? push_square(way, k, u, points_.outer_square(k), f2 * f2)
-                                   : push_product(u, v, points_.outer_square(k), f2 * f2);
-    return value.b ? push_combine(way, k, y, more, {1}, {0}, points_.result(k), f2 * f2) : y;
   }
 
   const MonicNetwork& network_;

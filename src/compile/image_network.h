@@ -37,13 +37,16 @@ struct ImageStep {
   plan::Fold fold;                              ///< fold
   std::vector<double> coefficient, constant;    ///< combine: of x, and what is added; none or one number
   std::size_t activation = 0;                   ///< square, combine, polynomial
-  std::shared_ptr<const Approximation> approximation;  ///< polynomial
-  std::uint32_t raised = 0;                            ///< bootstrap: limbs out
+  std::shared_ptr<const Approximation::Term> term;  ///< polynomial
+  bool of_input = false;                            ///< product: the other factor is what polynomials read too
+  bool alike = false;                               ///< product: both factors have one scale
+  std::uint32_t raised = 0;                         ///< bootstrap: limbs out
   /// What a junction gives, before or after its activation: it may be bootstrapped.
   bool settled = false;
   /// The value's range and error are those of this point, divided by `factor`.
   std::size_t point = 0;
   double factor = 1;
+  double largest = 0;  ///< of the value, where that is not its point's; else 0
   /// One of the values side by side that an activation with `leading` is computed from. What it adds to errors does not
   /// go through the others, as an error of the activation's argument does.
   struct Side {

@@ -115,7 +115,7 @@ class Judge {
           wanted_[step.input] = out_.choice.bootstrap->input_scale;
           break;
         case Kind::product:
-          wanted_[step.input] = wanted_[step.other] = std::sqrt(own);
+          want_factors(step, own);
           break;
         case Kind::combine:  // of an x that is squared too, the square decides
           if (!step.coefficient.empty()) wanted_[step.other] = std::sqrt(own);
@@ -127,6 +127,22 @@ class Judge {
           break;
       }
     }
+  }
+
+  /// Scales of two values whose product has the scale `own`. Of one that may be bootstrapped or goes through
+  /// polynomials it is fixed; else both are as near to their modulus as each other.
+  void want_factors(const ImageStep& step, double own) {
+    double& first = wanted_[step.other];
+    first = std::sqrt(own);
+    if (!step.alike) {
+      const auto largest = [&](plan::ValueId id) {
+        const ImageStep& factor = network_.steps[id - 1];
+        return std::max(setting_.statistics->max_abs[factor.point] / factor.factor, kSmallest);
+      };
+      first = out_.choice.bootstrap || step.of_input ? std::exp2(out_.choice.drop_bits)
+                                                     : std::sqrt(own * largest(step.input) / largest(step.other));
+    }
+    wanted_[step.input] = own / first;
   }
 
   /// A step's output before errors are known, and what its price depends on.
@@ -141,6 +157,7 @@ class Judge {
 
   /// The largest that is expected of a value, times its factor.
   double range(const ImageStep& step) const {
+    if (step.largest > 0) return step.largest * step.factor;
     const std::vector<double>& largest = setting_.statistics->max_abs;
     if (!step.side || !bounded(*step.side)) return setting_.statistics->max_moving[step.point];
     const auto& [constant, slope, curve] = step.side->range;
@@ -315,8 +332,9 @@ class Judge {
     const ImageStep& step = network_.steps[k];
     const auto composite =
         plan::composite_of(polynomial_of(step, out_.values[k].scale), params_.literal(), before(k), scale(step.input));
-    const auto errors =
-        ckks::predict_error(params_, composite.value(), setting_.statistics->arguments[step.activation], 0);
+    std::vector<double> arguments = setting_.statistics->arguments[step.activation];
+    for (double& x : arguments) x -= step.term->at;
+    const auto errors = ckks::predict_error(params_, composite.value(), arguments, 0);
     double sum = 0;
     for (const double error : errors) sum += squared(error);
     return sum / static_cast<double>(errors.size());
@@ -459,7 +477,7 @@ ImageSplits split(const ImageNetwork& network, std::uint32_t input_limbs, int di
 }
 
 plan::Polynomial polynomial_of(const ImageStep& step, double output_scale) {
-  return {step.input, step.approximation->stages, step.approximation->relu, output_scale};
+  return {step.input, step.term->stages, step.term->relu, output_scale};
 }
 
 std::optional<ImageSchedule> judge(const ImageSetting& setting, const ImageNetwork& network, const ImageSplits& splits,

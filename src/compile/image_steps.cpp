@@ -18,7 +18,7 @@ std::vector<plan::ValueId> ImageStep::inputs() const {
 }
 
 std::uint32_t ImageStep::drops() const {
-  if (kind == Kind::polynomial) return static_cast<std::uint32_t>(levels(*approximation));
+  if (kind == Kind::polynomial) return static_cast<std::uint32_t>(levels(*term));
   return kind == Kind::relinearize || (kind == Kind::transform && !last) ? 1 : 0;
 }
 

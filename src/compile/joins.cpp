@@ -62,7 +62,8 @@ void remove(std::vector<Draft>& drafts, std::size_t index) {
 void inline_sums(std::vector<Draft>& drafts) {
   for (std::size_t d = 0; d + 1 < drafts.size();) {
     const std::vector<Place> readers = readers_of(drafts, d + 1);
-    const bool alone = !drafts[d].activation && readers.size() == 1;
+    const bool product = drafts[d].branches.back().factor;
+    const bool alone = !drafts[d].activation && !product && readers.size() == 1;
     Draft* reader = alone ? &drafts[readers[0].draft] : nullptr;
     auto branches = alone ? distributed(drafts[d], reader->branches[readers[0].branch].segment) : std::nullopt;
     if (!branches) {
@@ -70,6 +71,7 @@ void inline_sums(std::vector<Draft>& drafts) {
       continue;
     }
     const auto at = reader->branches.begin() + static_cast<std::ptrdiff_t>(readers[0].branch);
+    for (auto& branch : *branches) branch.factor = at->factor;
     reader->branches.insert(reader->branches.erase(at), std::make_move_iterator(branches->begin()),
                             std::make_move_iterator(branches->end()));
     reader->origin = join(merge({drafts[d].origin}, {reader->origin}));
@@ -82,7 +84,7 @@ void number(std::vector<Draft> drafts, FusedNetwork& network) {
     Junction junction;
     junction.origin = std::move(draft.origin);
     for (auto& branch : draft.branches) {
-      junction.branches.push_back({branch.source, network.segments.size()});
+      junction.branches.push_back({branch.source, network.segments.size(), false, branch.factor});
       network.segments.push_back(std::move(branch.segment));
     }
     if (draft.activation) {

@@ -11,6 +11,7 @@ struct Draft {
   struct Branch {
     std::size_t source = 0;
     Segment segment;
+    bool factor = false;
   };
   std::vector<Branch> branches;
   std::optional<PolynomialActivation> activation;

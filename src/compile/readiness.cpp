@@ -26,6 +26,12 @@ class Atoms final : public Maps {
   AffinePtr repeat(const nn::Node& node, std::size_t, const AffinePtr&) override { return atom(node); }
   AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>&) override { return atom(node); }
 
+  AffinePtr product(const nn::Node& node, const AffinePtr&, const AffinePtr&) override {
+    note(fmt::format("{}: two values are multiplied in the image layout only", describe(node)));
+    products_.insert(node.output);
+    return atom(node);
+  }
+
   Result<AffinePtr> activate(const nn::Node&, const AffinePtr& x, PolynomialActivation activation) override {
     if (is_unbounded(activation)) {
       note(fmt::format("the polynomial of degree {} ({}) is evaluated in the image layout only",
@@ -45,6 +51,8 @@ class Atoms final : public Maps {
   }
   /// Why some polynomial is not for batches; "" where none is.
   const std::string& image_only() const { return image_only_; }
+  /// Whether a node multiplies two values that are no polynomials of the same one.
+  bool multiplies(const nn::Node& node) const { return products_.contains(node.output); }
 
  private:
   void note(const std::string& why) {
@@ -55,6 +63,7 @@ class Atoms final : public Maps {
   const nn::Graph& graph_;
   std::size_t atoms_ = 0;
   std::string image_only_;
+  std::set<nn::ValueId> products_;
 };
 
 /// What an exact node is, whose output is a polynomial of this degree in what came before.
@@ -107,7 +116,8 @@ class Judge {
     if (needs_approximation(node)) return approximate(node);
     const auto followed = walk_.follow(node);
     if (!followed.ok()) return refuse(node, followed.error().message);
-    of(node).form = form_of(node, walk_.degree_of(node.output).value_or(1));
+    of(node).form =
+        maps_.multiplies(node) ? "product of two values" : form_of(node, walk_.degree_of(node.output).value_or(1));
   }
 
   void approximate(const nn::Node& node) {

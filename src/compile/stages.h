@@ -44,9 +44,11 @@ struct Branch {
   std::size_t segment = 0;
   /// Beside others, and one number an element: a shortcut that is added as it stands, without a map of its own.
   bool diagonal = false;
+  bool factor = false;  ///< one of those whose sum the sum of the others is multiplied with
 };
 
-/// The sum of what its branches give, and the activation after it, if there is one. Behind the image, whatever several
+/// The sum of what its branches give, and the activation after it, if there is one; or where some are `factor`, which
+/// come last, the product of two sums, elementwise and without an activation. Behind the image, whatever several
 /// segments read is the value of a junction.
 struct Junction {
   std::vector<Branch> branches;
@@ -54,7 +56,11 @@ struct Junction {
   std::string origin;  ///< the nodes that add
 };
 
-/// Junctions, in an order in which each reads only values before it; the last is the output and has no activation.
+inline bool is_product(const Junction& junction) {
+  return !junction.branches.empty() && junction.branches.back().factor;
+}
+
+/// Junctions, in an order in which each reads only values before it; the last is the output, a sum without activation.
 /// Segments are numbered in the order of junctions and branches, activations in that of junctions. A network without
 /// shortcuts is a chain: junction j reads value j through segment j.
 struct FusedNetwork {
@@ -81,7 +87,8 @@ struct MonicActivation {
 };
 
 /// The same function as the FusedNetwork it came from; every segment has at least one map. The first branch of a
-/// junction is the one with the most levels of activations behind it.
+/// junction is the one with the most levels of activations behind it; of a product the first of each sum is, and the
+/// first sum is the one that reads the larger value.
 struct MonicNetwork {
   std::string name;
   nn::Shape input;
@@ -104,12 +111,12 @@ std::vector<std::size_t> count_readers(const Network& network) {
 /// Levels that an activation takes: its squares, or those of its approximation.
 std::size_t levels(const MonicActivation& activation);
 
-/// Levels of activations on the longest way from the image to each value.
+/// Levels of activations and products on the longest way from the image to each value.
 std::vector<std::size_t> squares_before(const MonicNetwork& network);
 
 /// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
-/// activation, or a sum over several of those. errors: unsupported, naming the node, its operator, why, and what is
-/// supported. Nodes with an approximation are activations whatever they compute.
+/// activation, or a sum over several of those or a product of two. errors: unsupported, naming the node, its operator,
+/// why, and what is supported. Nodes with an approximation are activations whatever they compute.
 Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approximations = {});
 
 /// Of degree 4 with numbers for each element. squared: as a square of a square, as the batch layout takes them. plain:
@@ -122,7 +129,7 @@ Result<void> check_squares(const PolynomialActivation& activation, Quartics quar
 
 /// Leading coefficients and constants move into the neighbouring maps.
 /// errors: unsupported where an activation is neither an approximation nor of degree 2 or 4 in every element (plain: of
-/// degree 4 in some).
+/// degree 4 in some), or squared where values are multiplied.
 Result<MonicNetwork> make_monic(FusedNetwork network, Quartics quartics = Quartics::squared);
 
 }  // namespace obscura::compile

@@ -59,8 +59,13 @@ class Runner {
     values_[0] = std::move(image);
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
       const Junction& junction = network_.junctions[j];
-      Batch x = branch(junction.branches[0]);
-      for (std::size_t b = 1; b < junction.branches.size(); ++b) accumulate(x, branch(junction.branches[b]));
+      Batch x = sum(junction, false);
+      if (is_product(junction)) {
+        const Batch other = sum(junction, true);
+        visit_(points_.factor(j, 0), x);
+        visit_(points_.factor(j, 1), other);
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] *= other[i];
+      }
       if (junction.branches.size() > 1) visit_(points_.sum(j), x);
       values_[j + 1] = junction.activation ? activate(*junction.activation, x) : std::move(x);
     }
@@ -68,6 +73,21 @@ class Runner {
   }
 
  private:
+  /// Of the branches that are factors, or of the others.
+  Batch sum(const Junction& junction, bool factor) {
+    Batch out;
+    for (const Branch& one : junction.branches) {
+      if (one.factor != factor) continue;
+      Batch more = branch(one);
+      if (out.empty()) {
+        out = std::move(more);
+      } else {
+        accumulate(out, more);
+      }
+    }
+    return out;
+  }
+
   Batch branch(const Branch& branch) {
     const std::size_t s = branch.segment;
     Batch x;
@@ -84,8 +104,11 @@ class Runner {
     before_(k, x);
     if (a.approximation) {
       Batch out(x.size()), slopes(x.size());
-      evaluate(*a.approximation, x, out, slopes);
+      evaluate_sum(*a.approximation, x, out, slopes);
       visit_(points_.square(k), out);
+      if (!is_compound(a)) return out;
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] *= x[i];
+      visit_(points_.result(k), out);
       return out;
     }
     Batch y = map_elements(x, [](double v, std::size_t) { return v * v; });
@@ -130,7 +153,7 @@ constexpr auto kNoHook = [](std::size_t, const Batch&) {};
 
 Slopes empty_slopes(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
-  const std::vector<double> two = a.squares == 2 ? zeros : std::vector<double>();
+  const std::vector<double> two = is_compound(a) ? zeros : std::vector<double>();
   const std::vector<double> plain = a.leading.empty() ? std::vector<double>() : zeros;
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
@@ -155,9 +178,9 @@ Derivatives plain_derivatives(const MonicActivation& activation, std::size_t i, 
 }
 
 void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
-  if (a.approximation) {
+  if (a.approximation && !is_compound(a)) {
     Batch values(batch.size()), slopes(batch.size());
-    evaluate(*a.approximation, batch, values, slopes);
+    evaluate_sum(*a.approximation, batch, values, slopes);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (i % kLanes >= lanes) continue;
       sums.x_squared[i / kLanes] += batch[i] * batch[i];
@@ -242,6 +265,27 @@ void merge_outputs(Statistics& to, const Statistics& part) {
   to.images += part.images;
 }
 
+/// By point: where what is known of it goes, in `of` by junction, if it is one of a product's two sums.
+std::vector<std::vector<double>*> factor_places(const MonicNetwork& network, const Points& points,
+                                                std::vector<std::array<std::vector<double>, 2>>& of) {
+  std::vector<std::vector<double>*> out(points.count(), nullptr);
+  of.resize(network.junctions.size());
+  for (std::size_t j = 0; j < network.junctions.size(); ++j) {
+    if (!is_product(network.junctions[j])) continue;
+    for (std::size_t f = 0; f < 2; ++f) out[points.factor(j, f)] = &of[j][f];
+  }
+  return out;
+}
+
+/// Of each element, over the images of a batch.
+std::vector<double> element_squares(const Batch& x, std::size_t lanes) {
+  std::vector<double> out(x.size() / kLanes, 0);
+  for (std::size_t e = 0; e < out.size(); ++e) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) out[e] += x[e * kLanes + lane] * x[e * kLanes + lane];
+  }
+  return out;
+}
+
 /// Sums over one batch, as Statistics; logit_deviation and output_deviation hold sums of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const LaneMaps& maps, const Images& images,
                          std::size_t first) {
@@ -253,6 +297,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   const std::vector<Elements> rest = rests(network, points);
   for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
   sums.arguments.resize(network.activations.size());
+  const auto factors = factor_places(network, points, sums.factor_squares);
   const auto visit = [&](std::size_t point, const Batch& x) {
     double largest = 0;
     double moving = 0;
@@ -268,6 +313,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     sums.max_abs[point] = largest;
     sums.max_moving[point] = moving;
     sums.mean_square[point] = squares * kLanes / static_cast<double>(x.size());
+    if (factors[point] != nullptr) *factors[point] = element_squares(x, lanes);
   };
   const auto before = [&](std::size_t k, const Batch& x) {
     add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
@@ -298,10 +344,13 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
       maps_[branch.segment] = count_;
       count_ += network.segments[branch.segment].size();
     }
+    if (is_product(junction)) count_ += 2;
     sums_.push_back(junction.branches.size() > 1 ? count_++ : count_ - 1);
     if (!junction.activation) continue;
     activations_.push_back(count_);
-    count_ += network.activations[*junction.activation].squares == 2 ? 4 : 1;
+    const MonicActivation& a = network.activations[*junction.activation];
+    count_ += a.squares == 2 ? 4 : is_compound(a) ? 2 : 1;
+    results_.push_back(count_ - 1);
   }
 }
 
@@ -310,7 +359,9 @@ Derivatives derivatives(const MonicActivation& activation, std::size_t i, double
   Derivatives at;
   at.x = x;
   if (activation.approximation) {
-    at.square = evaluate(*activation.approximation, x).derivative;
+    at.square = evaluate_sum(*activation.approximation, x).derivative;
+    at.inner = x;
+    at.result = evaluate(*activation.approximation, x).derivative;
     return at;
   }
   const double steep = 2 * x + element(activation.p, i);
@@ -322,6 +373,10 @@ Derivatives derivatives(const MonicActivation& activation, std::size_t i, double
   at.outer = 2 * v * steep;
   at.result = 2 * v * steep + element(activation.r, i);
   return at;
+}
+
+bool is_compound(const MonicActivation& activation) {
+  return activation.approximation ? activation.approximation->times_input : activation.squares == 2;
 }
 
 bool is_square(const MonicActivation& activation) {
@@ -353,6 +408,9 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
     }
     accumulate(out.mean_square, parts[b].mean_square);
     for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
+    for (std::size_t j = 0; j < out.factor_squares.size(); ++j) {
+      for (std::size_t f = 0; f < 2; ++f) accumulate(out.factor_squares[j][f], parts[b].factor_squares[j][f]);
+    }
     out.logit_deviation += parts[b].logit_deviation;
     merge_outputs(out, parts[b]);
   }
@@ -362,6 +420,11 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
     for_fields(slopes, slopes, [&](std::vector<double>& values, const std::vector<double>&) {
       for (double& v : values) v /= count;
     });
+  }
+  for (auto& factors : out.factor_squares) {
+    for (std::vector<double>& squares : factors) {
+      for (double& v : squares) v /= count;
+    }
   }
   const std::uint32_t classes = network.segments.back().back().matrix.rows;
   out.logit_deviation = std::sqrt(out.logit_deviation / (count * classes));
@@ -384,15 +447,17 @@ LaneMaps lane_maps(const MonicNetwork& network) {
   return out;
 }
 
-std::vector<std::vector<double>> activation_inputs(const MonicNetwork& network, const LaneMaps& maps,
-                                                   const Images& images) {
+Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
   OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
-  std::vector<Batch> inputs(network.activations.size());
-  const auto keep = [&](std::size_t k, const Batch& x) { inputs[k] = x; };
-  Runner(
-      network, Points(network), maps, [](std::size_t, const Batch&) {}, keep)
-      .run(load(images, 0, images.count()));
-  return inputs;
+  const Points points(network);
+  Arguments out{std::vector<Batch>(network.activations.size()), {}};
+  const auto factors = factor_places(network, points, out.of_products);
+  const auto keep = [&](std::size_t k, const Batch& x) { out.of_activations[k] = x; };
+  const auto visit = [&](std::size_t point, const Batch& x) {
+    if (factors[point] != nullptr) *factors[point] = x;
+  };
+  Runner(network, points, maps, visit, keep).run(load(images, 0, images.count()));
+  return out;
 }
 
 std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, const LaneMaps& exact,

@@ -59,10 +59,6 @@ const char* way_out(const nn::Node& node) {
     case nn::Op::matmul:
       return "it multiplies two different values of the image, as attention does; only products with constant weights "
              "are supported: train the network without attention, with convolutions in its place";
-    case nn::Op::mul:
-      return "it multiplies two different values of the image, as a gate, squeeze-and-excitation or attention does; "
-             "only polynomials of one value are supported: leave the gate out (in PyTorch or Keras) and train the "
-             "network again";
     default:
       return "it is not a polynomial; for single images one near it stands for it, which training images choose "
              "(--calibrate; --max-loss, --alpha, --depth or --products say how near it comes, and obscura evaluate "
@@ -285,9 +281,14 @@ Result<Symbol> Walk::multiply_node(const nn::Node& node) {
   return times(a, b, node);
 }
 
-Result<Symbol> Walk::times(const Symbol& a, const Symbol& b, const nn::Node& node) const {
+/// A polynomial where both are ones of the same value, else an atom.
+Result<Symbol> Walk::times(const Symbol& a, const Symbol& b, const nn::Node& node) {
   const auto pair = align(a, b);
-  if (!pair) return unsupported(node, "{}", way_out(node));
+  if (!pair) {
+    OBSCURA_TRY(const auto left, as_affine(node, a));
+    OBSCURA_TRY(const auto right, as_affine(node, b));
+    return fresh(maps_.product(node, left, right), node.output);
+  }
   const std::size_t both = degree(pair->a) + degree(pair->b);
   if (both > kMaxDegree) {
     return unsupported(node,

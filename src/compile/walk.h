@@ -29,6 +29,8 @@ class Maps {
   /// Input i of an elementwise node, repeated over its output.
   virtual AffinePtr repeat(const nn::Node& node, std::size_t i, const AffinePtr& x) = 0;
   virtual AffinePtr sum(const nn::Node& node, const std::vector<AffinePtr>& terms) = 0;
+  /// Elementwise, and thereby an atom.
+  virtual AffinePtr product(const nn::Node& node, const AffinePtr& a, const AffinePtr& b) = 0;
   /// An activation of x, and thereby an atom. errors: what no layout takes.
   virtual Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
   /// A max_pool of x by the relu that `activation` approximates; windows of one element ask for none.
@@ -66,7 +68,7 @@ class Walk {
   Result<std::optional<std::pair<Symbol, Elements>>> with_constant(const nn::Node& node);
   Result<Symbol> add_node(const nn::Node& node);
   Result<Symbol> multiply_node(const nn::Node& node);
-  Result<Symbol> times(const Symbol& a, const Symbol& b, const nn::Node& node) const;
+  Result<Symbol> times(const Symbol& a, const Symbol& b, const nn::Node& node);
   Result<Symbol> power(const nn::Node& node);
 
   const nn::Graph& graph_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "approx/bent.h"
 #include "eval/step.h"
 
 namespace obscura::eval {
@@ -85,19 +86,16 @@ class PowerStep : public Step {
 class ActivationStep : public Step {
  public:
   ActivationStep(const approx::Function& function, const approx::Activation* substitution, std::size_t size)
-      : function_(function), slope_(approx::relu_slope(function)), size_(size) {
-    if (substitution != nullptr) substitution_ = *substitution;
+      : function_(function), size_(size) {
+    if (substitution != nullptr) substitution_.emplace(function, *substitution);
   }
 
   void run(const Call& call) const override {
     const std::span<const float> x(call.in[0], call.used * size_);
     const std::span<float> y(call.out, x.size());
-    note_arguments(call, substitution_ ? &*substitution_ : nullptr, x);
+    note_arguments(call, substitution_ ? &substitution_->activation() : nullptr, x);
     if (substitution_) {
-      approx::evaluate(*substitution_, x, y);
-      if (slope_.value_or(0) == 0) return;
-      const auto slope = static_cast<float>(*slope_);
-      for (std::size_t e = 0; e < x.size(); ++e) y[e] = slope * x[e] + (1 - slope) * y[e];
+      (*substitution_)(x, y);
     } else {
       exact(x, y);
     }
@@ -106,10 +104,11 @@ class ActivationStep : public Step {
  private:
   /// The common ones in floats, which vectorise.
   void exact(std::span<const float> x, std::span<float> y) const {
-    if (slope_) {
-      const auto slope = static_cast<float>(*slope_);
+    using Kind = approx::Function::Kind;
+    if (function_.kind == Kind::relu || function_.kind == Kind::leaky_relu) {
+      const auto slope = static_cast<float>(function_.kind == Kind::relu ? 0 : function_.alpha);
       for (std::size_t e = 0; e < x.size(); ++e) y[e] = x[e] > 0 ? x[e] : slope * x[e];
-    } else if (function_.kind == approx::Function::Kind::clip) {
+    } else if (function_.kind == Kind::clip) {
       const auto low = static_cast<float>(function_.low);
       const auto high = static_cast<float>(function_.high);
       for (std::size_t e = 0; e < x.size(); ++e) {
@@ -122,8 +121,7 @@ class ActivationStep : public Step {
   }
 
   approx::Function function_;
-  std::optional<double> slope_;  ///< of what has the relu form
-  std::optional<approx::Activation> substitution_;
+  std::optional<approx::Replacement> substitution_;
   std::size_t size_;
 };
 
@@ -152,8 +150,8 @@ StepPtr make_activation(const approx::Function& function, const approx::Activati
 void note_arguments(const Call& call, const approx::Activation* substitution, std::span<const float> arguments) {
   if (call.arguments != nullptr) call.arguments->insert(call.arguments->end(), arguments.begin(), arguments.end());
   if (call.excess == nullptr || substitution == nullptr) return;
-  double low = -substitution->bound;
-  double high = substitution->bound;
+  double low = substitution->certificate.low;
+  double high = substitution->certificate.high;
   if (substitution->form == approx::Activation::Form::direct) {
     low = substitution->composite.stages.front().low;
     high = substitution->composite.stages.front().high;

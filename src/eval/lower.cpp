@@ -203,7 +203,7 @@ bool is_activation(const nn::Node& node) {
 
 bool takes_relu(const nn::Node& node) {
   return node.op == Op::max_pool ||
-         (node.op == Op::function && approx::relu_slope(node.attributes.function).has_value());
+         (node.op == Op::function && approx::bent_line(node.attributes.function).has_value());
 }
 
 Layout layout_of(const nn::Shape& shape, std::size_t native) {

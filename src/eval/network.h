@@ -19,19 +19,20 @@ namespace obscura::eval {
 /// max_pool of more than single elements, an lrn.
 bool is_activation(const nn::Node& node);
 
-/// Of an activation, whether what stands for it is a ReLU: of a max_pool and of the functions that have a relu_slope.
+/// Of an activation, whether it is made of ReLUs: a max_pool, and the functions that are bent lines
+/// (approx/function.h).
 bool takes_relu(const nn::Node& node);
 
-/// For each activation (its index in Graph::nodes) that has an entry, what is computed in place of its function. Those
-/// that takes_relu() names take a ReLU in either form (max_pool: of the differences of two inputs, in a tree across the
-/// columns and then over the rows of its window, see make_max_pool in step.h; a function of slope s below 0 is s x +
-/// (1 - s) times it); other functions take the direct form; lrn that of s -> (bias + alpha / size * s)^-beta.
+/// For each activation (its index in Graph::nodes) that has an entry, what is computed in place of its function: in the
+/// direct form, a polynomial near it; where takes_relu() names it also in the relu form (approx/bent.h). A max_pool
+/// takes either form of a ReLU, of the differences of two inputs, in a tree across the columns and then over the rows
+/// of its window, see make_max_pool in step.h; lrn takes the direct form of s -> (bias + alpha / size * s)^-beta.
 using Substitution = std::map<std::size_t, approx::Activation>;
 
 /// What the arguments of a node's activation were over a run: of a max_pool, the differences; of an lrn, the sums.
 struct Excess {
   std::uint64_t count = 0;    ///< arguments seen
-  std::uint64_t outside = 0;  ///< of those, beyond the bound of a relu form or the first stage of a direct one, or NaN
+  std::uint64_t outside = 0;  ///< of those, beyond the domain of a relu form or the first stage of a direct one, or NaN
   double largest = 0;         ///< largest |argument|
 };
 

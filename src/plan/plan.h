@@ -40,8 +40,8 @@ struct Linear {
   std::vector<double> bias;  ///< one per output
 };
 
-/// y[i] = a[i] * b[i] (a square where a == b). Inputs have 2 parts and equal limbs; parts out = 3; limbs unchanged;
-/// scale out = scale a * scale b. No relinearisation, no rescale.
+/// y[i] = a[i] * b[i] (a square where a == b). Inputs have 2 parts; parts out = 3; limbs out = the fewer of the inputs'
+/// (the other drops limbs, which changes no scale); scale out = scale a * scale b. No relinearisation, no rescale.
 struct Multiply {
   ValueId a = 0;
   ValueId b = 0;

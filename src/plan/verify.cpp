@@ -193,9 +193,9 @@ class Verifier {
     OBSCURA_TRY(const ValueInfo b, read(step.b));
     if (a.parts != 2 || b.parts != 2)
       return broken("multiplies values of {} and {} parts; 2 are allowed", a.parts, b.parts);
-    if (a.limbs != b.limbs) return broken("multiplies values of {} and {} limbs", a.limbs, b.limbs);
     if (a.elements != b.elements) return broken("multiplies values of {} and {} elements", a.elements, b.elements);
     ValueInfo info = a;
+    info.limbs = std::min(a.limbs, b.limbs);
     info.parts = 3;
     info.scale = a.scale * b.scale;
     return info;

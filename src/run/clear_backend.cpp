@@ -85,10 +85,9 @@ ClearBackend::Value ClearBackend::encrypt(std::vector<double> slots, double scal
 }
 
 ClearBackend::Value ClearBackend::multiply(const Value& a, const Value& b) const {
-  OBSCURA_CHECK(a.shape.limbs == b.shape.limbs && a.shape.parts == 2 && b.shape.parts == 2,
-                "multiply: {} and {} limbs, {} and {} parts", a.shape.limbs, b.shape.limbs, a.shape.parts,
-                b.shape.parts);
-  Value y{a.slots, {a.shape.limbs, 3, a.shape.scale * b.shape.scale}, mix(mix(kMultiply, a.stream), b.stream)};
+  OBSCURA_CHECK(a.shape.parts == 2 && b.shape.parts == 2, "multiply: {} and {} parts", a.shape.parts, b.shape.parts);
+  const std::uint32_t limbs = std::min(a.shape.limbs, b.shape.limbs);
+  Value y{a.slots, {limbs, 3, a.shape.scale * b.shape.scale}, mix(mix(kMultiply, a.stream), b.stream)};
   for (std::size_t j = 0; j < y.slots.size(); ++j) y.slots[j] *= b.slots[j];
   return y;
 }

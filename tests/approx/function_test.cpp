@@ -102,10 +102,12 @@ TEST_P(FunctionOf, HasItsKinksWhereTheRowSays) {
 
 TEST_P(FunctionOf, IsAffineOrBentAsTheRowSays) {
   for (const Function& function : variants(GetParam())) {
-    const auto slope = relu_slope(function);
-    for (const double x : {-7.25, -1.5, 0.0, 2.0, 9.0}) {
-      if (!slope) break;
-      EXPECT_NEAR(value(function, x), *slope * x + (1 - *slope) * std::max(x, 0.0), 1e-14);
+    const auto line = bent_line(function);
+    for (const double x : {-7.25, -3.0, -1.5, 0.0, 2.0, 3.5, 9.0}) {
+      if (!line) break;
+      double y = line->shift + line->slope * x;
+      for (const auto& bend : line->bends) y += bend.change * std::max(x - bend.at, 0.0);
+      EXPECT_NEAR(value(function, x), line->times_input ? x * y : y, 1e-14) << text_of(function) << " " << x;
     }
     const auto [low, high] = ranges(function).front();
     EXPECT_EQ(is_affine(function), minimax(function, 1, low, high).error < 1e-12) << text_of(function);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One alpha for all.
-#include "approx/function.h"
+#include "approx/bent.h"
 #include "tests/calibrate/networks.h"
 
 namespace obscura::calibrate {
@@ -48,6 +48,56 @@ TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
     EXPECT_LE(error_on_grid(third, third.certificate.low, third.certificate.high, sigmoid),
               third.certificate.max_error * (1 + 1e-6));
   }
+}
+
+/// A function on arguments that reach from -largest to largest.
+struct Alone {
+  Alone(const approx::Function& function, double largest) : builder({1, 1, 4}) {
+    builder.function(function, builder.flatten(0));
+    EXPECT_TRUE(nn::infer_shapes(builder.graph()).ok());
+    auto images = Numbers(4).uniform(400, -static_cast<float>(largest), static_cast<float>(largest));
+    images[0] = -static_cast<float>(largest);
+    calibration = measure_ranges(builder.graph(), images, 100).value();
+  }
+  Result<Choice> choose(int alpha) { return choose_alike(builder.graph(), calibration, {}, alpha, 0.25); }
+  Builder builder;
+  Calibration calibration;
+};
+
+TEST(Alike, AFunctionOfBendsIsWithinTheBoundTimesTwoToTheMinusAlpha) {
+  for (const approx::FunctionRow& row : approx::functions()) {
+    const approx::Function function = approx::default_of(row.kind);
+    if (!approx::bent_line(function)) continue;
+    Alone alone(function, 8);
+    for (const int alpha : {3, 6, 10}) {
+      const Chosen one = alone.choose(alpha).value().chosen[0];
+      const auto& certificate = one.activation.certificate;
+      const double allowed = std::ldexp(10, -alpha);
+      EXPECT_LE(certificate.max_error, allowed * (1 + 1e-9)) << row.name;
+      EXPECT_LE(certificate.low, -10);
+      EXPECT_GT(certificate.high, 9.5);
+      const approx::Replacement replacement(function, one.activation);
+      for (double x = certificate.low; x <= certificate.high; x += 1.0 / 64) {
+        ASSERT_NEAR(replacement(x), approx::value(function, x), allowed * (1 + 1e-9)) << row.name << " " << x;
+      }
+    }
+  }
+}
+
+TEST(Alike, AFunctionOfBendsTakesWhicheverFormHasFewerLevels) {
+  Alone clip(approx::default_of(Kind::clip), 8);
+  EXPECT_EQ(clip.choose(3)->chosen[0].activation.form, approx::Activation::Form::direct);
+  const Chosen deep = clip.choose(10)->chosen[0];
+  EXPECT_EQ(deep.activation.form, approx::Activation::Form::relu) << "a polynomial would have a degree of hundreds";
+  EXPECT_EQ(deep.depth, deep.activation.certificate.depth);
+}
+
+TEST(Alike, AnErrorThatNoCompositionReachesIsRefusedWithTheWayOut) {
+  const auto refused = Alone(approx::default_of(Kind::hard_swish), 500).choose(16);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::infeasible);
+  EXPECT_THAT(refused.error().message,
+              AllOf(HasSubstr("node n1 (HardSwish)"), HasSubstr("at most 16"), HasSubstr("a smaller --alpha")));
 }
 
 TEST(Alike, TakesEveryFunctionOnTheRangeThatItsArgumentsHad) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// obscura calibrate, evaluate --backend poly and sweep: networks with polynomials, in floats.
+#include "approx/bent.h"
 #include "approx/fit.h"
 #include "approx/sign.h"
 #include "cli/approximations.h"
@@ -154,22 +155,34 @@ TEST_F(PolynomialsTest, EvaluateMeasuresRangesWhereNoneAreGiven) {
   EXPECT_EQ(measured.at("max_logit_error"), read.at("max_logit_error"));
 }
 
-TEST(ApproximationsOf, ALeakyReluAreItsOwnInBothForms) {
-  nn::Graph graph;
-  graph.nodes.push_back({nn::Op::function, "leaky", {0}, 1, {}});
-  approx::Function& leaky = graph.nodes[0].attributes.function;
-  leaky = approx::default_of(approx::Function::Kind::leaky_relu);
-  leaky.alpha = 0.25;
-  const approx::Activation deep = *approx::relu(7, 3);
-  const approx::Function relu = approx::default_of(approx::Function::Kind::relu);
-  for (const approx::Activation& y : {deep, *approx::approximate(relu, approx::Method::minimax, 8, -2, 3),
-                                      *approx::approximate(relu, approx::Method::minimax, 8, 1, 3)}) {
-    calibrate::Choice choice;
-    choice.chosen.emplace_back();
-    choice.chosen[0].activation = y;
-    const compile::Approximation out = approximations_of(graph, choice).at(0);
-    for (double x = y.certificate.low; x <= y.certificate.high; x += 0.125) {
-      EXPECT_NEAR(compile::evaluate(out, x).value, 0.25 * x + 0.75 * approx::evaluate(y, x), 1e-12) << x;
+TEST(ApproximationsOf, AFunctionOfBendsAreItsOwnInBothForms) {
+  const approx::Activation unit = *approx::relu(7, 1);
+  for (const approx::FunctionRow& row : approx::functions()) {
+    nn::Graph graph;
+    graph.nodes.push_back({nn::Op::function, "bent", {0}, 1, {}});
+    approx::Function& function = graph.nodes[0].attributes.function;
+    function = approx::default_of(row.kind);
+    const auto line = approx::bent_line(function);
+    if (!line) continue;
+    for (const approx::Activation& y :
+         {approx::bent(row.name, *line, unit, -5, 9), approx::bent(row.name, *line, unit, -2, 4),
+          *approx::approximate(function, approx::Method::minimax, 8, -2, 3)}) {
+      calibrate::Choice choice;
+      choice.chosen.emplace_back();
+      choice.chosen[0].activation = y;
+      const compile::Approximation out = approximations_of(graph, choice).at(0);
+      const compile::SlotApproximation slots = compile::in_slots(out);
+      const approx::Replacement expected(function, y);
+      double largest = 0;
+      for (double x = y.certificate.low; x <= y.certificate.high; x += 0.125) {
+        EXPECT_NEAR(compile::evaluate(out, x).value, expected(x), 1e-12) << row.name << " " << x;
+        const double slot = compile::evaluate(slots.out, x / out.bound).value;
+        EXPECT_NEAR(slots.after * slot, expected(x), 1e-11) << row.name << " " << x;
+        largest = std::max(largest, std::abs(slot));
+      }
+      EXPECT_LT(largest, 1 + 1e-6);
+      EXPECT_GT(largest, 0.9);
+      EXPECT_EQ(compile::levels(out), static_cast<std::size_t>(y.certificate.depth)) << row.name;
     }
   }
 }

@@ -126,7 +126,7 @@ TEST(Activations, ZeroLeadingCoefficientOfOneElementIsRefused) {
 
 TEST(Activations, ThePolynomialInTheChebyshevBasisIsTheSame) {
   // (2 t)^3 = 8 t^3 = 6 T_1 + 2 T_3.
-  EXPECT_EQ(exact_form({0, 0, 0, 1}, 2).stages[0].coefficients, (std::vector<double>{0, 6, 0, 2}));
+  EXPECT_EQ(exact_form({0, 0, 0, 1}, 2).terms[0].stages[0].coefficients, (std::vector<double>{0, 6, 0, 2}));
   std::vector<double> coefficients(32);
   std::mt19937 random(5);
   std::uniform_real_distribution<double> uniform(-1, 1);
@@ -146,6 +146,24 @@ TEST(Activations, ApproximationsHaveNoCoefficientsAndAnInterval) {
   FusedNetwork network = around({}, 3);
   network.activations[0].approximation = std::make_shared<const Approximation>(exact_form({0, 1, 1}, 2));
   EXPECT_FALSE(has_unbounded(network));
+}
+
+TEST(Activations, ApproximationsThatCiphertextsDoNotTakeAreRefusedWithTheWayOut) {
+  const auto refused = [](const Approximation& approximation) {
+    const auto checked = check(approximation, "node 'n7' (Sigmoid)");
+    EXPECT_FALSE(checked.ok());
+    return checked.ok() ? "" : checked.error().message;
+  };
+  Approximation steep = exact_form(std::vector<double>(65, 1), 2);
+  EXPECT_THAT(refused(steep), AllOf(HasSubstr("'n7' (Sigmoid)"), HasSubstr("degree 64"), HasSubstr("up to 63"),
+                                    HasSubstr("a smaller --alpha")));
+  EXPECT_THAT(refused({}), HasSubstr("0 terms"));
+  Approximation unbounded = exact_form({0, 1}, 1);
+  unbounded.bound = HUGE_VAL;
+  EXPECT_THAT(refused(unbounded), HasSubstr("a bound of inf"));
+  unbounded = exact_form({0, 1}, 1);
+  unbounded.terms[0].stages[0].high = -1;
+  EXPECT_THAT(refused(unbounded), HasSubstr("on [-1, -1]"));
 }
 
 TEST(Activations, IntervalsReachBeyondTheLargestArgument) {

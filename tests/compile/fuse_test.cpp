@@ -128,12 +128,12 @@ TEST(Fuse, NormalisationByZeroIsFollowedWhereTheValueBeforeIsAtHand) {
   EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
 }
 
-TEST(Fuse, RefusesAProductThatANormalisationByZeroHides) {
+TEST(Fuse, APolynomialThatANormalisationByZeroHidesIsAProduct) {
   Net net({1, 4, 4});
   const ValueId x = net.conv(0, 1, 2, 3);
   const ValueId zero = flattened_channel(net, x);
   net.dense(net.product(zero, net.batch_norm(x, 2)), 8, 3);
-  EXPECT_THAT(refusal(net), HasSubstr("two different values"));
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net), Quartics::plain).value()), kFloat);
 }
 
 TEST(Fuse, NormalisationAndConstantsAfterAnActivationStayInItsPolynomial) {
@@ -376,10 +376,33 @@ TEST(Fuse, RefusesAFractionalExponent) {
   EXPECT_THAT(refusal(net), AllOf(HasSubstr("'n1' (Pow)"), HasSubstr("exponent is 0.5")));
 }
 
-TEST(Fuse, RefusesAProductOfTwoValues) {
+TEST(Fuse, AProductOfTwoValuesIsAJunctionOfTwoSums) {
   Net net({1, 3, 3});
-  net.dense(net.product(net.conv(0, 1, 1, 2), net.conv(0, 1, 1, 2)), 4, 3);
-  EXPECT_THAT(refusal(net), AllOf(HasSubstr("'n2' (Mul)"), HasSubstr("two different values")));
+  const ValueId a = net.sum(net.conv(0, 1, 1, 2), net.square(net.conv(0, 1, 1, 2)));
+  net.dense(net.product(a, net.conv(0, 1, 1, 2)), 4, 3);
+  const FusedNetwork network = fused(net);
+  ASSERT_EQ(network.junctions.size(), 3U);
+  const Junction& product = network.junctions[1];
+  EXPECT_TRUE(is_product(product));
+  EXPECT_EQ(product.branches.size(), 3U) << "the sum before it is part of it";
+  EXPECT_LT(monic_difference(net.graph(), make_monic(network, Quartics::plain).value()), kFloat);
+  EXPECT_THAT(make_monic(network).error().message, HasSubstr("image layout only"));
+}
+
+TEST(Fuse, AGateIsSpreadOverThePlacesOfWhatItOpens) {
+  Net net({2, 4, 4});
+  const ValueId x = net.square(net.conv(0, 2, 3, 1));
+  const ValueId gate = net.square(net.node(Op::global_average_pool, {x}));
+  for (const bool first : {true, false}) {
+    Net both = net;
+    both.dense(first ? both.product(gate, x) : both.product(x, gate), 48, 3);
+    const MonicNetwork network = make_monic(fused(both), Quartics::plain).value();
+    const Junction& product = network.junctions[2];
+    ASSERT_TRUE(is_product(product));
+    EXPECT_EQ(product.branches[0].source, 1U);
+    EXPECT_EQ(network.segments[product.branches[1].segment].back().matrix.cols, 3U);
+    EXPECT_LT(monic_difference(both.graph(), network), kFloat);
+  }
 }
 
 TEST(Fuse, ASumAcrossAnActivationHasABranchForEachOperand) {

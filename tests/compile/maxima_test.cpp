@@ -18,11 +18,14 @@ Approximations precise(const nn::Graph& graph) {
   Approximations out;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (graph.nodes[n].op != Op::max_pool && graph.nodes[n].op != Op::function) continue;
-    out[n].relu = true;
     out[n].bound = kBound;
+    Approximation::Term& term = out[n].terms.emplace_back();
+    term.relu = true;
     for (const approx::Polynomial& p : relu.composite.stages) {
-      out[n].stages.push_back({p.low, p.high, ckks::PolynomialBasis::chebyshev, p.coefficients});
+      term.stages.push_back({p.low, p.high, ckks::PolynomialBasis::chebyshev, p.coefficients});
     }
+    term.stages[0].low = -kBound;
+    term.stages[0].high = kBound;
   }
   return out;
 }

@@ -76,9 +76,20 @@ TEST(Readiness, TheFirstNodeThatNeverCompilesIsTheObstacleAndAllAreListed) {
   EXPECT_EQ(found.verdict, Verdict::never);
   EXPECT_EQ(found.obstacle, 2U);
   EXPECT_THAT(found.sentence, AllOf(HasSubstr("cannot be compiled: node 'n2' (LRN)"), HasSubstr("BatchNorm2d")));
-  EXPECT_EQ(found.nodes[5].standing, Standing::never);
-  EXPECT_THAT(found.nodes[5].why, AllOf(HasSubstr("'n5' (Mul)"), HasSubstr("squeeze-and-excitation")));
+  EXPECT_EQ(found.nodes[5].standing, Standing::exact);
+  EXPECT_EQ(found.nodes[5].form, "product of two values");
   EXPECT_EQ(refusal(net.graph(), LayoutChoice::image, true), found.nodes[2].why);
+}
+
+TEST(Readiness, AGateWantsTheImageLayout) {
+  Net net({2, 6, 6});
+  const ValueId x = net.square(net.conv(0, 2, 2, 3));
+  net.dense(net.product(x, net.node(Op::global_average_pool, {x})), 32, 3);
+  const Readiness found = readiness(net.finished());
+  EXPECT_EQ(found.verdict, Verdict::ready);
+  EXPECT_THAT(found.sentence, AllOf(HasSubstr("for single images"), HasSubstr("(Mul): two values are multiplied")));
+  EXPECT_EQ(refusal(net.graph(), LayoutChoice::image, false), "");
+  EXPECT_THAT(refusal(net.graph(), LayoutChoice::batch, false), HasSubstr("image layout only"));
 }
 
 TEST(Readiness, AnUnsupportedPolynomialAtTheEndIsSeen) {

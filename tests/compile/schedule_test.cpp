@@ -235,6 +235,54 @@ TEST(Gains, AreThoseOfSmallPerturbations) {
   EXPECT_EQ(gains.from(end, end), 1);
 }
 
+/// Of errors of variance 1 in what a map gives: its bias is moved at random.
+double simulated_gain(const MonicNetwork& network, LinearMap& map, const Images& images) {
+  constexpr double kSmall = 1e-5;
+  constexpr int kDraws = 300;
+  const std::vector<double> exact = evaluate(network, images), bias = map.bias;
+  std::mt19937 random(13);
+  std::normal_distribution<double> normal;
+  double total = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    for (std::size_t i = 0; i < bias.size(); ++i) map.bias[i] = bias[i] + kSmall * normal(random);
+    const std::vector<double> changed = evaluate(network, images);
+    for (std::size_t i = 0; i < exact.size(); ++i) total += std::pow((changed[i] - exact[i]) / kSmall, 2);
+  }
+  map.bias = bias;
+  return total / kDraws / static_cast<double>(exact.size());
+}
+
+TEST(Gains, GoThroughProductsAndApproximationsTimesTheirInput) {
+  Net net({1, 5, 5});
+  const ValueId x =
+      net.node(Op::function, {net.conv(0, 1, 2, 2)}, {.function = approx::default_of(approx::Function::Kind::swish)});
+  net.dense(net.product(net.conv(x, 2, 3, 2), net.conv(0, 1, 3, 3)), 27, 4);
+  Approximations approximations;
+  approximations[1] = exact_form({0.5, 0.2, -0.01, 0.02}, 4);
+  approximations[1].times_input = true;
+  MonicNetwork monic = make_monic(fuse(net.finished(), approximations).value(), Quartics::plain).value();
+  ASSERT_TRUE(is_compound(monic.activations[0]));
+  const std::vector<float> data = random_images(net.graph(), 8);
+  const Images images{data, 25};
+  const Gains gains(monic, measure(monic, images), images);
+  const Points points(monic);
+  const std::size_t product = 1;
+  ASSERT_TRUE(is_product(monic.junctions[product]));
+  for (const Junction& junction : monic.junctions) {
+    for (const Branch& branch : junction.branches) {
+      LinearMap& map = monic.segments[branch.segment].back();
+      const double expected = simulated_gain(monic, map, images);
+      EXPECT_NEAR(gains.from(points.map(branch.segment, 0), points.output()) / expected, 1, 0.1) << map.origin;
+    }
+  }
+  // One after the other, as values inside of the network have it.
+  const double through =
+      gains.from(points.square(0), points.result(0)) * gains.from(points.result(0), points.sum(product));
+  EXPECT_NEAR(gains.from(points.square(0), points.sum(product)) / through, 1, 0.2);
+  EXPECT_NEAR(gains.from(points.factor(product, 0), points.sum(product)),
+              measure(monic, images).mean_square[points.factor(product, 1)], 1e-9);
+}
+
 TEST(Gains, AtTheOutputFollowEachImageAndWhatWindowsShare) {
   Net net({1, 12, 12});
   const auto blur = [&](ValueId x, std::int64_t side) {  // weights of one sign: neighbours share their errors

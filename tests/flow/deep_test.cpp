@@ -35,16 +35,25 @@ ckks::BootstrapLiteral with_levels(ckks::BootstrapLiteral literal, int levels) {
   return literal;
 }
 
-/// x (1 + p(x / bound)) / 2 for every ReLU and maximum, p near the sign.
-compile::Approximations rectifiers(const nn::Graph& graph, double bound) {
+/// change times u (1 + p(u / bound)) / 2 for u = x - at, p near the sign.
+compile::Approximation::Term bend(double at, double bound, double change) {
+  std::vector<double> sign{0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05};
+  for (double& c : sign) c *= change;
+  sign[0] += change - 1;
+  return {{{-bound, bound, ckks::PolynomialBasis::chebyshev, std::move(sign)}}, true, at};
+}
+
+/// The same for every activation and maximum.
+compile::Approximations alike(const nn::Graph& graph, const compile::Approximation& approximation) {
   compile::Approximations out;
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
-    if (graph.nodes[k].op != Op::function && graph.nodes[k].op != Op::max_pool) continue;
-    out[k].relu = true;
-    out[k].bound = bound;
-    out[k].stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1.1, 0, -0.3, 0, 0.15, 0, -0.05}});
+    if (graph.nodes[k].op == Op::function || graph.nodes[k].op == Op::max_pool) out[k] = approximation;
   }
   return out;
+}
+
+compile::Approximations rectifiers(const nn::Graph& graph, double bound) {
+  return alike(graph, {{bend(0, bound, 1)}, 0, false, bound});
 }
 
 /// A stem, a block with an identity, one with a projection of stride 2, and a dense layer.
@@ -172,6 +181,42 @@ TEST(Deep, MaximaByPolynomials) {
   expect_three_ways(World(graph, rectifiers(graph, 6), 8));
 }
 
+TEST(Deep, ClipsOfTwoBends) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::clip, x); });
+  const nn::Graph& graph = net.finished();
+  expect_three_ways(World(graph, alike(graph, {{bend(-1, 6, 1), bend(1.5, 6, -1)}, -1, false, 5}), 8));
+}
+
+TEST(Deep, ClippedLinesTimesTheirArgument) {
+  compile::ResidualNet net({2, 4, 4});
+  build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::hard_swish, x); });
+  const nn::Graph& graph = net.finished();
+  expect_three_ways(World(graph, alike(graph, {{bend(-3, 8, 1.0 / 6), bend(3, 8, -1.0 / 6)}, 0.05, true, 5}), 8), 32);
+}
+
+/// A stem, a gate for each channel from the means of all, a layer of stride 2, and a dense layer.
+TEST(Deep, GatesOfChannels) {
+  using Kind = approx::Function::Kind;
+  compile::ResidualNet net({2, 4, 4});
+  const ValueId x = net.function(Kind::relu, net.conv_norm(0, 2, 4));
+  const ValueId squeezed = net.function(Kind::relu, net.dense(net.node(Op::global_average_pool, {x}), 4, 2));
+  const ValueId gate = net.function(Kind::sigmoid, net.dense(squeezed, 2, 4));
+  const ValueId opened = net.product(x, net.node(Op::reshape, {gate}, {.shape = {4, 1, 1}}));
+  const ValueId y = net.function(Kind::relu, net.conv_norm(net.sum(opened, x), 4, 4, 2));
+  net.pooled_dense(y, 4, 4);
+  const nn::Graph& graph = net.finished();
+  compile::Approximations approximations = rectifiers(graph, 6);
+  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+    const bool sigmoid = graph.nodes[k].op == Op::function && graph.nodes[k].attributes.function.kind == Kind::sigmoid;
+    if (sigmoid) approximations[k] = compile::exact_form({0.5, 0.24, 0, -0.014}, 4);
+  }
+  const World world(graph, approximations, 8);
+  expect_three_ways(world);
+  const auto multiplies = [](const plan::Step& step) { return std::holds_alternative<plan::Multiply>(step.operation); };
+  EXPECT_EQ(std::count_if(world.plan.steps.begin(), world.plan.steps.end(), multiplies), 1);
+}
+
 TEST(Deep, VectorsOfFewerSlotsThanTheRingHas) {
   compile::ResidualNet net({2, 4, 4});
   build(net, [&](ValueId x, std::int64_t) { return net.function(approx::Function::Kind::relu, x); });
@@ -267,9 +312,9 @@ compile::ImageNetwork chain(const std::vector<int>& levels) {
     step.kind = level == 0 ? ImageStep::Kind::sum : ImageStep::Kind::polynomial;
     step.input = static_cast<plan::ValueId>(network.steps.size());
     step.settled = true;
-    auto approximation = std::make_shared<compile::Approximation>();
-    for (int k = 0; k < level; ++k) approximation->stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1}});
-    step.approximation = std::move(approximation);
+    auto term = std::make_shared<compile::Approximation::Term>();
+    for (int k = 0; k < level; ++k) term->stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1}});
+    step.term = std::move(term);
     network.steps.push_back(std::move(step));
   }
   return network;

@@ -129,6 +129,33 @@ TEST(Image, AQuarticActivationAndAnAveragePooling) {
   EXPECT_EQ(transforms, 3U) << "the pooling is sums alone";
 }
 
+/// Channels that a squeeze of the whole image opens (squeeze-and-excitation).
+ValueId excited(Net& net, ValueId x, std::int64_t channels) {
+  const ValueId squeezed = net.square(net.dense(net.node(Op::global_average_pool, {x}), channels, 2));
+  return net.product(x, net.node(Op::reshape, {net.dense(squeezed, 2, channels)}, {.shape = {channels, 1, 1}}));
+}
+
+TEST(Image, AGateOfEachChannel) {
+  Net net({1, 8, 8});
+  const ValueId x = net.square(net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}}));
+  const ValueId y = net.square(net.conv(excited(net, x, 4), 4, 4, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}}));
+  net.dense(excited(net, y, 4), 64, 4);
+  const ThreeWays ways = run_three_ways(net.finished());
+  expect_as_predicted(ways);
+  EXPECT_GT(ways.encrypted, ways.plan.output.error_std / 16) << "a prediction far too large";
+}
+
+TEST(Image, AProductOfHalvesOfTheChannelsAndASumBesideIt) {
+  Net net({1, 6, 6});
+  const ValueId x = net.conv(0, 1, 4, 3, {.pads = {1, 1, 1, 1}});
+  const auto half = [&](std::int64_t first) {
+    return net.node(Op::slice, {x}, {.starts = {first, 0, 0}, .steps = {1, 1, 1}, .sizes = {2, 6, 6}});
+  };
+  const ValueId y = net.sum(net.product(half(0), half(2)), net.conv(0, 1, 2, 1));
+  net.dense(net.square(y), 72, 3);
+  expect_as_predicted(run_three_ways(net.finished()));
+}
+
 /// Of degree 4 with numbers of `shape`, of which the leading ones are given.
 ValueId quartic(Net& net, ValueId x, const nn::Shape& shape, std::vector<float> leading) {
   const auto times = [&](ValueId power, double low, double high) {

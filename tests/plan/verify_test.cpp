@@ -153,13 +153,13 @@ TEST(Verify, RefusesEachDamageOfLinearSteps) { expect_refusals(damages_of_linear
 TEST(Verify, RefusesEachDamageOfOtherSteps) { expect_refusals(damages_of_other_steps()); }
 TEST(Verify, RefusesEachDamageOfPredictedValues) { expect_refusals(damages_of_values()); }
 
-TEST(Verify, RefusesAProductOfUnequalLimbs) {
+TEST(Verify, AProductHasTheFewerLimbsOfItsFactors) {
   Plan plan = sample_plan();
   plan.steps.resize(4);
-  plan.steps.push_back({Multiply{4, 1}, {3, 2, 3, 0x1p48, 1, 0}, ""});
+  plan.steps.push_back({Multiply{4, 1}, {3, 3, 3, 0x1p48, 1, 0}, ""});
   const auto result = verify(plan);
   ASSERT_FALSE(result.ok());
-  EXPECT_THAT(result.error().message, HasSubstr("values of 2 and 3 limbs"));
+  EXPECT_THAT(result.error().message, HasSubstr("says 3 limbs, 2 follow"));
 }
 
 TEST(Verify, RefusesAProductOfThreeParts) {

@@ -86,7 +86,17 @@ TEST(ClearBackend, RefusesOperationsThatCiphertextsWouldRefuse) {
   EXPECT_THROW((void)backend.multiply(square, x), ContractError);
   EXPECT_THROW((void)backend.relinearize(x, 1), ContractError);
   EXPECT_THROW((void)backend.rescale(x, 2), ContractError);
-  EXPECT_THROW((void)backend.multiply(backend.rescale(x, 1), x), ContractError);
+}
+
+TEST(ClearBackend, AProductHasTheFewerLimbsOfItsFactors) {
+  const auto params = ckks::Params::make(testing::square_plan().params).value();
+  const ClearBackend backend(params);
+  const auto x = backend.encrypt({1, 2}, 0x1p20, 2, 0), y = backend.encrypt({3, 4}, 0x1p10, 1, 1);
+  for (const auto& product : {backend.multiply(x, y), backend.multiply(y, x)}) {
+    EXPECT_EQ(product.shape.limbs, 1U);
+    EXPECT_EQ(product.shape.scale, 0x1p30);
+    EXPECT_NEAR(product.slots[1], 8, 0.1);
+  }
 }
 
 TEST(ClearBackend, CombinesWithTheIntegersThatCiphertextsGet) {
