@@ -113,7 +113,8 @@ void evaluate_sum(const Approximation& approximation, std::span<const double> x,
       Slopes p{};
       for (std::size_t i = 0; i < count; ++i) p.value[i] = x[first + i] - term.at, p.derivative[i] = 1;
       evaluate(term, p);
-      for (std::size_t i = 0; i < count; ++i) values[first + i] += p.value[i], derivatives[first + i] += p.derivative[i];
+      for (std::size_t i = 0; i < count; ++i)
+        values[first + i] += p.value[i], derivatives[first + i] += p.derivative[i];
     }
   }
 }

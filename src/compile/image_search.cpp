@@ -58,9 +58,8 @@ class Search {
     const std::uint32_t drops = network.drops();
     bool large = setting_.max_key_bytes.has_value();
     for (int digits = 1; digits <= (large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs); ++digits) {
-      OBSCURA_TRY_VOID(
-          tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
-               static_cast<std::size_t>(large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs)));
+      OBSCURA_TRY_VOID(tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
+                            static_cast<std::size_t>(large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs)));
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;

@@ -158,25 +158,6 @@ Slopes empty_slopes(const MonicActivation& a) {
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
 
-/// With `leading`.
-Derivatives plain_derivatives(const MonicActivation& activation, std::size_t i, double x) {
-  const double leading = element(activation.leading, i), p = element(activation.p, i);
-  const double a = leading * x + p, b = element(activation.q, i) * x + element(activation.r, i);
-  const double u = x * x, v = a * x, steep = 2 * leading * x + p;  // of v by x
-  const bool squares = is_square(activation);
-  Derivatives at;
-  at.x = x;
-  at.square = 2 * x;
-  at.shifted = steep;
-  at.inner = u;
-  at.outer = 2 * x * v + u * steep;
-  at.result = 2 * x * v + u * steep + element(activation.q, i) * x + b;
-  at.alone = squares ? 4 * u * x + b : u * a + 2 * x * v + b;
-  at.of_u = squares ? 2 * u : v;
-  at.of_a = u * x;
-  return at;
-}
-
 void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
   if (a.approximation && !is_compound(a)) {
     Batch values(batch.size()), slopes(batch.size());
@@ -352,36 +333,6 @@ Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
     count_ += a.squares == 2 ? 4 : is_compound(a) ? 2 : 1;
     results_.push_back(count_ - 1);
   }
-}
-
-Derivatives derivatives(const MonicActivation& activation, std::size_t i, double x) {
-  if (!activation.leading.empty()) return plain_derivatives(activation, i, x);
-  Derivatives at;
-  at.x = x;
-  if (activation.approximation) {
-    at.square = evaluate_sum(*activation.approximation, x).derivative;
-    at.inner = x;
-    at.result = evaluate(*activation.approximation, x).derivative;
-    return at;
-  }
-  const double steep = 2 * x + element(activation.p, i);
-  at.square = 2 * x;
-  at.shifted = steep;
-  if (activation.squares == 1) return at;
-  const double v = x * x + element(activation.p, i) * x + element(activation.q, i);
-  at.inner = 2 * v;
-  at.outer = 2 * v * steep;
-  at.result = 2 * v * steep + element(activation.r, i);
-  return at;
-}
-
-bool is_compound(const MonicActivation& activation) {
-  return activation.approximation ? activation.approximation->times_input : activation.squares == 2;
-}
-
-bool is_square(const MonicActivation& activation) {
-  const Elements& leading = activation.leading;
-  return is_zero(activation.p) && std::all_of(leading.begin(), leading.end(), [](double v) { return v == 1; });
 }
 
 double resting(const MonicActivation& activation) {

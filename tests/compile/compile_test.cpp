@@ -81,7 +81,7 @@ TEST(Compile, OneImageIsSetBesideTheLeastThatABatchCosts) {
   Options options;
   options.batch = 1;
   const plan::Plan image = compiled(net.finished(), options);
-  ASSERT_TRUE(image.input.layout.has_value());
+  ASSERT_EQ(image.images_at_once(), 1U);
   double least = 0;
   const std::string& reason = image.reasons.front();
   const std::size_t at = reason.find("the batch layout, ");

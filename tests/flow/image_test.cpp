@@ -438,10 +438,6 @@ TEST_P(ImageResidual, ShortcutsAreAddedInOneLayoutAtOneScale) {
   expect_as_predicted(run_three_ways(net.finished()));
 }
 
-TEST(ImagePlan, IsPricedWithWhatAServerKeeps) {
-  EXPECT_EQ(compile::kKeptBytes, static_cast<double>(run::kEncodedBytes));
-}
-
 INSTANTIATE_TEST_SUITE_P(Forms, ImageResidual, ::testing::ValuesIn(compile::residual_cases()),
                          [](const auto& form) { return std::string(form.param.name); });
 

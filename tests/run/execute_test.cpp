@@ -139,6 +139,7 @@ plan::Plan line_plan(std::uint32_t length, int layers) {
   plan::Plan head = testing::plan_head("line", testing::square_plan().params, 0x1p25);
   head.input.height = 1;
   head.input.width = length;
+  head.input.layout = plan::batch_layout(length, plan::slots(head));
   testing::PlanBuilder builder(std::move(head));
   plan::ValueId x = 0;
   for (int layer = 0; layer < layers; ++layer) {
