@@ -290,7 +290,8 @@ TEST(Deep, QuarticsForEachChannelWithShortcuts) {
     const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant({channels, 1, 1}, leading)});
     return net.sum(fourth, net.quadratic(x, channels));
   });
-  expect_three_ways(World(net.finished(), {}, 4));
+  // What bootstrapping bends is predicted for slots all over [-1, 1]; most of these are small.
+  expect_three_ways(World(net.finished(), {}, 4), 32);
 }
 
 TEST(Deep, WhatIsBootstrappedIsAtMostOneInSize) {
