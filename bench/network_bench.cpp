@@ -42,7 +42,7 @@ void run_network(benchmark::State& state, const fs::path& path, std::uint32_t ba
   ckks::EvalKeys keys;
   keys.relinearization.push_back(secret::make_relinearization_key(*context, key));
   const run::EncodedModel model(*plan);
-  const run::EncodedTransforms transforms(context, model, run::kEncodedBytes);
+  const run::EncodedTransforms transforms(context, model, plan->kept_bytes);
   const auto images = static_cast<double>(context->params().slots());
   const std::vector<ckks::Ciphertext> inputs = encrypt_noise(*context, key, plan->input);
   for (auto _ : state) {
