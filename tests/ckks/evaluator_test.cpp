@@ -139,9 +139,23 @@ TEST_P(Evaluator, ContractsThrow) {
   EXPECT_THROW(relinearize(context_, world_.keys, x_, 0), ContractError);
   EXPECT_THROW(relinearize(context_, EvalKeys{}, z, 0), ContractError);
   EXPECT_THROW(rescale(context_, x_, x_.limbs()), ContractError);
-  Ciphertext low = x_;
+}
+
+TEST_P(Evaluator, AProductOfUnequalLimbsHasTheFewer) {
+  Ciphertext low = x_, lower = y_;
   for (auto& part : low.parts) part.drop_to(1);
-  EXPECT_THROW(multiply(context_, low, x_), ContractError);
+  for (auto& part : lower.parts) part.drop_to(1);
+  const Ciphertext expected = multiply(context_, low, lower);
+  for (const Ciphertext& product : {multiply(context_, low, y_), multiply(context_, x_, lower)}) {
+    ASSERT_EQ(product.limbs(), 1U);
+    EXPECT_EQ(product.scale, expected.scale);
+    for (std::size_t part = 0; part < 3; ++part) {
+      std::vector<std::uint64_t> actual(context_.degree()), wanted(context_.degree());
+      context_.basis().export_limb(product.parts[part].residues(0), 0, actual);
+      context_.basis().export_limb(expected.parts[part].residues(0), 0, wanted);
+      EXPECT_EQ(actual, wanted) << "part " << part;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Params, Evaluator,
