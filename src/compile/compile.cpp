@@ -178,8 +178,14 @@ Limits limits_of(const Statistics& statistics, const nn::Shape& shape, plan::Ans
   return out;
 }
 
-Result<plan::Plan> compile_batch(const Measured& measured, const Rounding& rounding, const Limits& limits,
+Result<plan::Plan> compile_batch(const Measured& measured, const Images& all, const Limits& limits,
                                  const Options& options, bool calibrated) {
+  OBSCURA_TRY_VOID(tell(options.report, "rounding", 0, 2));
+  OBSCURA_TRY(
+      const Rounding rounding,
+      Rounding::measure(measured.network,
+                        all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
+  OBSCURA_TRY_VOID(tell(options.report, "rounding", 1, 2));
   Setting setting;
   setting.network = &measured.network;
   setting.statistics = &measured.statistics;
@@ -211,6 +217,21 @@ std::optional<double> least_batch_seconds(const FusedNetwork& fused, const Monic
   }
   const double least = least_nanoseconds(*monic, {}, {options.batch, options.log2_degree}) * 1e-9;
   return std::isfinite(least) ? std::optional(least) : std::nullopt;
+}
+
+ImageSetting image_setting(const Measured& measured, const Limits& limits, const Options& options) {
+  return {&measured.network,
+          &measured.statistics,
+          &measured.gains,
+          {},
+          limits.headroom_bits,
+          limits.max_input,
+          limits.max_error,
+          limits.spread,
+          options.max_key_bytes,
+          options.memory,
+          std::make_shared<ImageStore>(),
+          options.report};
 }
 
 /// Core-seconds for `batch` images: whole runs.
@@ -310,13 +331,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
       OBSCURA_TRY(own, measure_monic(fused, Quartics::squared, all, options.report));
     }
     const Measured& measured = same ? *same : *own;
-    OBSCURA_TRY_VOID(tell(options.report, "rounding", 0, 2));
-    OBSCURA_TRY(const Rounding rounding,
-                Rounding::measure(
-                    measured.network,
-                    all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
-    OBSCURA_TRY_VOID(tell(options.report, "rounding", 1, 2));
-    return compile_batch(measured, rounding, limits_of(measured.statistics, shape, answer.kind, options), options,
+    return compile_batch(measured, all, limits_of(measured.statistics, shape, answer.kind, options), options,
                          calibrated);
   };
   const auto image = [&]() -> Result<plan::Plan> {
@@ -326,19 +341,7 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
-    const ImageSetting setting{&measured.network,
-                               &measured.statistics,
-                               &measured.gains,
-                               {},
-                               limits.headroom_bits,
-                               limits.max_input,
-                               limits.max_error,
-                               limits.spread,
-                               options.max_key_bytes,
-                               options.memory,
-                               std::make_shared<ImageStore>(),
-                               options.report};
-    return compile_image(setting, options.log2_degree, options.batch, calibrated);
+    return compile_image(image_setting(measured, limits, options), options.log2_degree, options.batch, calibrated);
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch, least));
   finish(plan, options, answer, shape);
