@@ -429,7 +429,7 @@ std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, co
         for (std::size_t i = 0; i < x.size(); ++i) {
           if (i % kLanes < lanes) sum += (x[i] - own[p][i]) * (x[i] - own[p][i]);
         }
-        parts[b][k][p] = sum / static_cast<double>(x.size() / kLanes);
+        parts[b][k][p] = sum * kLanes / static_cast<double>(x.size());
       };
       Runner(network, points, rounded[k], compare, kNoHook).run(input);
     });

@@ -67,7 +67,7 @@ ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std
   const bool repeats = first * to.copies(slots) == weights.size();
   const std::uint64_t period = repeats ? std::uint64_t{to.period} * to.images : slots;
   out.period = static_cast<double>(period);
-  out.copies = static_cast<double>(slots / period);
+  out.copies = static_cast<double>(slots) / out.period;
   const bool few = (repeats ? first : weights.size()) * to.images <= ckks::kFewNumbers;
   for (const auto& [position, weight] : weights) {
     if (repeats && position >= to.period) continue;
