@@ -11,15 +11,15 @@ namespace {
 Derivatives plain_derivatives(const MonicActivation& activation, std::size_t i, double x) {
   const double leading = element(activation.leading, i), p = element(activation.p, i);
   const double a = leading * x + p, b = element(activation.q, i) * x + element(activation.r, i);
-  const double u = x * x, v = a * x, steep = 2 * leading * x + p;  // of v by x
+  const double u = x * x, v = a * x, slope = 2 * leading * x + p;  // of v by x
   const bool squares = is_square(activation);
   Derivatives at;
   at.x = x;
   at.square = 2 * x;
-  at.shifted = steep;
+  at.shifted = slope;
   at.inner = u;
-  at.outer = 2 * x * v + u * steep;
-  at.result = 2 * x * v + u * steep + element(activation.q, i) * x + b;
+  at.outer = 2 * x * v + u * slope;
+  at.result = 2 * x * v + u * slope + element(activation.q, i) * x + b;
   at.alone = squares ? 4 * u * x + b : u * a + 2 * x * v + b;
   at.of_u = squares ? 2 * u : v;
   at.of_a = u * x;
@@ -38,14 +38,14 @@ Derivatives derivatives(const MonicActivation& activation, std::size_t i, double
     at.result = evaluate(*activation.approximation, x).derivative;
     return at;
   }
-  const double steep = 2 * x + element(activation.p, i);
+  const double slope = 2 * x + element(activation.p, i);
   at.square = 2 * x;
-  at.shifted = steep;
+  at.shifted = slope;
   if (activation.squares == 1) return at;
   const double v = x * x + element(activation.p, i) * x + element(activation.q, i);
   at.inner = 2 * v;
-  at.outer = 2 * v * steep;
-  at.result = 2 * v * steep + element(activation.r, i);
+  at.outer = 2 * v * slope;
+  at.result = 2 * v * slope + element(activation.r, i);
   return at;
 }
 
