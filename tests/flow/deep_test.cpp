@@ -290,8 +290,8 @@ TEST(Deep, QuarticsForEachChannelWithShortcuts) {
     const ValueId fourth = net.node(Op::mul, {net.square(x2), net.constant({channels, 1, 1}, leading)});
     return net.sum(fourth, net.quadratic(x, channels));
   });
-  // All of the prediction is the rounding of the dense layer's diagonals. It is taken for one of all N coefficients, and
-  // these repeat: they have few, so that it is too large by the root of how often.
+  // All of the prediction is the rounding of the dense layer's diagonals. It is taken for one of all N coefficients,
+  // and these repeat: they have few, so that it is too large by the root of how often.
   expect_three_ways(World(net.finished(), {}, 4), 32);
 }
 
