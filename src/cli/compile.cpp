@@ -18,7 +18,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct CompileOptions {
   std::string model;
   nn::ReadOptions read;
   std::string output;
@@ -39,7 +39,7 @@ struct Options {
 };
 
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
-Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph,
+Result<compile::Approximations> approximate(const CompileOptions& options, const nn::Graph& graph,
                                             const TrainingData& training) {
   if (!options.approximated() && compile::readiness(graph).verdict != compile::Verdict::options) {
     if (options.polynomials.ranges.empty() && !options.max_loss) return compile::Approximations{};
@@ -70,7 +70,7 @@ compile::LayoutChoice layout_of(const std::string& name) {
   return name == "batch" ? compile::LayoutChoice::batch : compile::LayoutChoice::automatic;
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const CompileOptions& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
@@ -127,7 +127,7 @@ Result<Answer> perform(const Options& options) {
 }
 
 /// What stands for functions and maxima.
-void add_approximation(CLI::App& command, Options& options) {
+void add_approximation(CLI::App& command, CompileOptions& options) {
   CLI::Option* alpha = command.add_option(
       "--alpha", options.alpha,
       "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
@@ -173,7 +173,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "--depth or --products says; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompileOptions>();
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
   command.add_option("-o,--out", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();

@@ -11,7 +11,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct EncryptOptions {
   std::string offer;
   std::string secret;
   std::string range;
@@ -19,7 +19,7 @@ struct Options {
   std::string output;
 };
 
-Result<Images> find_images(const Options& options, const plan::InputSpec& input) {
+Result<Images> find_images(const EncryptOptions& options, const plan::InputSpec& input) {
   Selection selection = options.selection;
   if (!options.range.empty()) {
     if (selection.files.size() != 1) {
@@ -33,7 +33,7 @@ Result<Images> find_images(const Options& options, const plan::InputSpec& input)
   return Images::of(selection, shape_of(input));
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const EncryptOptions& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY(const Images images, find_images(options, offer.input));
@@ -81,7 +81,7 @@ Action define_encrypt(CLI::App& command, const Common&) {
       "Results come back in the order of the images.",
       "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
       "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EncryptOptions>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("--secret", options->secret, "The secret key (obscura keygen)")->required();
   add_selection(command, options->selection, "IMAGES,--images");

@@ -103,7 +103,7 @@ class Period {
   std::size_t least_ = 1;
 };
 
-std::int64_t centred(std::int64_t step, std::int64_t slots) {
+std::int64_t least_turn(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
   return left > slots / 2 ? left - slots : left;
 }
@@ -264,7 +264,8 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
 std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots) {
   std::set<std::int64_t> steps;
   for (const Fold::Sum& sum : fold.sums) {
-    for (std::int64_t k = 1; k < sum.count; ++k) steps.insert(centred(k * sum.step, static_cast<std::int64_t>(slots)));
+    for (std::int64_t k = 1; k < sum.count; ++k)
+      steps.insert(least_turn(k * sum.step, static_cast<std::int64_t>(slots)));
   }
   steps.erase(0);
   return {steps.begin(), steps.end()};

@@ -3,7 +3,7 @@
 
 #include "compile/compile.h"
 #include "compile/rounding.h"
-#include "compile/schedule.h"
+#include "kinds.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {
@@ -81,12 +81,6 @@ Choice choice(std::vector<std::uint32_t> drops) {
 }
 
 using Kind = Action::Kind;
-
-std::vector<Kind> kinds(const Schedule& schedule) {
-  std::vector<Kind> out;
-  for (const auto& action : schedule.actions) out.push_back(action.kind);
-  return out;
-}
 
 TEST(ResidualSchedule, RelinearizesOnceWhatSeveralRead) {
   const Schedule s = make_schedule(monic_case("Identity"), choice({1, 1, 0}), {});

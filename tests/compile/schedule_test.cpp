@@ -3,6 +3,7 @@
 
 #include "base/parallel.h"
 #include "ckks/noise.h"
+#include "kinds.h"
 #include "networks.h"
 
 namespace obscura::compile {
@@ -33,12 +34,6 @@ Choice choice() {
   c.final_limbs = 2;
   c.drops = {1, 1, 0};
   return c;
-}
-
-std::vector<Kind> kinds(const Schedule& schedule) {
-  std::vector<Kind> out;
-  for (const auto& action : schedule.actions) out.push_back(action.kind);
-  return out;
 }
 
 TEST(Schedule, MergesEachRescaleIntoARelinearization) {

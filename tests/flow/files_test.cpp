@@ -24,12 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-constexpr std::size_t kImages = 2048 + 5;  // two batches, the second nearly empty
+constexpr std::size_t kTwoBatches = 2048 + 5;  // two batches, the second nearly empty
 
 /// A folder with everything up to the server's answer, made once.
 struct Flow {
   fs::path folder;
-  std::vector<float> pixels = testing::random_pixels(kImages);
+  std::vector<float> pixels = testing::random_pixels(kTwoBatches);
   plan::Offer offer;
   explicit Flow(const plan::Plan& network = testing::square_plan()) {
     std::string name = fs::temp_directory_path() / "obscura-flow-XXXXXX";
@@ -97,11 +97,11 @@ Flow* FileFlow::flow_ = nullptr;
 TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   const auto logits = client::decrypt(flow().offer, flow().path("secret"), flow().path("out"));
   ASSERT_TRUE(logits.ok()) << logits.error().message;
-  EXPECT_EQ(logits.value().images, kImages);
+  EXPECT_EQ(logits.value().images, kTwoBatches);
   const auto floats = client::normalise(flow().offer.input, flow().pixels);
   const run::EncodedModel model(testing::square_plan());
-  const auto exact = run::run_clear(model, floats, kImages).value();
-  const auto noisy = run::run_clear(model, floats, kImages, 1).value();
+  const auto exact = run::run_clear(model, floats, kTwoBatches).value();
+  const auto noisy = run::run_clear(model, floats, kTwoBatches, 1).value();
   double deviation = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) deviation += std::pow(static_cast<double>(noisy[i]) - exact[i], 2);
   deviation = std::sqrt(deviation / static_cast<double>(exact.size()));
