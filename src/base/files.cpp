@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -54,10 +55,19 @@ Result<InputFile> InputFile::open(const std::filesystem::path& path) {
   return file;
 }
 
+InputFile InputFile::of_memory(ByteView bytes, const std::string& name) {
+  InputFile file;
+  file.memory_ = bytes;
+  file.size_ = bytes.size();
+  file.path_ = name;
+  return file;
+}
+
 InputFile::InputFile(InputFile&& other) noexcept { *this = std::move(other); }
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   std::swap(file_, other.file_);
+  std::swap(memory_, other.memory_);
   std::swap(size_, other.size_);
   std::swap(offset_, other.offset_);
   std::swap(path_, other.path_);
@@ -69,10 +79,16 @@ InputFile::~InputFile() {
 }
 
 Result<void> InputFile::read(std::span<std::byte> out) {
-  const std::size_t got = std::fread(out.data(), 1, out.size(), file_);
+  std::size_t got = 0;
+  if (file_ != nullptr) {
+    got = std::fread(out.data(), 1, out.size(), file_);
+  } else {
+    got = std::min<std::uint64_t>(out.size(), remaining());
+    std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset_), got, out.begin());
+  }
   offset_ += got;
   if (got == out.size()) return {};
-  if (std::ferror(file_) != 0) return io_error(path_, "cannot read");
+  if (file_ != nullptr && std::ferror(file_) != 0) return io_error(path_, "cannot read");
   return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(), out.size() - got,
                offset_);
 }
@@ -81,7 +97,8 @@ Result<void> InputFile::seek(std::uint64_t offset) {
   if (offset > size_) {
     return error(Code::bad_format, "{}: truncated: {} bytes, at least {} are needed", path_.string(), size_, offset);
   }
-  if (fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0) return io_error(path_, "cannot read");
+  if (file_ != nullptr && fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0)
+    return io_error(path_, "cannot read");
   offset_ = offset;
   return {};
 }
@@ -137,10 +154,17 @@ Result<void> OutputFile::lock() const {
   return error(Code::busy, "{}: another process is writing it", temporary_.string());
 }
 
+OutputFile OutputFile::to_sink(Sink sink) {
+  OutputFile file;
+  file.sink_ = std::move(sink);
+  return file;
+}
+
 OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
 
 OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(sink_, other.sink_);
   std::swap(overwrite_, other.overwrite_);
   std::swap(kept_, other.kept_);
   std::swap(path_, other.path_);
@@ -157,6 +181,7 @@ void OutputFile::discard() {
 }
 
 Result<void> OutputFile::write(ByteView bytes) {
+  if (sink_) return sink_(bytes);
   OBSCURA_CHECK(descriptor_ >= 0, "OutputFile: write after commit");
   while (!bytes.empty()) {
     const ssize_t done = ::write(descriptor_, bytes.data(), bytes.size());
@@ -172,6 +197,7 @@ Result<void> OutputFile::write(ByteView bytes) {
 }
 
 Result<void> OutputFile::keep() {
+  if (sink_) return {};
   OBSCURA_CHECK(descriptor_ >= 0 && temporary_ == partial_of(path_),
                 "OutputFile: keep of a file that is not resumable");
   if (::fsync(descriptor_) != 0) {
@@ -185,6 +211,7 @@ Result<void> OutputFile::keep() {
 }
 
 Result<void> OutputFile::commit() {
+  if (sink_) return {};
   OBSCURA_CHECK(descriptor_ >= 0, "OutputFile: commit twice");
   const bool flushed = ::fsync(descriptor_) == 0;
   const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/bytes.h"
@@ -17,6 +18,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 class InputFile {
  public:
   static Result<InputFile> open(const std::filesystem::path& path);
+  /// Bytes that outlive this, read like a file; `name` stands in messages.
+  static InputFile of_memory(ByteView bytes, const std::string& name);
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&& other) noexcept;
   ~InputFile();
@@ -31,6 +34,7 @@ class InputFile {
  private:
   InputFile() = default;
   std::FILE* file_ = nullptr;
+  ByteView memory_;  ///< where there is no file
   std::uint64_t size_ = 0;
   std::uint64_t offset_ = 0;
   std::filesystem::path path_;
@@ -57,6 +61,9 @@ class OutputFile {
   /// errors  io: absent; no regular file; fewer bytes; the path exists (unless overwrite). busy: another process holds
   /// it
   static Result<OutputFile> resume(const std::filesystem::path& path, std::uint64_t bytes, Options options);
+  /// No file: bytes go to the sink as they are written; keep() and commit() do nothing.
+  using Sink = std::function<Result<void>(ByteView)>;
+  static OutputFile to_sink(Sink sink);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&& other) noexcept;
   ~OutputFile();
@@ -71,6 +78,7 @@ class OutputFile {
   Result<void> lock() const;
   void discard();
   int descriptor_ = -1;
+  Sink sink_;
   bool overwrite_ = false;
   bool kept_ = false;  ///< the temporary file outlives this
   std::filesystem::path path_;

@@ -139,7 +139,7 @@ Result<Answer> perform(const CalibrateOptions& options) {
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
               calibration_images(graph, {names_of(options), data_folder(options.data), settings.normalization},
-                                 options.limit, kRangeImages));
+                                 options.limit, calibrate::kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {
@@ -173,8 +173,9 @@ Action define_calibrate(CLI::App& command, const Common&) {
                      "Or files and folders of training images, as `obscura encrypt` takes them");
   command.add_option("-o,--out", options->output, "The file of ranges to write")->required();
   command.add_option("--plot", options->plot, "Write a PNG with histograms of the arguments");
-  command.add_option("--limit", options->limit,
-                     fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
+  command.add_option(
+      "--limit", options->limit,
+      fmt::format("How many of them (default: {}, or all where there are fewer)", calibrate::kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);

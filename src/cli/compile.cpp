@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "api/approximations.h"
 #include "base/files.h"
 #include "cli/answers.h"
-#include "cli/approximations.h"
 #include "cli/images.h"
 #include "cli/polynomials.h"
 #include "cli/settings.h"
@@ -51,10 +51,10 @@ Result<compile::Approximations> approximate(const CompileOptions& options, const
                  "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
   }
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(graph, training, options.polynomials));
   calibrate::Choice choice;
   if (!options.approximated()) {
-    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(kDefaultMaxLoss)));
+    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(calibrate::kDefaultMaxLoss)));
   } else if (options.alpha) {
     OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
   } else if (options.depth) {
@@ -62,7 +62,7 @@ Result<compile::Approximations> approximate(const CompileOptions& options, const
   } else {
     OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::products, *options.products}));
   }
-  return approximations_of(graph, choice);
+  return api::approximations_of(graph, choice);
 }
 
 compile::LayoutChoice layout_of(const std::string& name) {

@@ -249,7 +249,7 @@ Answer summarise(const EvaluateOptions& options, const Subject& subject, const I
 }
 
 /// The polynomials that the options ask for: one alpha for all, or a budget for the network.
-Result<calibrate::Choice> choose(const EvaluateOptions& options, Polynomials& polynomials) {
+Result<calibrate::Choice> choose(const EvaluateOptions& options, calibrate::Chooser& polynomials) {
   if (options.depth) return polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth});
   if (options.products) return polynomials.layerwise({calibrate::Budget::Of::products, *options.products});
   return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
@@ -267,7 +267,7 @@ Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subje
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(*subject.graph, training, how));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(*subject.graph, training, how));
   OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));

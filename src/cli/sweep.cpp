@@ -122,7 +122,7 @@ Result<void> add_row(const SweepOptions& options, const Exam& exam, bool layerwi
 }
 
 /// errors: as measure; infeasible: no choice at any alpha.
-Result<Table> measure_all(const SweepOptions& options, const Exam& exam, Polynomials& polynomials) {
+Result<Table> measure_all(const SweepOptions& options, const Exam& exam, calibrate::Chooser& polynomials) {
   Table table;
   for (int alpha = options.from; alpha <= options.to; ++alpha) {
     const Result<calibrate::Choice> alike = polynomials.alike(alpha);
@@ -241,7 +241,7 @@ Result<Answer> perform(const SweepOptions& options) {
   OBSCURA_TRY(const std::vector<std::string> names, training_names(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
   const TrainingData training{names, data_folder(options.selection.data), exam.normalization};
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(exam.graph, training, options.polynomials));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
                  options.network);

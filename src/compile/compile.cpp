@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/normalise.h"
 #include "compile/answer.h"
 #include "compile/bounds.h"
 #include "compile/emit.h"
@@ -87,15 +88,9 @@ std::vector<double> or_else(const std::vector<double>& values, std::int64_t chan
 
 /// Probes, normalised as the network expects.
 std::vector<float> normalised_probes(const nn::Shape& shape, const Options& options) {
-  std::vector<float> images = probe_images(shape);
-  const auto mean = or_else(options.mean, shape[0], 0);
-  const auto deviation = or_else(options.deviation, shape[0], 1);
-  const auto area = static_cast<std::size_t>(shape[1] * shape[2]);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::size_t c = i / area % mean.size();
-    images[i] = static_cast<float>((images[i] - mean[c]) / deviation[c]);
-  }
-  return images;
+  const auto channels = static_cast<std::size_t>(shape[0]);
+  return base::normalise(probe_images(shape), channels, static_cast<std::size_t>(shape[1] * shape[2]), options.mean,
+                         options.deviation);
 }
 
 double largest_input(const nn::Shape& shape, const Options& options) {

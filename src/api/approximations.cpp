@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/approximations.h"
+#include "api/approximations.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "approx/bent.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 namespace {
 
 using Term = compile::Approximation::Term;
@@ -62,4 +62,4 @@ compile::Approximations approximations_of(const nn::Graph& graph, const calibrat
   return out;
 }
 
-}  // namespace obscura::cli
+}  // namespace obscura::api

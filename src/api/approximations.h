@@ -6,9 +6,9 @@
 #include "compile/approximation.h"
 #include "nn/graph.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 
 /// The relu form gives a term for each bend of the function (approx/bent.h), the direct form one for all of it.
 compile::Approximations approximations_of(const nn::Graph& graph, const calibrate::Choice& choice);
 
-}  // namespace obscura::cli
+}  // namespace obscura::api
