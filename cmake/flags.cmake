@@ -11,6 +11,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 warns of overlaps inside std::string's own operator+.
   target_compile_options(obscura_flags INTERFACE -Wno-restrict)
 endif()
+# What an attacker who finds an overflow meets: canaries, checked copies, tables that no write reaches. The loops of the
+# kernels do without canaries (src/kernels/CMakeLists.txt). tests/house/hardening_test.py holds the programs to it.
+target_link_options(obscura_flags INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+if(NOT OBSCURA_SANITIZE)
+  target_compile_options(obscura_flags INTERFACE -fstack-protector-strong
+                                                 $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
+endif()
 if(OBSCURA_SANITIZE)
   target_compile_options(obscura_flags INTERFACE -fsanitize=${OBSCURA_SANITIZE} -fno-omit-frame-pointer
                                                  -fno-sanitize-recover=all)
