@@ -34,7 +34,7 @@ void require_sentence(const Result<T>& result) {
 }
 
 void read_whole(base::ByteView bytes) {
-  for (std::uint32_t kind = 1; kind <= 9; ++kind)
+  for (std::uint32_t kind = 1; kind <= 12; ++kind)
     require_sentence(wire::open_frame(bytes, static_cast<wire::Kind>(kind), "input"));
   require_sentence(wire::read_plan(bytes, "input"));
   require_sentence(wire::read_offer(bytes, "input"));
@@ -88,7 +88,7 @@ void read_record(base::ByteView payload) {
     header.parts = parts;
     for (const bool seeded : {false, true}) {
       header.seeded = seeded;
-      require_sentence(wire::read_record(toy_context(), header, 0, frame, "input"));
+      require_sentence(wire::read_record(toy_context(), header, wire::RecordPlace{}, frame, "input"));
     }
   }
 }

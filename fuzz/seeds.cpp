@@ -111,12 +111,14 @@ void write_ciphertexts(const Seeds& seeds) {
   seeds.write("frames", "inputs", 3, payload_of(inputs));
   seeds.write("frames", "outputs", 4, payload_of(wire::write_header(wire::Kind::outputs, header)));
   seeds.write("frames", "inputs-file", 0, inputs);
-  seeds.write("frames", "record-seeded", 5, payload_of(wire::write_record(*context, 0, {poly(*context, 2), {}, 1})));
+  seeds.write(
+      "frames", "record-seeded", 5,
+      payload_of(wire::write_record(*context, wire::RecordPlace{}, ckks::SeededCiphertext{poly(*context, 2), {}, 1})));
   ckks::Ciphertext x;
   for (int part = 0; part < 3; ++part) x.parts.push_back(poly(*context, 1));
-  seeds.write("frames", "record-three-parts", 5, payload_of(wire::write_record(*context, 0, x)));
+  seeds.write("frames", "record-three-parts", 5, payload_of(wire::write_record(*context, wire::RecordPlace{}, x)));
   x.parts.pop_back();
-  seeds.write("frames", "record-two-parts", 5, payload_of(wire::write_record(*context, 0, x)));
+  seeds.write("frames", "record-two-parts", 5, payload_of(wire::write_record(*context, wire::RecordPlace{}, x)));
 }
 
 void write_states(const Seeds& seeds) {

@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "base/random.h"
 
 namespace obscura::base {
 
@@ -31,6 +35,24 @@ void flush_folder_of(const std::filesystem::path& path) {
   (void)::fsync(descriptor);
   ::close(descriptor);
 }
+
+std::string link_of(int descriptor) { return fmt::format("/proc/self/fd/{}", descriptor); }
+
+/// A file in the folder of `path` that has no name yet, and goes with this process; negative where the file system or
+/// the absence of /proc does not allow it.
+int open_without_name(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (descriptor >= 0 && ::access(link_of(descriptor).c_str(), F_OK) != 0) {
+    ::close(descriptor);
+    return -1;
+  }
+  return descriptor;
+}
+
+bool make_link(int descriptor, const std::filesystem::path& path) {
+  return ::linkat(AT_FDCWD, link_of(descriptor).c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
 }  // namespace
 
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) {
@@ -46,13 +68,29 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
 Result<InputFile> InputFile::open(const std::filesystem::path& path) {
   InputFile file;
   file.path_ = path;
-  file.file_ = std::fopen(path.c_str(), "rb");
-  if (file.file_ == nullptr) return io_error(path, "cannot open");
+  // Without O_NONBLOCK a pipe that nobody writes would be waited for.
+  file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (file.descriptor_ < 0) return io_error(path, "cannot open");
   struct stat info {};
-  if (fstat(fileno(file.file_), &info) != 0) return io_error(path, "cannot stat");
+  if (fstat(file.descriptor_, &info) != 0) return io_error(path, "cannot stat");
   if (!S_ISREG(info.st_mode)) return error(Code::io, "{}: not a regular file", path.string());
   file.size_ = static_cast<std::uint64_t>(info.st_size);
   return file;
+}
+
+Result<void> InputFile::require_private() const {
+  struct stat info {};
+  if (fstat(descriptor_, &info) != 0) return io_error(path_, "cannot stat");
+  if (info.st_uid != geteuid() && info.st_uid != 0) {
+    return error(Code::io, "{}: a secret that belongs to user {}, who can change it; it must be your own",
+                 path_.string(), info.st_uid);
+  }
+  const unsigned mode = info.st_mode & 0777U;
+  if ((mode & 077U) == 0) return {};
+  return error(Code::io,
+               "{}: a secret that others may reach (mode {:04o}; 0600 is allowed): chmod 600 it, and make a new one "
+               "where somebody may have read it",
+               path_.string(), mode);
 }
 
 InputFile InputFile::of_memory(ByteView bytes, const std::string& name) {
@@ -66,7 +104,7 @@ InputFile InputFile::of_memory(ByteView bytes, const std::string& name) {
 InputFile::InputFile(InputFile&& other) noexcept { *this = std::move(other); }
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
-  std::swap(file_, other.file_);
+  std::swap(descriptor_, other.descriptor_);
   std::swap(memory_, other.memory_);
   std::swap(size_, other.size_);
   std::swap(offset_, other.offset_);
@@ -75,29 +113,37 @@ InputFile& InputFile::operator=(InputFile&& other) noexcept {
 }
 
 InputFile::~InputFile() {
-  if (file_ != nullptr) std::fclose(file_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Result<void> InputFile::read(std::span<std::byte> out) {
-  std::size_t got = 0;
-  if (file_ != nullptr) {
-    got = std::fread(out.data(), 1, out.size(), file_);
-  } else {
-    got = std::min<std::uint64_t>(out.size(), remaining());
-    std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset_), got, out.begin());
+  if (descriptor_ < 0) {
+    const std::size_t there = std::min<std::uint64_t>(out.size(), remaining());
+    std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset_), there, out.begin());
+    offset_ += there;
+    if (there == out.size()) return {};
+    return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(),
+                 out.size() - there, offset_);
   }
-  offset_ += got;
-  if (got == out.size()) return {};
-  if (file_ != nullptr && std::ferror(file_) != 0) return io_error(path_, "cannot read");
-  return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(), out.size() - got,
-               offset_);
+  while (!out.empty()) {
+    const ssize_t got = ::read(descriptor_, out.data(), out.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_error(path_, "cannot read");
+    if (got == 0) {
+      return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(), out.size(),
+                   offset_);
+    }
+    offset_ += static_cast<std::uint64_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+  return {};
 }
 
 Result<void> InputFile::seek(std::uint64_t offset) {
   if (offset > size_) {
     return error(Code::bad_format, "{}: truncated: {} bytes, at least {} are needed", path_.string(), size_, offset);
   }
-  if (file_ != nullptr && fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0)
+  if (descriptor_ >= 0 && ::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0)
     return io_error(path_, "cannot read");
   offset_ = offset;
   return {};
@@ -113,14 +159,33 @@ Result<OutputFile> OutputFile::create(const std::filesystem::path& path, Options
   OutputFile file;
   file.path_ = path;
   file.overwrite_ = options.overwrite;
-  std::string name = options.resumable ? partial_of(path).string() : path.string() + ".partial-XXXXXX";
-  file.descriptor_ =
-      options.resumable ? ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : mkstemp(name.data());
-  if (file.descriptor_ < 0) return io_error(options.resumable ? std::filesystem::path(name) : path, "cannot create");
-  file.temporary_ = name;
-  if (options.resumable) OBSCURA_TRY_VOID(file.lock());
+  if (options.resumable) {
+    file.temporary_ = partial_of(path);
+    file.descriptor_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file.descriptor_ < 0) return io_error(std::exchange(file.temporary_, {}), "cannot create");
+    OBSCURA_TRY_VOID(file.lock());
+  } else {
+    file.descriptor_ = open_without_name(path);
+    if (file.descriptor_ < 0) OBSCURA_TRY_VOID(file.open_with_name(options.secret));
+  }
   if (fchmod(file.descriptor_, options.secret ? 0600 : 0644) != 0) return io_error(path, "cannot set permissions");
   return file;
+}
+
+/// Where files without a name are not to be had. Of a secret no other name may hold a part, whatever ends this process:
+/// it is made in its place, and its few bytes come by one write.
+Result<void> OutputFile::open_with_name(bool secret) {
+  if (secret && !overwrite_) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor_ < 0) return io_error(path_, "cannot create");
+    temporary_ = path_;
+    return {};
+  }
+  std::string name = path_.string() + ".partial-XXXXXX";
+  descriptor_ = mkstemp(name.data());
+  if (descriptor_ < 0) return io_error(path_, "cannot create");
+  temporary_ = name;
+  return {};
 }
 
 Result<OutputFile> OutputFile::resume(const std::filesystem::path& path, std::uint64_t bytes, Options options) {
@@ -210,22 +275,34 @@ Result<void> OutputFile::keep() {
   return {};
 }
 
+/// Gives the file its name. link refuses one that appeared meanwhile; rename would replace it.
+bool OutputFile::place() {
+  if (temporary_ == path_) return true;
+  if (temporary_.empty()) {
+    if (!overwrite_) return make_link(descriptor_, path_);
+    const Seed random = random_seed();
+    const std::uint64_t word = std::bit_cast<std::array<std::uint64_t, 4>>(random)[0];
+    const std::filesystem::path name = fmt::format("{}.partial-{:016x}", path_.string(), word);
+    if (!make_link(descriptor_, name)) return false;
+    temporary_ = name;
+  }
+  if (overwrite_) return ::rename(temporary_.c_str(), path_.c_str()) == 0;
+  if (::link(temporary_.c_str(), path_.c_str()) != 0) return false;
+  ::unlink(temporary_.c_str());
+  return true;
+}
+
 Result<void> OutputFile::commit() {
   if (sink_) return {};
   OBSCURA_CHECK(descriptor_ >= 0, "OutputFile: commit twice");
-  const bool flushed = ::fsync(descriptor_) == 0;
-  const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
-  // link + unlink refuses a name that appeared meanwhile; rename would replace it.
-  const bool placed =
-      flushed && closed &&
-      (overwrite_ ? ::rename(temporary_.c_str(), path_.c_str()) : ::link(temporary_.c_str(), path_.c_str())) == 0;
-  if (!placed) {
+  if (::fsync(descriptor_) != 0 || !place()) {
     const Error failure = io_error(path_, "cannot finish");
     discard();
     return failure;
   }
-  if (!overwrite_) ::unlink(temporary_.c_str());
   temporary_.clear();
+  const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+  if (!closed) return io_error(path_, "cannot finish");
   flush_folder_of(path_);
   return {};
 }

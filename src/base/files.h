@@ -2,7 +2,6 @@
 /// Files: bounded reading, and output that is whole or absent.
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -14,9 +13,10 @@ namespace obscura::base {
 /// The whole file. errors: absent, unreadable, a folder, or over `limit` bytes.
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
-/// Reads a file in pieces, from its start unless seek() says otherwise.
+/// Reads a file in pieces, from its start unless seek() says otherwise. Nothing that was read stays in a buffer of it.
 class InputFile {
  public:
+  /// errors (io): absent, unreadable, or no regular file: a pipe or device is refused without waiting for it
   static Result<InputFile> open(const std::filesystem::path& path);
   /// Bytes that outlive this, read like a file; `name` stands in messages.
   static InputFile of_memory(ByteView bytes, const std::string& name);
@@ -27,20 +27,24 @@ class InputFile {
   Result<void> read(std::span<std::byte> out);
   /// The next read() starts at this byte. errors: beyond the end ("truncated").
   Result<void> seek(std::uint64_t offset);
+  /// errors (io): the file belongs to somebody else, or others than its owner may read or write it
+  Result<void> require_private() const;
   std::uint64_t size() const { return size_; }
   std::uint64_t remaining() const { return size_ - offset_; }
   const std::filesystem::path& path() const { return path_; }
 
  private:
   InputFile() = default;
-  std::FILE* file_ = nullptr;
-  ByteView memory_;  ///< where there is no file
+  int descriptor_ = -1;  ///< below 0: memory
+  ByteView memory_;
   std::uint64_t size_ = 0;
   std::uint64_t offset_ = 0;
   std::filesystem::path path_;
 };
 
-/// A file written under a temporary name beside its place and renamed by commit(). Without commit() nothing stays.
+/// A file that commit() puts in its place, whole. Without commit() nothing stays: where the file system can, it has no
+/// name until then, so that nothing stays of a process that was killed either; else it has a temporary name beside its
+/// place, or, of a `secret` one, its place.
 /// create() refuses a path that exists already, unless `overwrite`. Mode 0600 where `secret`, else 0644.
 ///
 /// A `resumable` file has the one temporary name partial_of(path), and keep() makes what was written outlive this
@@ -77,6 +81,8 @@ class OutputFile {
   OutputFile() = default;
   Result<void> lock() const;
   void discard();
+  Result<void> open_with_name(bool secret);
+  bool place();
   int descriptor_ = -1;
   Sink sink_;
   bool overwrite_ = false;

@@ -23,12 +23,21 @@ Seed random_seed() {
   return seed;
 }
 
+void fill_random(std::span<std::uint8_t> out) {
+  require_sodium();
+  randombytes_buf(out.data(), out.size());
+}
+
 void zeroize(void* data, std::size_t size) { sodium_memzero(data, size); }
+
+void zeroize_stack() { sodium_stackzero(std::size_t{32} << 10); }
 
 Stream::Stream(const Seed& seed, std::uint64_t domain) : seed_(seed) {
   require_sodium();
   std::memcpy(nonce_.data(), &domain, sizeof domain);
 }
+
+Stream::Stream(FreshSeed) { fill_random(seed_); }
 
 Stream::~Stream() {
   zeroize(seed_.data(), seed_.size());

@@ -16,13 +16,22 @@ using Seed = std::array<std::uint8_t, 32>;
 /// A fresh seed from the operating system.
 Seed random_seed();
 
+/// The same where it is to stay: secrets go where they are kept, without a copy on the way.
+void fill_random(std::span<std::uint8_t> out);
+
 /// Overwrites memory in a way that the compiler may not remove.
 void zeroize(void* data, std::size_t size);
+/// The same of what the functions that were called left below the caller's frame.
+void zeroize_stack();
+
+struct FreshSeed {};
 
 /// The ChaCha20 (IETF) keystream of a seed. Streams of one seed with different `domain` numbers are independent.
 class Stream {
  public:
   Stream(const Seed& seed, std::uint64_t domain);
+  /// Of a fresh seed that nothing else ever knows.
+  explicit Stream(FreshSeed);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -31,7 +40,7 @@ class Stream {
 
  private:
   void refill();
-  Seed seed_;
+  Seed seed_{};
   std::array<std::uint8_t, 12> nonce_{};
   std::uint32_t block_ = 0;
   std::array<std::uint8_t, 4096> buffer_{};

@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "base/parallel.h"
+#include "base/random.h"
 #include "kernels/integers.h"
 
 namespace obscura::ckks {
@@ -222,7 +223,7 @@ class Composer {
 }  // namespace
 
 std::vector<std::complex<double>> Encoder::decode_complex(const ring::NttPoly& poly, double scale) const {
-  const ring::CoeffPoly coefficients = basis_->to_coeff(poly);
+  ring::CoeffPoly coefficients = basis_->to_coeff(poly);
   const std::size_t half = basis_->degree() / 2;
   const Composer shared(*basis_, poly.limbs());
   std::vector<std::complex<double>> values(half);
@@ -233,14 +234,16 @@ std::vector<std::complex<double>> Encoder::decode_complex(const ring::NttPoly& p
                               composer.compose(coefficients, j + half) / scale};
     }
   });
+  coefficients.zeroize();  // of a decryption only its result stays
   forward(values);
   return values;
 }
 
 std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) const {
-  const std::vector<std::complex<double>> values = decode_complex(poly, scale);
+  std::vector<std::complex<double>> values = decode_complex(poly, scale);
   std::vector<double> slots(values.size());
   for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = values[j].real();
+  base::zeroize(values.data(), values.size() * sizeof values[0]);
   return slots;
 }
 

@@ -41,13 +41,13 @@ double max_log2_qp(int log2_degree) {
   // (2024), after the HomomorphicEncryption.org standard (2018).
   switch (log2_degree) {
     case 12:
-      return 109;
+      return 106;
     case 13:
-      return 218;
+      return 214;
     case 14:
-      return 438;
+      return 430;
     case 15:
-      return 881;
+      return 868;
     case 16:
       return 1747;
     case 17:

@@ -28,8 +28,8 @@ struct ParamsLiteral {
 };
 
 /// Largest log2(QP) at 128-bit classical security, uniform ternary secret, sigma = 3.2:
-/// 2^12: 109, 2^13: 218, 2^14: 438, 2^15: 881, 2^16: 1747, 2^17: 3523 (HomomorphicEncryption.org security guidelines,
-/// 2024 update).
+/// 2^12: 106, 2^13: 214, 2^14: 430, 2^15: 868, 2^16: 1747, 2^17: 3523 (Bossuat et al., Security Guidelines for
+/// Implementing Homomorphic Encryption, 2024).
 double max_log2_qp(int log2_degree);
 
 /// sum of log2 of all primes, chain and special.

@@ -10,9 +10,11 @@
 #include "cli/answers.h"
 #include "cli/images.h"
 #include "cli/progress.h"
+#include "cli/secrets.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "client/client.h"
+#include "client/ledger.h"
 #include "client/publish.h"
 #include "data/grid.h"
 #include "wire/plan_frame.h"
@@ -28,7 +30,8 @@ constexpr std::size_t kPictureMistakes = 60;
 
 struct DecryptOptions {
   std::string offer;
-  std::string secret;
+  SecretOptions secret;
+  std::string request;
   std::string input;
   std::string labels;
   Selection sent;
@@ -147,8 +150,10 @@ Result<void> check_kind(const DecryptOptions& options, const plan::OutputSpec& o
 Result<client::Published> publish(const DecryptOptions& options, const plan::Offer& offer,
                                   const client::Logits& exact) {
   const plan::AnswerSpec& spec = offer.output.answer;
-  OBSCURA_TRY(client::Published published,
-              client::publish(exact, spec.kind, offer.output.noise_std, options.publish_bits));
+  OBSCURA_TRY(client::Ledger ledger, client::Ledger::open(client::ledger_of(options.secret.path), exact.key));
+  OBSCURA_TRY(client::Published published, client::publish(exact, spec.kind, client::worst_noise(offer.output),
+                                                           options.publish_bits, ledger.earlier()));
+  OBSCURA_TRY_VOID(ledger.add(exact.request, exact.values.size(), published.spent));
   std::string changes;
   if (spec.kind != plan::AnswerKind::values) {
     std::size_t changed = 0;
@@ -159,14 +164,17 @@ Result<client::Published> publish(const DecryptOptions& options, const plan::Off
                           exact.images, 100 * static_cast<double>(changed) / static_cast<double>(exact.images));
   }
   const std::string note = fmt::format(
-      "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security for the numbers of this file, "
-      "published once under this key\n",
-      published.deviation, exact.values.size(), changes, options.publish_bits);
+      "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this key gave, "
+      "as {} says\n",
+      published.deviation, exact.values.size(), changes, options.publish_bits,
+      plural(ledger.earlier().publications, "publication"), client::ledger_of(options.secret.path).string());
   std::fputs(note.c_str(), stderr);
   return published;
 }
 
 Result<Answer> perform(const DecryptOptions& options) {
+  guard_secrets();
+  OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY_VOID(check_kind(options, offer.output));
   OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
@@ -174,7 +182,7 @@ Result<Answer> perform(const DecryptOptions& options) {
   client::Logits logits;
   {
     ProgressBar bar("decrypt");
-    OBSCURA_TRY(logits, client::decrypt(offer, options.secret, options.input, bar.callback()));
+    OBSCURA_TRY(logits, client::decrypt(offer, secret, options.input, {bar.callback(), options.request}));
   }
   const double seconds = watch.seconds();
   // From here on, with --publish, only what was published goes anywhere: labels, accuracy and the picture too.
@@ -194,7 +202,10 @@ Result<Answer> perform(const DecryptOptions& options) {
   }
   if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;
-  answer.json = {{"images", logits.images}, {"classes", logits.classes}, {"answer", answer_json(spec)}};
+  answer.json = {{"request", wire::short_name(logits.request)},
+                 {"images", logits.images},
+                 {"classes", logits.classes},
+                 {"answer", answer_json(spec)}};
   if (published) answer.json["publish"] = publish_json(*published, options.publish_bits);
   add_answers(spec, logits, {.probabilities = !published, .logits = options.logits}, answer);
   if (sent) add_names(*sent, answer);
@@ -221,6 +232,9 @@ Action define_decrypt(CLI::App& command, const Common&) {
       "error).\n"
       "--images, as named to encrypt, puts the file's name beside each label.\n"
       "--logits adds the numbers that the network gave, which --json always has.\n"
+      "An answer names its request in every part of it: one to a request that this key never made is refused, and "
+      "with\n"
+      "--request IN, the encrypted images, one to any other.\n"
       "An answer whose values overflowed on the server is refused, and says what to do, instead of showing noise.\n"
       "--publish adds noise that hides the traces of the secret key, rounds, and prints the logits that may be shown.\n"
       "--picture draws a grid of the images with their labels; mistakes are framed, and shown first of all.",
@@ -230,7 +244,9 @@ Action define_decrypt(CLI::App& command, const Common&) {
   auto options = std::make_shared<DecryptOptions>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("OUT", options->input, "The server's answer (obscura run)")->required();
-  command.add_option("--secret", options->secret, "The secret key")->required();
+  add_secret(command, options->secret);
+  command.add_option("--request", options->request,
+                     "The encrypted images that were sent (obscura encrypt): refuse an answer to others");
   command.add_option("--labels", options->labels,
                      "True labels: .npy, .npz, idx, or a text of one number a line; FILE or FILE:FIRST:COUNT");
   command.add_option("--picture", options->picture, "PNG to write: images with predicted labels, mistakes framed");

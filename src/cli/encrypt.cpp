@@ -3,6 +3,7 @@
 
 #include "cli/images.h"
 #include "cli/progress.h"
+#include "cli/secrets.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "client/client.h"
@@ -13,7 +14,7 @@ namespace {
 
 struct EncryptOptions {
   std::string offer;
-  std::string secret;
+  SecretOptions secret;
   std::string range;
   Selection selection;
   std::string output;
@@ -34,7 +35,9 @@ Result<Images> find_images(const EncryptOptions& options, const plan::InputSpec&
 }
 
 Result<Answer> perform(const EncryptOptions& options) {
+  guard_secrets();
   OBSCURA_TRY_VOID(refuse_existing(options.output));
+  OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY(const Images images, find_images(options, offer.input));
   const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
@@ -44,8 +47,7 @@ Result<Answer> perform(const EncryptOptions& options) {
   const Stopwatch watch;
   {
     ProgressBar bar("encrypt");
-    OBSCURA_TRY_VOID(
-        client::encrypt(offer, options.secret, {images.count(), read}, options.output, false, bar.callback()));
+    OBSCURA_TRY_VOID(client::encrypt(offer, secret, {images.count(), read}, options.output, false, bar.callback()));
   }
   const std::size_t at_once = offer.images_at_once();
   const std::size_t batches = (images.count() + at_once - 1) / at_once;
@@ -83,7 +85,7 @@ Action define_encrypt(CLI::App& command, const Common&) {
       "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
   auto options = std::make_shared<EncryptOptions>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
-  command.add_option("--secret", options->secret, "The secret key (obscura keygen)")->required();
+  add_secret(command, options->secret);
   add_selection(command, options->selection, "IMAGES,--images");
   command.add_option("--range", options->range, "FIRST:COUNT of the one file")
       ->excludes("--first")

@@ -10,7 +10,9 @@
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 #include "wire/plan_frame.h"
+#include "wire/signature.h"
 #include "wire/state.h"
+#include "wire/whole.h"
 
 namespace obscura::cli {
 namespace {
@@ -56,6 +58,7 @@ Result<Answer> inspect_plan(const std::string& path) {
                  {"kept_bytes", named.plan.kept_bytes},
                  {"predicted_logit_error_std", named.plan.output.error_std},
                  {"predicted_logit_noise_std", named.plan.output.noise_std},
+                 {"predicted_logit_noise_growth", named.plan.output.noise_growth},
                  {"reasons", named.plan.reasons},
                  {"text", text}},
                 text};
@@ -96,8 +99,8 @@ Result<Answer> inspect_offer(const std::string& path) {
 
 Result<Answer> inspect_keys(const std::string& path) {
   OBSCURA_TRY(const wire::EvalKeysHeader header, wire::inspect_eval_keys(path));
-  const std::string plan = wire::short_name(header.binding.plan);
-  const std::string key = wire::short_name(header.binding.key);
+  const std::string params = wire::short_name(header.name.params);
+  const std::string key = wire::short_name(header.name.key);
   std::uint32_t most = 0;
   for (const auto& galois : header.galois) most = std::max(most, galois.limbs);
   const std::uint64_t conjugation = ckks::conjugation_element(std::size_t{1} << header.log2_degree);
@@ -107,7 +110,7 @@ Result<Answer> inspect_keys(const std::string& path) {
   const std::string limbs = header.galois.empty() ? "" : fmt::format(" for up to {}", plural(most, "limb"));
   return Answer{
       {{"kind", "evaluation keys"},
-       {"plan_digest", plan},
+       {"params_digest", params},
        {"key", key},
        {"ring_degree", std::uint64_t{1} << header.log2_degree},
        {"relinearization_keys", header.relinearization ? 1 : 0},
@@ -116,8 +119,8 @@ Result<Answer> inspect_keys(const std::string& path) {
        {"bootstrapping_keys", header.bootstrap},
        {"digit_limbs", header.digit_limbs},
        {"bytes", file_bytes(path)}},
-      fmt::format("evaluation keys {} for plan {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}{}, {}", key,
-                  plan, std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
+      fmt::format("evaluation keys {} for parameters {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}{}, {}",
+                  key, params, std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
                   plural(header.relinearization ? 1 : 0, "relinearisation key"), plural(rotations, "rotation key"),
                   conjugations > 0 ? ", conjugation" : "", limbs,
                   header.bootstrap > 0
@@ -135,6 +138,7 @@ Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
   return Answer{{{"kind", name},
                  {"plan_digest", plan},
                  {"key", key},
+                 {"request", wire::short_name(header.request)},
                  {"images", header.images},
                  {"batches", header.batches()},
                  {"ring_degree", std::uint64_t{1} << header.log2_degree},
@@ -144,11 +148,11 @@ Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
                  {"seeded", header.seeded},
                  {"scale", header.scale},
                  {"bytes", file_bytes(path)}},
-                fmt::format("{} of key {} for plan {}\n  {} in {}, each of {}, N = {}, {}, {} parts{}, {}", name, key,
-                            plan, plural(header.images, "image"), plural(header.batches(), "batch"),
-                            plural(header.elements, "ciphertext"), std::uint64_t{1} << header.log2_degree,
-                            plural(header.limbs, "limb"), header.parts, header.seeded ? " (one of them a seed)" : "",
-                            bytes_text(file_bytes(path)))};
+                fmt::format("{} of key {} for plan {}, request {}\n  {} in {}, each of {}, N = {}, {}, {} parts{}, {}",
+                            name, key, plan, wire::short_name(header.request), plural(header.images, "image"),
+                            plural(header.batches(), "batch"), plural(header.elements, "ciphertext"),
+                            std::uint64_t{1} << header.log2_degree, plural(header.limbs, "limb"), header.parts,
+                            header.seeded ? " (one of them a seed)" : "", bytes_text(file_bytes(path)))};
 }
 
 Result<Answer> inspect_state(const std::string& path) {
@@ -168,16 +172,20 @@ Result<Answer> inspect_state(const std::string& path) {
                             bytes_text(file_bytes(path)))};
 }
 
+Result<Answer> inspect_trust(const std::string& path) {
+  OBSCURA_TRY(const base::VerifyKey key, wire::read_trust_file(path));
+  const std::string name = wire::short_name(key);
+  return Answer{{{"kind", "key to trust"}, {"key", name}, {"bytes", file_bytes(path)}},
+                fmt::format("key {}: with --trust, what it did not sign is refused", name)};
+}
+
 struct InspectOptions {
   std::string path;
   nn::ReadOptions read;
 };
 
-Result<Answer> perform(const InspectOptions& options) {
-  const std::string& path = options.path;
-  OBSCURA_TRY(const bool ours, is_frame(path));
-  if (!ours) return inspect_network(path, options.read);
-  OBSCURA_TRY(const wire::Kind kind, wire::read_kind(path));
+/// What a whole file of this kind says of itself.
+Result<Answer> inspect_file(const std::string& path, wire::Kind kind) {
   switch (kind) {
     case wire::Kind::plan:
       return inspect_plan(path);
@@ -193,13 +201,31 @@ Result<Answer> perform(const InspectOptions& options) {
     case wire::Kind::secret_key:
       return Answer{{{"kind", "secret key"}, {"bytes", file_bytes(path)}},
                     "secret key: whoever has this file decrypts everything; nothing of it is printed"};
+    case wire::Kind::signing_key:
+      return Answer{{{"kind", "signing key"}, {"bytes", file_bytes(path)}},
+                    "signing key: whoever has this file signs in its owner's name; nothing of it is printed"};
+    case wire::Kind::trust:
+      return inspect_trust(path);
     case wire::Kind::record:
     case wire::Kind::key:
+    case wire::Kind::signature:
       break;
   }
   return error(Code::unsupported, "{}: {}, which stands only inside of other files", path, wire::describe(kind));
 }
 
+Result<Answer> perform(const InspectOptions& options) {
+  const std::string& path = options.path;
+  OBSCURA_TRY(const bool ours, is_frame(path));
+  if (!ours) return inspect_network(path, options.read);
+  OBSCURA_TRY(const wire::Whole whole, wire::check_whole(path));
+  OBSCURA_TRY(Answer answer, inspect_file(path, whole.kind));
+  if (whole.signer) {
+    answer.json["signed_by"] = wire::short_name(*whole.signer);
+    answer.text += fmt::format("\n  signed by {}", wire::short_name(*whole.signer));
+  }
+  return answer;
+}
 }  // namespace
 
 Action define_inspect(CLI::App& command, const Common&) {

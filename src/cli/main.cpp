@@ -30,6 +30,7 @@ constexpr std::array kVerbs = {
     Verb{"encrypt", "Client: encrypt images", define_encrypt},
     Verb{"run", "Server: classify encrypted images", define_run},
     Verb{"decrypt", "Client: decrypt the answer", define_decrypt},
+    Verb{"signkey", "Server: make the keys that sign offers and answers", define_signkey},
     Verb{"evaluate", "Measure accuracy, time and precision on a data set", define_evaluate},
     Verb{"bench", "Run a list of networks encrypted and make a table", define_bench},
     Verb{"calibrate", "Record the ranges of a network's activations on training images", define_calibrate},

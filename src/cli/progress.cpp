@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,9 +20,22 @@ namespace {
 // Written by the signal handler, which may touch nothing else.
 volatile std::sig_atomic_t interrupt_seen = 0;
 
+volatile std::sig_atomic_t impatient = 0;
+
+void on_deadline(int) {
+  constexpr char kSentence[] = "\nobscura: stopped\n";
+  (void)!write(STDERR_FILENO, kSentence, sizeof kSentence - 1);
+  _exit(1);
+}
+
 void on_interrupt(int) {
   interrupt_seen = 1;
   std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  if (impatient == 0) return;
+  std::signal(SIGALRM, on_deadline);
+  const itimerval soon{{0, 0}, {0, 700'000}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
 }
 
 std::size_t terminal_columns() {
@@ -97,7 +111,12 @@ void note(const std::string& line, bool json) {
   std::fflush(to);
 }
 
-void catch_interrupt() { std::signal(SIGINT, on_interrupt); }
+void catch_interrupt() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+}
+
+void end_within_a_second() { impatient = 1; }
 
 bool interrupted() { return interrupt_seen != 0; }
 

@@ -41,8 +41,12 @@ std::string progress_line(const std::string& title, std::size_t done, std::size_
 /// A line before long work: on standard output, or on standard error where that is kept for JSON.
 void note(const std::string& line, bool json);
 
-/// From now on the first Ctrl-C lets the work end by itself (nothing half-written stays); the second ends at once.
+/// From now on the first Ctrl-C or SIGTERM lets the work end by itself (nothing half-written stays); the second ends at
+/// once.
 void catch_interrupt();
+/// And where the work has not ended by itself when this is over, the process does: for work that leaves no file without
+/// its end, and whose pieces may be long because somebody else chose their size.
+void end_within_a_second();
 bool interrupted();
 
 }  // namespace obscura::cli

@@ -21,6 +21,7 @@ struct RunOptions {
   std::uint64_t memory = 0;
   bool resume = false;
   bool restart = false;
+  std::string sign;
 };
 
 /// What a person wants to know before a long run.
@@ -40,6 +41,7 @@ Result<Answer> perform(const RunOptions& options, bool json) {
   const Stopwatch watch;
   server::RunOptions how;
   how.memory = options.memory;
+  how.signing_key = options.sign;
   if (options.resume) how.unfinished = server::RunOptions::Unfinished::resume;
   if (options.restart) how.unfinished = server::RunOptions::Unfinished::restart;
   how.before = [&](const server::Outlook& outlook) { note(outlook_text(outlook, options.memory), json); };
@@ -108,6 +110,7 @@ Action define_run(CLI::App& command, const Common& common) {
   command.add_option("--eval", options->eval, "The client's evaluation keys (obscura keygen)")->required();
   command.add_option("-o,--out", options->output, "The encrypted answer to write")->required();
   add_memory(command, options->memory);
+  command.add_option("--sign", options->sign, "Sign the answer with this key (obscura signkey)");
   command.add_flag("--trace", options->trace, "Print the time of every step");
   CLI::Option* resume =
       command.add_flag("--resume", options->resume, "Go on after the finished batches of a run that did not end");

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <utility>
 
-#include "client/secret_file.h"
+#include "base/random.h"
 #include "secret/crypt.h"
+#include "wire/binding.h"
+#include "wire/signature.h"
 
 namespace obscura::client {
 
@@ -20,9 +22,8 @@ double normalised(const plan::InputSpec& input, std::size_t channel, float value
 std::size_t plane(const plan::InputSpec& input) { return std::size_t{input.height} * input.width; }
 
 wire::KeyId fresh_key_id() {
-  const base::Seed seed = base::random_seed();
   wire::KeyId id;
-  std::copy_n(seed.begin(), id.size(), id.begin());
+  base::fill_random(id);
   return id;
 }
 
@@ -54,29 +55,38 @@ std::vector<float> normalise(const plan::InputSpec& input, std::span<const float
 }
 
 Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
-               const wire::KeyId& key)
+               const wire::KeyName& name, std::optional<base::VerifyKey> trust)
     : offer_(std::move(offer)),
       packing_(offer_.input.layout, context->params().slots()),
       context_(std::move(context)),
       secret_(std::move(secret)),
-      binding_{offer_.plan_digest, key} {}
+      name_(name),
+      binding_{offer_.plan_digest, name.key},
+      trust_(std::move(trust)) {}
 
 Result<Client> Client::generate(const plan::Offer& offer) {
   OBSCURA_TRY(auto context, context_of(offer));
   auto secret = secret::SecretKey::generate(*context);
-  return Client(offer, std::move(context), std::move(secret), fresh_key_id());
+  const wire::KeyName name{wire::name_of_params(offer.params), fresh_key_id()};
+  return Client(offer, std::move(context), std::move(secret), name, std::nullopt);
 }
 
-Result<Client> Client::load(const plan::Offer& offer, const std::filesystem::path& path) {
-  OBSCURA_TRY(SecretFile file, read_secret_file(path));
-  if (file.binding.plan != offer.plan_digest) {
-    return error(Code::wrong_params, "{}: a key for plan {}, but the offer is of plan {}", path.string(),
-                 wire::short_name(file.binding.plan), wire::short_name(offer.plan_digest));
+Result<Client> Client::load(const plan::Offer& offer, const SecretSource& source) {
+  OBSCURA_TRY(SecretFile file, read_secret_file(source.path, source.passphrase));
+  if (const wire::Digest params = wire::name_of_params(offer.params); file.name.params != params) {
+    return error(Code::wrong_params,
+                 "{}: a key for parameters {}, but the offer has parameters {}: make a key for it (obscura keygen)",
+                 source.path.string(), wire::short_name(file.name.params), wire::short_name(params));
   }
+  if (source.trust && file.trust && *source.trust != *file.trust) {
+    return error(Code::wrong_params, "{}: a key that trusts {}, and not {}", source.path.string(),
+                 wire::short_name(*file.trust), wire::short_name(*source.trust));
+  }
+  if (source.trust) file.trust = source.trust;
+  if (file.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *file.trust, "the offer"));
   OBSCURA_TRY(auto context, context_of(offer));
-  auto secret = secret::SecretKey::from_seed(*context, file.seed);
-  base::zeroize(file.seed.data(), file.seed.size());
-  return Client(offer, std::move(context), std::move(secret), file.binding.key);
+  auto secret = secret::SecretKey::from_seed(*context, std::move(file.seed));
+  return Client(offer, std::move(context), std::move(secret), file.name, file.trust);
 }
 
 Result<ckks::KeyNeeds> Client::key_needs() const {
@@ -92,7 +102,35 @@ ckks::EvalKeys Client::make_eval_keys() const {
   return secret::make_eval_keys(*context_, secret_, key_needs().value());
 }
 
-base::Bytes Client::secret_frame() const { return write_secret({secret_.secret_seed(), binding_}); }
+Result<base::Bytes> Client::secret_frame(const std::optional<base::VerifyKey>& trust,
+                                         const base::LockedBytes* passphrase) const {
+  SecretFile file{name_, trust, {}};
+  *file.seed = secret_.secret_seed();
+  return write_secret(file, passphrase);
+}
+
+std::array<std::uint8_t, 16> Client::request_mark(std::span<const std::uint8_t> random, std::uint64_t images) const {
+  base::Writer w;
+  w.text("obscura request");
+  wire::write_binding(w, binding_);
+  w.u64(images);
+  w.raw(std::as_bytes(random));
+  return secret_.mark(w.bytes());
+}
+
+wire::Nonce Client::make_request(std::uint64_t images) const {
+  wire::Nonce request{};
+  const auto random = std::span(request).first<16>();
+  base::fill_random(random);
+  const auto mark = request_mark(random, images);
+  std::copy(mark.begin(), mark.end(), request.begin() + 16);
+  return request;
+}
+
+bool Client::made_request(const wire::Nonce& request, std::uint64_t images) const {
+  const auto halves = std::span(request);
+  return base::equal_secrets(request_mark(halves.first<16>(), images), halves.last<16>());
+}
 
 std::vector<double> Client::slots_of(std::span<const float> images, std::size_t ciphertext) const {
   const plan::InputSpec& input = offer_.input;
@@ -158,6 +196,7 @@ std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, st
       logits[j * classes + c] = static_cast<float>(values[at.ciphertext][first + j]);
     }
   }
+  for (std::vector<double>& slots : values) base::zeroize(slots.data(), slots.size() * sizeof(double));
   return logits;
 }
 

@@ -6,12 +6,15 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/parallel.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
+#include "client/secret_file.h"
 #include "plan/keys.h"
 #include "secret/eval_keys.h"
 #include "wire/frames.h"
@@ -22,16 +25,31 @@ namespace obscura::client {
 /// 255, 0 to 1, one after the other.
 std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values);
 
-/// A secret key for one offer.
+/// Where a secret key is, and how its passphrase is asked for.
+struct SecretSource {
+  SecretSource(std::filesystem::path file, PassphraseSource source = {})
+      : path(std::move(file)), passphrase(std::move(source)) {}
+  std::filesystem::path path;
+  PassphraseSource passphrase;
+  /// Besides what the key's file says: whose offers and answers alone are taken.
+  std::optional<base::VerifyKey> trust = {};
+};
+
+/// A secret key, and an offer that it is for.
 class Client {
  public:
   /// A fresh key. errors: wrong_params where the offer's parameters are refused
   static Result<Client> generate(const plan::Offer& offer);
-  /// The key of a file. errors: io, bad_format, wrong_params: a key for another plan
-  static Result<Client> load(const plan::Offer& offer, const std::filesystem::path& secret);
+  /// The key of a file. errors: io, bad_format, wrong_params: a key for other parameters, or an offer that is not of
+  /// whom it trusts
+  static Result<Client> load(const plan::Offer& offer, const SecretSource& secret);
 
   /// What ties everything that this client makes to its plan and key.
   const wire::Binding& binding() const { return binding_; }
+  /// What ties its keys to their parameters.
+  const wire::KeyName& key_name() const { return name_; }
+  /// Whose offers and answers alone are taken.
+  const std::optional<base::VerifyKey>& trust() const { return trust_; }
   const plan::Offer& offer() const { return offer_; }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
   std::size_t slots() const { return context_->params().slots(); }
@@ -44,8 +62,14 @@ class Client {
   Result<void> make_eval_keys(const ckks::KeyNeeds& needs, const secret::KeySink& sink) const;
   /// All of them in memory. errors: ContractError where the offer's bootstrapping is refused
   ckks::EvalKeys make_eval_keys() const;
-  /// The secret key's frame: seed, key id, plan digest. Whoever has it decrypts everything.
-  base::Bytes secret_frame() const;
+  /// The secret key's frame. Whoever has it, and its passphrase where there is one, decrypts everything.
+  Result<base::Bytes> secret_frame(const std::optional<base::VerifyKey>& trust,
+                                   const base::LockedBytes* passphrase) const;
+
+  /// A name for a request of so many images: half of it is random, the other half marks it as this key's, so that no
+  /// answer to what another key asked, or nobody, is taken for one.
+  wire::Nonce make_request(std::uint64_t images) const;
+  bool made_request(const wire::Nonce& request, std::uint64_t images) const;
 
   /// One batch: up to images_at_once() images of C*H*W values each, as for normalise, in the offer's layout.
   /// errors   wrong_params: no image, too many, or values that are not whole images; cancelled
@@ -62,21 +86,44 @@ class Client {
 
  private:
   Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
-         const wire::KeyId& key);
+         const wire::KeyName& name, std::optional<base::VerifyKey> trust);
+  std::array<std::uint8_t, 16> request_mark(std::span<const std::uint8_t> random, std::uint64_t images) const;
   /// What one ciphertext of a batch encrypts.
   std::vector<double> slots_of(std::span<const float> images, std::size_t ciphertext) const;
   plan::Offer offer_;
   plan::Packing packing_;
   std::shared_ptr<const ckks::Context> context_;
   secret::SecretKey secret_;
+  wire::KeyName name_;
   wire::Binding binding_;
+  std::optional<base::VerifyKey> trust_;
 };
 
-/// Makes a key pair of files: the secret key (mode 0600), and the evaluation keys for the server. Both or none.
-/// Holds one key at a time. Progress counts evaluation keys.
-/// errors  io: a path exists already (unless overwrite), cannot be written; wrong_params; cancelled
+/// What an offer asks of its client, known before the first key.
+struct KeyCost {
+  std::uint64_t keys = 0;
+  std::uint64_t file_bytes = 0;    ///< of the evaluation keys
+  std::uint64_t memory_bytes = 0;  ///< at the peak
+  double core_seconds = 0;         ///< about: a machine may be twice as fast or slow
+};
+/// cost  microseconds. errors  as ckks::BootstrapParams::make
+Result<KeyCost> cost_of_keys(const plan::Offer& offer);
+
+struct KeygenOptions {
+  bool overwrite = false;
+  base::Progress progress = {};  ///< counts evaluation keys, and is called for an end in between
+  /// Of the evaluation keys' file.
+  std::uint64_t max_bytes = std::uint64_t{4'000'000'000};
+  /// Whose offers and answers alone the key takes from now on; the offer must be theirs.
+  std::optional<base::VerifyKey> trust = {};
+  PassphraseSource passphrase = {};  ///< asked where there is one
+};
+/// Makes a key pair of files: the secret key (mode 0600), and the evaluation keys for the server. Both or none; the
+/// secret is written last, and no part of it is in any file before. Holds one key at a time.
+/// errors  io: a path exists already (unless overwrite), cannot be written; wrong_params: refused parameters, or an
+///         offer of somebody else than is trusted; infeasible: more bytes than are allowed; cancelled
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
-                    bool overwrite = false, const base::Progress& progress = {});
+                    const KeygenOptions& options = {});
 
 /// Images that are fetched when their batch is due.
 struct ImageSource {
@@ -88,21 +135,30 @@ struct ImageSource {
 /// Encrypts images into a file of ceil(images / images_at_once) batches: holds the values of one batch and a few
 /// ciphertexts at a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io;
 /// cancelled. Nothing stays of the file then.
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
+Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 /// The same of images in memory, one after the other.
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, std::span<const float> values,
+Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, std::span<const float> values,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 
 struct Logits {
   std::size_t images = 0;
   std::size_t classes = 0;
   std::vector<float> values;  ///< images x classes, row-major
+  wire::Nonce request{};      ///< that they answer
+  wire::KeyId key{};          ///< that they were encrypted under
 };
 
-/// Decrypts a server's answer. Progress counts batches.
-/// errors  io, bad_format, wrong_params: made for another plan or with another key, or values that overflowed
-Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
-                       const base::Progress& progress = {});
+struct DecryptOptions {
+  base::Progress progress = {};  ///< counts batches
+  /// The encrypted images that were sent: the answer must be theirs. Without them it must be that of a request that
+  /// this key made, whichever.
+  std::filesystem::path request = {};
+};
+/// Decrypts a server's answer.
+/// errors  io, bad_format, wrong_params: made for another plan, with another key, for another request, by another
+///         server than is trusted, or values that overflowed; cancelled
+Result<Logits> decrypt(const plan::Offer& offer, const SecretSource& secret, const std::filesystem::path& in,
+                       const DecryptOptions& options = {});
 
 }  // namespace obscura::client

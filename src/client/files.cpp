@@ -2,12 +2,15 @@
 /// keygen, encrypt and decrypt through files.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "base/random.h"
 #include "client/client.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
+#include "wire/signature.h"
 
 namespace obscura::client {
 
@@ -17,7 +20,7 @@ namespace {
 Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress) {
   const ckks::Context& context = *client.context();
   OBSCURA_TRY(const ckks::KeyNeeds needs, client.key_needs());
-  const wire::EvalKeysHeader header = wire::header_of(context, needs, client.binding());
+  const wire::EvalKeysHeader header = wire::header_of(context, needs, client.key_name().key);
   OBSCURA_TRY_VOID(out.write(wire::write_keys_header(header)));
   std::size_t done = 0;
   return client.make_eval_keys(needs, [&](const ckks::NeededKey& place, const ckks::SwitchKey& key) -> Result<void> {
@@ -28,31 +31,56 @@ Result<void> write_keys(const Client& client, base::OutputFile& out, const base:
   });
 }
 
+/// The file of the secret is opened, written and placed in one go, when all else is done: whatever ends this process
+/// before, no file has a part of it.
+Result<void> write_secret_file(const Client& client, const std::filesystem::path& path, const KeygenOptions& options,
+                               const base::LockedBytes* passphrase) {
+  OBSCURA_TRY(base::Bytes frame, client.secret_frame(options.trust, passphrase));
+  const auto written = base::write_file(path, frame, {.overwrite = options.overwrite, .secret = true});
+  base::zeroize(frame.data(), frame.size());
+  return written;
+}
+
+Result<void> refuse_costly(const plan::Offer& offer, std::uint64_t allowed) {
+  OBSCURA_TRY(const KeyCost cost, cost_of_keys(offer));
+  if (cost.file_bytes <= allowed) return {};
+  return error(
+      Code::infeasible,
+      "the offer asks for {} keys of {:.1f} GB, {:.1f} GB of memory and about {:.0f} seconds of a core; {:.1f} "
+      "GB of keys are allowed: allow more with --max-keys, or ask for a smaller network",
+      cost.keys, 1e-9 * static_cast<double>(cost.file_bytes), 1e-9 * static_cast<double>(cost.memory_bytes),
+      cost.core_seconds, 1e-9 * static_cast<double>(allowed));
+}
+
 }  // namespace
 
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
-                    bool overwrite, const base::Progress& progress) {
+                    const KeygenOptions& options) {
   if (secret.lexically_normal() == eval.lexically_normal()) {
     return error(Code::io, "{}: the secret key and the evaluation keys need two different files", secret.string());
   }
-  OBSCURA_TRY(base::OutputFile secret_out, base::OutputFile::create(secret, {.overwrite = overwrite, .secret = true}));
-  OBSCURA_TRY(base::OutputFile eval_out, base::OutputFile::create(eval, {.overwrite = overwrite, .secret = false}));
+  if (!options.overwrite && std::filesystem::exists(std::filesystem::symlink_status(secret))) {
+    return error(Code::io, "{}: exists already; remove it or choose another name", secret.string());
+  }
+  if (options.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *options.trust, "the offer"));
+  OBSCURA_TRY_VOID(refuse_costly(offer, options.max_bytes));
+  OBSCURA_TRY(base::OutputFile eval_out, base::OutputFile::create(eval, {.overwrite = options.overwrite}));
+  std::optional<base::LockedBytes> passphrase;
+  if (options.passphrase) {
+    OBSCURA_TRY(passphrase, options.passphrase());
+  }
   OBSCURA_TRY(const Client client, Client::generate(offer));
-  base::Bytes frame = client.secret_frame();
-  const auto secret_written = secret_out.write(frame);
-  base::zeroize(frame.data(), frame.size());
-  if (!secret_written) return secret_written.error();
-  OBSCURA_TRY_VOID(write_keys(client, eval_out, progress));
+  OBSCURA_TRY_VOID(write_keys(client, eval_out, options.progress));
   OBSCURA_TRY_VOID(eval_out.commit());
-  if (const auto committed = secret_out.commit(); !committed) {
+  if (const auto written = write_secret_file(client, secret, options, passphrase ? &*passphrase : nullptr); !written) {
     std::error_code ignored;
     std::filesystem::remove(eval, ignored);
-    return committed.error();
+    return written.error();
   }
   return {};
 }
 
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, const ImageSource& images,
+Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
   if (images.count == 0 || images.count > wire::kMaxImages) {
     return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
@@ -63,6 +91,7 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   wire::CiphertextHeader header;
   header.binding = client.binding();
   header.images = images.count;
+  header.request = client.make_request(images.count);
   header.images_at_once = offer.images_at_once();
   header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
   header.elements = static_cast<std::uint32_t>(elements);
@@ -88,7 +117,7 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   return writer.commit();
 }
 
-Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secret, std::span<const float> values,
+Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, std::span<const float> values,
                      const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
   const std::size_t image = offer.input.elements();
   if (values.empty() || values.size() % image != 0) {
@@ -101,25 +130,81 @@ Result<void> encrypt(const plan::Offer& offer, const std::filesystem::path& secr
   return encrypt(offer, secret, ImageSource{values.size() / image, read}, out, overwrite, progress);
 }
 
-Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& in,
-                       const base::Progress& progress) {
+namespace {
+
+wire::CiphertextHeader expected_header(const plan::Offer& offer, const wire::Binding& binding) {
+  wire::CiphertextHeader expected;
+  expected.binding = binding;
+  expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  expected.images_at_once = offer.images_at_once();
+  return expected;
+}
+
+/// What names a request: of the images that were sent.
+struct Sent {
+  std::uint64_t images = 0;
+  wire::Nonce request{};
+  wire::Digest inputs{};
+};
+
+Result<Sent> read_sent(const Client& client, const std::filesystem::path& path) {
+  const plan::Offer& offer = client.offer();
+  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(path, wire::Kind::inputs));
+  wire::CiphertextHeader expected = expected_header(offer, client.binding());
+  expected.elements = static_cast<std::uint32_t>(offer.input.ciphertexts());
+  expected.limbs = offer.input.limbs;
+  expected.scale = offer.input.scale;
+  expected.seeded = true;
+  expected.request = reader.header().request;
+  OBSCURA_TRY_VOID(reader.expect(client.context(), expected));
+  OBSCURA_TRY(const wire::Digest digest, reader.digest());
+  return Sent{reader.header().images, expected.request, digest};
+}
+
+/// The answer is of this plan and key, and of the images that were sent; where none are named, of a request that this
+/// key made.
+Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer, const std::string& name,
+                           const std::filesystem::path& request) {
+  const plan::Offer& offer = client.offer();
+  const wire::CiphertextHeader& header = answer.header();
+  wire::CiphertextHeader expected = expected_header(offer, client.binding());
+  expected.elements = offer.output.ciphertexts();
+  expected.limbs = offer.output.limbs;
+  expected.scale = offer.output.scale;
+  expected.request = header.request;
+  OBSCURA_TRY_VOID(answer.expect(client.context(), expected));
+  if (!client.made_request(header.request, header.images)) {
+    return error(Code::wrong_params, "{}: answers request {} for {} images, which this key never made", name,
+                 wire::short_name(header.request), header.images);
+  }
+  if (request.empty()) return {};
+  OBSCURA_TRY(const Sent sent, read_sent(client, request));
+  if (header.request == sent.request && header.images == sent.images && header.inputs == sent.inputs) return {};
+  return error(Code::wrong_params, "{}: answers request {}, {} images {}; {} is request {}, {} images {}", name,
+               wire::short_name(header.request), header.images, wire::short_name(header.inputs), request.string(),
+               wire::short_name(sent.request), sent.images, wire::short_name(sent.inputs));
+}
+
+}  // namespace
+
+Result<Logits> decrypt(const plan::Offer& offer, const SecretSource& secret, const std::filesystem::path& in,
+                       const DecryptOptions& options) {
   OBSCURA_TRY(const Client client, Client::load(offer, secret));
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::outputs));
-  wire::CiphertextHeader expected = reader.header();
-  expected.binding = client.binding();
-  expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
-  expected.elements = offer.output.ciphertexts();
-  expected.images_at_once = offer.images_at_once();
-  expected.limbs = offer.output.limbs;
-  expected.seeded = false;
-  expected.scale = offer.output.scale;
-  OBSCURA_TRY_VOID(reader.expect(client.context(), expected));
-  Logits logits{static_cast<std::size_t>(reader.header().images), offer.output.classes, {}};
+  OBSCURA_TRY_VOID(expect_answer(client, reader, in.string(), options.request));
+  OBSCURA_TRY(const auto signer, reader.signer());
+  if (client.trust()) OBSCURA_TRY_VOID(wire::require_signer(signer, *client.trust(), in.string()));
+  Logits logits{static_cast<std::size_t>(reader.header().images),
+                offer.output.classes,
+                {},
+                reader.header().request,
+                client.binding().key};
+  logits.values.reserve(logits.images * logits.classes);  // a vector that grows would leave copies behind
   const std::size_t batches = reader.header().batches();
   for (std::size_t batch = 0; batch < batches; ++batch) {
     OBSCURA_TRY(const auto outputs, reader.read(offer.output.ciphertexts()));
     const std::size_t images = std::min(client.images_at_once(), logits.images - batch * client.images_at_once());
-    const std::vector<float> some = client.decrypt(outputs, images);
+    std::vector<float> some = client.decrypt(outputs, images);
     if (std::any_of(some.begin(), some.end(), [](float logit) { return std::isnan(logit); })) {
       return error(
           Code::wrong_params,
@@ -129,7 +214,9 @@ Result<Logits> decrypt(const plan::Offer& offer, const std::filesystem::path& se
           in.string(), batch + 1, batches);
     }
     logits.values.insert(logits.values.end(), some.begin(), some.end());
-    if (progress && !progress(batch + 1, batches)) return error(Code::cancelled, "decryption was stopped");
+    base::zeroize(some.data(), some.size() * sizeof(float));
+    if (options.progress && !options.progress(batch + 1, batches))
+      return error(Code::cancelled, "decryption was stopped");
   }
   return logits;
 }

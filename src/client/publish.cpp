@@ -57,19 +57,36 @@ std::array<double, 2> normal_pair(base::Stream& stream) {
 
 }  // namespace
 
+double worst_noise(const plan::OutputSpec& output) {
+  constexpr double kModelFactor = 2;
+  return kModelFactor * output.noise_growth * output.noise_std;
+}
+
 double flooding_deviation(double noise_std, std::size_t count, int bits) {
   return noise_std * std::sqrt(12 * static_cast<double>(count)) * std::exp2(bits / 2.0);
 }
 
-Result<Published> publish(const Logits& exact, plan::AnswerKind kind, double noise_std, int bits) {
+Result<Published> publish(const Logits& exact, plan::AnswerKind kind, double noise_std, int bits,
+                          const Earlier& earlier) {
   OBSCURA_CHECK(exact.classes > 0 && !exact.values.empty() && exact.values.size() == exact.images * exact.classes,
                 "publish: {} logits of {} images", exact.values.size(), exact.images);
   OBSCURA_CHECK(std::isfinite(noise_std) && noise_std > 0, "publish: noise of {}", noise_std);
   if (bits < 1 || bits > kMaxPublishBits) {
     return error(Code::wrong_params, "publish: {} bits; 1 to {} are allowed", bits, kMaxPublishBits);
   }
+  const double left = std::exp2(-bits) - earlier.spent;
+  if (!(left > 0)) {
+    return error(
+        Code::infeasible,
+        "publish: what was published under this key before leaves {:.1f} bits, and {} are asked for: make a new "
+        "key, or publish with fewer bits",
+        -std::log2(earlier.spent), bits);
+  }
   Published out;
-  out.deviation = flooding_deviation(std::max(noise_std, float_spacing(exact)), exact.values.size(), bits);
+  const double noise = std::max(noise_std, float_spacing(exact));
+  const auto number = static_cast<double>(earlier.publications + 1);
+  out.spent = std::min(left / 2, std::exp2(-bits) / (number * (number + 1)));
+  out.deviation = flooding_deviation(noise, exact.values.size(), 0) / std::sqrt(out.spent);
   if (const double allowed = spread(exact, kind); !(out.deviation <= allowed)) {
     return error(Code::infeasible,
                  "publish: {} bits for {} numbers need noise of deviation {:.3g}, more than the spread of the logits, "

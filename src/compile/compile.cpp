@@ -194,6 +194,7 @@ Result<plan::Plan> compile_batch(const Measured& measured, const Images& all, co
   OBSCURA_TRY(const Selection selection, search(setting, request));
   OBSCURA_TRY(plan::Plan plan, emit(measured.network, selection.best));
   plan.batch = options.batch;
+  plan.output.noise_growth = measured.gains.growth();
   plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
   OBSCURA_TRY_VOID(explain(setting, selection, calibrated, options.memory, plan));
   return plan;
@@ -284,14 +285,22 @@ Result<plan::Plan> choose_layout(const Options& options, const Image& image, con
   return slots;
 }
 
-/// What the plan says whatever its layout.
-void finish(plan::Plan& plan, const Options& options, const plan::AnswerSpec& answer, const nn::Shape& shape) {
+/// What the plan says whatever its layout. errors (infeasible): an error that leaves nothing of the logits
+Result<void> finish(plan::Plan& plan, const Options& options, const plan::AnswerSpec& answer, const nn::Shape& shape) {
   plan.batch = options.batch;
   plan.output.answer = answer;
   plan.input.mean = or_else(options.mean, shape[0], 0);
   plan.input.deviation = or_else(options.deviation, shape[0], 1);
   const auto verified = plan::verify(plan);
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
+  const double largest = plan.value(static_cast<plan::ValueId>(plan.steps.size())).max_abs;
+  if (plan.output.error_std < largest) return {};
+  return error(
+      Code::infeasible,
+      "network '{}': the predicted error of a logit, {:.3g}, is as large as the largest logit that was seen, "
+      "{:.3g}, so that nothing would be left of the answer: allow a smaller --max-error, or train with smaller "
+      "weights",
+      plan.name, plan.output.error_std, largest);
 }
 
 }  // namespace
@@ -336,10 +345,12 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
     }
     const Measured& measured = same ? *same : *own;
     const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
-    return compile_image(image_setting(measured, limits, options), options.log2_degree, options.batch, calibrated);
+    auto plan = compile_image(image_setting(measured, limits, options), options.log2_degree, options.batch, calibrated);
+    if (plan.ok()) plan.value().output.noise_growth = measured.gains.growth();
+    return plan;
   };
   OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch, least));
-  finish(plan, options, answer, shape);
+  OBSCURA_TRY_VOID(finish(plan, options, answer, shape));
   return plan;
 }
 

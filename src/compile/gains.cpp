@@ -2,7 +2,9 @@
 #include "compile/gains.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <utility>
@@ -137,7 +139,7 @@ class Backward {
   /// `transposed`: of `maps`, the network's.
   Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
       : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
-    gains_.assign(points_.count() + 1, 0);
+    gains_.assign(points_.count() + 1, {});
     Arguments inputs = arguments(network, maps, images);
     for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
       const MonicActivation& a = network.activations[k];
@@ -158,7 +160,7 @@ class Backward {
     factors_ = std::move(inputs.of_products);
   }
 
-  /// Adds up, by place, over the images and classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
+  /// Adds up, by place and image, over the classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
   /// class's times one at random: with kLanes turns and as many classes at most the mean is exact.
   void run(std::size_t turn, std::mt19937& random) {
     const std::size_t classes = network_.segments.back().back().matrix.rows;
@@ -183,7 +185,8 @@ class Backward {
     }
     add(0, gradients_[0]);
   }
-  const std::vector<double>& gains() const { return gains_; }
+  using ByImage = std::array<double, kLanes>;
+  const std::vector<ByImage>& gains() const { return gains_; }
 
  private:
   /// By [element * kLanes + lane].
@@ -191,7 +194,7 @@ class Backward {
 
   void add(std::size_t place, const Gradient& gradient) {
     for (std::size_t i = 0; i < gradient.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < lanes_; ++lane) gains_[place] += gradient[i + lane] * gradient[i + lane];
+      for (std::size_t lane = 0; lane < lanes_; ++lane) gains_[place][lane] += gradient[i + lane] * gradient[i + lane];
     }
   }
 
@@ -236,7 +239,7 @@ class Backward {
   };
   std::vector<Slope> slopes_;                     ///< by activation
   std::vector<std::array<Gradient, 2>> factors_;  ///< by junction: of a product, its two sums
-  std::vector<double> gains_;
+  std::vector<ByImage> gains_;
   std::vector<Gradient> gradients_;
 };
 
@@ -252,7 +255,7 @@ Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Im
   for (auto& segment : transposed) {
     for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());
   }
-  std::vector<std::vector<double>> parts((images.count() + kLanes - 1) / kLanes);
+  std::vector<std::vector<Backward::ByImage>> parts((images.count() + kLanes - 1) / kLanes);
   base::parallel_for(parts.size(), [&](std::size_t b) {
     const Images own{images.data.subspan(b * kLanes * images.elements), images.elements};
     Backward backward(network, maps, transposed, own.first(kLanes));
@@ -262,9 +265,16 @@ Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Im
   });
   const std::size_t output = Points(network).output(), classes = network.segments.back().back().matrix.rows;
   for (std::size_t place = 0; place < gain_.size(); ++place) {
-    double sum = 0;
-    for (const std::vector<double>& part : parts) sum += part[place];
-    gain_[place][output] = sum / static_cast<double>(images.count() * turns * classes);
+    double sum = 0, most = 0;
+    for (const auto& part : parts) {
+      for (const double one : part[place]) {
+        sum += one;
+        most = std::max(most, one);
+      }
+    }
+    const double mean = sum / static_cast<double>(images.count());
+    gain_[place][output] = mean / static_cast<double>(turns * classes);
+    if (mean > 0) growth_ = std::max(growth_, std::sqrt(most / mean));
   }
 }
 

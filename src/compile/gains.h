@@ -23,8 +23,13 @@ class Gains {
   /// relinearized. 0 where `point` comes before `source`.
   double from(std::size_t source, std::size_t point) const { return gain_[source + 1][point]; }
 
+  /// The square root of how much larger the gain to the logits, from the place where it is most, is for one of the
+  /// images than in the mean: at least 1.
+  double growth() const { return growth_; }
+
  private:
   std::vector<std::vector<double>> gain_;
+  double growth_ = 1;
 };
 
 }  // namespace obscura::compile

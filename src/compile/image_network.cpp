@@ -172,7 +172,9 @@ class Builder {
     const LinearMap& map = starts[0].maps[0]->map;
     std::vector<Target> targets =
         map.shape.empty() ? std::vector<Target>{{from, {}, {}, from}} : targets_of(map, from, grid_, next_pool(j + 1));
-    if (steep(j)) std::erase_if(targets, [](const Target& target) { return !target.clean; });
+    // Nor may an answer hold sums of parts beside its logits.
+    const bool last = j + 1 == network_.junctions.size();
+    if (steep(j) || last) std::erase_if(targets, [](const Target& target) { return !target.clean; });
     std::vector<Way> fresh(targets.size(), way);
     std::vector<char> fits(targets.size(), 0);
     base::parallel_for(targets.size(), [&](std::size_t t) {

@@ -181,10 +181,12 @@ struct OutputSpec {
   double scale = 0;
   double error_std = 0;  ///< predicted, of a logit
   /// The part of error_std that depends on the key: encryption, key switching and rounding of ciphertexts, without
-  /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it.
+  /// what rounded weights and coefficients do. `decrypt --publish` sizes its flooding noise from it and noise_growth.
   double noise_std = 0;
   Layout layout = {};
   AnswerSpec answer = {};  ///< what the client makes of the logits
+  /// How much larger than noise_std, a mean, the noise is for the image of the calibration that makes it largest.
+  double noise_growth = 1;
   std::uint32_t ciphertexts() const { return layout.ciphertexts(); }
   bool operator==(const OutputSpec&) const = default;
 };
@@ -246,6 +248,7 @@ struct Offer {
   OutputSpec output;
   KeyRequest keys;
   std::optional<BootstrapSpec> bootstrap = {};
+  std::optional<std::array<std::uint8_t, 32>> signer = {};  ///< whose signature was right under the file
   /// B: images that one batch of ciphertexts holds.
   std::uint32_t images_at_once() const { return input.layout.images; }
 };

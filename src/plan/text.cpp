@@ -169,9 +169,10 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "input    {}x{}x{}, mean {}, deviation {}: {} limbs, scale {}\n", plan.input.channels,
                  plan.input.height, plan.input.width, list(plan.input.mean), list(plan.input.deviation),
                  plan.input.limbs, power(plan.input.scale));
-  fmt::format_to(out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}\n", plan.output.classes,
-                 plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
-                 power(plan.output.noise_std));
+  fmt::format_to(
+      out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}, {:.3g} times in the worst image\n",
+      plan.output.classes, plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),
+      power(plan.output.noise_std), plan.output.noise_growth);
   const AnswerSpec& answer = plan.output.answer;
   fmt::format_to(out, "answer   {}", describe(answer, plan.output.classes));
   if (!answer.class_names.empty()) fmt::format_to(out, "; classes {}", describe_class_names(answer));

@@ -8,6 +8,7 @@
 #include "plan/diagonals.h"
 #include "plan/polynomial.h"
 #include "plan/verify_map.h"
+#include "plan/verify_slots.h"
 
 namespace obscura::plan {
 namespace {
@@ -44,7 +45,8 @@ class Verifier {
     }
     OBSCURA_TRY_VOID(rotations());
     OBSCURA_TRY_VOID(memory());
-    return output();
+    OBSCURA_TRY_VOID(output());
+    return verify_answer_slots(plan_, diagonals_);
   }
 
  private:
@@ -365,8 +367,9 @@ class Verifier {
   std::uint64_t slots() const { return plan::slots(plan_); }
 
   /// Exactly the Galois keys that transforms and folds need are requested.
-  Result<void> rotations() const {
-    const TransformShapes shapes = transform_shapes(plan_, diagonals_of(plan_));
+  Result<void> rotations() {
+    diagonals_ = diagonals_of(plan_);
+    const TransformShapes shapes = transform_shapes(plan_, diagonals_);
     if (shapes.keys.conjugation != plan_.keys.conjugation) {
       return error(Code::wrong_params, "plan keys: conjugation of {} limbs is requested, and the steps need it for {}",
                    plan_.keys.conjugation, shapes.keys.conjugation);
@@ -423,6 +426,7 @@ class Verifier {
   std::optional<ckks::BootstrapLimbs> bootstrap_limbs_;
   const ValueInfo* stated_ = nullptr;  ///< output of the step that is followed
   std::vector<ValueInfo> values_;
+  std::vector<std::shared_ptr<const Diagonals>> diagonals_;
   std::string place_;
 };
 

@@ -20,6 +20,7 @@ struct Gates {
 /// relinearisation only where a key is requested, and exactly the rotation keys that transforms and folds need, each at
 /// the most limbs; bootstrapping only by a set that is among BootstrapParams::demonstrated(), on its own ring, at its
 /// scales, of values that are at most 1, and a set only where a step bootstraps; polynomials as ckks::plan_composite;
+/// no position of the answer but the logits' holds what depends on the image (verify_answer_slots);
 /// calibrated values times scale stay below half the modulus at every value that is decrypted; the output spec is the
 /// last value's, its encryption noise is above 0 and no more than its error, and its answer passes verify_answer.
 /// errors: bad_format or wrong_params, naming the step, the actual and the expected value.

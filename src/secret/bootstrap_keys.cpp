@@ -12,8 +12,7 @@ namespace {
 
 /// `weight` coefficients of +-1, the rest 0: positions by rejection, uniform.
 std::vector<double> sample_sparse(std::size_t degree, int weight) {
-  base::Seed seed = base::random_seed();
-  base::Stream stream(seed, 0);
+  base::Stream stream(base::FreshSeed{});
   std::vector<double> out(degree);
   for (int placed = 0; placed < weight;) {
     const std::uint64_t word = stream.u64();
@@ -22,7 +21,6 @@ std::vector<double> sample_sparse(std::size_t degree, int weight) {
     x = word % 2 == 0 ? 1 : -1;
     ++placed;
   }
-  base::zeroize(seed.data(), seed.size());
   return out;
 }
 

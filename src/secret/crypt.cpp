@@ -99,7 +99,9 @@ std::vector<double> decrypt(const ckks::Context& context, const SecretKey& secre
       kernels.add(message.limb(i), message.limb(i), x.parts[part].limb(i), n, m);
     }
   });
-  return context.encoder().decode(message, x.scale);
+  std::vector<double> slots = context.encoder().decode(message, x.scale);
+  message.zeroize();
+  return slots;
 }
 
 }  // namespace obscura::secret

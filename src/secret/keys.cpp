@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "secret/keys.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/parallel.h"
+#include "base/signing.h"
 #include "ring/automorphism.h"
 #include "ring/sample.h"
 #include "secret/switch_key.h"
@@ -12,6 +16,7 @@ namespace {
 
 /// Domains of the streams that a secret seed expands to.
 constexpr std::uint64_t kSecretDomain = 1;
+constexpr std::uint64_t kMarkDomain = 2;
 
 }  // namespace
 
@@ -24,22 +29,46 @@ ring::NttPoly small_to_ntt(const ckks::Context& context, std::span<const double>
   return poly;
 }
 
-SecretKey SecretKey::generate(const ckks::Context& context) { return from_seed(context, base::random_seed()); }
+SecretKey SecretKey::generate(const ckks::Context& context) {
+  base::Locked<base::Seed> seed;
+  base::fill_random(*seed);
+  return from_seed(context, std::move(seed));
+}
 
 SecretKey SecretKey::from_seed(const ckks::Context& context, const base::Seed& seed) {
+  base::Locked<base::Seed> own;
+  *own = seed;
+  return from_seed(context, std::move(own));
+}
+
+SecretKey SecretKey::from_seed(const ckks::Context& context, base::Locked<base::Seed> seed) {
   SecretKey key;
-  key.seed_ = seed;
+  key.seed_ = std::move(seed);
   std::vector<double> ternary(context.degree());
-  base::Stream stream(seed, kSecretDomain);
-  ring::sample_ternary(stream, ternary);
-  key.poly_ = small_to_ntt(context, ternary, context.basis().size());
-  base::zeroize(ternary.data(), ternary.size() * sizeof(double));
+  base::lock_pages(ternary.data(), ternary.size() * sizeof(double));
+  {
+    base::Stream stream(*key.seed_, kSecretDomain);
+    ring::sample_ternary(stream, ternary);
+  }
+  key.poly_ = ring::NttPoly(context.degree(), context.basis().size());
+  for (std::size_t i = 0; i < key.poly_.limbs(); ++i) {
+    base::lock_pages(key.poly_.limb(i), key.poly_.degree() * sizeof(double));
+    std::copy(ternary.begin(), ternary.end(), key.poly_.limb(i));
+    context.basis().forward(key.poly_.limb(i), i);
+  }
+  base::unlock_pages(ternary.data(), ternary.size() * sizeof(double));
+  base::zeroize_stack();
   return key;
 }
 
 SecretKey::~SecretKey() {
-  base::zeroize(seed_.data(), seed_.size());
-  poly_.zeroize();
+  for (std::size_t i = 0; i < poly_.limbs(); ++i) base::unlock_pages(poly_.limb(i), poly_.degree() * sizeof(double));
+}
+
+std::array<std::uint8_t, 16> SecretKey::mark(std::span<const std::byte> message) const {
+  base::Locked<base::Seed> key;
+  base::Stream(*seed_, kMarkDomain).fill(*key);
+  return base::keyed_digest(*key, message);
 }
 
 ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPoly& from, const ring::NttPoly& to,
@@ -54,7 +83,7 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
   key.uniform = ckks::UniformHalf(context.basis(), key.seed, key.body.size());
   base::parallel_for(key.body.size(), [&](std::size_t d) {
     std::vector<double> small(n);
-    base::Stream stream(base::random_seed(), 0);
+    base::Stream stream(base::FreshSeed{});
     ring::sample_noise(stream, small);
     ring::NttPoly noise(n, 1);
     for (std::size_t i = 0; i < all; ++i) {
@@ -117,7 +146,7 @@ ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& s
   ckks::PublicKey key;
   key.seed = base::random_seed();
   std::vector<double> small(n);
-  base::Stream stream(base::random_seed(), 0);
+  base::Stream stream(base::FreshSeed{});
   ring::sample_noise(stream, small);
   key.body = small_to_ntt(context, small, context.chain_limbs());
   base::zeroize(small.data(), n * sizeof(double));

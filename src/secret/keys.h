@@ -2,32 +2,38 @@
 /// Secret keys, and the evaluation keys made from them. Only the client links this folder.
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 
+#include "base/locked.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
 
 namespace obscura::secret {
 
-/// A uniform ternary secret, expanded from a 256-bit seed. Not copyable; zeroised when it goes.
+/// A uniform ternary secret, expanded from a 256-bit seed. Not copyable; in locked memory as far as the system's limit
+/// goes; overwritten when it goes.
 class SecretKey {
  public:
   /// A fresh key.
   static SecretKey generate(const ckks::Context& context);
   /// The key of a seed that secret_seed() gave.
   static SecretKey from_seed(const ckks::Context& context, const base::Seed& seed);
+  static SecretKey from_seed(const ckks::Context& context, base::Locked<base::Seed> seed);
   SecretKey(SecretKey&&) noexcept = default;
   SecretKey& operator=(SecretKey&&) noexcept = default;
   ~SecretKey();
   /// All that must be stored to have the key again. Whoever has it decrypts everything.
-  const base::Seed& secret_seed() const { return seed_; }
+  const base::Seed& secret_seed() const { return *seed_; }
+  /// 16 bytes of a message that nobody without this key can make, or tell from chance.
+  std::array<std::uint8_t, 16> mark(std::span<const std::byte> message) const;
   /// s over chain and special primes, NTT form.
   const ring::NttPoly& poly() const { return poly_; }
 
  private:
   SecretKey() = default;
-  base::Seed seed_{};
+  base::Locked<base::Seed> seed_;
   ring::NttPoly poly_;
 };
 

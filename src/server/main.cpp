@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
     RunOptions options;
     verb->add_option("--memory", options.memory, "Memory that ciphertexts, keys and weights may take, as 8GB")
         ->transform(CLI::AsSizeValue(true));
+    verb->add_option("--sign", options.signing_key, "Sign the answer with this key (obscura signkey)");
     bool resume = false, restart = false;
     CLI::Option* go_on = verb->add_flag("--resume", resume, "Go on after the batches of a run that did not end");
     verb->add_flag("--restart", restart, "Begin again where such a run left its batches")->excludes(go_on);

@@ -8,6 +8,7 @@
 #include "server/server.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
+#include "wire/signature.h"
 
 namespace obscura::server {
 
@@ -108,10 +109,11 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(named.plan.bootstrap));
   OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper));
   const ckks::KeyNeeds needs = plan::key_needs(*tables, named.plan.keys, bootstrapper);
-  OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, named.digest, eval_path));
+  OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, eval_path));
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::inputs));
-  wire::CiphertextHeader expected = expected_input(named.plan, keys.binding);
+  wire::CiphertextHeader expected = expected_input(named.plan, {named.digest, keys.name.key});
   expected.images = reader.header().images;
+  expected.request = reader.header().request;
   OBSCURA_TRY_VOID(reader.expect(tables, expected));
   wire::CiphertextHeader header = output_header(named.plan, expected);
   OBSCURA_TRY(header.inputs, reader.digest());
@@ -166,9 +168,13 @@ Result<void> run_batches(Job& job, Report& report, const base::Progress& progres
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   Report report;
+  std::optional<base::SigningKey> signing;
   std::optional<Job> job;
   {
     const Stopwatch watch(report.load_seconds);
+    if (!options.signing_key.empty()) {
+      OBSCURA_TRY(signing, wire::read_signing_key_file(options.signing_key));
+    }
     OBSCURA_TRY(job, prepare(plan, eval, in, out, options));
   }
   const wire::CiphertextHeader& header = job->reader.header();
@@ -193,7 +199,7 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
                  ran.error().message, finished, report.batches, next, base::partial_of(out).string(), also);
   }
   if (job->saver) job->saver->drop();
-  OBSCURA_TRY_VOID(job->writer.commit());
+  OBSCURA_TRY_VOID(job->writer.commit(signing ? &*signing : nullptr));
   return report;
 }
 

@@ -108,6 +108,7 @@ struct RunOptions {
   double save_seconds = 2;
   /// What to do with the files of an earlier run that did not end (base::partial_of the output, state_of it).
   enum class Unfinished { refuse, resume, restart } unfinished = Unfinished::refuse;
+  std::filesystem::path signing_key = {};           ///< signs the answer; none: it is not signed
   std::function<void(const Outlook&)> before = {};  ///< called once, before the first batch
 };
 

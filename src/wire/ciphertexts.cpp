@@ -12,22 +12,25 @@
 #include "ckks/evaluator.h"
 #include "wire/binding.h"
 #include "wire/residues.h"
+#include "wire/signature.h"
 
 namespace obscura::wire {
 
 namespace {
 
 std::uint64_t header_payload(Kind kind) {
-  return kBindingBytes + 8 + 5 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
+  return kBindingBytes + sizeof(Nonce) + 8 + 5 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
 }
 constexpr std::uint32_t kMaxElements = std::uint32_t{1} << 20;
 constexpr unsigned kSeeded = 1;
+constexpr std::uint64_t kPlaceBytes = 8 + 8 + sizeof(Nonce);
 // Two scales that come from the same plan are the same double; 1e-12 forgives a compiler's other order of products.
 constexpr double kScaleTolerance = 1e-12;
 
 std::uint64_t record_payload(const ckks::Context& context, const CiphertextHeader& header) {
   const std::uint64_t polynomials = header.seeded ? 1 : header.parts;
-  return 8 + (header.seeded ? sizeof(base::Seed) : 0) + polynomials * packed_bytes(context.basis(), header.limbs);
+  return kPlaceBytes + (header.seeded ? sizeof(base::Seed) : 0) +
+         polynomials * packed_bytes(context.basis(), header.limbs);
 }
 
 std::uint64_t frame_bytes(std::uint64_t payload) { return kHeaderBytes + payload + kDigestBytes; }
@@ -57,6 +60,10 @@ Result<void> check_same(const CiphertextHeader& actual, const CiphertextHeader& 
     return error(Code::wrong_params, "{}: encrypted under key {}, but this is key {}", name,
                  short_name(actual.binding.key), short_name(expected.binding.key));
   }
+  if (actual.request != expected.request) {
+    return error(Code::wrong_params, "{}: answers request {}, but this is request {}", name, short_name(actual.request),
+                 short_name(expected.request));
+  }
   if (actual.images_at_once != expected.images_at_once) {
     return error(Code::wrong_params, "{}: batches of {} images; the plan takes {} at once", name, actual.images_at_once,
                  expected.images_at_once);
@@ -74,11 +81,36 @@ Result<void> check_same(const CiphertextHeader& actual, const CiphertextHeader& 
   return {};
 }
 
+void write_place(base::Writer& w, const RecordPlace& place) {
+  w.u64(place.index);
+  w.u64(place.count);
+  write_nonce(w, place.request);
+}
+
+Result<void> check_place(base::Reader& r, const RecordPlace& expected, const std::string& name) {
+  const std::uint64_t index = r.u64();
+  const std::uint64_t count = r.u64();
+  if (index != expected.index || count != expected.count) {
+    return error(Code::bad_format, "{}: number {} of {} stands in its place, number {} of {} is expected", name, index,
+                 count, expected.index, expected.count);
+  }
+  if (const Nonce request = read_nonce(r); request != expected.request) {
+    return error(Code::bad_format, "{}: of request {}, but this is request {}", name, short_name(request),
+                 short_name(expected.request));
+  }
+  return {};
+}
+
 }  // namespace
+
+RecordPlace place_of(const CiphertextHeader& header, std::uint64_t index) {
+  return {index, header.records(), header.request};
+}
 
 base::Bytes write_header(Kind kind, const CiphertextHeader& header) {
   base::Writer w;
   write_binding(w, header.binding);
+  write_nonce(w, header.request);
   w.u64(header.images);
   w.u32(header.log2_degree);
   w.u32(header.elements);
@@ -99,6 +131,7 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
   base::Reader r(payload);
   CiphertextHeader header;
   header.binding = read_binding(r);
+  header.request = read_nonce(r);
   header.images = r.u64();
   header.log2_degree = r.u32();
   header.elements = r.u32();
@@ -112,35 +145,33 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
   return header;
 }
 
-base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x) {
+base::Bytes write_record(const ckks::Context& context, const RecordPlace& place, const ckks::SeededCiphertext& x) {
   base::Writer w;
-  w.reserve(8 + x.seed.size() + packed_bytes(context.basis(), x.body.limbs()));
-  w.u64(index);
+  w.reserve(kPlaceBytes + x.seed.size() + packed_bytes(context.basis(), x.body.limbs()));
+  write_place(w, place);
   w.raw(std::as_bytes(std::span(x.seed)));
   pack(context.basis(), x.body, w);
   return make_frame(Kind::record, w.bytes());
 }
 
-base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x) {
+base::Bytes write_record(const ckks::Context& context, const RecordPlace& place, const ckks::Ciphertext& x) {
   base::Writer w;
-  w.reserve(8 + x.parts.size() * packed_bytes(context.basis(), x.parts[0].limbs()));
-  w.u64(index);
+  w.reserve(kPlaceBytes + x.parts.size() * packed_bytes(context.basis(), x.parts[0].limbs()));
+  write_place(w, place);
   for (const ring::NttPoly& part : x.parts) pack(context.basis(), part, w);
   return make_frame(Kind::record, w.bytes());
 }
 
-Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header, std::uint64_t index,
-                                     base::ByteView frame, const std::string& name) {
-  const std::string place = fmt::format("{}: ciphertext {}", name, index);
+Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header,
+                                     const RecordPlace& at, base::ByteView frame, const std::string& name) {
+  const std::string place = fmt::format("{}: ciphertext {}", name, at.index);
   OBSCURA_TRY(const base::ByteView payload, open_frame(frame, Kind::record, place));
   const std::uint64_t expected = record_payload(context, header);
   if (payload.size() != expected) {
     return error(Code::bad_format, "{}: {} bytes, expected {}", place, payload.size(), expected);
   }
   base::Reader r(payload);
-  if (const std::uint64_t actual = r.u64(); actual != index) {
-    return error(Code::bad_format, "{}: number {} stands in its place", place, actual);
-  }
+  OBSCURA_TRY_VOID(check_place(r, at, place));
   ckks::SeededCiphertext seeded;
   ckks::Ciphertext x;
   if (header.seeded) std::memcpy(seeded.seed.data(), r.raw(seeded.seed.size()).data(), seeded.seed.size());
@@ -172,8 +203,9 @@ Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& p
 Result<CiphertextWriter> CiphertextWriter::begin(base::OutputFile file, Kind kind,
                                                  std::shared_ptr<const ckks::Context> context,
                                                  const CiphertextHeader& header) {
-  OBSCURA_TRY_VOID(file.write(write_header(kind, header)));
-  return CiphertextWriter(std::move(file), std::move(context), header);
+  CiphertextWriter writer(std::move(file), kind, std::move(context), header);
+  OBSCURA_TRY_VOID(writer.file_.write(writer.names_));
+  return writer;
 }
 
 Result<CiphertextWriter> CiphertextWriter::resume(const std::filesystem::path& path, Kind kind,
@@ -198,8 +230,9 @@ Result<CiphertextWriter> CiphertextWriter::resume(const std::filesystem::path& p
   OBSCURA_TRY(const std::uint64_t batches, reader.sound_batches());
   const std::uint64_t records = batches * header.elements;
   OBSCURA_TRY(base::OutputFile file, base::OutputFile::resume(path, reader.offset_of(records), options));
-  CiphertextWriter writer(std::move(file), std::move(context), header);
+  CiphertextWriter writer(std::move(file), kind, std::move(context), header);
   writer.written_ = records;
+  OBSCURA_TRY(writer.names_, reader.names(records));
   return writer;
 }
 
@@ -210,11 +243,14 @@ Result<void> CiphertextWriter::write_all(std::span<const T> ciphertexts) {
   for (std::size_t first = 0; first < ciphertexts.size(); first += at_once) {
     const std::size_t count = std::min(at_once, ciphertexts.size() - first);
     std::vector<base::Bytes> frames(count);
-    base::parallel_for(
-        count, [&](std::size_t i) { frames[i] = write_record(*context_, written_ + i, ciphertexts[first + i]); });
+    base::parallel_for(count, [&](std::size_t i) {
+      frames[i] = write_record(*context_, place_of(header_, written_ + i), ciphertexts[first + i]);
+    });
     for (const base::Bytes& frame : frames) {
       OBSCURA_CHECK(frame.size() == record_bytes(*context_, header_), "record {} of {} bytes", written_, frame.size());
       OBSCURA_TRY_VOID(file_.write(frame));
+      const base::ByteView digest = base::ByteView(frame).last(kDigestBytes);
+      names_.insert(names_.end(), digest.begin(), digest.end());
       ++written_;
     }
   }
@@ -227,8 +263,11 @@ Result<void> CiphertextWriter::write(std::span<const ckks::SeededCiphertext> cip
 
 Result<void> CiphertextWriter::write(std::span<const ckks::Ciphertext> ciphertexts) { return write_all(ciphertexts); }
 
-Result<void> CiphertextWriter::commit() {
+Result<void> CiphertextWriter::commit(const base::SigningKey* signing) {
   OBSCURA_CHECK(written_ == header_.records(), "{} of {} records", written_, header_.records());
+  if (signing != nullptr) {
+    OBSCURA_TRY_VOID(file_.write(write_signature(*signing, kind_, base::digest(names_))));
+  }
   return file_.commit();
 }
 
@@ -246,7 +285,7 @@ Result<void> CiphertextReader::expect(std::shared_ptr<const ckks::Context> conte
   if (file_.remaining() < records) {
     return error(Code::bad_format, "{}: truncated: {} bytes are missing at its end", name, records - file_.remaining());
   }
-  if (file_.remaining() > records) {
+  if (file_.remaining() > records && file_.remaining() - records != kSignatureFrame) {
     return error(Code::bad_format, "{}: {} bytes after its end", name, file_.remaining() - records);
   }
   context_ = std::move(context);
@@ -258,11 +297,28 @@ std::uint64_t CiphertextReader::offset_of(std::uint64_t record) const {
 }
 
 Result<Digest> CiphertextReader::digest() {
-  OBSCURA_CHECK(context_ != nullptr, "digest: nothing was expected of {}", file_.path().string());
+  OBSCURA_TRY(const base::Bytes all, names(header_.records()));
+  return base::digest(all);
+}
+
+Result<std::optional<base::VerifyKey>> CiphertextReader::signer() {
+  OBSCURA_TRY(const Digest own, digest());
+  OBSCURA_TRY_VOID(file_.seek(offset_of(header_.records())));
+  std::optional<base::VerifyKey> key;
+  if (file_.remaining() > 0) {
+    OBSCURA_TRY(key, read_signature(file_, kind_, own));
+  }
+  OBSCURA_TRY_VOID(file_.seek(offset_of(read_)));
+  return key;
+}
+
+/// The header frame and the digests that end the first so many records.
+Result<base::Bytes> CiphertextReader::names(std::uint64_t records) {
+  OBSCURA_CHECK(context_ != nullptr, "names: nothing was expected of {}", file_.path().string());
   const std::uint64_t read = read_;
   base::Bytes names = write_header(kind_, header_);
-  names.reserve(names.size() + header_.records() * kDigestBytes);
-  for (std::uint64_t record = 0; record < header_.records(); ++record) {
+  names.reserve(names.size() + records * kDigestBytes);
+  for (std::uint64_t record = 0; record < records; ++record) {
     Digest one;
     OBSCURA_TRY_VOID(file_.seek(offset_of(record + 1) - kDigestBytes));
     OBSCURA_TRY_VOID(file_.read(std::as_writable_bytes(std::span(one))));
@@ -270,7 +326,7 @@ Result<Digest> CiphertextReader::digest() {
     names.insert(names.end(), bytes.begin(), bytes.end());
   }
   OBSCURA_TRY_VOID(file_.seek(offset_of(read)));
-  return base::digest(names);
+  return names;
 }
 
 Result<void> CiphertextReader::seek_batch(std::uint64_t batch) {
@@ -308,7 +364,7 @@ Result<std::vector<ckks::Ciphertext>> CiphertextReader::read(std::size_t count) 
     }
     std::vector<Result<void>> results(size);
     base::parallel_for(size, [&](std::size_t i) {
-      auto x = read_record(*context_, header_, read_ + i, frames[i], name);
+      auto x = read_record(*context_, header_, place_of(header_, read_ + i), frames[i], name);
       if (x) {
         out[first + i] = std::move(x).value();
       } else {

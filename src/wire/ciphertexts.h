@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "base/signing.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
 #include "wire/frames.h"
@@ -19,6 +21,7 @@ inline constexpr std::uint64_t kMaxImages = std::uint64_t{1} << 28;
 /// What stands in front of the records.
 struct CiphertextHeader {
   Binding binding;
+  Nonce request{};  ///< of these inputs, or of those that these outputs answer
   std::uint64_t images = 0;
   std::uint32_t log2_degree = 0;
   std::uint32_t elements = 0;  ///< ciphertexts of one batch
@@ -34,6 +37,10 @@ struct CiphertextHeader {
   std::uint64_t batches() const { return (images + images_at_once - 1) / images_at_once; }
   std::uint64_t records() const { return batches() * elements; }
 };
+
+/// The header frame, and back. errors: bad_format: a count outside of its bounds
+base::Bytes write_header(Kind kind, const CiphertextHeader& header);
+Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std::string& name);
 
 /// Writes a file; nothing stays of it without commit(), but what keep() kept of a resumable one.
 class CiphertextWriter {
@@ -57,12 +64,18 @@ class CiphertextWriter {
   std::uint64_t batches() const { return written_ / header_.elements; }
   /// Of a resumable file: what was written stays on disk whatever happens. errors: io
   Result<void> keep() { return file_.keep(); }
+  /// Signs, where there is a key, and puts the file in its place.
   /// errors  io; ContractError where records are missing
-  Result<void> commit();
+  Result<void> commit(const base::SigningKey* signing = nullptr);
 
  private:
-  CiphertextWriter(base::OutputFile file, std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header)
-      : file_(std::move(file)), context_(std::move(context)), header_(header) {}
+  CiphertextWriter(base::OutputFile file, Kind kind, std::shared_ptr<const ckks::Context> context,
+                   const CiphertextHeader& header)
+      : file_(std::move(file)),
+        context_(std::move(context)),
+        header_(header),
+        names_(write_header(kind, header)),
+        kind_(kind) {}
   template <class T>
   Result<void> write_all(std::span<const T> ciphertexts);
   static Result<CiphertextWriter> begin(base::OutputFile file, Kind kind, std::shared_ptr<const ckks::Context> context,
@@ -71,6 +84,8 @@ class CiphertextWriter {
   std::shared_ptr<const ckks::Context> context_;
   CiphertextHeader header_;
   std::uint64_t written_ = 0;
+  base::Bytes names_;  ///< the header frame and the digests of the records: what digest() is of
+  Kind kind_ = Kind::inputs;
 };
 
 /// Reads a file whose records are checked one by one, after its header and size were.
@@ -79,13 +94,16 @@ class CiphertextReader {
   /// Reads the header. errors: bad_format, io
   static Result<CiphertextReader> open(const std::filesystem::path& path, Kind kind);
   const CiphertextHeader& header() const { return header_; }
-  /// Holds the header to what the caller expects (all fields but `images` and, unless expected to be 2, `parts`), and
-  /// the file's size to its header, before any record is read. errors  wrong_params: another plan, another key, other
+  /// Holds the header to what the caller expects (all fields but `images` and `inputs`), and the file's size to its
+  /// header, before any record is read. errors  wrong_params: another plan, another key, another request, other
   /// elements, limbs or scale; bad_format: truncated, oversized
   Result<void> expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected);
   /// Names the content of the file: BLAKE2b-256 of its header frame and of the digests that end its records. Needs
   /// expect(). Reads 32 bytes a record, so that nothing says that the records are whole: read() does.
   Result<Digest> digest();
+  /// Who signed the file: the signature after its records, of its kind and digest(), is right. Nothing where there is
+  /// none. Needs expect(). errors  bad_format: a signature that is not of this file
+  Result<std::optional<base::VerifyKey>> signer();
   /// read() goes on at the start of this batch. Needs expect(). errors: io
   Result<void> seek_batch(std::uint64_t batch);
   /// The next `count` ciphertexts, seeded ones expanded. Needs expect(). threads: unpacks on all cores
@@ -97,6 +115,7 @@ class CiphertextReader {
       : file_(std::move(file)), kind_(kind), header_(header) {}
   friend class CiphertextWriter;
   Result<std::uint64_t> sound_batches();
+  Result<base::Bytes> names(std::uint64_t records);
   std::uint64_t offset_of(std::uint64_t record) const;
   base::InputFile file_;
   Kind kind_;
@@ -108,14 +127,19 @@ class CiphertextReader {
 /// Bytes of the frame of one record.
 std::uint64_t record_bytes(const ckks::Context& context, const CiphertextHeader& header);
 
-/// The record frame of one ciphertext, and back. `index` counts records of a file from 0.
-base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::SeededCiphertext& x);
-base::Bytes write_record(const ckks::Context& context, std::uint64_t index, const ckks::Ciphertext& x);
-Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header, std::uint64_t index,
-                                     base::ByteView frame, const std::string& name);
+/// Which record of which file one is: it stands in the record, so that none is read in the place of another.
+struct RecordPlace {
+  std::uint64_t index = 0;  ///< counting from 0
+  std::uint64_t count = 0;  ///< records of the file
+  Nonce request{};          ///< CiphertextHeader::request; of a state the name of its inputs
+};
+RecordPlace place_of(const CiphertextHeader& header, std::uint64_t index);
 
-/// The header frame, and back. errors: bad_format: a count outside of its bounds
-base::Bytes write_header(Kind kind, const CiphertextHeader& header);
-Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std::string& name);
+/// The record frame of one ciphertext, and back.
+/// errors  bad_format: damaged, another size, a residue that is not below its prime, or a record of another place
+base::Bytes write_record(const ckks::Context& context, const RecordPlace& place, const ckks::SeededCiphertext& x);
+base::Bytes write_record(const ckks::Context& context, const RecordPlace& place, const ckks::Ciphertext& x);
+Result<ckks::Ciphertext> read_record(const ckks::Context& context, const CiphertextHeader& header,
+                                     const RecordPlace& place, base::ByteView frame, const std::string& name);
 
 }  // namespace obscura::wire

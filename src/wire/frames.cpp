@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint8_t kMagic[4] = {'O', 'B', 'S', 'C'};
 
-bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::state); }
+bool known(std::uint32_t kind) { return kind >= 1 && kind <= static_cast<std::uint32_t>(Kind::trust); }
 
 struct Header {
   Kind kind = Kind::plan;
@@ -78,6 +78,12 @@ const char* describe(Kind kind) {
       return "an evaluation key";
     case Kind::state:
       return "a file of a run's state";
+    case Kind::signature:
+      return "a signature";
+    case Kind::signing_key:
+      return "a signing key, which is secret";
+    case Kind::trust:
+      return "a key to trust";
   }
   return "a file of unknown kind";
 }
@@ -90,6 +96,7 @@ std::string short_name(std::span<const std::uint8_t> bytes) {
 
 base::Bytes make_frame(Kind kind, base::ByteView payload) {
   base::Writer writer;
+  writer.reserve(kHeaderBytes + payload.size() + kDigestBytes);  // a secret may not stay in a smaller buffer
   writer.raw(std::as_bytes(std::span(kMagic)));
   writer.u32(static_cast<std::uint32_t>(kind));
   writer.u32(kVersion);
@@ -134,6 +141,19 @@ Result<base::Bytes> read_frame(base::InputFile& file, Kind expected, std::uint64
   bytes.resize(kHeaderBytes + header.length + kDigestBytes);
   OBSCURA_TRY_VOID(file.read(std::span(bytes).subspan(kHeaderBytes)));
   return bytes;
+}
+
+Result<void> skip_frame(base::InputFile& file, Kind expected) {
+  const std::string name = file.path().string();
+  base::Bytes bytes(std::min<std::uint64_t>(kHeaderBytes, file.remaining()));
+  OBSCURA_TRY_VOID(file.read(bytes));
+  OBSCURA_TRY(const Header header, parse_header(bytes, name));
+  OBSCURA_TRY_VOID(check_header(header, expected, kMaxPayload, name));
+  return file.seek(file.size() - file.remaining() + header.length + kDigestBytes);
+}
+
+bool only_frame_left(const base::InputFile& file, std::uint64_t payload) {
+  return file.remaining() == kHeaderBytes + payload + kDigestBytes;
 }
 
 Result<base::Bytes> read_frame_file(const std::filesystem::path& path, Kind expected, std::uint64_t max_payload) {

@@ -8,6 +8,7 @@
 
 #include "plan/verify.h"
 #include "wire/plan_parts.h"
+#include "wire/signature.h"
 
 namespace obscura::wire {
 
@@ -66,6 +67,7 @@ void write_interface(base::Writer& w, const T& x) {
   w.f64(x.output.scale);
   w.f64(x.output.error_std);
   w.f64(x.output.noise_std);
+  w.f64(x.output.noise_growth);
   write_answer(w, x.output.answer);
   w.u8(x.keys.relinearization ? 1 : 0);
   w.u32(static_cast<std::uint32_t>(x.keys.rotations.size()));
@@ -94,6 +96,7 @@ void read_interface(base::Reader& r, T& x) {
   x.output.scale = r.f64();
   x.output.error_std = r.f64();
   x.output.noise_std = r.f64();
+  x.output.noise_growth = r.f64();
   x.output.answer = read_answer(r);
   x.keys.relinearization = r.u8() == 1;
   for (std::size_t k = r.count(kMaxRotations, 12); k > 0; --k) {
@@ -212,6 +215,10 @@ Result<void> check_interface(const T& x, const std::string& name) {
     return error(Code::bad_format, "{}: an encryption noise of {}; above 0 and at most the error, {}, are allowed",
                  name, out.noise_std, out.error_std);
   }
+  if (!(out.noise_growth >= 1) || !std::isfinite(out.noise_growth)) {
+    return error(Code::bad_format, "{}: an encryption noise that grows {} times; at least 1 is expected", name,
+                 out.noise_growth);
+  }
   OBSCURA_TRY_VOID(check_pixels(literal, in, name));
   return check_layouts(plan::slots(literal, x.bootstrap), in, out, name);
 }
@@ -301,8 +308,16 @@ Result<plan::Offer> read_offer(base::ByteView frame, const std::string& name) {
 }
 
 Result<plan::Offer> read_offer_file(const std::filesystem::path& path) {
-  OBSCURA_TRY(const base::Bytes bytes, read_frame_file(path, Kind::offer, kMaxOfferPayload));
-  return read_offer(bytes, path.string());
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  OBSCURA_TRY(const base::Bytes bytes, read_frame(file, Kind::offer, kMaxOfferPayload));
+  if (file.remaining() > 0 && !only_frame_left(file, kSignaturePayload)) {
+    return error(Code::bad_format, "{}: {} bytes after its end", path.string(), file.remaining());
+  }
+  OBSCURA_TRY(plan::Offer offer, read_offer(bytes, path.string()));
+  if (file.remaining() > 0) {
+    OBSCURA_TRY(offer.signer, read_signature(file, Kind::offer, frame_digest(bytes)));
+  }
+  return offer;
 }
 
 }  // namespace obscura::wire

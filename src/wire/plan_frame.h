@@ -25,7 +25,8 @@ Result<NamedPlan> read_plan_file(const std::filesystem::path& path);
 plan::Offer make_offer(const NamedPlan& plan);
 base::Bytes write_offer(const plan::Offer& offer);
 
-/// Parameters have passed ckks::Params::make; sizes, scales and normalisation are usable.
+/// Parameters have passed ckks::Params::make; sizes, scales and normalisation are usable. The file may be signed:
+/// Offer::signer then says by whom.
 Result<plan::Offer> read_offer(base::ByteView frame, const std::string& name);
 Result<plan::Offer> read_offer_file(const std::filesystem::path& path);
 

@@ -27,6 +27,11 @@ CiphertextHeader shape_of(const plan::Plan& plan, const StateHeader::Live& live)
   return header;
 }
 
+/// The records of one run's states differ from those of another's by what they answer.
+RecordPlace place_in(const StateHeader& header, std::uint64_t index) {
+  return {index, header.live.size(), header.inputs};
+}
+
 }  // namespace
 
 base::Bytes write_state_header(const StateHeader& header) {
@@ -86,8 +91,9 @@ Result<void> write_state_file(const std::filesystem::path& path, const ckks::Con
   const std::size_t at_once = base::thread_count();
   for (std::size_t first = 0; first < live.size(); first += at_once) {
     std::vector<base::Bytes> frames(std::min(at_once, live.size() - first));
-    base::parallel_for(frames.size(),
-                       [&](std::size_t i) { frames[i] = write_record(context, first + i, *live[first + i]); });
+    base::parallel_for(frames.size(), [&](std::size_t i) {
+      frames[i] = write_record(context, place_in(header, first + i), *live[first + i]);
+    });
     for (const base::Bytes& frame : frames) OBSCURA_TRY_VOID(file.write(frame));
   }
   return file.commit();
@@ -122,7 +128,7 @@ Result<std::vector<ckks::Ciphertext>> StateReader::read(const ckks::Context& con
     }
     std::vector<Result<void>> results(frames.size());
     base::parallel_for(frames.size(), [&](std::size_t i) {
-      auto x = read_record(context, shapes[first + i], first + i, frames[i], name);
+      auto x = read_record(context, shapes[first + i], place_in(header_, first + i), frames[i], name);
       if (x) {
         out[first + i] = std::move(x).value();
       } else {

@@ -17,7 +17,7 @@ namespace obscura::ckks {
 inline Params make_params(int log2_degree, int bits, std::size_t limbs, std::size_t special, int digit_limbs) {
   ParamsLiteral literal;
   literal.log2_degree = log2_degree;
-  literal.special = make_primes(log2_degree, log2_degree == 12 ? 36 : 50, special, {}).value();  // 109 bits at 2^12
+  literal.special = make_primes(log2_degree, log2_degree == 12 ? 35 : 50, special, {}).value();  // 106 bits at 2^12
   literal.chain = make_primes(log2_degree, bits, limbs, literal.special).value();
   literal.digit_limbs = digit_limbs;
   return Params::make(literal).value();

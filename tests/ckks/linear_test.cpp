@@ -140,7 +140,7 @@ TEST(Linear, EveryInstructionSetGivesTheSameResidues) {
 }
 
 TEST(Linear, BlocksThatReadMoreThanIsPackedAtATimeGiveWhatEachGivesAlone) {
-  const World world(make_params(12, 36, 1, 1, 1));
+  const World world(make_params(12, 35, 1, 1, 1));
   IntegerMap map;
   map.inputs = 2250;
   map.matrices = {{13, 900, {}}};

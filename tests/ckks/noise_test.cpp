@@ -46,7 +46,7 @@ TEST(Noise, EveryOperationIsAsPredictedOverManyKeys) {
   Errors fresh, by_public_key, product, relinearized, rotated, linear;
   constexpr double kScale = 0x1p28;
   for (unsigned seed = 0; seed < 24; ++seed) {
-    World world(make_params(12, 36, 2, 1, 1));
+    World world(make_params(12, 35, 2, 1, 1));
     const Context& context = *world.context;
     const Params& params = context.params();
     // All slots at +-1, so that a product's error has one deviation in all of them.
@@ -110,7 +110,7 @@ TEST(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
 /// it is, and as the model has it.
 void expect_lost_as_predicted(std::size_t count, std::uint64_t period, double scale) {
   SCOPED_TRACE(fmt::format("{} numbers in {} slots at 2^{}", count, period, std::log2(scale)));
-  const auto context = Context::make(make_params(12, 36, 2, 1, 1));
+  const auto context = Context::make(make_params(12, 35, 2, 1, 1));
   const std::size_t slots = context->params().slots();
   std::mt19937_64 random(count);
   std::uniform_real_distribution<double> uniform(0.25, 1);

@@ -24,10 +24,17 @@ TEST(Params, AcceptsWhatIsSecure) {
   EXPECT_NEAR(log2_qp(good()), 194, 0.01);
 }
 
+TEST(Params, TheGateIsTheTableOf2024) {
+  const std::vector<double> table{106, 214, 430, 868, 1747, 3523};
+  for (int log2_degree = kMinLog2Degree; log2_degree <= kMaxLog2Degree; ++log2_degree) {
+    EXPECT_EQ(max_log2_qp(log2_degree), table.at(static_cast<std::size_t>(log2_degree - kMinLog2Degree)));
+  }
+}
+
 TEST(Params, TheGateRefusesOneBitTooMany) {
   ParamsLiteral literal = good();
   literal.chain.push_back(make_primes(13, 30, 1, {}).value().front());
-  EXPECT_NE(why(literal).find("not 128-bit secure: log2(QP) = 224.0 at N = 2^13, at most 218"), std::string::npos)
+  EXPECT_NE(why(literal).find("not 128-bit secure: log2(QP) = 224.0 at N = 2^13, at most 214"), std::string::npos)
       << why(literal);
   EXPECT_TRUE(Params::insecure_for_tests(literal).ok());
 }

@@ -85,11 +85,14 @@ TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
   const auto outcome = good(with({"--publish", "--publish-bits", "6", "--json"}));
   const auto json = outcome.json();
   EXPECT_FALSE(json.contains("probabilities")) << "those are of the exact logits";
-  const double noise = good({"inspect", "net.plan", "--json"}).json().at("predicted_logit_noise_std");
+  const auto plan = good({"inspect", "net.plan", "--json"}).json();
+  const double noise =
+      2 * plan.at("predicted_logit_noise_std").get<double>() * plan.at("predicted_logit_noise_growth").get<double>();
   const auto& publish = json.at("publish");
   EXPECT_EQ(publish.at("bits"), 6);
   EXPECT_EQ(publish.at("numbers"), 18);
-  EXPECT_NEAR(publish.at("flooding_deviation").get<double>() / (noise * std::sqrt(12.0 * 18) * 8), 1, 1e-9);
+  EXPECT_NEAR(publish.at("flooding_deviation").get<double>() / (noise * std::sqrt(12.0 * 18) * std::exp2(3.5)), 1, 1e-9)
+      << "half of what 6 bits allow";
   ASSERT_EQ(json.at("logits").size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
     const std::vector<double> row = json.at("logits").at(i);
@@ -100,7 +103,7 @@ TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
   }
   EXPECT_NE(good(with({"--publish", "--publish-bits", "6", "--json"})).json().at("logits"), json.at("logits"));
   EXPECT_THAT(outcome.err,
-              AllOf(HasSubstr("of 6 labels"), HasSubstr("leaves 6 bits"), HasSubstr("once under this key")));
+              AllOf(HasSubstr("of 6 labels"), HasSubstr("leaves 6 bits"), HasSubstr("1 publication of this key")));
   EXPECT_THAT(good(with({"--publish", "--publish-bits", "6"})).out, ::testing::StartsWith("0 "));
 
   refused(with({"--publish", "--publish-bits", "100", "--json"}), {"100 bits", "18 numbers", "spread", "--max-error"});

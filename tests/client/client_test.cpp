@@ -3,13 +3,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>  // mkdtemp
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 
 #include "../flow/tiny_plan.h"
 #include "ckks/evaluator.h"
 #include "ckks/noise.h"
 #include "client/secret_file.h"
+#include "plan/keys.h"
+#include "wire/eval_keys.h"
 
 namespace obscura::client {
 namespace {
@@ -119,19 +125,141 @@ TEST(Client, MakesOnlyTheKeysThatTheOfferAsksFor) {
   EXPECT_TRUE(Client::generate(offer).value().make_eval_keys().relinearization.empty());
 }
 
-TEST(SecretFile, ComesBackAndIsHeldToItsSize) {
+SecretFile some_secret() {
   SecretFile file;
-  file.seed.fill(7);
-  file.binding.plan.fill(1);
-  file.binding.key.fill(2);
-  const auto read = read_secret(write_secret(file), "S");
+  file.seed->fill(7);
+  file.name.params.fill(1);
+  file.name.key.fill(2);
+  return file;
+}
+
+base::LockedBytes passphrase(const std::string& text) {
+  base::LockedBytes out(text.size());
+  std::copy(text.begin(), text.end(), out.span().begin());
+  return out;
+}
+
+/// As cheap as libsodium allows: what a passphrase costs is no matter here.
+constexpr base::PassphraseCost kCheap{1, 8192};
+
+TEST(SecretFile, ComesBackAndIsHeldToItsSize) {
+  SecretFile file = some_secret();
+  file.trust = base::VerifyKey{9};
+  const auto read = read_secret(write_secret(file).value(), "S");
   ASSERT_TRUE(read.ok());
-  EXPECT_EQ(read.value().seed, file.seed);
-  EXPECT_EQ(read.value().binding, file.binding);
-  const base::Bytes longer(81);
+  EXPECT_EQ(*read.value().seed, *file.seed);
+  EXPECT_EQ(read.value().name, file.name);
+  EXPECT_EQ(read.value().trust, file.trust);
+  const base::Bytes longer(114);
   const auto refused = read_secret(wire::make_frame(wire::Kind::secret_key, longer), "S");
   ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().message, HasSubstr("81 bytes, expected 80"));
+  EXPECT_THAT(refused.error().message, HasSubstr("114 bytes, expected 113"));
+}
+
+TEST(SecretFile, OpensWithItsPassphraseAlone) {
+  const SecretFile file = some_secret();
+  const base::LockedBytes own = passphrase("correct horse");
+  const base::Bytes frame = write_secret(file, &own, kCheap).value();
+  const auto with = [&](const std::string& text) {
+    return read_secret(frame, "S", [&] { return Result<base::LockedBytes>(passphrase(text)); });
+  };
+  ASSERT_TRUE(with("correct horse").ok());
+  EXPECT_EQ(*with("correct horse").value().seed, *file.seed);
+  EXPECT_THAT(with("correct horsf").error().message, HasSubstr("S: not opened: another passphrase"));
+  EXPECT_THAT(read_secret(frame, "S").error().message, HasSubstr("a passphrase protects it"));
+  const base::ByteView seed = std::as_bytes(std::span(*file.seed));
+  EXPECT_EQ(std::search(frame.begin(), frame.end(), seed.begin(), seed.begin() + 8), frame.end());
+}
+
+TEST(SecretFile, WhatStandsBesideTheSealCannotBeChanged) {
+  const base::LockedBytes own = passphrase("x");
+  const base::Bytes frame = write_secret(some_secret(), &own, kCheap).value();
+  base::Bytes payload(frame.begin() + wire::kHeaderBytes, frame.end() - wire::kDigestBytes);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{40}, std::size_t{60}}) {  // parameters, key, trust
+    payload[at] ^= std::byte{1};
+    const auto read = read_secret(wire::make_frame(wire::Kind::secret_key, payload), "S",
+                                  [] { return Result<base::LockedBytes>(passphrase("x")); });
+    payload[at] ^= std::byte{1};
+    ASSERT_FALSE(read.ok()) << at;
+    EXPECT_THAT(read.error().message, HasSubstr("not opened"));
+  }
+  const std::uint64_t memory = std::uint64_t{1} << 40;
+  std::memcpy(payload.data() + 48 + 1 + 32 + 8, &memory, sizeof memory);
+  const auto costly = read_secret(wire::make_frame(wire::Kind::secret_key, payload), "S",
+                                  [] { return Result<base::LockedBytes>(passphrase("x")); });
+  EXPECT_THAT(costly.error().message, HasSubstr("passes over 1099511627776 bytes"));
+}
+
+TEST(SecretFile, ThatOthersCanReadIsRefused) {
+  std::string name = std::filesystem::temp_directory_path() / "obscura-secret-XXXXXX";
+  const std::filesystem::path folder = mkdtemp(name.data());
+  const auto path = folder / "s";
+  ASSERT_TRUE(base::write_file(path, write_secret(some_secret()).value(), {.overwrite = false, .secret = true}).ok());
+  EXPECT_TRUE(read_secret_file(path).ok());
+  for (const auto also :
+       {std::filesystem::perms::group_read, std::filesystem::perms::others_read, std::filesystem::perms::group_write}) {
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | also);
+    const auto read = read_secret_file(path);
+    ASSERT_FALSE(read.ok());
+    EXPECT_THAT(read.error().message, HasSubstr("chmod 600"));
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Client, KnowsItsOwnRequests) {
+  const Client client = Client::generate(mirror_offer()).value();
+  const Client other = Client::generate(mirror_offer()).value();
+  const wire::Nonce request = client.make_request(5);
+  EXPECT_NE(request, client.make_request(5));
+  EXPECT_TRUE(client.made_request(request, 5));
+  EXPECT_FALSE(client.made_request(request, 6));
+  EXPECT_FALSE(other.made_request(request, 5));
+  for (std::size_t k = 0; k < request.size(); ++k) {
+    wire::Nonce changed = request;
+    changed[k] ^= 1;
+    EXPECT_FALSE(client.made_request(changed, 5)) << k;
+  }
+}
+
+TEST(KeyCost, IsThatOfTheFileThatIsWritten) {
+  std::string name = std::filesystem::temp_directory_path() / "obscura-cost-XXXXXX";
+  const std::filesystem::path folder = mkdtemp(name.data());
+  plan::Offer offer = mirror_offer();
+  offer.keys.rotations = {{1, 2}, {5, 1}};
+  offer.keys.conjugation = 1;
+  const KeyCost cost = cost_of_keys(offer).value();
+  ASSERT_TRUE(keygen(offer, folder / "s", folder / "e").ok());
+  EXPECT_EQ(cost.keys, 4U);
+  EXPECT_EQ(cost.file_bytes, std::filesystem::file_size(folder / "e"));
+  KeygenOptions small;
+  small.max_bytes = cost.file_bytes - 1;
+  const auto refused = keygen(offer, folder / "s2", folder / "e2", small);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, ::testing::AllOf(HasSubstr("4 keys"), HasSubstr("--max-keys")));
+  EXPECT_FALSE(std::filesystem::exists(folder / "e2"));
+  std::filesystem::remove_all(folder);
+}
+
+/// The numbers of cost.cpp's table, for each set, from the tables of its transforms.
+TEST(KeyCost, OfBootstrappingIsThatOfItsTransforms) {
+  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
+    SCOPED_TRACE(literal.log2_slots);
+    const auto set = ckks::BootstrapParams::make(literal).value();
+    plan::Offer offer = mirror_offer();
+    offer.params = set.params().literal();
+    offer.keys = {};
+    offer.bootstrap = plan::BootstrapSpec{literal, 0x1p40, 0x1p40};
+    const auto bootstrapper = plan::make_bootstrapper(offer.bootstrap).value();
+    const ckks::Context& context = *bootstrapper->context();
+    const ckks::KeyNeeds needs = plan::key_needs(context, offer.keys, bootstrapper);
+    std::uint64_t bytes = wire::keys_header_bytes(needs.galois.size());
+    for (const ckks::NeededKey& key : ckks::list(context, needs)) {
+      bytes += wire::key_frame_bytes(ckks::context_of(context, needs, key).params().literal(), key.limbs);
+    }
+    const KeyCost cost = cost_of_keys(offer).value();
+    EXPECT_EQ(cost.file_bytes, bytes);
+    EXPECT_EQ(cost.keys, ckks::list(context, needs).size());
+  }
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ TEST_P(BootstrappingFiles, AnswerAsTheClearTwin) {
 
   std::size_t made = 0;
   const auto count = [&](std::size_t done, std::size_t) { return made = done, true; };
-  const auto keys = client::keygen(offer, path("secret"), path("eval"), false, count);
+  const auto keys = client::keygen(offer, path("secret"), path("eval"), {.progress = count});
   ASSERT_TRUE(keys.ok()) << keys.error().message;
   EXPECT_EQ(made, wire::inspect_eval_keys(path("eval")).value().keys());
   EXPECT_LT(fs::file_size(path("eval")), kMostKeys);

@@ -10,61 +10,15 @@
 #include <filesystem>
 #include <functional>
 
-#include "client/client.h"
+#include "file_flow.h"
 #include "run/clear_backend.h"
-#include "server/server.h"
-#include "tiny_plan.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
-#include "wire/plan_frame.h"
 
 namespace obscura {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-constexpr std::size_t kTwoBatches = 2048 + 5;  // two batches, the second nearly empty
-
-/// A folder with everything up to the server's answer, made once.
-struct Flow {
-  fs::path folder;
-  std::vector<float> pixels = testing::random_pixels(kTwoBatches);
-  plan::Offer offer;
-  explicit Flow(const plan::Plan& network = testing::square_plan()) {
-    std::string name = fs::temp_directory_path() / "obscura-flow-XXXXXX";
-    folder = mkdtemp(name.data());
-    write(path("net.plan"), wire::write_plan(network));
-    const auto plan = wire::read_plan_file(path("net.plan")).value();
-    write(path("net.offer"), wire::write_offer(wire::make_offer(plan)));
-    offer = wire::read_offer_file(path("net.offer")).value();
-    require(client::keygen(offer, path("secret"), path("eval")));
-    require(client::encrypt(offer, path("secret"), pixels, path("in")));
-    require(server::run(path("net.plan"), path("eval"), path("in"), path("out")));
-  }
-  ~Flow() { fs::remove_all(folder); }
-  fs::path path(const char* name) const { return folder / name; }
-  static void write(const fs::path& path, base::ByteView bytes) {
-    require(base::write_file(path, bytes, {.overwrite = true, .secret = false}));
-  }
-  template <class T>
-  static void require(const Result<T>& result) {
-    if (!result.ok()) throw std::runtime_error(result.error().message);
-  }
-  base::Bytes read(const char* name) const { return base::read_file(path(name), 1U << 30).value(); }
-  /// A copy of a file, changed.
-  template <class Change>
-  fs::path changed(const char* name, const Change& change) const {
-    base::Bytes bytes = read(name);
-    change(bytes);
-    const fs::path copy = folder / (std::string(name) + ".changed");
-    write(copy, bytes);
-    return copy;
-  }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-  }
-};
 
 class FileFlow : public ::testing::Test {
  protected:
@@ -118,7 +72,7 @@ TEST_F(FileFlow, TheSecretKeyIsReadableByItsOwnerAlone) {
 }
 
 TEST_F(FileFlow, FilesHoldSeedsForUniformHalves) {
-  // A residue of 36 bits takes at most 5 bytes; the key has 2 digits over 3 primes, a ciphertext 36 elements over 2
+  // A residue of 35 bits takes at most 5 bytes; the key has 2 digits over 3 primes, a ciphertext 36 elements over 2
   // limbs.
   EXPECT_LT(fs::file_size(flow().path("eval")), 2 * 3 * 4096 * 5 + 300);
   EXPECT_LT(fs::file_size(flow().path("in")), 2 * 36 * (2 * 4096 * 5 + 100) + 300);
@@ -168,10 +122,11 @@ TEST_F(FileFlow, RefusesFilesOfAnotherKindByName) {
 
 TEST_F(FileFlow, RefusesAbsentFiles) { expect_input_refused(flow().path("nowhere"), "cannot open", Code::io); }
 
-TEST_F(FileFlow, RefusesKeysAndCiphertextsOfAnotherPlan) {
+TEST_F(FileFlow, RefusesCiphertextsOfAnotherPlan) {
   const auto plan = wire::write_plan(testing::square_plan(2));
   Flow::write(flow().path("other.plan"), plan);
-  expect_refused(flow().path("other.plan"), flow().path("eval"), flow().path("in"), "keys for plan",
+  // The keys serve every plan with these parameters; the images are for one.
+  expect_refused(flow().path("other.plan"), flow().path("eval"), flow().path("in"), "made for plan",
                  Code::wrong_params);
   const auto other = wire::read_plan_file(flow().path("other.plan")).value();
   const auto offer = wire::make_offer(other);
@@ -182,7 +137,7 @@ TEST_F(FileFlow, RefusesKeysAndCiphertextsOfAnotherPlan) {
                  Code::wrong_params);
   const auto logits = client::decrypt(offer, flow().path("secret"), flow().path("out"));
   ASSERT_FALSE(logits.ok());
-  EXPECT_THAT(logits.error().message, HasSubstr("a key for plan"));
+  EXPECT_THAT(logits.error().message, HasSubstr("made for plan"));
 }
 
 TEST_F(FileFlow, RefusesCiphertextsUnderAnotherKey) {
@@ -312,7 +267,7 @@ TEST_F(FileFlow, RefusesHeadersThatLie) {
 std::size_t record_bytes(const ckks::Context& context) {
   ckks::SeededCiphertext x{ring::NttPoly(context.degree(), 2), {}, 1};
   x.body.set_zero();
-  return wire::write_record(context, 0, x).size();
+  return wire::write_record(context, wire::RecordPlace{}, x).size();
 }
 
 TEST_F(FileFlow, RefusesResiduesThatAreNotBelowTheirPrime) {
@@ -337,13 +292,14 @@ TEST_F(FileFlow, RefusesRecordsOutOfOrder) {
     const auto record = static_cast<std::ptrdiff_t>(record_bytes(*context));
     std::swap_ranges(bytes.begin() + header, bytes.begin() + header + record, bytes.begin() + header + record);
   });
-  expect_input_refused(in, "ciphertext 0: number 1 stands in its place");
+  expect_input_refused(in, "ciphertext 0: number 1 of 72 stands in its place");
 }
 
 TEST_F(FileFlow, RefusesAnOfferOrKeyThatIsDamaged) {
   const auto offer = flow().changed("net.offer", [](base::Bytes& b) { b[40] ^= std::byte{16}; });
   EXPECT_FALSE(wire::read_offer_file(offer).ok());
   const auto secret = flow().changed("secret", [](base::Bytes& b) { b[100] ^= std::byte{1}; });
+  fs::permissions(secret, fs::perms::owner_read);
   const auto client = client::Client::load(flow().offer, secret);
   ASSERT_FALSE(client.ok());
   EXPECT_THAT(client.error().message, HasSubstr("damaged"));

@@ -179,7 +179,7 @@ TEST_F(Resume, RefusesWhatIsNoFileOfObscura) {
 
 TEST_F(Resume, RefusesAnswersToOtherInputs) {
   (void)stop_in(1);
-  expect_refused(run(Unfinished::resume, "in2"), "answers for 4101 images, inputs");
+  expect_refused(run(Unfinished::resume, "in2"), "answers request");
 }
 
 TEST_F(Resume, RefusesAnswersOfAnotherKeyOrPlan) {

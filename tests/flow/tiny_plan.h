@@ -163,9 +163,9 @@ inline plan::Plan plan_head(const char* name, ckks::ParamsLiteral params, double
   return plan;
 }
 
-/// conv - square - dense at N = 2^12, 108 bits.
+/// conv - square - dense at N = 2^12, 105 bits.
 inline plan::Plan square_plan(std::uint32_t seed = 1) {
-  const auto p = primes(12, 36, 3);
+  const auto p = primes(12, 35, 3);
   const TinyNetwork network = tiny_network(seed);
   PlanBuilder builder(plan_head("tiny-square", {12, {p[0], p[1]}, {p[2]}, 1}, 0x1p25));
   const auto x = builder.linear(0, conv_map(network), TinyNetwork::kWeightScale, conv_biases(network));

@@ -8,7 +8,7 @@ using ckks::make_params;
 using ckks::World;
 
 TEST(Secret, AKeyIsItsSeed) {
-  const World world(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1));
   const SecretKey again = SecretKey::from_seed(*world.context, world.secret.secret_seed());
   const auto slots = world.random_slots(1, 1);
   const auto got = decrypt(*world.context, again, world.encrypt(slots, 0x1p30, 2));
@@ -16,7 +16,7 @@ TEST(Secret, AKeyIsItsSeed) {
 }
 
 TEST(Secret, AnotherKeyDecryptsToNoise) {
-  const World world(make_params(12, 36, 2, 1, 1)), other(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1)), other(make_params(12, 35, 2, 1, 1));
   const std::vector<double> slots(world.context->params().slots(), 1.0);
   const auto got = decrypt(*other.context, other.secret, world.encrypt(slots, 0x1p30, 2));
   double sum = 0;
@@ -25,7 +25,7 @@ TEST(Secret, AnotherKeyDecryptsToNoise) {
 }
 
 TEST(Secret, EncryptionsOfTheSameImageDiffer) {
-  const World world(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1));
   const std::vector<double> slots(8, 1.0);
   const auto a = encrypt(*world.context, world.secret, slots, 0x1p30, 2);
   const auto b = encrypt(*world.context, world.secret, slots, 0x1p30, 2);
@@ -34,7 +34,7 @@ TEST(Secret, EncryptionsOfTheSameImageDiffer) {
 }
 
 TEST(Secret, GaloisKeysAreMadeForExactlyTheStepsOfAList) {
-  World world(make_params(12, 36, 2, 1, 1));
+  World world(make_params(12, 35, 2, 1, 1));
   const auto slots = static_cast<std::int64_t>(world.context->params().slots());
   // 0 and the number of slots move nothing; 3 stands twice.
   const std::vector<std::int64_t> steps = {3, -1, 0, slots, 3 - slots};
@@ -49,7 +49,7 @@ TEST(Secret, GaloisKeysAreMadeForExactlyTheStepsOfAList) {
 
 TEST(Secret, CiphertextsLookUniform) {
   // A body that leaked the message or a small error would not fill [-q/2, q/2]: its mean square is q^2 / 12.
-  const World world(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1));
   const auto fresh = encrypt(*world.context, world.secret, std::vector<double>(8, 1.0), 0x1p30, 2);
   const auto q = static_cast<double>(world.context->basis().prime(0));
   double sum = 0;
@@ -60,7 +60,7 @@ TEST(Secret, CiphertextsLookUniform) {
 
 TEST(Secret, ThePartsOfAPublicKeyEncryptionHaveTheirOwnErrors) {
   // Under a key with equal halves, c0 - c1 = m + e0 - e1: reused errors would cancel.
-  const World world(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1));
   const ckks::Context& context = *world.context;
   ckks::PublicKey key = make_public_key(context, world.secret);
   key.body = key.uniform;
@@ -76,7 +76,7 @@ TEST(Secret, ThePartsOfAPublicKeyEncryptionHaveTheirOwnErrors) {
 }
 
 TEST(Secret, KeysOfOneSecretDiffer) {
-  const World world(make_params(12, 36, 2, 1, 1));
+  const World world(make_params(12, 35, 2, 1, 1));
   const auto key = make_relinearization_key(*world.context, world.secret);
   EXPECT_NE(key.seed, world.keys.relinearization.front().seed);
   EXPECT_EQ(key.body.size(), world.context->digits(2));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/ciphertexts.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../flow/tiny_plan.h"
@@ -9,6 +10,8 @@
 
 namespace obscura::wire {
 namespace {
+
+using ::testing::HasSubstr;
 
 class Records : public ::testing::Test {
  protected:
@@ -42,6 +45,8 @@ class Records : public ::testing::Test {
     return h;
   }
 
+  static RecordPlace at(std::uint64_t index) { return {index, 9, Nonce{5}}; }
+
   std::shared_ptr<const ckks::Context> context_ =
       ckks::Context::make(ckks::Params::make(testing::square_plan().params).value());
 };
@@ -50,7 +55,7 @@ TEST_F(Records, CiphertextsOfTwoAndThreePartsComeBack) {
   for (const std::uint32_t parts : {2U, 3U}) {
     ckks::Ciphertext x;
     for (std::uint32_t p = 0; p < parts; ++p) x.parts.push_back(random_poly(1));
-    const auto read = read_record(*context_, header(1, parts, false), 7, write_record(*context_, 7, x), "X");
+    const auto read = read_record(*context_, header(1, parts, false), at(7), write_record(*context_, at(7), x), "X");
     ASSERT_TRUE(read.ok()) << read.error().message;
     EXPECT_EQ(read.value().scale, 0x1p25);
     ASSERT_EQ(read.value().parts.size(), parts);
@@ -60,7 +65,7 @@ TEST_F(Records, CiphertextsOfTwoAndThreePartsComeBack) {
 
 TEST_F(Records, SeededCiphertextsComeBackExpanded) {
   ckks::SeededCiphertext x{random_poly(2), base::random_seed(), 0x1p25};
-  const auto read = read_record(*context_, header(2, 2, true), 0, write_record(*context_, 0, x), "X");
+  const auto read = read_record(*context_, header(2, 2, true), at(0), write_record(*context_, at(0), x), "X");
   ASSERT_TRUE(read.ok()) << read.error().message;
   const ckks::Ciphertext expected = ckks::expand(*context_, x);
   expect_equal(read.value().parts[0], expected.parts[0]);
@@ -70,12 +75,26 @@ TEST_F(Records, SeededCiphertextsComeBackExpanded) {
 TEST_F(Records, ARecordOfAnotherShapeIsRefused) {
   ckks::Ciphertext x;
   x.parts = {random_poly(1), random_poly(1)};
-  const base::Bytes frame = write_record(*context_, 0, x);
-  EXPECT_TRUE(read_record(*context_, header(1, 2, false), 0, frame, "X").ok());
-  EXPECT_FALSE(read_record(*context_, header(2, 2, false), 0, frame, "X").ok());
-  EXPECT_FALSE(read_record(*context_, header(1, 3, false), 0, frame, "X").ok());
-  EXPECT_FALSE(read_record(*context_, header(1, 2, true), 0, frame, "X").ok());
-  EXPECT_FALSE(read_record(*context_, header(1, 2, false), 1, frame, "X").ok());
+  const base::Bytes frame = write_record(*context_, at(0), x);
+  EXPECT_TRUE(read_record(*context_, header(1, 2, false), at(0), frame, "X").ok());
+  EXPECT_FALSE(read_record(*context_, header(2, 2, false), at(0), frame, "X").ok());
+  EXPECT_FALSE(read_record(*context_, header(1, 3, false), at(0), frame, "X").ok());
+  EXPECT_FALSE(read_record(*context_, header(1, 2, true), at(0), frame, "X").ok());
+  EXPECT_FALSE(read_record(*context_, header(1, 2, false), at(1), frame, "X").ok());
+}
+
+TEST_F(Records, ARecordOfAnotherPlaceIsRefused) {
+  ckks::Ciphertext x;
+  x.parts = {random_poly(1), random_poly(1)};
+  const base::Bytes frame = write_record(*context_, at(4), x);
+  const auto sentence = [&](const RecordPlace& place) {
+    const auto read = read_record(*context_, header(1, 2, false), place, frame, "X");
+    return read.ok() ? "read" : read.error().message;
+  };
+  EXPECT_EQ(sentence(at(4)), "read");
+  EXPECT_THAT(sentence(at(5)), HasSubstr("number 4 of 9 stands in its place, number 5 of 9 is expected"));
+  EXPECT_THAT(sentence({4, 10, Nonce{5}}), HasSubstr("number 4 of 9 stands in its place, number 4 of 10 is expected"));
+  EXPECT_THAT(sentence({4, 9, Nonce{6}}), HasSubstr("of request 0500000000000000, but this is request 06"));
 }
 
 TEST_F(Records, HeadersComeBackAndCountBatches) {
@@ -83,6 +102,7 @@ TEST_F(Records, HeadersComeBackAndCountBatches) {
   h.images = 2 * 2048 + 1;
   h.binding.plan.fill(1);
   h.binding.key.fill(2);
+  h.request.fill(3);
   const auto read = read_header(Kind::inputs, write_header(Kind::inputs, h), "X");
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(read.value(), h);

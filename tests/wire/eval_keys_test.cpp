@@ -15,6 +15,7 @@
 #include "../flow/tiny_plan.h"
 #include "plan/keys.h"
 #include "secret/eval_keys.h"
+#include "wire/binding.h"
 #include "wire/residues.h"
 
 namespace obscura::wire {
@@ -29,8 +30,7 @@ class EvalKeysFile : public ::testing::Test {
   EvalKeysFile() {
     std::string name = fs::temp_directory_path() / "obscura-keys-XXXXXX";
     folder_ = mkdtemp(name.data());
-    binding_.plan.fill(3);
-    binding_.key.fill(9);
+    key_.fill(9);
     keys_ = secret::make_eval_keys(context_, secret::SecretKey::generate(context_), needs_);
   }
   ~EvalKeysFile() override { fs::remove_all(folder_); }
@@ -46,7 +46,7 @@ class EvalKeysFile : public ::testing::Test {
   }
   /// The frames of a file, header first.
   std::vector<base::Bytes> frames(const ckks::KeyNeeds& needs) const {
-    std::vector<base::Bytes> out{write_keys_header(header_of(context_, needs, binding_))};
+    std::vector<base::Bytes> out{write_keys_header(header_of(context_, needs, key_))};
     for (const ckks::NeededKey& place : ckks::list(context_, needs)) {
       out.push_back(write_key(ckks::context_of(context_, needs, place), out.size() - 1, key(keys_, place)));
     }
@@ -57,7 +57,7 @@ class EvalKeysFile : public ::testing::Test {
     for (const base::Bytes& frame : frames) w.raw(frame);
     const fs::path path = folder_ / "keys";
     EXPECT_TRUE(base::write_file(path, w.bytes(), {.overwrite = true, .secret = false}).ok());
-    return read_eval_keys_file(context_, needs_, binding_.plan, path);
+    return read_eval_keys_file(context_, needs_, path);
   }
   Result<NamedEvalKeys> read_with(const std::function<void(ckks::KeyNeeds&)>& change) const {
     ckks::KeyNeeds other = needs_;
@@ -66,7 +66,7 @@ class EvalKeysFile : public ::testing::Test {
   }
   /// What reading says where the header is changed and made whole again.
   std::string refusal(const std::function<void(EvalKeysHeader&)>& change) const {
-    EvalKeysHeader header = header_of(context_, needs_, binding_);
+    EvalKeysHeader header = header_of(context_, needs_, key_);
     change(header);
     std::vector<base::Bytes> file = frames(needs_);
     file[0] = write_keys_header(header);
@@ -80,7 +80,7 @@ class EvalKeysFile : public ::testing::Test {
   const ckks::Context& context_ = *bootstrapper_->context();
   const ckks::KeyNeeds needs_ = plan::key_needs(context_, testing::boot_plan(set_).keys, bootstrapper_);
   ckks::EvalKeys keys_;
-  Binding binding_;
+  KeyId key_{};
   fs::path folder_;
 };
 
@@ -104,7 +104,8 @@ void expect_same(const ring::Basis& basis, const ckks::SwitchKey& a, const ckks:
 TEST_F(EvalKeysFile, EveryKeyComesBackWithItsUniformHalf) {
   const auto read_back = read(frames(needs_));
   ASSERT_TRUE(read_back.ok()) << read_back.error().message;
-  EXPECT_EQ(read_back.value().binding, binding_);
+  EXPECT_EQ(read_back.value().name.key, key_);
+  EXPECT_EQ(read_back.value().name.params, name_of_params(context_.params().literal()));
   const ckks::EvalKeys& after = read_back.value().keys;
   EXPECT_TRUE(ckks::check_keys(context_, needs_, after).ok());
   for (const ckks::NeededKey& place : ckks::list(context_, needs_)) {
@@ -127,13 +128,13 @@ TEST_F(EvalKeysFile, LimbsThatNoCiphertextHasAreNotInIt) {
   EXPECT_LT(written, packed + 256 * file.size());
 }
 
-TEST_F(EvalKeysFile, RefusesAHeaderOfAnotherPlanOrRing) {
+TEST_F(EvalKeysFile, RefusesAHeaderOfOtherParameters) {
   EXPECT_EQ(refusal([](auto&) {}), "");
-  EXPECT_THAT(refusal([](auto& h) { h.binding.plan[0] ^= 1; }), HasSubstr("keys for plan"));
-  EXPECT_THAT(refusal([](auto& h) { h.log2_degree = 13; }), HasSubstr("degree 2^13"));
+  EXPECT_THAT(refusal([](auto& h) { h.name.params[0] ^= 1; }), HasSubstr("keys for parameters"));
   EXPECT_THAT(refusal([](auto& h) { h.log2_degree = 64; }), HasSubstr("at most 2^17"));
-  EXPECT_THAT(refusal([](auto& h) { h.bootstrap = 2; }), HasSubstr("the plan needs"));
-  EXPECT_THAT(refusal([](auto& h) { h.digit_limbs = 1; }), HasSubstr("digits of 1"));
+  EXPECT_THAT(refusal([](auto& h) { h.bootstrap = 2; }), HasSubstr("that the plan needs are not in it"));
+  EXPECT_THAT(refusal([](auto& h) { h.bootstrap_set[0] ^= 1; }), HasSubstr("that the plan needs are not in it"));
+  EXPECT_THAT(refusal([](auto& h) { h.galois[0].limbs = 1000; }), HasSubstr("for 1000 limbs; 1 to"));
   EXPECT_THAT(refusal([](auto& h) { std::swap(h.galois[0], h.galois[1]); }), HasSubstr("out of order"));
 }
 
@@ -145,19 +146,38 @@ TEST_F(EvalKeysFile, NamesTheKeyThatIsMissing) {
   const auto no_products = read_with([](auto& n) { n.relinearization = false; });
   EXPECT_THAT(no_products.error().message, HasSubstr("the relinearisation key that the plan needs is not in it"));
   const auto no_bootstrap = read_with([](auto& n) { n.bootstrapper = nullptr; });
-  EXPECT_THAT(no_bootstrap.error().message, HasSubstr("sparse secret that the plan needs is not in it"));
+  EXPECT_THAT(no_bootstrap.error().message, HasSubstr("that the plan needs are not in it"));
+  const auto none = read_with([](auto& n) { n.galois.clear(); });
+  EXPECT_THAT(none.error().message,
+              ::testing::AllOf(HasSubstr("more that the plan needs are not in it"), HasSubstr("obscura keygen")));
 }
 
-TEST_F(EvalKeysFile, RefusesKeysForFewerLimbsAndKeysThatNobodyNeeds) {
+TEST_F(EvalKeysFile, RefusesKeysForFewerLimbs) {
   const auto fewer = read_with([&](auto& n) { --n.galois.at(ckks::conjugation_element(context_.degree())); });
   ASSERT_FALSE(fewer.ok());
   EXPECT_EQ(fewer.error().code, Code::missing_key);
-  EXPECT_THAT(fewer.error().message, HasSubstr("the key of conjugation is for"));
-  std::vector<base::Bytes> file = frames(needs_);
-  EvalKeysHeader header = header_of(context_, needs_, binding_);
-  header.galois.push_back({2 * context_.degree() + 1, 1});
-  file[0] = write_keys_header(header);
-  EXPECT_THAT(read(file).error().message, HasSubstr("keys; the plan needs"));
+  EXPECT_THAT(fewer.error().message, HasSubstr("the key of conjugation for"));
+}
+
+TEST_F(EvalKeysFile, ServesWhoeverNeedsLess) {
+  // As the first plan of a client asked for more rotations, more limbs and bootstrapping.
+  ASSERT_TRUE(read(frames(needs_)).ok());
+  ckks::KeyNeeds less = needs_;
+  less.bootstrapper = nullptr;
+  less.galois.erase(less.galois.begin());
+  const std::uint64_t conjugation = ckks::conjugation_element(context_.degree());
+  less.galois.at(conjugation) = 1;
+  const auto served = read_eval_keys_file(context_, less, folder_ / "keys");
+  ASSERT_TRUE(served.ok()) << served.error().message;
+  const ckks::EvalKeys& keys = served.value().keys;
+  EXPECT_TRUE(ckks::check_keys(context_, less, keys).ok());
+  EXPECT_EQ(keys.galois.size(), less.galois.size());
+  EXPECT_FALSE(keys.bootstrap.has_value());
+  // What is held is what a key made for one limb has.
+  const ckks::SwitchKey& cut = keys.galois.at(conjugation);
+  EXPECT_EQ(cut.body.size(), context_.digits(1));
+  EXPECT_NE(cut.body[0].limb(0), nullptr);
+  EXPECT_EQ(cut.body[0].limb(1), nullptr);
 }
 
 TEST_F(EvalKeysFile, RefusesDamagedAbsentAndMisplacedKeys) {
@@ -187,13 +207,13 @@ TEST_F(EvalKeysFile, SaysWhatIsInItWithoutAKeyBeingRead) {
   ASSERT_TRUE(read(frames(needs_)).ok());
   const auto header = inspect_eval_keys(folder_ / "keys");
   ASSERT_TRUE(header.ok()) << header.error().message;
-  EXPECT_EQ(header.value(), header_of(context_, needs_, binding_));
+  EXPECT_EQ(header.value(), header_of(context_, needs_, key_));
 }
 
 TEST(PackedResidues, TakeTheBitsOfTheirPrimes) {
-  // Three primes of 36 bits: two residues in 9 bytes.
+  // Three primes of 35 bits: eight residues in 35 bytes.
   const auto context = ckks::Context::make(ckks::Params::make(testing::square_plan().params).value());
-  EXPECT_EQ(packed_bytes(context->basis(), 3), 3U * 9 * 4096 / 2);
+  EXPECT_EQ(packed_bytes(context->basis(), 3), 3U * 35 * 4096 / 8);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ TEST_F(State, ComesBackAsItWas) {
   ASSERT_EQ(read_back->size(), live_.size());
   for (std::size_t k = 0; k < live_.size(); ++k) {
     EXPECT_EQ((*read_back)[k].scale, live_[k].scale);
-    EXPECT_EQ(write_record(*context_, k, (*read_back)[k]), write_record(*context_, k, live_[k]));
+    EXPECT_EQ(write_record(*context_, {k, 3, {}}, (*read_back)[k]), write_record(*context_, {k, 3, {}}, live_[k]));
   }
 }
 
