@@ -11,7 +11,7 @@ file(GLOB obscura_models ${PROJECT_SOURCE_DIR}/models/*.onnx)
 install(FILES ${obscura_models} DESTINATION ${CMAKE_INSTALL_DATADIR}/obscura/models COMPONENT obscura)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/obscura/ DESTINATION ${obscura_include}/obscura COMPONENT libobscura-dev
         FILES_MATCHING PATTERN "*.h")
-foreach(component compiler)
+foreach(component client server compiler)
   install(TARGETS obscura_${component}_component EXPORT obscura-${component}
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT obscura NAMELINK_COMPONENT libobscura-dev)
   install(EXPORT obscura-${component} NAMESPACE obscura:: DESTINATION ${obscura_cmake} COMPONENT libobscura-dev)

@@ -92,8 +92,8 @@ Result<std::vector<float>> Network::run(std::span<const float> images, std::span
   return std::move(outcome.logits);
 }
 
-Result<Plan> compile(const Network& network, const CompileOptions& options) {
-  const nn::Graph& graph = network.internal().graph;
+Result<Plan> Network::compile(const CompileOptions& options) const {
+  const nn::Graph& graph = internal_->graph;
   const nn::Metadata& file = graph.metadata;
   compile::Options how;
   how.batch = options.batch;
@@ -108,22 +108,21 @@ Result<Plan> compile(const Network& network, const CompileOptions& options) {
   OBSCURA_TRY_VOID(compile::require_ready(graph, how.layout, options.alpha || !options.calibration.empty()));
   std::vector<float> calibration;
   if (!options.calibration.empty()) {
-    OBSCURA_TRY(calibration, fed(network, options.calibration, how.mean, how.deviation));
+    OBSCURA_TRY(calibration, fed(*this, options.calibration, how.mean, how.deviation));
   }
-  if (network.needs_calibration() || options.alpha) {
+  if (needs_calibration() || options.alpha) {
     OBSCURA_TRY(how.approximations, approximate(graph, options, calibration));
   }
   constexpr std::size_t kCalibrationImages = 256;
-  how.calibration =
-      std::span(calibration).first(std::min(calibration.size(), kCalibrationImages * network.image_size()));
+  how.calibration = std::span(calibration).first(std::min(calibration.size(), kCalibrationImages * image_size()));
   OBSCURA_TRY(const plan::Plan plan, compile::compile(graph, how));
   return Plan{wire::write_plan(plan), plan.name,   plan.images_at_once(), plan.predicted_seconds, plan.predicted_bytes,
               plan.output.error_std,  plan.reasons};
 }
 
-Result<std::vector<float>> simulate(const Plan& plan, std::span<const float> images,
-                                    std::optional<std::uint64_t> noise_seed) {
-  OBSCURA_TRY(wire::NamedPlan named, wire::read_plan(plan.bytes, plan.network));
+Result<std::vector<float>> Plan::simulate(std::span<const float> images,
+                                          std::optional<std::uint64_t> noise_seed) const {
+  OBSCURA_TRY(wire::NamedPlan named, wire::read_plan(bytes, network));
   const plan::InputSpec& input = named.plan.input;
   const std::size_t size = input.elements();
   if (images.empty() || images.size() % size != 0) {

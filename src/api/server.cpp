@@ -10,8 +10,7 @@
 namespace obscura {
 
 struct EvaluationKeys::Internal {
-  server::Session session;
-  wire::KeyName name;
+  server::ClientSession client;
 };
 
 struct Server::Internal {
@@ -19,7 +18,7 @@ struct Server::Internal {
   Options options;
 };
 
-std::uint64_t EvaluationKeys::memory() const { return internal_->session.memory(); }
+std::uint64_t EvaluationKeys::memory() const { return internal_->client.session.memory(); }
 
 Result<Server> Server::open(const Source& plan, const Options& options) {
   const std::string name = plan.path().string();
@@ -35,16 +34,15 @@ Bytes Server::offer() const { return wire::write_offer(wire::make_offer(internal
 
 Result<EvaluationKeys> Server::read_keys(const Source& source) const {
   OBSCURA_TRY(base::InputFile file, api::open(source));
-  OBSCURA_TRY(server::NamedSession named, server::make_session(internal_->plan, file, internal_->options.memory));
-  return EvaluationKeys(std::make_shared<const EvaluationKeys::Internal>(
-      EvaluationKeys::Internal{std::move(named.session), named.name}));
+  OBSCURA_TRY(server::ClientSession client, server::make_session(internal_->plan, file, internal_->options.memory));
+  return EvaluationKeys(std::make_shared<const EvaluationKeys::Internal>(EvaluationKeys::Internal{std::move(client)}));
 }
 
 Result<void> Server::run(const EvaluationKeys& keys, const Source& images, const Sink& logits,
                          const Progress& progress) const {
   OBSCURA_TRY(base::InputFile in, api::open(images));
   OBSCURA_TRY(base::OutputFile out, api::create(logits));
-  return server::run(keys.internal_->session, keys.internal_->name, std::move(in), std::move(out), progress);
+  return server::run(keys.internal_->client, std::move(in), std::move(out), progress);
 }
 
 }  // namespace obscura

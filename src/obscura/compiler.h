@@ -14,6 +14,39 @@
 
 namespace obscura {
 
+struct CompileOptions {
+  std::uint32_t batch = 1;  ///< images classified at a time
+  /// Per channel: the network is fed (value - mean) / deviation. Empty: what the network's file says, else 0 and 1.
+  std::vector<double> mean, deviation;
+  /// Training images in units of pixel / 255, 0 to 1: they give the ranges of all values, and the polynomials.
+  std::span<const float> calibration = {};
+  /// Polynomials in place of functions, each within bound * 2^-alpha; none: the cheapest within max_loss.
+  std::optional<int> alpha = {};
+  /// Share of the calibration images whose answers polynomials may change.
+  double max_loss = 0.002;
+  std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take
+  std::optional<std::uint64_t> max_key_bytes = {};
+  /// (what, done, total) from time to time; false stops with Code::cancelled.
+  std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
+};
+
+/// A network under parameters, ready for obscura::Server.
+struct OBSCURA_API Plan {
+  Bytes bytes;  ///< the whole file: it holds the network's weights
+  std::string network;
+  std::size_t images_at_once = 0;
+  double predicted_seconds = 0;      ///< of one batch, on one core
+  std::uint64_t memory = 0;          ///< predicted, of the server
+  double logit_error = 0;            ///< predicted standard deviation of a logit's error by encryption
+  std::vector<std::string> reasons;  ///< what was chosen, and why
+
+  /// The plan's logits without encryption: images in units of pixel / 255; images x outputs. With a seed the errors
+  /// that encryption would make are added, drawn from their predicted distribution. errors: wrong_params: not whole
+  /// images
+  Result<std::vector<float>> simulate(std::span<const float> images,
+                                      std::optional<std::uint64_t> noise_seed = {}) const;
+};
+
 /// A network of an ONNX file.
 class OBSCURA_API Network {
  public:
@@ -34,49 +67,14 @@ class OBSCURA_API Network {
   /// CompileOptions says; images x outputs.
   Result<std::vector<float>> run(std::span<const float> images, std::span<const double> mean = {},
                                  std::span<const double> deviation = {}) const;
-
-  struct Internal;
-  const Internal& internal() const { return *internal_; }
+  /// errors  unsupported, infeasible: naming the node, the figure and the way out; wrong_params: images or
+  ///         normalisation that do not fit; cancelled
+  Result<Plan> compile(const CompileOptions& options) const;
 
  private:
+  struct Internal;
   explicit Network(std::shared_ptr<const Internal> internal) : internal_(std::move(internal)) {}
   std::shared_ptr<const Internal> internal_;
 };
-
-struct CompileOptions {
-  std::uint32_t batch = 1;  ///< images classified at a time
-  /// Per channel: the network is fed (value - mean) / deviation. Empty: what the network's file says, else 0 and 1.
-  std::vector<double> mean, deviation;
-  /// Training images in units of pixel / 255, 0 to 1: they give the ranges of all values, and the polynomials.
-  std::span<const float> calibration = {};
-  /// Polynomials in place of functions, each within bound * 2^-alpha; none: the cheapest within max_loss.
-  std::optional<int> alpha = {};
-  /// Share of the calibration images whose answers polynomials may change.
-  double max_loss = 0.002;
-  std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take
-  std::optional<std::uint64_t> max_key_bytes = {};
-  /// (what, done, total) from time to time; false stops with Code::cancelled.
-  std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
-};
-
-/// A network under parameters, ready for obscura::Server.
-struct Plan {
-  Bytes bytes;  ///< the whole file: it holds the network's weights
-  std::string network;
-  std::size_t images_at_once = 0;
-  double predicted_seconds = 0;      ///< of one batch, on one core
-  std::uint64_t memory = 0;          ///< predicted, of the server
-  double logit_error = 0;            ///< predicted standard deviation of a logit's error by encryption
-  std::vector<std::string> reasons;  ///< what was chosen, and why
-};
-
-/// errors  unsupported, infeasible: naming the node, the figure and the way out; wrong_params: images or normalisation
-///         that do not fit; cancelled
-OBSCURA_API Result<Plan> compile(const Network& network, const CompileOptions& options);
-
-/// The plan's logits without encryption: images in units of pixel / 255; images x outputs. With a seed the errors that
-/// encryption would make are added, drawn from their predicted distribution.
-OBSCURA_API Result<std::vector<float>> simulate(const Plan& plan, std::span<const float> images,
-                                                std::optional<std::uint64_t> noise_seed = {});
 
 }  // namespace obscura
