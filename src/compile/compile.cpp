@@ -5,13 +5,13 @@
 #include <cmath>
 
 #include "compile/answer.h"
-#include "compile/bounds.h"
-#include "compile/emit.h"
-#include "compile/image_compile.h"
-#include "compile/image_store.h"
+#include "compile/layout/map_cache.h"
+#include "compile/measure/intervals.h"
 #include "compile/readiness.h"
-#include "compile/reasons.h"
-#include "compile/search.h"
+#include "compile/search/batch_search.h"
+#include "compile/search/emit.h"
+#include "compile/search/image_search.h"
+#include "compile/search/reasons.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "compile/approximation.h"
-#include "compile/report.h"
+#include "compile/front/approximation.h"
+#include "compile/pass/report.h"
 #include "nn/graph.h"
 #include "plan/plan.h"
 

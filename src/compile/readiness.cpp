@@ -5,10 +5,10 @@
 #include <set>
 
 #include "ckks/params.h"
-#include "compile/bounds.h"
-#include "compile/image_layout.h"
-#include "compile/layers.h"
-#include "compile/walk.h"
+#include "compile/front/layers.h"
+#include "compile/front/walk.h"
+#include "compile/layout/candidates.h"
+#include "compile/measure/intervals.h"
 #include "nn/operators.h"
 
 namespace obscura::compile {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "compile/schedule.h"
+#include "compile/schedule/batch_schedule.h"
 
 namespace obscura::compile {
 

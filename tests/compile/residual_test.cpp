@@ -2,7 +2,7 @@
 #include "residual.h"
 
 #include "compile/compile.h"
-#include "compile/rounding.h"
+#include "compile/measure/rounding.h"
 #include "kinds.h"
 #include "plan/verify.h"
 

@@ -8,9 +8,9 @@
 
 #include "../ckks/toy_sets.h"
 #include "../compile/residual.h"
-#include "compile/image_compile.h"
-#include "compile/image_cost.h"
-#include "compile/image_deep.h"
+#include "compile/cost/transform.h"
+#include "compile/search/bootstrapped.h"
+#include "compile/search/image_search.h"
 #include "plan/keys.h"
 #include "plan/verify.h"
 #include "run/ckks_backend.h"

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What the ways of a network into slots have in common, for layout/lower.cpp.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <mutex>
+
+#include "compile/layout/outputs.h"
+
+namespace obscura::compile {
+
+/// Maps and diagonals of one MonicNetwork, made once for all layouts, rings and numbers of slots that are tried.
+/// thread  concurrent
+class ImageStore {
+ public:
+  using MapPtr = std::shared_ptr<const PreparedMap>;
+  using DiagonalsPtr = std::shared_ptr<const plan::Diagonals>;
+
+  /// A branch's maps in front of a facet of its junction.
+  struct MapKey {
+    std::size_t segment = 0;
+    double factor_in = 1;  ///< that the branch's source is divided by
+    bool summed = false;   ///< its first map is a sum of ciphertexts and rotations
+    bool first = false;    ///< of the junction: adds the shift
+    Elements scale, shift;
+    double factor = 1;
+    bool operator==(const MapKey&) const = default;
+  };
+  /// errors  as make, which is called where the map is not there
+  Result<MapPtr> map(MapKey key, const std::function<Result<PreparedMap>()>& make);
+
+  /// A map between two layouts.
+  struct Spot {
+    MapPtr map;
+    plan::Layout from, to;
+    std::vector<std::uint32_t> spread;
+    std::uint32_t slots = 0;
+    bool operator==(const Spot&) const = default;
+    /// All but its input, split and scales.
+    plan::Transform transform() const;
+  };
+  /// From sampled_diagonals, split for these options, of which only the limbs differ between calls; nothing where a
+  /// ciphertext has no diagonal.
+  std::shared_ptr<const ckks::TransformShape> sketch(const Spot& spot, std::uint64_t ring_slots,
+                                                     const ckks::SplitOptions& options);
+  /// Kept as long as someone holds them: they are large. `transform` is the spot's.
+  DiagonalsPtr diagonals(const Spot& spot, const plan::Transform& transform);
+
+ private:
+  struct Sketch {
+    std::uint64_t ring_slots = 0;
+    std::size_t limbs = 0;
+    std::shared_ptr<const ckks::TransformShape> shape;
+  };
+  struct At {
+    Spot spot;
+    std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
+    std::vector<Sketch> sketches;
+    std::weak_ptr<const plan::Diagonals> diagonals;
+  };
+  At& at(const Spot& spot);
+
+  std::mutex mutex_;  ///< of what follows
+  std::vector<std::pair<MapKey, MapPtr>> maps_;
+  std::map<const PreparedMap*, std::list<At>> spots_;
+};
+
+}  // namespace obscura::compile

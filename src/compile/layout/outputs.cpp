@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/layout/outputs.h"
+
+#include <cmath>
+
+namespace obscura::compile {
+namespace {
+
+double mean_square(const Elements& values) {
+  double sum = 0;
+  for (const double v : values) sum += v * v;
+  return sum / static_cast<double>(values.size());
+}
+
+Elements without_zeros(Elements values) {
+  const double least = largest(values) * 0x1p-21;
+  for (double& v : values) v = v == 0 ? least : v;
+  return values;
+}
+
+}  // namespace
+
+std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, std::size_t junction, double factor,
+                             std::uint32_t positions) {
+  const auto& k = network.junctions[junction].activation;
+  if (!k || network.activations[*k].leading.empty()) return {{{1}, {0}, factor, std::nullopt}};
+  const MonicActivation& y = network.activations[*k];
+  const ImageStep::Side x{points.sum(junction), points.result(*k), {}, 1, &Slopes::alone};
+  std::vector<Facet> out{{{1}, {0}, factor, x}};
+  const auto add = [&](const Elements& scale, const Elements& shift, double over, auto slope) {
+    ImageStep::Side side = x;
+    side.range = {largest(shift), largest(scale), 0};
+    side.growth = mean_square(scale);
+    side.slope = slope;
+    out.push_back({y.elements > positions ? without_zeros(scale) : scale, shift, over, side});
+  };
+  if (!is_square(y)) add(y.leading, y.p, factor, &Slopes::of_a);
+  if (!is_zero(y.q)) {
+    add(y.q, y.r, std::pow(factor, 3), &Slopes::x_squared);
+  } else if (!is_zero(y.r)) {
+    add(y.r, {0}, std::pow(factor, 4), nullptr);  // b x at once
+  }
+  return out;
+}
+
+LinearMap first_map(const MonicNetwork& network, const Branch& branch, double factor_in) {
+  LinearMap map = network.segments[branch.segment][0];
+  const auto activation = branch.source > 0 ? network.junctions[branch.source - 1].activation : std::nullopt;
+  const double constant = activation ? resting(network.activations[*activation]) : 0;
+  if (constant != 0) {
+    const std::vector<double> shift = multiply(map.matrix, Elements{constant});
+    for (std::size_t r = 0; r < shift.size(); ++r) map.bias[r] += shift[r];
+  }
+  if (factor_in != 1) scale_columns(map.matrix, Elements{factor_in});
+  return map;
+}
+
+Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const Facet& facet, bool first) {
+  LinearMap& last = maps.back();
+  scale_rows(last.matrix, divide(facet.scale, {facet.factor}));
+  for (std::size_t r = 0; r < last.bias.size(); ++r) {
+    const double shift = first ? element(facet.shift, r) : 0;
+    last.bias[r] = (last.bias[r] * element(facet.scale, r) + shift) / facet.factor;
+  }
+  return prepare_map(maps, sum);
+}
+
+}  // namespace obscura::compile
