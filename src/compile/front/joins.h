@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Junctions while fuse collects them: sums that stand alone until it is known who reads them.
+/// Junctions while fuse collects them: sums that are values of their own until it is known who reads them.
 #pragma once
 
 #include "compile/front/network.h"

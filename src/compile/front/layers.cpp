@@ -161,7 +161,7 @@ LinearMap selection(std::int64_t cols, const std::vector<std::uint32_t>& sources
   return map;
 }
 
-/// How layouts see a shape: as an image, whatever stands before its rows and columns, or as a vector.
+/// How layouts see a shape: as an image, whatever comes before its rows and columns, or as a vector.
 nn::Shape image_or_vector(const nn::Shape& shape) {
   if (shape.size() < 3) return {nn::element_count(shape)};
   const nn::Shape outer(shape.begin(), shape.end() - 2);

@@ -61,7 +61,7 @@ Elements joined(const Elements& values) {
   return std::all_of(values.begin(), values.end(), same) ? Elements{values[0]} : values;
 }
 
-/// A polynomial as it stands, but for one factor and its constants.
+/// A polynomial as it is, except for one factor and its constants.
 Folded fold_plain(const PolynomialActivation& x) {
   const Coefficients& c = x.coefficients;
   const double factor = largest(c[4]);
@@ -108,10 +108,10 @@ Result<Folded> fold(const PolynomialActivation& x, Quartics quartics) {
   out.activation.elements = x.elements;
   out.activation.origin = x.origin;
   const Elements lambda = balance(leading, d);
-  const Coefficients balanced = substitute(x.coefficients, divide({1}, lambda), {0});
-  const Elements& a = balanced[d];
+  const Coefficients scaled = substitute(x.coefficients, divide({1}, lambda), {0});
+  const Elements& a = scaled[d];
   Coefficients c;
-  for (std::size_t k = 0; k < d; ++k) c.push_back(divide(balanced[k], a));
+  for (std::size_t k = 0; k < d; ++k) c.push_back(divide(scaled[k], a));
   out.before_factor = lambda;
   out.after_factor = a;
   if (d == 2) {
@@ -184,7 +184,7 @@ bool is_diagonal(const Segment& segment) {
 }
 
 /// First the branch with the most levels before it (rather one with a real map), whose limbs and scale the sum has.
-/// Beside it, diagonal branches are marked, and their biases go to the first.
+/// In addition, diagonal branches are marked, and their biases go to the first.
 void order_branches(std::span<Branch> branches, const std::vector<std::size_t>& squares,
                     std::vector<Segment>& segments) {
   for (Branch& branch : branches) branch.diagonal = branches.size() > 1 && is_diagonal(segments[branch.segment]);

@@ -42,7 +42,7 @@ struct PolynomialActivation {
 struct Branch {
   std::size_t source = 0;
   std::size_t segment = 0;
-  /// Beside others, and one number an element: a shortcut that is added as it stands, without a map of its own.
+  /// A shortcut with one number per element: it is added as it is, without a map of its own.
   bool diagonal = false;
   bool factor = false;  ///< one of those whose sum the sum of the others is multiplied with
 };
@@ -69,7 +69,7 @@ struct FusedNetwork {
   std::vector<Junction> junctions;
   std::vector<Segment> segments;
   std::vector<PolynomialActivation> activations;
-  std::vector<std::string> notes;  ///< what was composed or kept apart, for people
+  std::vector<std::string> notes;  ///< what was composed or kept apart, human-readable
 };
 
 /// squares 1: y = x^2. squares 2: y = (x^2 + p x + q)^2 + r x. One number for all elements, or one for each.
@@ -111,7 +111,7 @@ std::vector<std::size_t> count_readers(const Network& network) {
 /// Levels that an activation takes: its squares, or those of its approximation.
 std::size_t levels(const MonicActivation& activation);
 
-/// Levels of activations and products on the longest way from the image to each value.
+/// Levels of activations and products on the longest path from the image to each value.
 std::vector<std::size_t> squares_before(const MonicNetwork& network);
 
 /// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
@@ -121,7 +121,7 @@ Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approxim
 
 /// Of degree 4 with numbers for each element. squared: as a square of a square, as the batch layout takes them. plain:
 /// as the image layout does, with `leading`: without a cubic term, or, where the leading coefficients of some elements
-/// are 0 or far below others', as they stand, so that nothing is divided by them.
+/// are 0 or far below others', as they are, so that nothing is divided by them.
 enum class Quartics { squared, plain };
 
 /// errors: unsupported: an activation that make_monic refuses.

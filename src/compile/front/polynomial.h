@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Polynomials with a coefficient per element: vectors where one number stands for all elements.
+/// Polynomials with a coefficient per element: vectors, of one number where it is that of all elements.
 #pragma once
 
 #include <optional>

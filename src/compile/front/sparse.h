@@ -39,9 +39,9 @@ std::optional<SparseMatrix> product(const SparseMatrix& second, const SparseMatr
 
 SparseMatrix sum(const SparseMatrix& a, const SparseMatrix& b);
 
-/// W(r, c) *= factors[r]; one factor stands for all.
+/// W(r, c) *= factors[r]; one factor is that of all.
 void scale_rows(SparseMatrix& matrix, std::span<const double> factors);
-/// W(r, c) *= factors[c]; one factor stands for all.
+/// W(r, c) *= factors[c]; one factor is that of all.
 void scale_columns(SparseMatrix& matrix, std::span<const double> factors);
 
 /// y = W x; x may be one number for all columns.

@@ -115,7 +115,7 @@ std::shared_ptr<const Affine> add(const Affine& a, const Affine& b) {
   OBSCURA_CHECK(a.atom == b.atom && a.elements == b.elements, "add affine maps of atoms {} and {}", a.atom, b.atom);
   std::size_t common = 0;
   while (common < a.maps.size() && common < b.maps.size() && a.maps[common] == b.maps[common]) ++common;
-  // After the common maps stands a value that the remaining maps of each side start from.
+  // After the common maps is a value that the remaining maps of each side start from.
   const std::uint32_t start = common > 0        ? a.maps[common - 1]->matrix.rows
                               : !a.maps.empty() ? a.maps[0]->matrix.cols
                               : !b.maps.empty() ? b.maps[0]->matrix.cols

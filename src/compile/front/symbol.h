@@ -51,7 +51,7 @@ std::shared_ptr<const Affine> affine_of(const Variable& variable);
 std::shared_ptr<const Affine> affine_of(const Symbol& symbol);
 
 /// Both with the same variable, the earlier of the two; nothing where their roots differ, or a normalisation by 0
-/// stands in the way.
+/// lies between.
 struct Pair {
   Coefficients a;
   Coefficients b;

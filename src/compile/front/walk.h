@@ -37,12 +37,12 @@ class Maps {
   virtual AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) = 0;
 };
 
-/// Follows nodes in order. errors of all: unsupported, naming the node, its operator, why, and the way out.
+/// Follows nodes in order. errors of all: unsupported, naming the node, its operator, why, and the remedy.
 class Walk {
  public:
   Walk(const nn::Graph& graph, const Approximations& approximations, Maps& maps);
 
-  /// The node's output as its inputs give it, and held from then on.
+  /// The node's output as its inputs give it, which is kept from then on.
   Result<void> follow(const nn::Node& node);
   /// An atom of nothing in particular in place of a node's output.
   void hold_atom(const nn::Node& node, AffinePtr atom) { symbols_[node.output] = fresh(std::move(atom), node.output); }
@@ -79,7 +79,7 @@ class Walk {
   std::size_t order_ = 0;
 };
 
-/// Whether a node is a function or a maximum, for which a polynomial near it has to stand.
+/// Whether a node is a function or a maximum, which a polynomial near it has to replace.
 bool needs_approximation(const nn::Node& node);
 
 /// What to do about an operator that has no exact form under encryption here.

@@ -6,16 +6,16 @@
 namespace obscura::compile {
 namespace {
 
-using Kind = ImageStep::Kind;
+using Kind = Operation::Kind;
 
 /// One number for all elements; none for 0.
-std::vector<double> one_number(const Elements& values) {
-  return is_zero(values) ? std::vector<double>() : std::vector<double>{values[0]};
+std::shared_ptr<const Elements> one_number(const Elements& values) {
+  return is_zero(values) ? nullptr : std::make_shared<const Elements>(1, values[0]);
 }
 
 class Builder {
  public:
-  Builder(const MonicActivation& activation, const Points& points, std::size_t k, const Stand& x, ImageNetwork& to)
+  Builder(const MonicActivation& activation, const Points& points, std::size_t k, const PlacedValue& x, Circuit& to)
       : a_(activation), points_(points), k_(k), x_(x), to_(to) {}
 
   plan::ValueId run() {
@@ -25,23 +25,26 @@ class Builder {
 
  private:
   plan::ValueId push(Kind kind, plan::ValueId input, std::size_t point, double factor) {
-    ImageStep step;
-    step.kind = kind;
-    step.input = input;
-    step.ciphertexts = input == 0 ? to_.input.ciphertexts() : to_.steps[input - 1].ciphertexts;
-    step.point = point;
-    step.factor = factor;
-    if (kind != Kind::relinearize) {
-      step.activation = k_;
-      step.origin = a_.origin;
+    Operation operation;
+    operation.kind = kind;
+    operation.input = input;
+    operation.layout = input == 0 ? std::make_shared<const plan::Layout>(to_.input) : to_.operations[input - 1].layout;
+    operation.ciphertexts = input == 0 ? to_.input.ciphertexts() : to_.operations[input - 1].ciphertexts;
+    operation.point = point;
+    operation.factor = factor;
+    if (kind == Kind::relinearize) {
+      operation.drops = 1;
+    } else {
+      operation.activation = k_;
+      operation.origin = a_.origin;
     }
-    to_.steps.push_back(std::move(step));
-    return static_cast<plan::ValueId>(to_.steps.size());
+    to_.operations.push_back(std::move(operation));
+    return static_cast<plan::ValueId>(to_.operations.size());
   }
 
   plan::ValueId push_product(plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
     const plan::ValueId id = push(Kind::product, x, point, factor);
-    to_.steps.back().other = other;
+    to_.operations.back().other = other;
     return id;
   }
 
@@ -50,9 +53,11 @@ class Builder {
                              std::size_t point, double factor) {
     if (is_zero(coefficient) && is_zero(constant)) return y;
     const plan::ValueId id = push(Kind::combine, y, point, factor);
-    to_.steps.back().other = x;
-    to_.steps.back().coefficient = one_number(coefficient);
-    to_.steps.back().constant = one_number(constant);
+    to_.operations.back().other = x;
+    to_.operations.back().coefficient = one_number(coefficient);
+    to_.operations.back().constant = one_number(constant);
+    to_.operations.back().largest_coefficient = std::abs(coefficient[0]);
+    to_.operations.back().largest_constant = std::abs(constant[0]);
     return id;
   }
 
@@ -62,22 +67,23 @@ class Builder {
     for (const Approximation::Term& term : approximation.terms) {
       plan::ValueId u = x_.id;
       if (term.at != 0) {
-        u = push_combine(x_.id, x_.id, {0}, {-term.at}, to_.steps[x_.id - 1].point, 1);
-        to_.steps.back().largest = term.stages.front().high;
+        u = push_combine(x_.id, x_.id, {0}, {-term.at}, to_.operations[x_.id - 1].point, 1);
+        to_.operations.back().largest = term.stages.front().high;
       }
       ends.push_back(push(Kind::polynomial, u, points_.square(k_), 1));
-      to_.steps.back().term = std::shared_ptr<const Approximation::Term>(a_.approximation, &term);
-      if (approximation.terms.size() > 1) to_.steps.back().largest = largest(approximation, term);
+      to_.operations.back().term = std::shared_ptr<const Approximation::Term>(a_.approximation, &term);
+      to_.operations.back().drops = static_cast<std::uint32_t>(levels(term));
+      if (approximation.terms.size() > 1) to_.operations.back().largest = largest(approximation, term);
     }
     plan::ValueId y = ends[0];
     if (ends.size() > 1) {
       y = push(Kind::sum, y, points_.square(k_), 1);
-      to_.steps.back().others.assign(ends.begin() + 1, ends.end());
+      for (std::size_t e = 1; e < ends.size(); ++e) to_.operations.back().addends.push_back({ends[e]});
     }
     y = push_combine(y, y, {0}, {approximation.shift}, points_.square(k_), 1);
     if (!approximation.times_input) return y;
     y = push_product(y, x_.id, points_.result(k_), 1);
-    to_.steps.back().of_input = true;
+    to_.operations.back().of_input = true;
     return y;
   }
 
@@ -96,29 +102,29 @@ class Builder {
     const double f2 = x_.factor * x_.factor;
     const auto push_alike = [&](plan::ValueId x, plan::ValueId other, std::size_t point, double factor) {
       const plan::ValueId id = push_product(x, other, point, factor);
-      to_.steps.back().alike = true;
+      to_.operations.back().alike = true;
       return id;
     };
-    ImageStep::Side side = *to_.steps[x_.id - 1].side;
+    Operation::Secondary secondary = *to_.operations[x_.id - 1].secondary;
     const auto relinearized = [&](plan::ValueId y, std::size_t point, double factor,
-                                  std::vector<double> Slopes::*slope) {
-      to_.steps.back().side = side;  // for its range
+                                  std::vector<double> SquaredDerivatives::*derivative) {
+      to_.operations.back().secondary = secondary;  // for its range
       const plan::ValueId id = push(Kind::relinearize, y, point, factor);
-      to_.steps.back().activation = k_;
-      to_.steps.back().side = side;
-      to_.steps.back().side->slope = slope;
+      to_.operations.back().activation = k_;
+      to_.operations.back().secondary = secondary;
+      to_.operations.back().secondary->derivative = derivative;
       return id;
     };
-    const plan::ValueId u =
-        relinearized(push(Kind::square, x_.id, points_.square(k_), f2), points_.square(k_), f2, &Slopes::of_u);
+    const plan::ValueId u = relinearized(push(Kind::square, x_.id, points_.square(k_), f2), points_.square(k_), f2,
+                                         &SquaredDerivatives::of_u);
     plan::ValueId v = u;
     if (x_.a) {
       v = push_alike(x_.id, *x_.a, points_.shifted(k_), f2);
-      v = relinearized(v, points_.shifted(k_), f2, &Slopes::inner);
+      v = relinearized(v, points_.shifted(k_), f2, &SquaredDerivatives::inner);
     }
     plan::ValueId more = x_.b.value_or(0);
     if (x_.b && !is_zero(a_.q)) {
-      side.range = {0, compile::largest(a_.r), compile::largest(a_.q)};
+      secondary.range = {0, compile::largest(a_.r), compile::largest(a_.q)};
       more = push_alike(x_.id, *x_.b, points_.result(k_), f2 * f2);
       more = relinearized(more, points_.result(k_), f2 * f2, nullptr);
     }
@@ -130,14 +136,14 @@ class Builder {
   const MonicActivation& a_;
   const Points& points_;
   std::size_t k_;
-  Stand x_;
-  ImageNetwork& to_;
+  PlacedValue x_;
+  Circuit& to_;
 };
 
 }  // namespace
 
-plan::ValueId add_activation(const MonicNetwork& network, const Points& points, std::size_t activation, const Stand& x,
-                             ImageNetwork& to) {
+plan::ValueId add_activation(const MonicNetwork& network, const Points& points, std::size_t activation,
+                             const PlacedValue& x, Circuit& to) {
   return Builder(network.activations[activation], points, activation, x, to).run();
 }
 

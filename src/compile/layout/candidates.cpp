@@ -101,7 +101,7 @@ Layout packed(const LinearMap& map, const Packing& p, const Grid& grid, bool gap
 }
 
 void add_packings(const LinearMap& map, const Layout& from, const Grid& grid, std::uint32_t phases,
-                  std::vector<Target>& out) {
+                  std::vector<LayoutCandidate>& out) {
   const auto p = packing(map, from, grid, phases);
   if (!p) return;
   for (const bool gaps_first : {true, false}) {
@@ -116,7 +116,7 @@ void add_packings(const LinearMap& map, const Layout& from, const Grid& grid, st
     // Each block of the input at home: parts of an output in as many blocks as the input has.
     const std::uint32_t spacing = from.period / grid.block;
     if (from.ciphertexts() > 1 || spacing <= 1 || std::uint64_t{spacing} * layout.period > grid.positions) continue;
-    Target target;
+    LayoutCandidate target;
     target.to = target.after = packed(map, *p, grid, gaps_first, spacing);
     target.clean = false;
     for (std::uint32_t step = grid.block; step < from.period; step *= 2) {
@@ -136,7 +136,7 @@ Layout vector_layout(std::uint32_t elements, std::uint32_t period, const Grid& g
   return out;
 }
 
-void add_vectors(const LinearMap& map, const Layout& from, const Grid& grid, std::vector<Target>& out) {
+void add_vectors(const LinearMap& map, const Layout& from, const Grid& grid, std::vector<LayoutCandidate>& out) {
   const std::uint32_t least = std::bit_ceil(map.matrix.rows);
   if (least >= from.period) {
     const Layout layout = vector_layout(map.matrix.rows, std::min(least, grid.positions), grid);
@@ -145,7 +145,7 @@ void add_vectors(const LinearMap& map, const Layout& from, const Grid& grid, std
   }
   std::uint32_t period = least;
   for (int k = 0; k < kVectorPeriods && period < from.period; ++k, period *= 2) {
-    Target target;
+    LayoutCandidate target;
     target.to = vector_layout(map.matrix.rows, from.period, grid);
     target.after = vector_layout(map.matrix.rows, period, grid);
     for (std::uint32_t step = period; step < from.period; step *= 2) {
@@ -280,8 +280,9 @@ Layout input_layout(const nn::Shape& image, const Grid& grid) {
   return out;
 }
 
-std::vector<Target> targets_of(const LinearMap& map, const Layout& from, const Grid& grid, std::uint32_t pool) {
-  std::vector<Target> out;
+std::vector<LayoutCandidate> layout_candidates(const LinearMap& map, const Layout& from, const Grid& grid,
+                                               std::uint32_t pool) {
+  std::vector<LayoutCandidate> out;
   const bool image = from.phases == 1 && from.height * from.width > 1;
   if (image && map.shape.size() == 3 && map.shape[1] * map.shape[2] > 1) {
     add_packings(map, from, grid, 1, out);
@@ -311,7 +312,7 @@ std::optional<WindowSum> window_sum(const LinearMap& map) {
 
 std::optional<SumSteps> sum_steps(const LinearMap& map, std::uint32_t window, const Layout& from) {
   if (from.elements() != map.matrix.cols || from.height * from.width == 1) return std::nullopt;
-  if (from.channels != size(map.shape[0])) return std::nullopt;  // moved elements stood between
+  if (from.channels != size(map.shape[0])) return std::nullopt;  // moved elements lie between
   std::optional<SumSteps> steps;
   if (from.phases == 1) {
     steps = sum_neighbours(map, window, from);

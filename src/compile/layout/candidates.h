@@ -22,7 +22,7 @@ std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::
 plan::Layout input_layout(const nn::Shape& image, const Grid& grid);
 
 /// Where a map may put its outputs.
-struct Target {
+struct LayoutCandidate {
   plan::Layout to;                     ///< of the transform
   std::vector<std::uint32_t> spread;   ///< of the transform
   std::vector<plan::Fold::Sum> folds;  ///< that add up the parts; steps in positions
@@ -36,7 +36,8 @@ struct Target {
 /// positions: a stride leaves gaps for other channels. Everything else is a vector, computed in as many parts as fit
 /// and folded. `pool`: the window of an average pooling that reads the outputs, or 1; its elements may go to different
 /// units.
-std::vector<Target> targets_of(const LinearMap& map, const plan::Layout& from, const Grid& grid, std::uint32_t pool);
+std::vector<LayoutCandidate> layout_candidates(const LinearMap& map, const plan::Layout& from, const Grid& grid,
+                                               std::uint32_t pool);
 
 /// A map whose rows add up equal multiples of elements: y[r] = factor[r] * (sum of its window) + bias[r].
 struct WindowSum {

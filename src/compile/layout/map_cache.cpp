@@ -5,7 +5,7 @@
 
 namespace obscura::compile {
 
-Result<ImageStore::MapPtr> ImageStore::map(MapKey key, const std::function<Result<PreparedMap>()>& make) {
+Result<MapCache::MapPtr> MapCache::map(MapKey key, const std::function<Result<PreparedMap>()>& make) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(maps_.begin(), maps_.end(), [&](const auto& one) { return one.first == key; });
@@ -18,7 +18,7 @@ Result<ImageStore::MapPtr> ImageStore::map(MapKey key, const std::function<Resul
   return out;
 }
 
-plan::Transform ImageStore::Spot::transform() const {
+plan::Transform LaidOutMap::transform() const {
   plan::Transform out;
   out.map = *map->integers;
   out.weight_scale = map->weight_scale;
@@ -29,18 +29,18 @@ plan::Transform ImageStore::Spot::transform() const {
   return out;
 }
 
-ImageStore::At& ImageStore::at(const Spot& spot) {
-  std::list<At>& all = spots_[spot.map.get()];
-  const auto found = std::find_if(all.begin(), all.end(), [&](const At& one) { return one.spot == spot; });
-  return found != all.end() ? *found : all.emplace_back(At{spot, nullptr, {}, {}});
+MapCache::At& MapCache::at(const LaidOutMap& map) {
+  std::list<At>& all = laid_out_[map.map.get()];
+  const auto found = std::find_if(all.begin(), all.end(), [&](const At& one) { return one.map == map; });
+  return found != all.end() ? *found : all.emplace_back(At{map, nullptr, {}, {}});
 }
 
-std::shared_ptr<const ckks::TransformShape> ImageStore::sketch(const Spot& spot, std::uint64_t ring_slots,
-                                                               const ckks::SplitOptions& options) {
+std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& map, std::uint64_t ring_slots,
+                                                             const ckks::SplitOptions& options) {
   std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
   {
     const std::lock_guard lock(mutex_);
-    const At& here = at(spot);
+    const At& here = at(map);
     for (const Sketch& one : here.sketches) {
       if (one.ring_slots == ring_slots && one.limbs == options.size.limbs) return one.shape;
     }
@@ -48,9 +48,9 @@ std::shared_ptr<const ckks::TransformShape> ImageStore::sketch(const Spot& spot,
   }
   if (!sampled) {
     sampled = std::make_shared<const std::vector<ckks::Diagonal>>(
-        sampled_diagonals(*spot.map, spot.from, spot.to, spot.spread, spot.slots));
+        sampled_diagonals(*map.map, map.from, map.to, map.spread, map.slots));
   }
-  const std::uint32_t inputs = spot.from.ciphertexts(), outputs = spot.to.ciphertexts();
+  const std::uint32_t inputs = map.from.ciphertexts(), outputs = map.to.ciphertexts();
   std::vector<bool> read(inputs), made(outputs);
   for (const ckks::Diagonal& d : *sampled) read[d.input] = made[d.output] = true;
   const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
@@ -59,20 +59,20 @@ std::shared_ptr<const ckks::TransformShape> ImageStore::sketch(const Spot& spot,
     shape = std::make_shared<const ckks::TransformShape>(ring_slots, inputs, outputs, *sampled, options);
   }
   const std::lock_guard lock(mutex_);
-  At& here = at(spot);
+  At& here = at(map);
   here.sampled = std::move(sampled);
   here.sketches.push_back({ring_slots, options.size.limbs, shape});
   return shape;
 }
 
-ImageStore::DiagonalsPtr ImageStore::diagonals(const Spot& spot, const plan::Transform& transform) {
+MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map, const plan::Transform& transform) {
   {
     const std::lock_guard lock(mutex_);
-    if (auto there = at(spot).diagonals.lock()) return there;
+    if (auto there = at(map).diagonals.lock()) return there;
   }
-  const auto out = std::make_shared<const plan::Diagonals>(transform, spot.slots);
+  const auto out = std::make_shared<const plan::Diagonals>(transform, map.slots);
   const std::lock_guard lock(mutex_);
-  at(spot).diagonals = out;
+  at(map).diagonals = out;
   return out;
 }
 

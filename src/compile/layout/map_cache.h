@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the ways of a network into slots have in common, for layout/lower.cpp.
+/// What the circuits of a network have in common, for lower.cpp.
 #pragma once
 
 #include <functional>
@@ -11,14 +11,25 @@
 
 namespace obscura::compile {
 
+/// A map between two layouts.
+struct LaidOutMap {
+  std::shared_ptr<const PreparedMap> map;
+  plan::Layout from, to;
+  std::vector<std::uint32_t> spread;
+  std::uint32_t slots = 0;
+  bool operator==(const LaidOutMap&) const = default;
+  /// All but its input, split and scales.
+  plan::Transform transform() const;
+};
+
 /// Maps and diagonals of one MonicNetwork, made once for all layouts, rings and numbers of slots that are tried.
 /// thread  concurrent
-class ImageStore {
+class MapCache {
  public:
   using MapPtr = std::shared_ptr<const PreparedMap>;
   using DiagonalsPtr = std::shared_ptr<const plan::Diagonals>;
 
-  /// A branch's maps in front of a facet of its junction.
+  /// A branch's maps in front of an output of its junction.
   struct MapKey {
     std::size_t segment = 0;
     double factor_in = 1;  ///< that the branch's source is divided by
@@ -31,22 +42,12 @@ class ImageStore {
   /// errors  as make, which is called where the map is not there
   Result<MapPtr> map(MapKey key, const std::function<Result<PreparedMap>()>& make);
 
-  /// A map between two layouts.
-  struct Spot {
-    MapPtr map;
-    plan::Layout from, to;
-    std::vector<std::uint32_t> spread;
-    std::uint32_t slots = 0;
-    bool operator==(const Spot&) const = default;
-    /// All but its input, split and scales.
-    plan::Transform transform() const;
-  };
   /// From sampled_diagonals, split for these options, of which only the limbs differ between calls; nothing where a
   /// ciphertext has no diagonal.
-  std::shared_ptr<const ckks::TransformShape> sketch(const Spot& spot, std::uint64_t ring_slots,
+  std::shared_ptr<const ckks::TransformShape> sketch(const LaidOutMap& map, std::uint64_t ring_slots,
                                                      const ckks::SplitOptions& options);
-  /// Kept as long as someone holds them: they are large. `transform` is the spot's.
-  DiagonalsPtr diagonals(const Spot& spot, const plan::Transform& transform);
+  /// Kept as long as someone holds them: they are large. `transform` is the map's.
+  DiagonalsPtr diagonals(const LaidOutMap& map, const plan::Transform& transform);
 
  private:
   struct Sketch {
@@ -55,16 +56,16 @@ class ImageStore {
     std::shared_ptr<const ckks::TransformShape> shape;
   };
   struct At {
-    Spot spot;
+    LaidOutMap map;
     std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
     std::vector<Sketch> sketches;
     std::weak_ptr<const plan::Diagonals> diagonals;
   };
-  At& at(const Spot& spot);
+  At& at(const LaidOutMap& map);
 
   std::mutex mutex_;  ///< of what follows
   std::vector<std::pair<MapKey, MapPtr>> maps_;
-  std::map<const PreparedMap*, std::list<At>> spots_;
+  std::map<const PreparedMap*, std::list<At>> laid_out_;
 };
 
 }  // namespace obscura::compile

@@ -20,23 +20,23 @@ Elements without_zeros(Elements values) {
 
 }  // namespace
 
-std::vector<Facet> facets_of(const MonicNetwork& network, const Points& points, std::size_t junction, double factor,
-                             std::uint32_t positions) {
+std::vector<JunctionOutput> outputs_of(const MonicNetwork& network, const Points& points, std::size_t junction,
+                                       double factor, std::uint32_t positions) {
   const auto& k = network.junctions[junction].activation;
   if (!k || network.activations[*k].leading.empty()) return {{{1}, {0}, factor, std::nullopt}};
   const MonicActivation& y = network.activations[*k];
-  const ImageStep::Side x{points.sum(junction), points.result(*k), {}, 1, &Slopes::alone};
-  std::vector<Facet> out{{{1}, {0}, factor, x}};
-  const auto add = [&](const Elements& scale, const Elements& shift, double over, auto slope) {
-    ImageStep::Side side = x;
-    side.range = {largest(shift), largest(scale), 0};
-    side.growth = mean_square(scale);
-    side.slope = slope;
-    out.push_back({y.elements > positions ? without_zeros(scale) : scale, shift, over, side});
+  const Operation::Secondary x{points.sum(junction), points.result(*k), {}, 1, &SquaredDerivatives::alone};
+  std::vector<JunctionOutput> out{{{1}, {0}, factor, x}};
+  const auto add = [&](const Elements& scale, const Elements& shift, double over, auto derivative) {
+    Operation::Secondary secondary = x;
+    secondary.range = {largest(shift), largest(scale), 0};
+    secondary.growth = mean_square(scale);
+    secondary.derivative = derivative;
+    out.push_back({y.elements > positions ? without_zeros(scale) : scale, shift, over, secondary});
   };
-  if (!is_square(y)) add(y.leading, y.p, factor, &Slopes::of_a);
+  if (!is_square(y)) add(y.leading, y.p, factor, &SquaredDerivatives::of_a);
   if (!is_zero(y.q)) {
-    add(y.q, y.r, std::pow(factor, 3), &Slopes::x_squared);
+    add(y.q, y.r, std::pow(factor, 3), &SquaredDerivatives::x_squared);
   } else if (!is_zero(y.r)) {
     add(y.r, {0}, std::pow(factor, 4), nullptr);  // b x at once
   }
@@ -55,12 +55,13 @@ LinearMap first_map(const MonicNetwork& network, const Branch& branch, double fa
   return map;
 }
 
-Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const Facet& facet, bool first) {
+Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const JunctionOutput& output,
+                           bool first) {
   LinearMap& last = maps.back();
-  scale_rows(last.matrix, divide(facet.scale, {facet.factor}));
+  scale_rows(last.matrix, divide(output.scale, {output.factor}));
   for (std::size_t r = 0; r < last.bias.size(); ++r) {
-    const double shift = first ? element(facet.shift, r) : 0;
-    last.bias[r] = (last.bias[r] * element(facet.scale, r) + shift) / facet.factor;
+    const double shift = first ? element(output.shift, r) : 0;
+    last.bias[r] = (last.bias[r] * element(output.scale, r) + shift) / output.factor;
   }
   return prepare_map(maps, sum);
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kWeightBits = 22;      // rounding then drowns in what encoding and encryption do
 constexpr int kLeastWeightBits = 8;  // where rows are so long that more would break the bound on them
-/// Positions of a convolution that stand for all when diagonals are counted.
+/// Positions of a convolution that represent all when diagonals are counted.
 constexpr std::uint32_t kSampledRows = 4;
 
 /// What the sum's factors and biases become in the map after it.
@@ -54,7 +54,7 @@ void forget_weights(LinearMap& map) {
   m.value = {};
 }
 
-/// Whether a row of a map is one of those that stand for all.
+/// Whether a row of a map is one of those that represent all.
 std::vector<bool> sampled(const LinearMap& map) {
   std::vector<bool> out(map.matrix.rows, true);
   if (map.shape.size() != 3 || map.shape[1] * map.shape[2] <= kSampledRows * kSampledRows) return out;
@@ -90,9 +90,9 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
 std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan::Layout& from, const plan::Layout& to,
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
   const std::uint64_t positions = from.positions(slots);
-  const plan::Spots spots(from, to, spread, positions);
+  const plan::SlotMap slot_map(from, to, spread, positions);
   const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts();
-  const std::uint32_t copies = spots.alike() ? 1 : spots.copies();
+  const std::uint32_t copies = slot_map.alike() ? 1 : slot_map.copies();
   const std::vector<bool> sample = sampled(map.map);
   std::vector<bool> seen(std::size_t{inputs} * outputs * positions);
   std::vector<ckks::Diagonal> out;
@@ -103,7 +103,7 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
       for (std::size_t c = 0; c < block.inputs.size(); ++c) {
         if (matrix.data[r * matrix.cols + c] == 0) continue;
         for (std::uint32_t copy = 0; copy < copies; ++copy) {
-          ckks::Diagonal d = spots.at(block.outputs[r], block.inputs[c], copy).diagonal;
+          ckks::Diagonal d = slot_map.at(block.outputs[r], block.inputs[c], copy).diagonal;
           const std::size_t step =
               static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(positions) : d.step);
           const std::size_t index = (std::size_t{d.output} * inputs + d.input) * positions + step;

@@ -10,8 +10,8 @@ namespace obscura::compile {
 
 /// A map with its weights as integers, shared by the transforms that compute it between different layouts.
 struct PreparedMap {
-  /// Shape, biases and origin; of its matrix the columns of the first channel's rows, by which targets_of tells the
-  /// stride, and no values: the integers are the same in far less memory.
+  /// Shape, biases and origin; of its matrix the columns of the first channel's rows, by which layout_candidates tells
+  /// the stride, and no values: the integers are the same in far less memory.
   LinearMap map;
   std::shared_ptr<const ckks::IntegerMap> integers;
   double weight_scale = 1;
@@ -23,7 +23,7 @@ struct PreparedMap {
 /// errors  infeasible: rows too long for integers of a few bits
 Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowSum>& sum);
 
-/// The diagonals of a map between two layouts, from some positions that stand for all: a convolution's cut windows at
+/// The diagonals of a map between two layouts, from some positions that represent all: a convolution's cut windows at
 /// both ends and a few in the middle.
 std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan::Layout& from, const plan::Layout& to,
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots);

@@ -30,7 +30,7 @@ class Follower {
         statistics_(statistics),
         points_(network),
         place_(place),
-        gains_(points_.count(), 0),
+        amplification_(points_.count(), 0),
         values_(network.junctions.size() + 1) {}
 
   std::vector<double> run() {
@@ -50,7 +50,7 @@ class Follower {
       if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
       values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
     }
-    return std::move(gains_);
+    return std::move(amplification_);
   }
 
  private:
@@ -87,35 +87,35 @@ class Follower {
   /// Errors enter here, or come by.
   void enter(std::size_t point, std::size_t elements, Variance& variance) {
     if (point + 1 == place_) variance.assign(elements, 1);
-    if (!variance.empty()) gains_[point] = mean(variance);
+    if (!variance.empty()) amplification_[point] = mean(variance);
   }
 
   Variance activation(std::size_t k, const Variance& x) {
     const MonicActivation& a = network_.activations[k];
-    const Slopes& slopes = statistics_.slopes[k];
+    const SquaredDerivatives& derivatives = statistics_.derivatives[k];
     Variance y;
     const auto through = [&](const std::vector<double>& slope, std::size_t point) {
       y = x.empty() ? Variance() : times(x, slope);
       enter(point, a.elements, y);
     };
-    through(slopes.square, points_.square(k));
+    through(derivatives.square, points_.square(k));
     if (!is_compound(a)) return y;
     if (a.approximation) {
       if (points_.square(k) + 1 == place_) {
-        gains_[points_.result(k)] = mean(slopes.inner);
-        return slopes.inner;
+        amplification_[points_.result(k)] = mean(derivatives.inner);
+        return derivatives.inner;
       }
-      through(slopes.result, points_.result(k));
+      through(derivatives.result, points_.result(k));
       return y;
     }
-    through(slopes.shifted, points_.shifted(k));
+    through(derivatives.shifted, points_.shifted(k));
     if (points_.shifted(k) + 1 == place_) {
-      gains_[points_.outer_square(k)] = mean(slopes.inner);
-      gains_[points_.result(k)] = mean(slopes.inner);
-      return slopes.inner;
+      amplification_[points_.outer_square(k)] = mean(derivatives.inner);
+      amplification_[points_.result(k)] = mean(derivatives.inner);
+      return derivatives.inner;
     }
-    through(slopes.outer, points_.outer_square(k));
-    through(slopes.result, points_.result(k));
+    through(derivatives.outer, points_.outer_square(k));
+    through(derivatives.result, points_.result(k));
     return y;
   }
 
@@ -123,7 +123,7 @@ class Follower {
   const Statistics& statistics_;
   Points points_;
   std::size_t place_;
-  std::vector<double> gains_;
+  std::vector<double> amplification_;
   std::vector<Variance> values_;
 };
 
@@ -137,22 +137,22 @@ class Backward {
   /// `transposed`: of `maps`, the network's.
   Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
       : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
-    gains_.assign(points_.count() + 1, 0);
+    amplification_.assign(points_.count() + 1, 0);
     Arguments inputs = arguments(network, maps, images);
     for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
       const MonicActivation& a = network.activations[k];
       const std::vector<double>& x = inputs.of_activations[k];
-      slopes_.emplace_back();
+      derivatives_.emplace_back();
       if (a.approximation && !is_compound(a)) {
         Gradient values(x.size());
-        slopes_.back().whole.resize(values.size());
-        evaluate_sum(*a.approximation, x, values, slopes_.back().whole);
+        derivatives_.back().whole.resize(values.size());
+        evaluate_sum(*a.approximation, x, values, derivatives_.back().whole);
         continue;
       }
       for (std::size_t i = 0; i < x.size(); ++i) {
         const Derivatives at = derivatives(a, i / kLanes, x[i]);
-        slopes_.back().whole.push_back(is_compound(a) ? at.result : at.square);
-        if (is_compound(a)) slopes_.back().inner.push_back(at.inner);
+        derivatives_.back().whole.push_back(is_compound(a) ? at.result : at.square);
+        if (is_compound(a)) derivatives_.back().inner.push_back(at.inner);
       }
     }
     factors_ = std::move(inputs.of_products);
@@ -183,7 +183,7 @@ class Backward {
     }
     add(0, gradients_[0]);
   }
-  const std::vector<double>& gains() const { return gains_; }
+  const std::vector<double>& amplification() const { return amplification_; }
 
  private:
   /// By [element * kLanes + lane].
@@ -191,7 +191,8 @@ class Backward {
 
   void add(std::size_t place, const Gradient& gradient) {
     for (std::size_t i = 0; i < gradient.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < lanes_; ++lane) gains_[place] += gradient[i + lane] * gradient[i + lane];
+      for (std::size_t lane = 0; lane < lanes_; ++lane)
+        amplification_[place] += gradient[i + lane] * gradient[i + lane];
     }
   }
 
@@ -223,8 +224,8 @@ class Backward {
     const MonicActivation& a = network_.activations[k];
     add(points_.result(k) + 1, y);
     const std::size_t inner = a.approximation ? points_.square(k) : points_.shifted(k);
-    if (is_compound(a)) add(inner + 1, times(y, slopes_[k].inner));
-    return times(y, slopes_[k].whole);
+    if (is_compound(a)) add(inner + 1, times(y, derivatives_[k].inner));
+    return times(y, derivatives_[k].whole);
   }
 
   const MonicNetwork& network_;
@@ -234,18 +235,18 @@ class Backward {
   struct Slope {
     Gradient whole, inner;  ///< of what an activation gives by its argument, and by what it squares or multiplies last
   };
-  std::vector<Slope> slopes_;                     ///< by activation
+  std::vector<Slope> derivatives_;                ///< by activation
   std::vector<std::array<Gradient, 2>> factors_;  ///< by junction: of a product, its two sums
-  std::vector<double> gains_;
+  std::vector<double> amplification_;
   std::vector<Gradient> gradients_;
 };
 
 }  // namespace
 
-Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Images& images)
-    : gain_(Points(network).count() + 1) {
-  base::parallel_for(gain_.size(),
-                     [&](std::size_t place) { gain_[place] = Follower(network, statistics, place).run(); });
+ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
+    : amplification_(Points(network).count() + 1) {
+  base::parallel_for(amplification_.size(),
+                     [&](std::size_t place) { amplification_[place] = Follower(network, statistics, place).run(); });
   const std::size_t turns = std::clamp<std::size_t>(kGradients / images.count(), 1, kLanes);
   const LaneMaps maps = lane_maps(network);
   LaneMaps transposed = maps;
@@ -258,13 +259,13 @@ Gains::Gains(const MonicNetwork& network, const Statistics& statistics, const Im
     Backward backward(network, maps, transposed, own.first(kLanes));
     std::mt19937 random(static_cast<std::uint32_t>(b));
     for (std::size_t turn = 0; turn < turns; ++turn) backward.run(turn, random);
-    parts[b] = backward.gains();
+    parts[b] = backward.amplification();
   });
   const std::size_t output = Points(network).output(), classes = network.segments.back().back().matrix.rows;
-  for (std::size_t place = 0; place < gain_.size(); ++place) {
+  for (std::size_t place = 0; place < amplification_.size(); ++place) {
     double sum = 0;
     for (const std::vector<double>& part : parts) sum += part[place];
-    gain_[place][output] = sum / static_cast<double>(images.count() * turns * classes);
+    amplification_[place][output] = sum / static_cast<double>(images.count() * turns * classes);
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The derivatives of activations, of compile/statistics.h.
+/// The derivatives of activations, of statistics.h.
 #include <algorithm>
 
 #include "compile/measure/statistics.h"

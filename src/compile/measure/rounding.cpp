@@ -27,7 +27,7 @@ Result<MapRounding> Rounding::bits_of(std::size_t segment, std::size_t index, Pl
   const LinearMap& map = network_->segments[segment][index];
   MapRounding out;
   out.squares.assign(Points(*network_).count(), 0);
-  // Whole weights in a sum get bits like others: their scale makes the room for what is added.
+  // Whole weights in a sum get bits like others: their scale makes the headroom for what is added.
   const auto whole = place == Place::alone ? whole_scale(map) : std::nullopt;
   if (whole) {
     out.exact = true;
@@ -46,8 +46,8 @@ Result<MapRounding> Rounding::bits_of(std::size_t segment, std::size_t index, Pl
     return error(Code::infeasible, "{}: weights of {} bits add up to 2^{:.1f}; below 2^28 is allowed", map.origin,
                  kMinWeightBits, std::log2(norm * power_scale(largest, kMinWeightBits)));
   }
-  out.balanced = place == Place::beside;
-  if (out.balanced) out.scale = out.scales.back();
+  out.scale_matched = place == Place::shortcut;
+  if (out.scale_matched) out.scale = out.scales.back();
   out.reference = power_scale(largest, kReferenceBits);
   return out;
 }
@@ -57,7 +57,7 @@ Result<Rounding> Rounding::measure(const MonicNetwork& network, const Images& im
   std::vector<Place> places(network.segments.size(), Place::alone);
   for (const Junction& junction : network.junctions) {
     if (junction.branches.size() == 1) continue;
-    for (const Branch& branch : junction.branches) places[branch.segment] = Place::beside;
+    for (const Branch& branch : junction.branches) places[branch.segment] = Place::shortcut;
     places[junction.branches[0].segment] = Place::first_of_sum;
   }
   std::vector<LaneMaps> alone;  // of each map that is rounded

@@ -42,7 +42,7 @@ void accumulate(std::vector<double>& into, const std::vector<double>& from) {
   for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
 }
 
-/// Runs batches through a network: visit(point, values) at each point, before_activation(k, x) on the way.
+/// Runs batches through a network: visit(point, values) at each point, before_activation(k, x) before each activation.
 template <class Visit, class Before>
 class Runner {
  public:
@@ -103,8 +103,8 @@ class Runner {
     const MonicActivation& a = network_.activations[k];
     before_(k, x);
     if (a.approximation) {
-      Batch out(x.size()), slopes(x.size());
-      evaluate_sum(*a.approximation, x, out, slopes);
+      Batch out(x.size()), derivatives(x.size());
+      evaluate_sum(*a.approximation, x, out, derivatives);
       visit_(points_.square(k), out);
       if (!is_compound(a)) return out;
       for (std::size_t i = 0; i < out.size(); ++i) out[i] *= x[i];
@@ -151,21 +151,21 @@ class Runner {
 
 constexpr auto kNoHook = [](std::size_t, const Batch&) {};
 
-Slopes empty_slopes(const MonicActivation& a) {
+SquaredDerivatives no_derivatives(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
   const std::vector<double> two = is_compound(a) ? zeros : std::vector<double>();
   const std::vector<double> plain = a.leading.empty() ? std::vector<double>() : zeros;
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
 
-void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes, Slopes& sums) {
+void add_derivatives(const MonicActivation& a, const Batch& batch, std::size_t lanes, SquaredDerivatives& sums) {
   if (a.approximation && !is_compound(a)) {
-    Batch values(batch.size()), slopes(batch.size());
-    evaluate_sum(*a.approximation, batch, values, slopes);
+    Batch values(batch.size()), derivatives(batch.size());
+    evaluate_sum(*a.approximation, batch, values, derivatives);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (i % kLanes >= lanes) continue;
       sums.x_squared[i / kLanes] += batch[i] * batch[i];
-      sums.square[i / kLanes] += slopes[i] * slopes[i];
+      sums.square[i / kLanes] += derivatives[i] * derivatives[i];
     }
     return;
   }
@@ -190,7 +190,7 @@ void add_slopes(const MonicActivation& a, const Batch& batch, std::size_t lanes,
 
 /// For each kind of slope: f(field of a, field of b).
 template <class Function>
-void for_fields(Slopes& a, const Slopes& b, Function f) {
+void for_fields(SquaredDerivatives& a, const SquaredDerivatives& b, Function f) {
   f(a.x_squared, b.x_squared);
   f(a.square, b.square);
   f(a.shifted, b.shifted);
@@ -276,7 +276,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   sums.max_moving.assign(points.count(), 0);
   sums.mean_square.assign(points.count(), 0);
   const std::vector<Elements> rest = rests(network, points);
-  for (const auto& a : network.activations) sums.slopes.push_back(empty_slopes(a));
+  for (const auto& a : network.activations) sums.derivatives.push_back(no_derivatives(a));
   sums.arguments.resize(network.activations.size());
   const auto factors = factor_places(network, points, sums.factor_squares);
   const auto visit = [&](std::size_t point, const Batch& x) {
@@ -297,7 +297,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     if (factors[point] != nullptr) *factors[point] = element_squares(x, lanes);
   };
   const auto before = [&](std::size_t k, const Batch& x) {
-    add_slopes(network.activations[k], x, lanes, sums.slopes[k]);
+    add_derivatives(network.activations[k], x, lanes, sums.derivatives[k]);
     for (std::size_t n = 0; first == 0 && n < kArguments; ++n) {
       sums.arguments[k].push_back(x[(n * (x.size() / kLanes) / kArguments) * kLanes + n % lanes]);
     }
@@ -358,7 +358,8 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
       out.max_moving[p] = std::max(out.max_moving[p], parts[b].max_moving[p]);
     }
     accumulate(out.mean_square, parts[b].mean_square);
-    for (std::size_t k = 0; k < out.slopes.size(); ++k) for_fields(out.slopes[k], parts[b].slopes[k], accumulate);
+    for (std::size_t k = 0; k < out.derivatives.size(); ++k)
+      for_fields(out.derivatives[k], parts[b].derivatives[k], accumulate);
     for (std::size_t j = 0; j < out.factor_squares.size(); ++j) {
       for (std::size_t f = 0; f < 2; ++f) accumulate(out.factor_squares[j][f], parts[b].factor_squares[j][f]);
     }
@@ -367,8 +368,8 @@ Statistics measure(const MonicNetwork& network, const Images& images) {
   }
   const auto count = static_cast<double>(images.count());
   for (double& square : out.mean_square) square /= count;
-  for (auto& slopes : out.slopes) {
-    for_fields(slopes, slopes, [&](std::vector<double>& values, const std::vector<double>&) {
+  for (auto& derivatives : out.derivatives) {
+    for_fields(derivatives, derivatives, [&](std::vector<double>& values, const std::vector<double>&) {
       for (double& v : values) v /= count;
     });
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The network on doubles: ranges of values, slopes of activations, and what rounding the weights does.
+/// The network on doubles: ranges of values, derivatives of activations, and what rounding the weights does.
 #pragma once
 
 #include <array>
@@ -47,7 +47,7 @@ struct Images {
 
 /// Means over the images of the squared derivatives through which errors grow, for each element. With `leading` v is
 /// leading x^2 + p x, and y = x^2 v + q x^2 + r x. Of an approximation with times_input v is the sum, and y = x v.
-struct Slopes {
+struct SquaredDerivatives {
   std::vector<double> x_squared;  ///< x^2
   std::vector<double> square;     ///< (2x)^2, or of an approximation's sum
   std::vector<double> shifted;    ///< (2x + p)^2
@@ -55,7 +55,7 @@ struct Slopes {
   std::vector<double> outer;      ///< (2v (2x + p))^2
   std::vector<double> result;     ///< (2v (2x + p) + r)^2; with times_input of y
   /// Only with `leading`, where y = u v + x b with u = x^2, v = x a or u itself, a = leading x + p, b = q x + r: of y
-  /// by each of the values that are computed one by one, x as it stands beside the others.
+  /// by each of the values that are computed one by one, x alone without the others.
   std::vector<double> alone;  ///< by x: (x^2 a + 2 x v + b)^2
   std::vector<double> of_u;   ///< v^2, or (2u)^2
   std::vector<double> of_a;   ///< (x^3)^2
@@ -73,8 +73,8 @@ struct Statistics {
   /// activation, and the bias of a map that others follow in its segment.
   std::vector<double> max_moving;
   std::vector<double> mean_square;
-  std::vector<Slopes> slopes;                  ///< by activation; inner, outer and result only where it is compound
-  std::vector<std::vector<double>> arguments;  ///< by activation: some x of the first images
+  std::vector<SquaredDerivatives> derivatives;  ///< by activation; inner, outer and result only where it is compound
+  std::vector<std::vector<double>> arguments;   ///< by activation: some x of the first images
   /// By junction: of a product the mean squares of the elements of its two sums.
   std::vector<std::array<std::vector<double>, 2>> factor_squares;
   double max_logit = 0;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Selection -> Plan: steps with their integer maps.
+/// Candidate -> Plan: operations with their integer maps, limbs and scales.
 #pragma once
 
-#include "compile/search/batch_search.h"
+#include "compile/search/candidate.h"
 
 namespace obscura::compile {
 
-/// Steps, parameters, input and output; batch, normalisation, reasons and predictions are the caller's.
+/// Operations, parameters, keys, input and output, and what is predicted; batch, normalisation and reasons are the
+/// caller's.
 /// errors: as quantize.
 Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate);
+
+/// What a transform that reads this value pays its key switches by.
+ckks::SwitchSize switch_size(const plan::Plan& plan, plan::ValueId input);
 
 }  // namespace obscura::compile

@@ -4,69 +4,44 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compile/search/candidate.h"
+#include "compile/layout/lower.h"
 #include "plan/keys.h"
 
 namespace obscura::compile {
 namespace {
 
-constexpr int kMaxDigitLimbs = 4;
 /// Longer digits are slower and have smaller keys.
 constexpr int kMaxDigitLimbsForSmallKeys = 8;
 constexpr std::uint32_t kMaxFinalLimbs = 2;
-constexpr int kLargestBits = 49;
-constexpr double kTie = 1.01;
 /// Ring degrees that are compared, from the least that is feasible on.
 constexpr int kDegrees = 2;
 /// log2 of the scale, around the bits of the primes.
 constexpr int kScaleBelow = 6;
 constexpr int kScaleAbove = 10;
 
-/// The primes of the choice, as the batch layout would take them.
-Result<ckks::ParamsLiteral> literal_of(const ImageChoice& choice, std::uint32_t drops) {
-  return make_literal(Choice{
-      choice.log2_degree, choice.digit_limbs, choice.final_bits, choice.drop_bits, choice.final_limbs, {drops}, {}});
-}
-
-/// Sizes {final, dropped} within the secure modulus: every size of the dropped ones with what is left for the others.
-std::vector<std::pair<int, int>> prime_sizes(int log2_degree, std::uint32_t final_limbs, std::uint32_t drops,
-                                             int digit_limbs) {
-  const double budget = ckks::max_log2_qp(log2_degree);
-  std::vector<std::pair<int, int>> out;
-  for (int drop = ckks::kMinPrimeBits; drop <= kLargestBits; ++drop) {
-    for (int last = kLargestBits; last >= ckks::kMinPrimeBits; --last) {
-      const double bits = last * static_cast<double>(final_limbs) + drop * static_cast<double>(drops) +
-                          std::max(last, drop) * static_cast<double>(digit_limbs);
-      if (bits > budget) continue;
-      out.emplace_back(last, drop);
-      break;
-    }
-  }
-  return out;
-}
-
 class Search {
  public:
-  Search(const ImageSetting& setting, ImageSelection& selection, Shortfall& shortfall)
-      : setting_(setting), selection_(selection), shortfall_(shortfall) {}
+  Search(const Setting& setting, Shortfall& shortfall) : setting_(setting), shortfall_(shortfall) {}
 
   /// Whether anything reached the precision.
-  bool found() const { return found_; }
+  bool found() const { return best_.has_value(); }
   double closest() const { return closest_; }
+  Selection take() { return {std::move(*best_), {}, considered_}; }
 
-  Result<void> degree(const ImageNetwork& network) {
-    const std::uint32_t drops = network.drops();
+  Result<void> degree(const std::shared_ptr<const Circuit>& circuit) {
+    const std::uint32_t drops = circuit->drops();
     bool large = setting_.max_key_bytes.has_value();
     for (int digits = 1; digits <= (large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs); ++digits) {
       OBSCURA_TRY_VOID(tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
                             static_cast<std::size_t>(large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs)));
       for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
-        const auto sizes = prime_sizes(network.log2_degree, final_limbs, drops, digits);
+        const auto sizes = prime_sizes(circuit->log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
-        ImageSplits splits = split(network, final_limbs + drops, digits, setting_.cost);
+        Splits splits = run_pass(setting_.passes, Pass::split,
+                                 [&] { return split(*circuit, final_limbs + drops, digits, setting_.cost); });
         memory_.reset();
         for (const auto& [last, drop] : sizes) {
-          primes(network, splits, {network.log2_degree, digits, last, drop, final_limbs, 0});
+          primes(circuit, splits, {circuit->log2_degree, digits, last, drop, final_limbs, {drops}, {}});
         }
         large = large || !fits();
       }
@@ -77,8 +52,8 @@ class Search {
  private:
   bool fits() const { return !memory_ || memory_->least() <= setting_.memory; }
 
-  void primes(const ImageNetwork& network, ImageSplits& splits, ImageChoice choice) {
-    auto literal = literal_of(choice, network.drops());
+  void primes(const std::shared_ptr<const Circuit>& circuit, Splits& splits, Choice choice) {
+    auto literal = make_literal(choice);
     if (!literal.ok()) return;
     plan::KeyRequest request = splits.keys;
     request.relinearization = true;
@@ -88,76 +63,76 @@ class Search {
     if (!params.ok()) return;
     for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
       choice.log2_scale = choice.drop_bits + above;
-      ++selection_.considered;
-      auto schedule = judge(setting_, network, splits, choice, params.value());
+      ++considered_;
+      auto schedule = evaluate({setting_, *circuit, splits, choice, params.value()});
       if (!schedule) continue;
       closest_ = std::min(closest_, schedule->logit_error);
       if (schedule->logit_error > setting_.max_error) continue;
-      if (!memory_) settle(network, splits, *schedule, literal.value());
+      Candidate candidate{circuit, std::move(*schedule), literal.value()};
+      if (!memory_) measure_memory(candidate, splits);
       if (!fits()) return;
-      for (std::size_t k = 0; k < network.steps.size(); ++k) {
-        if (splits.shapes[k]) schedule->nanoseconds[k] = splits.nanoseconds[k];
+      candidate.memory = *memory_;
+      for (std::size_t k = 0; k < circuit->operations.size(); ++k) {
+        if (splits.shapes[k]) candidate.schedule.nanoseconds[k] = splits.nanoseconds[k];
       }
-      const double time = schedule->total_nanoseconds();
-      const double best = found_ ? selection_.schedule.total_nanoseconds() : HUGE_VAL;
-      const bool tied = time <= kTie * best && best <= kTie * time;
-      if (tied ? schedule->logit_error >= selection_.schedule.logit_error : time >= best) continue;
-      found_ = true;
-      selection_.network = network;
-      selection_.schedule = std::move(*schedule);
-      selection_.literal = literal.value();
-      selection_.memory = *memory_;
+      if (better(candidate.schedule)) best_ = std::move(candidate);
     }
   }
 
+  bool better(const Schedule& schedule) const {
+    if (!best_) return true;
+    const double time = schedule.total_nanoseconds(), best = best_->schedule.total_nanoseconds();
+    const bool tied = time <= kTie * best && best <= kTie * time;
+    return tied ? schedule.logit_error < best_->schedule.logit_error : time < best;
+  }
+
   /// Memory and prices with it, which are the same whatever the sizes of primes and the scales.
-  void settle(const ImageNetwork& network, ImageSplits& splits, const ImageSchedule& schedule,
-              const ckks::ParamsLiteral& literal) {
-    ImageSelection one{network, schedule, literal};
-    settle_memory(setting_, one);
-    memory_ = one.memory;
-    splits.nanoseconds = one.schedule.nanoseconds;
+  void measure_memory(Candidate candidate, Splits& splits) {
+    predict_memory(setting_, candidate);
+    memory_ = candidate.memory;
+    splits.nanoseconds = candidate.schedule.nanoseconds;
     if (!fits()) shortfall_.too_large(*memory_);
   }
 
-  const ImageSetting& setting_;
-  ImageSelection& selection_;
+  const Setting& setting_;
   Shortfall& shortfall_;
-  std::optional<ImageMemory> memory_;  ///< of the splits that are searched, once some primes are precise enough
-  bool found_ = false;
+  std::optional<Memory> memory_;  ///< of the splits that are searched, once some primes are precise enough
+  std::optional<Candidate> best_;
+  std::size_t considered_ = 0;
   double closest_ = HUGE_VAL;
 };
 
 }  // namespace
 
-Result<ImageSelection> search_image(const ImageSetting& setting, std::optional<int> log2_degree, std::uint32_t images,
-                                    Shortfall& shortfall) {
-  ImageSelection selection;
-  Search search(setting, selection, shortfall);
+Result<Selection> search_levelled(const Setting& setting, std::optional<int> log2_degree, std::uint32_t images,
+                                  Shortfall& shortfall) {
+  Search search(setting, shortfall);
   const std::uint32_t drops = levels(*setting.network);
   std::optional<Error> refusal;
   int tried = 0, secure = 0;
   for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
     if (log2_degree && *log2_degree != n) continue;
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    // A larger ring has as many more slots as it is slower: more images gain nothing there.
+    // A larger ring has as many more slots as it is slower: more images save nothing there.
     if (++secure > kDegrees && images > 1) break;
-    ImageBuild build;
-    build.store = setting.store;
-    build.log2_degree = n;
-    build.slots = std::uint32_t{1} << (n - 1);
-    build.images = images;
-    build.report = setting.report;
-    auto network = make_image_network(*setting.network, build, setting.cost);
-    if (!network.ok()) {
-      refusal = network.error();
-      if (network.error().code == Code::infeasible) continue;
-      return network.error();
+    LoweringRequest request;
+    request.cache = setting.cache;
+    request.log2_degree = n;
+    request.slots = std::uint32_t{1} << (n - 1);
+    request.images = images;
+    request.report = setting.report;
+    auto circuit =
+        run_pass(setting.passes, Pass::layout, [&] { return lower(*setting.network, request, setting.cost); });
+    if (!circuit.ok()) {
+      refusal = circuit.error();
+      if (refusal->code == Code::infeasible) continue;
+      return *refusal;
     }
-    OBSCURA_TRY_VOID(search.degree(network.value()));
+    verify_after(Pass::layout, [&] { return verify(circuit.value()); });
+    OBSCURA_TRY_VOID(search.degree(std::make_shared<const Circuit>(std::move(circuit).value())));
     tried += search.found() ? 1 : 0;
   }
-  if (search.found()) return selection;
+  if (search.found()) return search.take();
   if (search.closest() == HUGE_VAL) {
     if (refusal) return *refusal;
     return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);

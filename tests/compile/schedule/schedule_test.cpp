@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/parallel.h"
 #include "ckks/noise.h"
-#include "tests/compile/kinds.h"
+#include "tests/compile/batch_trial.h"
 #include "tests/compile/networks.h"
 
 namespace obscura::compile {
 namespace {
 
 using ::testing::ElementsAre;
-using Kind = Action::Kind;
+using Kind = Operation::Kind;
 
 /// conv, degree 4, [pool,] dense: 2 x 8 x 8 elements in the activation.
 MonicNetwork network(bool pooled) {
@@ -24,69 +24,55 @@ MonicNetwork network(bool pooled) {
   return make_monic(fuse(net.finished()).value()).value();
 }
 
-Choice choice() {
-  Choice c;
-  c.log2_degree = 14;
-  c.final_bits = 48;
-  c.drop_bits = 48;
-  c.final_limbs = 2;
-  c.drops = {1, 1, 0};
-  return c;
-}
-
 TEST(Schedule, MergesEachRescaleIntoARelinearization) {
-  const Schedule s = make_schedule(network(false), choice(), {});
-  EXPECT_THAT(kinds(s), ElementsAre(Kind::linear, Kind::square, Kind::relinearize, Kind::square, Kind::combine,
-                                    Kind::relinearize, Kind::linear, Kind::square, Kind::linear, Kind::relinearize))
+  const MonicNetwork net = network(false);
+  const BatchTrial s(net, {1, 1, 0});
+  EXPECT_THAT(s.kinds(), ElementsAre(Kind::linear, Kind::square, Kind::relinearize, Kind::square, Kind::combine,
+                                     Kind::relinearize, Kind::linear, Kind::square, Kind::linear, Kind::relinearize))
       << "x^4 + r x needs no combination inside: p = q = 0";
-  EXPECT_EQ(s.limbs, 4u);
-  EXPECT_EQ(s.actions.back().output.limbs, 2u);
-  EXPECT_EQ(s.actions.back().output.parts, 2u);
+  EXPECT_EQ(s.limbs(0), 4u);
+  EXPECT_EQ(s.limbs(10), 2u);
+  EXPECT_EQ(s.parts(10), 2u);
 }
 
 TEST(Schedule, KeepsThreePartsThroughPoolingAndThroughTheLastLayer) {
-  const Schedule s = make_schedule(network(true), choice(), {});
-  EXPECT_THAT(kinds(s),
+  const MonicNetwork net = network(true);
+  const BatchTrial s(net, {1, 1, 0});
+  EXPECT_THAT(s.kinds(),
               ElementsAre(Kind::linear, Kind::square, Kind::relinearize, Kind::square, Kind::combine, Kind::linear,
                           Kind::relinearize, Kind::linear, Kind::square, Kind::linear, Kind::relinearize));
-  EXPECT_EQ(s.actions[5].output.parts, 3u);
-  EXPECT_EQ(s.actions[6].output.elements, 32u) << "a quarter of the key switches";
+  EXPECT_EQ(s.parts(6), 3u);
+  EXPECT_EQ(s.operations()[6].ciphertexts, 32u) << "a quarter of the key switches";
 }
 
 TEST(Schedule, ScalesGoBackFromTheLogitsAndForwardExactly) {
   const MonicNetwork net = network(true);
-  Schedule s = make_schedule(net, choice(), {});
-  const auto chain = ckks::make_primes(14, 48, 4, {}).value();
-  const WeightScales weights{{64}, {4, 128}, {256}};
-  set_scales(s, chain, weights, 0x1p80);
-  EXPECT_NEAR(s.actions.back().output.scale / 0x1p80, 1, 1e-12);
+  BatchTrial trial(net, {1, 1, 0});
+  const auto& chain = trial.params().literal().chain;
+  const Schedule s = trial.solve({{64}, {4, 128}, {256}}, 0x1p80);
+  EXPECT_NEAR(s.values.back().scale / 0x1p80, 1, 1e-12);
   const double x = s.input_scale * 64;
-  EXPECT_DOUBLE_EQ(s.actions[0].output.scale, x);
+  EXPECT_DOUBLE_EQ(s.values[0].scale, x);
   const double v = x * x / static_cast<double>(chain[3]);
-  EXPECT_DOUBLE_EQ(s.actions[2].output.scale, v);
-  EXPECT_DOUBLE_EQ(s.actions[6].output.scale, v * v * 4 / static_cast<double>(chain[2]));
+  EXPECT_DOUBLE_EQ(s.values[2].scale, v);
+  EXPECT_DOUBLE_EQ(s.values[6].scale, v * v * 4 / static_cast<double>(chain[2]));
 }
 
 TEST(Schedule, PredictedErrorIsThatOfASimulation) {
-  // The model adds variances through measured slopes; a simulation adds Gaussian errors of the same sizes at the same
-  // places to real values. They agree to the 10 % that 32 images x 3 logits x 64 draws and slopes taken as
+  // The model adds variances through measured derivatives; a simulation adds Gaussian errors of the same sizes at the
+  // same places to real values. They agree to the 10 % that 32 images x 3 logits x 64 draws and derivatives taken as
   // independent of one another allow.
   const MonicNetwork net = network(false);
   const std::vector<float> images = probe_images(net.input);
   const Statistics statistics = measure(net, {images, 100});
-  Schedule s = make_schedule(net, choice(), {});
-  ckks::ParamsLiteral literal;
-  literal.log2_degree = 14;
-  auto primes = ckks::make_primes(14, 48, 5, {}).value();
-  literal.special = {primes[0]};
-  literal.chain.assign(primes.begin() + 1, primes.end());
-  const auto params = ckks::Params::make(literal).value();
-  set_scales(s, literal.chain, {{64}, {128}, {256}}, 0x1p78);
-  set_errors(s, params, statistics, Gains(net, statistics, {images, 100}), std::vector<double>(Points(net).count(), 0));
+  BatchTrial trial(net, {1, 1, 0});
+  const ckks::Params& params = trial.params();
+  Schedule s = trial.solve({{64}, {128}, {256}}, 0x1p78);
+  trial.predict(statistics, ErrorAmplification(net, statistics, {images, 100}), {}, s);
   const double fresh = ckks::noise_of_encryption(params) / s.input_scale;
   const auto switch_error = [&](std::size_t action, std::size_t limbs) {
-    const double before = ckks::noise_of_switch(params, limbs) / s.actions[action - 1].output.scale;
-    const double after = ckks::noise_of_rounding(params, 2) / s.actions[action].output.scale;
+    const double before = ckks::noise_of_switch(params, limbs) / s.values[action - 1].scale;
+    const double after = ckks::noise_of_rounding(params, 2) / s.values[action].scale;
     return std::hypot(before, after);
   };
   std::mt19937 random(5);
@@ -124,7 +110,7 @@ TEST(Schedule, PredictedErrorIsThatOfASimulation) {
       for (std::size_t c = 0; c < 3; ++c) total += (y[c] - exact[c]) * (y[c] - exact[c]) / (32 * 64 * 3);
     }
   }
-  EXPECT_NEAR(s.actions.back().output.error_std / std::sqrt(total), 1, 0.1);
+  EXPECT_NEAR(s.values.back().error_std / std::sqrt(total), 1, 0.1);
   EXPECT_NEAR(s.noise_std / std::sqrt(total), 1, 0.1);
 }
 
@@ -132,24 +118,18 @@ TEST(Schedule, RoundingIsErrorButNotNoise) {
   const MonicNetwork net = network(true);
   const std::vector<float> images = probe_images(net.input);
   const Statistics statistics = measure(net, {images, 100});
-  const Gains gains(net, statistics, {images, 100});
-  Schedule s = make_schedule(net, choice(), {});
-  ckks::ParamsLiteral literal;
-  literal.log2_degree = 14;
-  auto primes = ckks::make_primes(14, 48, 5, {}).value();
-  literal.special = {primes[0]};
-  literal.chain.assign(primes.begin() + 1, primes.end());
-  const auto params = ckks::Params::make(literal).value();
-  set_scales(s, literal.chain, {{64}, {4, 128}, {256}}, 0x1p78);
-  set_errors(s, params, statistics, gains, std::vector<double>(Points(net).count(), 0));
+  const ErrorAmplification amplification(net, statistics, {images, 100});
+  BatchTrial trial(net, {1, 1, 0});
+  Schedule s = trial.solve({{64}, {4, 128}, {256}}, 0x1p78);
+  trial.predict(statistics, amplification, {}, s);
   const double noise = s.noise_std;
-  const double error = s.actions.back().output.error_std;
+  const double error = s.values.back().error_std;
   EXPECT_GT(noise, 0);
   // The coefficients of x are rounded even where the weights are not.
   EXPECT_LT(noise, error);
-  set_errors(s, params, statistics, gains, std::vector<double>(Points(net).count(), 1));
+  trial.predict(statistics, amplification, std::vector<double>(Points(net).count(), 1), s);
   EXPECT_EQ(s.noise_std, noise);
-  EXPECT_DOUBLE_EQ(s.actions.back().output.error_std, std::hypot(1, error));
+  EXPECT_DOUBLE_EQ(s.values.back().error_std, std::hypot(1, error));
 }
 
 /// What a small perturbation at one place does to the outputs of the map after the activation.
@@ -203,7 +183,7 @@ class Perturbation {
   std::normal_distribution<double> normal_;
 };
 
-TEST(Gains, AreThoseOfSmallPerturbations) {
+TEST(ErrorAmplification, AreThoseOfSmallPerturbations) {
   Net net({1, 6, 6});
   const ValueId x = net.conv(0, 1, 2, 3);
   const ValueId x2 = net.square(x);
@@ -214,18 +194,18 @@ TEST(Gains, AreThoseOfSmallPerturbations) {
   ASSERT_NE(monic.activations[0].p[0], 0);
   ASSERT_NE(monic.activations[0].r[0], 0);
   const std::vector<float> images = random_images(net.finished(), 30);
-  const Gains gains(monic, measure(monic, {images, 36}), {images, 36});
+  const ErrorAmplification amplification(monic, measure(monic, {images, 36}), {images, 36});
   const Points points(monic);
   const std::size_t end = points.map(1, 0);
   Perturbation simulated(monic);
   // 30 images x 100 draws x 12 outputs that share their errors: 36,000 squares, good to some percent.
   // An input's error comes back through overlapping windows, where the model takes the parts as independent.
-  EXPECT_NEAR(gains.from_input(end) / simulated.measure(images, "input"), 1, 0.15);
-  EXPECT_NEAR(gains.from(points.map(0, 0), end) / simulated.measure(images, "map"), 1, 0.06);
-  EXPECT_NEAR(gains.from(points.shifted(0), end) / simulated.measure(images, "shifted"), 1, 0.06);
-  EXPECT_NEAR(gains.from(points.result(0), end) / simulated.measure(images, "result"), 1, 0.06);
-  EXPECT_EQ(gains.from(end, points.result(0)), 0) << "errors do not go backwards";
-  EXPECT_EQ(gains.from(end, end), 1);
+  EXPECT_NEAR(amplification.from_input(end) / simulated.measure(images, "input"), 1, 0.15);
+  EXPECT_NEAR(amplification.from(points.map(0, 0), end) / simulated.measure(images, "map"), 1, 0.06);
+  EXPECT_NEAR(amplification.from(points.shifted(0), end) / simulated.measure(images, "shifted"), 1, 0.06);
+  EXPECT_NEAR(amplification.from(points.result(0), end) / simulated.measure(images, "result"), 1, 0.06);
+  EXPECT_EQ(amplification.from(end, points.result(0)), 0) << "errors do not go backwards";
+  EXPECT_EQ(amplification.from(end, end), 1);
 }
 
 /// Of errors of variance 1 in what a map gives: its bias is moved at random.
@@ -245,7 +225,7 @@ double simulated_gain(const MonicNetwork& network, LinearMap& map, const Images&
   return total / kDraws / static_cast<double>(exact.size());
 }
 
-TEST(Gains, GoThroughProductsAndApproximationsTimesTheirInput) {
+TEST(ErrorAmplification, GoThroughProductsAndApproximationsTimesTheirInput) {
   Net net({1, 5, 5});
   const ValueId x =
       net.node(Op::function, {net.conv(0, 1, 2, 2)}, {.function = approx::default_of(approx::Function::Kind::swish)});
@@ -257,7 +237,7 @@ TEST(Gains, GoThroughProductsAndApproximationsTimesTheirInput) {
   ASSERT_TRUE(is_compound(monic.activations[0]));
   const std::vector<float> data = random_images(net.graph(), 8);
   const Images images{data, 25};
-  const Gains gains(monic, measure(monic, images), images);
+  const ErrorAmplification amplification(monic, measure(monic, images), images);
   const Points points(monic);
   const std::size_t product = 1;
   ASSERT_TRUE(is_product(monic.junctions[product]));
@@ -265,18 +245,18 @@ TEST(Gains, GoThroughProductsAndApproximationsTimesTheirInput) {
     for (const Branch& branch : junction.branches) {
       LinearMap& map = monic.segments[branch.segment].back();
       const double expected = simulated_gain(monic, map, images);
-      EXPECT_NEAR(gains.from(points.map(branch.segment, 0), points.output()) / expected, 1, 0.1) << map.origin;
+      EXPECT_NEAR(amplification.from(points.map(branch.segment, 0), points.output()) / expected, 1, 0.1) << map.origin;
     }
   }
   // One after the other, as values inside of the network have it.
-  const double through =
-      gains.from(points.square(0), points.result(0)) * gains.from(points.result(0), points.sum(product));
-  EXPECT_NEAR(gains.from(points.square(0), points.sum(product)) / through, 1, 0.2);
-  EXPECT_NEAR(gains.from(points.factor(product, 0), points.sum(product)),
+  const double through = amplification.from(points.square(0), points.result(0)) *
+                         amplification.from(points.result(0), points.sum(product));
+  EXPECT_NEAR(amplification.from(points.square(0), points.sum(product)) / through, 1, 0.2);
+  EXPECT_NEAR(amplification.from(points.factor(product, 0), points.sum(product)),
               measure(monic, images).mean_square[points.factor(product, 1)], 1e-9);
 }
 
-TEST(Gains, AtTheOutputFollowEachImageAndWhatWindowsShare) {
+TEST(ErrorAmplification, AtTheOutputFollowEachImageAndWhatWindowsShare) {
   Net net({1, 12, 12});
   const auto blur = [&](ValueId x, std::int64_t side) {  // weights of one sign: neighbours share their errors
     Attributes a;
@@ -305,8 +285,8 @@ TEST(Gains, AtTheOutputFollowEachImageAndWhatWindowsShare) {
     for (std::size_t i = 0; i < exact.size(); ++i) total += std::pow((logits[i] - exact[i]) / 1e-3, 2);
   }
   const double measured = total / static_cast<double>(kDraws * exact.size());
-  const Gains gains(monic, measure(monic, images), images);
-  EXPECT_NEAR(gains.from_input(Points(monic).output()) / measured, 1, 0.1);
+  const ErrorAmplification amplification(monic, measure(monic, images), images);
+  EXPECT_NEAR(amplification.from_input(Points(monic).output()) / measured, 1, 0.1);
 }
 
 TEST(Statistics, RoundingErrorsAreMeansOverTheImagesGiven) {
@@ -337,7 +317,7 @@ TEST(Statistics, DoNotDependOnTheNumberOfThreads) {
   const Statistics single = measure(net, {images, 100});
   EXPECT_EQ(many.logit_deviation, single.logit_deviation);
   EXPECT_EQ(many.max_abs, single.max_abs);
-  EXPECT_EQ(many.slopes[0].result, single.slopes[0].result);
+  EXPECT_EQ(many.derivatives[0].result, single.derivatives[0].result);
 }
 
 TEST(Cost, GrowsWithEveryArgument) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The cheapest parameters that reach the precision.
+/// The cheapest parameters in the batch layout that reach the precision.
 #pragma once
 
 #include "compile/search/candidate.h"
@@ -11,23 +11,16 @@ struct Request {
   std::optional<int> log2_degree;
 };
 
-/// What was chosen, and beside what.
-struct Selection {
-  Candidate best;
-  std::optional<Candidate> runner_up;  ///< the next that differs in N, limbs or digits
-  std::size_t considered = 0;
-};
-
 /// Nanoseconds for `batch` images: whole ciphertexts.
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
 
-/// Less takes no choice that search considers, whatever its precision; infinite where there is none.
+/// Less takes no choice that search_batch considers, whatever its precision; infinite where there is none.
 double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request);
 
 /// Tries every ring degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
 /// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
 /// most precise wins.
 /// errors: infeasible, naming the most precise candidate that was found.
-Result<Selection> search(const Setting& setting, const Request& request);
+Result<Selection> search_batch(const Setting& setting, const Request& request);
 
 }  // namespace obscura::compile

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What operations are predicted to take.
+#pragma once
+
+#include "compile/cost/model.h"
+#include "compile/layout/choice.h"
+#include "compile/layout/circuit.h"
+
+namespace obscura::compile {
+
+/// Of parameters, what prices depend on.
+struct PriceParams {
+  int log2_degree = 0;
+  int prime_bits = 0;
+  std::uint32_t digit_limbs = 1;
+};
+
+/// Nanoseconds of an operation on inputs of so many limbs and parts; of one that is neither a transform, a polynomial
+/// nor a bootstrapping, whose prices depend on more.
+double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const PriceParams& params,
+             std::uint32_t limbs, std::uint32_t parts);
+
+}  // namespace obscura::compile
