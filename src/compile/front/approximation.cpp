@@ -14,16 +14,16 @@ constexpr int kSamples = 4096;
 /// Arguments side by side: each step of a recurrence waits for the one before, but not for its neighbours.
 constexpr std::size_t kTogether = 16;
 
-struct SquaredDerivatives {
+struct WithDerivatives {
   double value[kTogether], derivative[kTogether];
 };
 
 /// sum_k c_k T_k(t) by Clenshaw's recurrence, b_k = c_k + 2 t b_{k+1} - b_{k+2}, with its derivative.
-void evaluate(const plan::Polynomial::Stage& stage, SquaredDerivatives& x) {
+void evaluate(const plan::Polynomial::Stage& stage, WithDerivatives& x) {
   const double width = stage.high - stage.low;
   double t[kTogether];
   for (std::size_t i = 0; i < kTogether; ++i) t[i] = (2 * x.value[i] - stage.low - stage.high) / width;
-  SquaredDerivatives b{}, next{};
+  WithDerivatives b{}, next{};
   for (std::size_t k = stage.coefficients.size(); k-- > 1;) {
     const double c = stage.coefficients[k];
     for (std::size_t i = 0; i < kTogether; ++i) {
@@ -46,8 +46,8 @@ bool finite(const plan::Polynomial::Stage& stage) {
 }
 
 /// A term of u, with its derivative.
-void evaluate(const Approximation::Term& term, SquaredDerivatives& u) {
-  SquaredDerivatives p = u;
+void evaluate(const Approximation::Term& term, WithDerivatives& u) {
+  WithDerivatives p = u;
   for (const auto& stage : term.stages) evaluate(stage, p);
   for (std::size_t i = 0; term.relu && i < kTogether; ++i) {
     p.derivative[i] = (1 + p.value[i] + u.value[i] * p.derivative[i]) / 2;
@@ -57,7 +57,7 @@ void evaluate(const Approximation::Term& term, SquaredDerivatives& u) {
 }
 
 double value_of(const Approximation::Term& term, double x) {
-  SquaredDerivatives u{};
+  WithDerivatives u{};
   u.value[0] = x - term.at;
   evaluate(term, u);
   return u.value[0];
@@ -110,7 +110,7 @@ void evaluate_sum(const Approximation& approximation, std::span<const double> x,
     std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(first), count, approximation.shift);
     std::fill_n(derivatives.begin() + static_cast<std::ptrdiff_t>(first), count, 0.0);
     for (const auto& term : approximation.terms) {
-      SquaredDerivatives p{};
+      WithDerivatives p{};
       for (std::size_t i = 0; i < count; ++i) p.value[i] = x[first + i] - term.at, p.derivative[i] = 1;
       evaluate(term, p);
       for (std::size_t i = 0; i < count; ++i)

@@ -20,9 +20,9 @@ struct Choice {
   std::uint32_t final_limbs = 1;
   /// Limbs dropped after each square on the longest path, in order; the last is 0 (batch layout). All of them as one
   /// number (image layout).
-  std::vector<std::uint32_t> drops;
-  WeightBits weight_bits;  ///< of integer matrices between ciphertexts
-  double log2_scale = 0;   ///< of the largest value that a transform reads
+  std::vector<std::uint32_t> drops = {};
+  WeightBits weight_bits = {};  ///< of integer matrices between ciphertexts
+  double log2_scale = 0;        ///< of the largest value that a transform reads
   std::optional<plan::BootstrapSpec> bootstrap = {};
   double bootstrap_error = 0;        ///< of a slot, standard deviation
   double bootstrap_nanoseconds = 0;  ///< of one ciphertext

@@ -17,7 +17,7 @@ using Kind = Operation::Kind;
 constexpr std::size_t kBeam = 3;  // states that are kept
 constexpr std::size_t kNominalDigitLimbs = 2;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
-constexpr double kMargin = 1.25;
+constexpr double kBoundMargin = 1.25;
 
 /// Divisions between a value and the output on the longest path, by value.
 std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
@@ -65,7 +65,7 @@ class Factors {
   }
 
  private:
-  static double with_margin(double most) { return most > 0 ? kMargin * most : 1; }
+  static double with_margin(double most) { return most > 0 ? kBoundMargin * most : 1; }
 
   const MonicNetwork& network_;
   const Points& points_;

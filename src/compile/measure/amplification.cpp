@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 #include <random>
 #include <utility>
 
@@ -11,10 +10,6 @@
 
 namespace obscura::compile {
 namespace {
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 std::vector<double> times(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> out(a.size());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/parallel.h"
 
@@ -188,18 +189,10 @@ void add_derivatives(const MonicActivation& a, const Batch& batch, std::size_t l
   }
 }
 
-/// For each kind of slope: f(field of a, field of b).
+/// For each derivative: f(field of a, field of b).
 template <class Function>
 void for_fields(SquaredDerivatives& a, const SquaredDerivatives& b, Function f) {
-  f(a.x_squared, b.x_squared);
-  f(a.square, b.square);
-  f(a.shifted, b.shifted);
-  f(a.inner, b.inner);
-  f(a.outer, b.outer);
-  f(a.result, b.result);
-  f(a.alone, b.alone);
-  f(a.of_u, b.of_u);
-  f(a.of_a, b.of_a);
+  for (const auto field : SquaredDerivatives::kAll) f(a.*field, b.*field);
 }
 
 /// What is taken away from the value at each point before it moves: of an activation, resting; of a map that others
@@ -318,6 +311,15 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
 }
 
 }  // namespace
+
+const std::array<std::vector<double> SquaredDerivatives::*, 9> SquaredDerivatives::kAll = {
+    &SquaredDerivatives::x_squared, &SquaredDerivatives::square, &SquaredDerivatives::shifted,
+    &SquaredDerivatives::inner,     &SquaredDerivatives::outer,  &SquaredDerivatives::result,
+    &SquaredDerivatives::alone,     &SquaredDerivatives::of_u,   &SquaredDerivatives::of_a};
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 Points::Points(const MonicNetwork& network) : maps_(network.segments.size()) {
   for (const Junction& junction : network.junctions) {

@@ -59,6 +59,7 @@ struct SquaredDerivatives {
   std::vector<double> alone;  ///< by x: (x^2 a + 2 x v + b)^2
   std::vector<double> of_u;   ///< v^2, or (2u)^2
   std::vector<double> of_a;   ///< (x^3)^2
+  static const std::array<std::vector<double> SquaredDerivatives::*, 9> kAll;
 };
 
 /// What is squared there, at one x of one element; 0 where the activation has none.
@@ -114,6 +115,8 @@ Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Ima
 /// maps.
 std::vector<std::vector<double>> rounding_errors(const MonicNetwork& network, const LaneMaps& exact,
                                                  const std::vector<LaneMaps>& rounded, const Images& images);
+
+double mean(const std::vector<double>& values);
 
 /// Multiply-adds for one image.
 template <class Network>

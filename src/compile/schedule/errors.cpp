@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "compile/schedule/schedule.h"
 #include "plan/polynomial.h"
@@ -12,10 +11,6 @@ namespace {
 using Kind = Operation::Kind;
 
 double squared(double x) { return x * x; }
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 /// An error that entered at a point, before its amplification by later operations.
 struct Source {

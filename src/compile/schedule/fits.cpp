@@ -9,9 +9,7 @@ namespace {
 
 using Kind = Operation::Kind;
 
-constexpr double kSmallest = 0x1p-30;       // instead of values that are always 0
-constexpr double kMaxLog2Constant = 100;    // what ckks::apply and combine can encode
-constexpr double kMaxLog2Coefficient = 60;  // of slots that are encoded; the encoder's bound is 2^62
+constexpr double kMaxLog2Constant = 100;  // what ckks::apply and combine can encode
 constexpr double kRoundOff = 0.01;  // in bits: the largest logit has just the headroom that its scale was chosen for
 constexpr double kLeastLog2Plain = 12;  // fewer bits would not tell weights apart
 

@@ -7,9 +7,10 @@ namespace obscura::compile {
 
 using Kind = Operation::Kind;
 
-double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const PriceParams& params,
+double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const Choice& choice,
              std::uint32_t limbs, std::uint32_t parts) {
-  const int degree = params.log2_degree;
+  const int degree = choice.log2_degree, bits = choice.largest_bits();
+  const auto alpha = static_cast<std::uint32_t>(choice.digit_limbs);
   const double count = operation.ciphertexts;
   std::size_t terms = 0, rotations = 0;
   switch (operation.kind) {
@@ -21,10 +22,10 @@ double price(const CostModel& cost, const MonicNetwork& network, const Operation
     case Kind::product:
       return count * cost.square(degree, limbs);
     case Kind::relinearize:
-      return count * cost.relinearize(degree, params.prime_bits, limbs, params.digit_limbs, operation.drops);
+      return count * cost.relinearize(degree, bits, limbs, alpha, operation.drops);
     case Kind::fold:
       for (const auto& sum : operation.fold.sums) rotations += (sum.count - 1) * operation.ciphertexts;
-      return static_cast<double>(rotations) * cost.rotate(degree, params.prime_bits, limbs, params.digit_limbs);
+      return static_cast<double>(rotations) * cost.rotate(degree, bits, limbs, alpha);
     case Kind::combine:
       return count * cost.combine(degree, limbs, operation.coefficient ? 2 : 1);
     case Kind::sum:
@@ -42,8 +43,7 @@ void predict_times(const Trial& trial, Schedule& schedule) {
   const PassTimer timer(trial.setting.passes, Pass::price);
   const Circuit& circuit = trial.circuit;
   const CostModel& cost = trial.setting.cost;
-  const PriceParams params{circuit.log2_degree, trial.choice.largest_bits(),
-                           static_cast<std::uint32_t>(trial.choice.digit_limbs)};
+  const Choice& choice = trial.choice;
   schedule.nanoseconds.clear();
   for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
     const Operation& operation = circuit.operations[k];
@@ -51,12 +51,13 @@ void predict_times(const Trial& trial, Schedule& schedule) {
     if (operation.kind == Kind::transform) {
       nanoseconds = trial.splits.nanoseconds[k];
     } else if (operation.kind == Kind::polynomial) {
-      nanoseconds = operation.ciphertexts *
-                    cost.polynomial(params.log2_degree, params.prime_bits, schedule.polynomials[k], params.digit_limbs);
+      nanoseconds =
+          operation.ciphertexts * cost.polynomial(choice.log2_degree, choice.largest_bits(), schedule.polynomials[k],
+                                                  static_cast<std::uint32_t>(choice.digit_limbs));
     } else if (operation.kind == Kind::bootstrap) {
-      nanoseconds = operation.ciphertexts * trial.choice.bootstrap_nanoseconds;
+      nanoseconds = operation.ciphertexts * choice.bootstrap_nanoseconds;
     } else {
-      nanoseconds = price(cost, *trial.setting.network, operation, params, trial.splits.before[k],
+      nanoseconds = price(cost, *trial.setting.network, operation, choice, trial.splits.before[k],
                           trial.splits.parts[operation.input]);
     }
     schedule.nanoseconds.push_back(nanoseconds);

@@ -8,16 +8,9 @@
 
 namespace obscura::compile {
 
-/// Of parameters, what prices depend on.
-struct PriceParams {
-  int log2_degree = 0;
-  int prime_bits = 0;
-  std::uint32_t digit_limbs = 1;
-};
-
 /// Nanoseconds of an operation on inputs of so many limbs and parts; of one that is neither a transform, a polynomial
 /// nor a bootstrapping, whose prices depend on more.
-double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const PriceParams& params,
+double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const Choice& choice,
              std::uint32_t limbs, std::uint32_t parts);
 
 }  // namespace obscura::compile

@@ -10,10 +10,8 @@ namespace {
 
 using Kind = Operation::Kind;
 
-constexpr double kSmallest = 0x1p-30;       // instead of values that are always 0
-constexpr double kMaxLog2Coefficient = 60;  // of slots that are encoded; the encoder's bound is 2^62
-constexpr double kLastWeightBits = 34;      // of the largest weight of the last transform, where there is headroom
-constexpr double kSameScale = 0x1p-40;      // products of doubles in another order are off by an ulp or so
+constexpr double kLastWeightBits = 34;  // of the largest weight of the last transform, where there is headroom
+constexpr double kSameScale = 0x1p-40;  // products of doubles in another order are off by an ulp or so
 /// Of a branch whose value nobody else fixes: its weights are left about as many bits as those of other maps.
 constexpr double kShortcutHeadroom = 0x1p5;
 constexpr double kDiagonalHeadroom = 0x1p10;

@@ -34,6 +34,11 @@ struct Schedule {
   double total_nanoseconds() const;
 };
 
+/// Instead of the largest of values that are always 0.
+inline constexpr double kSmallest = 0x1p-30;
+/// Of slots that are encoded; the encoder's bound is 2^62.
+inline constexpr double kMaxLog2Coefficient = 60;
+
 /// Limbs and scales; nothing where a polynomial does not fit its limbs. Of a matched map `weights` has the largest
 /// scale that it may have; where its sum's is higher still, its output is added several times.
 std::optional<Schedule> solve_scales(const Trial& trial, const WeightScales& weights = {});

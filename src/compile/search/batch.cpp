@@ -110,11 +110,10 @@ class ChoiceList {
   double nanoseconds_of(const Choice& choice) {
     const Circuit circuit = lowering_.circuit(choice);
     const Splits splits = split(circuit, choice.limbs(), choice.digit_limbs, cost_);
-    const PriceParams params{choice.log2_degree, choice.largest_bits(), static_cast<std::uint32_t>(choice.digit_limbs)};
     double sum = 0;
     for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
       const Operation& operation = circuit.operations[k];
-      sum += price(cost_, network_, operation, params, splits.before[k], splits.parts[operation.input]);
+      sum += price(cost_, network_, operation, choice, splits.before[k], splits.parts[operation.input]);
     }
     return sum;
   }

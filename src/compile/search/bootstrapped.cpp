@@ -28,8 +28,7 @@ class Prices {
         circuit_(circuit),
         params_(set.params()),
         most_(static_cast<std::uint32_t>(set.limbs().output)),
-        price_params_{circuit.log2_degree, std::max(set.literal().base_bits, set.literal().level_bits),
-                      static_cast<std::uint32_t>(params_.literal().digit_limbs)},
+        choice_{circuit.log2_degree, params_.literal().digit_limbs, set.literal().base_bits, set.literal().level_bits},
         scale_(std::exp2(set.literal().level_bits)),
         parts_(circuit.parts()),
         levels_(circuit.operations.size()) {}
@@ -42,7 +41,7 @@ class Prices {
       return transform_nanoseconds(setting_.cost, circuit_.log2_degree, work, size);
     }
     if (operation.kind == Kind::polynomial) return operation.ciphertexts * polynomial(k, limbs);
-    return price(setting_.cost, *setting_.network, operation, price_params_, limbs, parts_[operation.input]);
+    return price(setting_.cost, *setting_.network, operation, choice_, limbs, parts_[operation.input]);
   }
 
  private:
@@ -56,15 +55,15 @@ class Prices {
     }
     std::vector<ckks::PolynomialLevelCost> here = levels_[k];
     for (auto& level : here) level.limbs -= most_ - limbs;
-    return setting_.cost.polynomial(price_params_.log2_degree, price_params_.prime_bits, here,
-                                    price_params_.digit_limbs);
+    return setting_.cost.polynomial(choice_.log2_degree, choice_.largest_bits(), here,
+                                    static_cast<std::uint32_t>(choice_.digit_limbs));
   }
 
   const Setting& setting_;
   const Circuit& circuit_;
   const ckks::Params& params_;
   std::uint32_t most_;
-  PriceParams price_params_;
+  Choice choice_;
   double scale_;
   std::vector<std::uint32_t> parts_;                            ///< by value
   std::vector<std::vector<ckks::PolynomialLevelCost>> levels_;  ///< of each polynomial
@@ -91,14 +90,13 @@ double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
 Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images) {
   const ckks::BootstrapLiteral& literal = set.literal();
   const auto out = static_cast<std::uint32_t>(set.limbs().output);
-  LoweringRequest request;
-  request.cache = setting.cache;
-  request.report = setting.report;
-  request.log2_degree = literal.log2_degree;
-  request.slots = std::uint32_t{1} << literal.log2_slots;
-  request.images = images;
-  request.bounded = setting.statistics;
-  request.most_limbs = out;
+  const LoweringRequest request{.cache = setting.cache,
+                                .log2_degree = literal.log2_degree,
+                                .slots = std::uint32_t{1} << literal.log2_slots,
+                                .images = images,
+                                .bounded = setting.statistics,
+                                .most_limbs = out,
+                                .report = setting.report};
   OBSCURA_TRY(const Circuit circuit,
               run_pass(setting.passes, Pass::layout, [&] { return lower(*setting.network, request, setting.cost); }));
   verify_after(Pass::layout, [&] { return verify(circuit); });
@@ -119,7 +117,7 @@ Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::Bootstr
   const Splits splits = run_pass(setting.passes, Pass::split, [&] {
     return split(*candidate.circuit, placement.input_limbs, digit_limbs, setting.cost);
   });
-  Choice choice{literal.log2_degree, digit_limbs, literal.base_bits, literal.level_bits, splits.limbs.back(), {}, {}};
+  Choice choice{literal.log2_degree, digit_limbs, literal.base_bits, literal.level_bits, splits.limbs.back()};
   choice.log2_scale = literal.level_bits;
   choice.bootstrap = plan::BootstrapSpec{literal, scale, scale};
   choice.bootstrap_error = bootstrap_error(*bootstrapper);

@@ -11,8 +11,6 @@
 namespace obscura::compile {
 namespace {
 
-double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 /// Without bootstrapping where the network has few levels: above this bootstrapping is tried first, since every step
 /// is cheaper at the few limbs that it needs.
 constexpr std::uint32_t kShallowLevels = 24;

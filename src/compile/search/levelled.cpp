@@ -12,7 +12,7 @@ namespace {
 
 /// Longer digits are slower and have smaller keys.
 constexpr int kMaxDigitLimbsForSmallKeys = 8;
-constexpr std::uint32_t kMaxFinalLimbs = 2;
+constexpr std::uint32_t kMostFinalLimbs = 2;
 /// Ring degrees that are compared, from the least that is feasible on.
 constexpr int kDegrees = 2;
 /// log2 of the scale, around the bits of the primes.
@@ -34,14 +34,14 @@ class Search {
     for (int digits = 1; digits <= (large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs); ++digits) {
       OBSCURA_TRY_VOID(tell(setting_.report, "parameters", static_cast<std::size_t>(digits - 1),
                             static_cast<std::size_t>(large ? kMaxDigitLimbsForSmallKeys : kMaxDigitLimbs)));
-      for (std::uint32_t final_limbs = 1; final_limbs <= kMaxFinalLimbs; ++final_limbs) {
+      for (std::uint32_t final_limbs = 1; final_limbs <= kMostFinalLimbs; ++final_limbs) {
         const auto sizes = prime_sizes(circuit->log2_degree, final_limbs, drops, digits);
         if (sizes.empty()) continue;
         Splits splits = run_pass(setting_.passes, Pass::split,
                                  [&] { return split(*circuit, final_limbs + drops, digits, setting_.cost); });
         memory_.reset();
         for (const auto& [last, drop] : sizes) {
-          primes(circuit, splits, {circuit->log2_degree, digits, last, drop, final_limbs, {drops}, {}});
+          primes(circuit, splits, {circuit->log2_degree, digits, last, drop, final_limbs, {drops}});
         }
         large = large || !fits();
       }
@@ -115,12 +115,11 @@ Result<Selection> search_levelled(const Setting& setting, std::optional<int> log
     if (prime_sizes(n, 1, drops, 1).empty()) continue;
     // A larger ring has as many more slots as it is slower: more images save nothing there.
     if (++secure > kDegrees && images > 1) break;
-    LoweringRequest request;
-    request.cache = setting.cache;
-    request.log2_degree = n;
-    request.slots = std::uint32_t{1} << (n - 1);
-    request.images = images;
-    request.report = setting.report;
+    const LoweringRequest request{.cache = setting.cache,
+                                  .log2_degree = n,
+                                  .slots = std::uint32_t{1} << (n - 1),
+                                  .images = images,
+                                  .report = setting.report};
     auto circuit =
         run_pass(setting.passes, Pass::layout, [&] { return lower(*setting.network, request, setting.cost); });
     if (!circuit.ok()) {

@@ -8,6 +8,8 @@
 
 namespace obscura::compile {
 
+inline double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
 /// Bytes, by what they are for.
 struct Memory {
   std::uint64_t keys = 0;     ///< both halves

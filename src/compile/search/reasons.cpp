@@ -30,8 +30,6 @@ std::uint64_t weight_bytes(const plan::Plan& plan) {
   return weights * (sizeof(std::int32_t) + sizeof(double));
 }
 
-double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 std::string primes(const Choice& c) {
   const std::uint32_t dropped = c.limbs() - c.final_limbs;
   if (dropped == 0 || c.final_bits == c.drop_bits) return fmt::format("{} limbs of {} bits", c.limbs(), c.final_bits);
@@ -164,7 +162,7 @@ Result<void> explain_batch(const Setting& setting, const Selection& selection, b
                             selection.considered, in_short(best, plan.batch)));
   if (selection.runner_up) out.push_back(fmt::format("Next comes {}.", in_short(*selection.runner_up, plan.batch)));
   out.push_back(fmt::format(
-      "The logits keep {} limb{}: their scale is 2^{:.1f}, with {} bits of room above the largest seen ({:.3g}).",
+      "The logits keep {} limb{}: their scale is 2^{:.1f}, with {} bits of headroom above the largest seen ({:.3g}).",
       best.schedule.choice.final_limbs, best.schedule.choice.final_limbs == 1 ? "" : "s", std::log2(plan.output.scale),
       setting.headroom_bits, setting.statistics->max_logit));
   if (!best.schedule.choice.drops.empty()) {

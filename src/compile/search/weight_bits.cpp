@@ -60,6 +60,7 @@ std::optional<Candidate> with_best_weight_bits(const Trial& trial) {
     predict_errors(trial, rounding, *schedule);
   }
   predict_times(trial, *schedule);
+  verify_after(Pass::price, [&] { return verify(trial.circuit, *schedule); });
   const double rounded = std::sqrt(rounding[trial.circuit.operations.back().point]);
   return Candidate{nullptr, std::move(*schedule), trial.params.literal(), rounded};
 }
