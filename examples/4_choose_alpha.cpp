@@ -20,8 +20,8 @@ int main(int, char** argv) {
       std::cout << what << ": " << plan.error().message << "\n";
       return;
     }
-    std::cout << what << ": " << plan->predicted_seconds << " s an image on one core, logit error "
-              << plan->logit_error << "\n";
+    std::cout << what << ": " << plan->predicted_seconds << " s an image on one core, logit error " << plan->logit_error
+              << "\n";
   };
   for (const int alpha : {4, 6, 8}) {
     options.alpha = alpha;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "calibrate/choice.h"
-#include "compile/approximation.h"
+#include "compile/front/approximation.h"
 #include "nn/graph.h"
 
 namespace obscura::api {

@@ -9,6 +9,7 @@
 #include "base/normalise.h"
 #include "calibrate/chooser.h"
 #include "compile/compile.h"
+#include "compile/front/approximation.h"
 #include "compile/readiness.h"
 #include "eval/network.h"
 #include "nn/onnx.h"
@@ -47,8 +48,8 @@ const std::vector<double>& or_file(const std::vector<double>& given, const std::
   return given.empty() ? file : given;
 }
 
-Result<compile::Approximations> approximate(const nn::Graph& graph, const CompileOptions& options,
-                                            std::span<const float> calibration) {
+Result<compile::Approximations> chosen(const nn::Graph& graph, const CompileOptions& options,
+                                       std::span<const float> calibration) {
   if (calibration.empty()) {
     return error(Code::wrong_params,
                  "{} has functions that are no polynomials: CompileOptions::calibration gives the training images that "
@@ -60,6 +61,33 @@ Result<compile::Approximations> approximate(const nn::Graph& graph, const Compil
   OBSCURA_TRY(const calibrate::Choice choice,
               options.alpha ? chooser.alike(*options.alpha) : chooser.automatic(options.max_loss));
   return api::approximations_of(graph, choice);
+}
+
+/// The caller's polynomials, and where they are not for all functions, chosen ones for the others.
+Result<compile::Approximations> approximate(const nn::Graph& graph, const CompileOptions& options,
+                                            std::span<const float> calibration) {
+  compile::Approximations own;
+  for (const auto& [name, activation] : options.activations) {
+    const auto at =
+        std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const nn::Node& n) { return n.name == name; });
+    if (at == graph.nodes.end() || !eval::is_activation(*at)) {
+      return error(Code::wrong_params, "CompileOptions::activations: {} has no node '{}' with a function to replace",
+                   graph.name, name);
+    }
+    if (activation.coefficients.size() < 2 || !(activation.bound > 0)) {
+      return error(Code::wrong_params,
+                   "CompileOptions::activations: '{}': {} coefficients, bound {}; 2 or more, and a "
+                   "bound above 0, are allowed",
+                   name, activation.coefficients.size(), activation.bound);
+    }
+    own[static_cast<std::size_t>(at - graph.nodes.begin())] =
+        compile::exact_form(activation.coefficients, activation.bound);
+  }
+  const auto functions = std::count_if(graph.nodes.begin(), graph.nodes.end(), eval::is_activation);
+  if (!own.empty() && std::cmp_equal(own.size(), functions)) return own;
+  OBSCURA_TRY(compile::Approximations all, chosen(graph, options, calibration));
+  for (auto& [node, activation] : own) all[node] = std::move(activation);
+  return all;
 }
 
 }  // namespace
@@ -105,12 +133,13 @@ Result<Plan> Network::compile(const CompileOptions& options) const {
   how.memory = options.memory;
   how.max_key_bytes = options.max_key_bytes;
   how.report = options.progress;
-  OBSCURA_TRY_VOID(compile::require_ready(graph, how.layout, options.alpha || !options.calibration.empty()));
+  OBSCURA_TRY_VOID(compile::require_ready(
+      graph, how.layout, options.alpha || !options.activations.empty() || !options.calibration.empty()));
   std::vector<float> calibration;
   if (!options.calibration.empty()) {
     OBSCURA_TRY(calibration, fed(*this, options.calibration, how.mean, how.deviation));
   }
-  if (needs_calibration() || options.alpha) {
+  if (needs_calibration() || options.alpha || !options.activations.empty()) {
     OBSCURA_TRY(how.approximations, approximate(graph, options, calibration));
   }
   constexpr std::size_t kCalibrationImages = 256;

@@ -35,6 +35,8 @@ struct CompileOptions {
   std::optional<double> depth, products;
   std::optional<double> max_loss;
   PolynomialOptions polynomials;
+  bool passes = false;
+  std::string dump_after;
   bool approximated() const { return alpha || depth || products; }
 };
 
@@ -70,6 +72,45 @@ compile::LayoutChoice layout_of(const std::string& name) {
   return name == "batch" ? compile::LayoutChoice::batch : compile::LayoutChoice::automatic;
 }
 
+nlohmann::ordered_json passes_json(const compile::Passes& passes) {
+  auto out = nlohmann::ordered_json::array();
+  for (std::size_t k = 0; k < compile::kPasses; ++k) {
+    const auto pass = static_cast<compile::Pass>(k);
+    const compile::Passes::Record& record = passes[pass];
+    if (record.runs == 0) continue;
+    out.push_back({{"pass", compile::name_of(pass)},
+                   {"runs", record.runs},
+                   {"seconds", record.seconds},
+                   {"size", record.size},
+                   {"of", record.unit}});
+  }
+  return out;
+}
+
+/// One line for each pass that ran.
+std::string passes_text(const compile::Passes& passes) {
+  std::string out = fmt::format("{:12}{:>8}{:>11}  {}\n", "pass", "runs", "seconds", "gave to the plan");
+  for (std::size_t k = 0; k < compile::kPasses; ++k) {
+    const auto pass = static_cast<compile::Pass>(k);
+    const compile::Passes::Record& record = passes[pass];
+    if (record.runs == 0) continue;
+    const std::string size = record.unit.empty() ? "-" : fmt::format("{} {}", record.size, record.unit);
+    out += fmt::format("{:12}{:>8}{:>11.3f}  {}\n", compile::name_of(pass), record.runs, record.seconds, size);
+  }
+  return out;
+}
+
+/// What --passes and --dump-after ask for.
+void answer_passes(const CompileOptions& options, const compile::Passes& passes, Answer& answer) {
+  if (options.passes) {
+    answer.json["passes"] = passes_json(passes);
+    fmt::print(stderr, "{}", passes_text(passes));
+  }
+  if (!passes.dump()) return;
+  answer.json["dump"] = *passes.dump();
+  answer.text = *passes.dump() + answer.text;
+}
+
 Result<Answer> perform(const CompileOptions& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
@@ -93,7 +134,12 @@ Result<Answer> perform(const CompileOptions& options) {
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
   OBSCURA_TRY(how.approximations, approximate(options, graph, training));
+  compile::Passes passes(compile::pass_named(options.dump_after));
+  if (options.passes || !options.dump_after.empty()) how.passes = &passes;
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
+  if (!options.dump_after.empty() && !passes.dump()) {
+    return error(Code::wrong_params, "--dump-after {}: {} did not need that pass", options.dump_after, options.model);
+  }
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
   answer.json = {{"network", plan.name},
@@ -123,6 +169,7 @@ Result<Answer> perform(const CompileOptions& options) {
     answer.text += fmt::format("  From the network's file: {}.\n", fmt::join(settings.from_file, ", "));
   }
   for (const std::string& reason : plan.reasons) answer.text += "  " + reason + "\n";
+  answer_passes(options, passes, answer);
   return answer;
 }
 
@@ -201,6 +248,10 @@ Action define_compile(CLI::App& command, const Common&) {
   add_approximation(command, *options);
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);
+  command.add_flag("--passes", options->passes,
+                   "Say what each pass of the compiler took and gave (standard error; with --json in the object)");
+  command.add_option("--dump-after", options->dump_after, "Print what this pass gave to the plan, as text")
+      ->check(CLI::IsMember(compile::pass_names()));
   return [options] { return perform(*options); };
 }
 

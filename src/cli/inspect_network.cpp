@@ -10,7 +10,7 @@
 #include "cli/answers.h"
 #include "cli/support.h"
 #include "compile/answer.h"
-#include "compile/layers.h"
+#include "compile/front/layers.h"
 #include "compile/readiness.h"
 #include "nn/operators.h"
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +15,12 @@
 
 namespace obscura {
 
+/// A polynomial of the caller's in place of a network's function: sum_k coefficients[k] x^k, for |x| <= bound.
+struct OwnActivation {
+  std::vector<double> coefficients;
+  double bound = 1;
+};
+
 struct CompileOptions {
   std::uint32_t batch = 1;  ///< images classified at a time
   /// Per channel: the network is fed (value - mean) / deviation. Empty: what the network's file says, else 0 and 1.
@@ -22,6 +29,8 @@ struct CompileOptions {
   std::span<const float> calibration = {};
   /// Polynomials in place of functions, each within bound * 2^-alpha; none: the cheapest within max_loss.
   std::optional<int> alpha = {};
+  /// By the name of a node whose function is no polynomial: what stands for it, instead of what would be chosen.
+  std::map<std::string, OwnActivation> activations = {};
   /// Share of the calibration images whose answers polynomials may change.
   double max_loss = 0.002;
   std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take

@@ -73,6 +73,10 @@ class [[nodiscard]] Result<void> {
   Result(Error e) : error_(std::move(e)), ok_(false) {}
   bool ok() const { return ok_; }
   explicit operator bool() const { return ok_; }
+  /// Throws ContractError where there is an error.
+  void value() const {
+    if (!ok_) throw ContractError("Result::value() of an error: " + error_.message);
+  }
   const Error& error() const {
     if (ok_) throw ContractError("Result::error() of a value");
     return error_;

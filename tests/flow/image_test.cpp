@@ -8,7 +8,7 @@
 #include "../compile/residual.h"
 #include "client/client.h"
 #include "compile/compile.h"
-#include "compile/image_cost.h"
+#include "compile/cost/transform.h"
 #include "deviation.h"
 #include "nn/onnx.h"
 #include "plan/keys.h"
