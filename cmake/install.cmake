@@ -5,6 +5,7 @@ include(CMakePackageConfigHelpers)
 
 set(obscura_include ${CMAKE_INSTALL_INCLUDEDIR}/obscura-${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(obscura_cmake ${CMAKE_INSTALL_LIBDIR}/cmake/obscura)
+file(RELATIVE_PATH obscura_prefix_of_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 
 install(TARGETS obscura obscura-server RUNTIME COMPONENT obscura)
 file(GLOB obscura_models ${PROJECT_SOURCE_DIR}/models/*.onnx)
