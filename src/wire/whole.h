@@ -15,9 +15,9 @@ struct Whole {
   std::optional<base::VerifyKey> signer;
 };
 
-/// Reads all of a file: the digest of every frame, the number and place of every record and key, that none is missing or
-/// over, and the signature where there is one. Not what only a plan or a ring knows: sizes and residues.
-/// errors  bad_format, io
+/// Reads all of a file: the digest of every frame, the number and place of every record and key, that none is missing
+/// or over, and the signature where there is one. Not what only a plan or a ring knows: sizes and residues. errors
+/// bad_format, io
 Result<Whole> check_whole(const std::filesystem::path& path);
 
 }  // namespace obscura::wire
