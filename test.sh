@@ -107,7 +107,7 @@ if ! $fast; then
     tests dev -L fast
   fi
   say clang-tidy
-  tools/check_tidy.sh build/release
+  tools/check_tidy.sh
   count "tools/check_tidy.sh" $?
 fi
 finish

@@ -5,7 +5,8 @@
   tools/check_layers.py [ROOT]
 
 ROOT/tools/layers.txt names, for each folder of src/, the folders that it may include, bottom-up: a folder may name
-only folders above its own line, so the table can hold no cycle. Checked besides: includes are written from src/,
+only folders above its own line, so the table can hold no cycle. A line "folder/part" does the same for a folder within
+a folder, whose neighbours it names without the folder. Checked besides: includes are written from src/,
 the ungated parameters of the tests stay out of src/, files stay short, and every file names its licence first.
 Prints one line a violation (file:line: sentence), then a summary; exits 1 where there was one.
 """
@@ -37,13 +38,30 @@ def read_table(path):
         if folder in table:
             errors.append(f"{where}: {folder} stands twice")
         names = allowed.split()
+        outer, slash, _ = folder.rpartition("/")
+        if slash and outer not in table:
+            errors.append(f"{where}: {folder} stands above {outer}")
         if names == [EVERYTHING]:
-            names = list(table)
+            names = [name for name in table if "/" not in name]
+        names = [outer + slash + name for name in names]
         for name in names:
             if name not in table:
                 errors.append(f"{where}: {folder} may not include {name}, which is not above it (no cycles)")
         table[folder] = set(names) | {folder}
     return table, errors
+
+
+def check_parts(folder, target, included, table):
+    """What is wrong where a file of `folder`, which may be a part of a folder, includes another file of that folder."""
+    if "/" not in folder:
+        return None
+    part = included.parent.as_posix()
+    if part == target:
+        return f"{folder} may not include {included}, which stands above it"
+    if part in table and part not in table[folder]:
+        allowed = " ".join(sorted(table[folder] - {folder})) or "nothing"
+        return f"{folder} may not include {part} (it may include: {allowed})"
+    return None
 
 
 def check_includes(root, path, lines, table):
@@ -54,8 +72,9 @@ def check_includes(root, path, lines, table):
             yield 1, "sources live in a folder of src/, never in src/ itself"
         return
     folder = inside.parts[0]
-    if folder not in table:
-        yield 1, f"folder src/{folder} is not in tools/layers.txt"
+    place = inside.parent.as_posix()
+    if place not in table:
+        yield 1, f"folder src/{place} is not in tools/layers.txt"
         return
     for number, line in enumerate(lines, 1):
         match = INCLUDE.match(line)
@@ -68,6 +87,8 @@ def check_includes(root, path, lines, table):
         elif target not in table[folder]:
             allowed = " ".join(sorted(table[folder] - {folder})) or "nothing"
             yield number, f"{folder} may not include {target} (it may include: {allowed})"
+        elif target == folder and (wrong := check_parts(place, target, included, table)):
+            yield number, wrong
         elif not (root / "src" / included).is_file():
             yield number, f'"{included}" does not exist'
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# clang-tidy (checks: .clang-tidy) over src/, from the compile commands of a build folder, all cores.
+# clang-tidy (checks: .clang-tidy) over src/, from the compile commands of a build folder, all cores. The default is the
+# unity build, where a header is parsed once for eight sources.
 #   tools/check_tidy.sh [BUILD-FOLDER [FILE-REGEX]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build="${1:-build/release}"
+build="$(realpath "${1:-build/dev}")"
 # Left out: train/, since clang 14 does not parse libtorch's headers; simd.cpp, whose flags clang does not know (its arithmetic is in
 # headers that g++ compiles with all warnings).
-pattern="${2:-$PWD/src/(?!train/|kernels/simd).*\.cpp$}"
+pattern="${2:-($PWD|$build)/src/(?!train/|kernels/simd).*\.c(pp|xx)$}"
 if [[ ! -f "$build/compile_commands.json" ]]; then
-  echo "check_tidy: $build/compile_commands.json is absent; run: cmake --preset release" >&2
+  echo "check_tidy: $build/compile_commands.json is absent; run: cmake --preset dev" >&2
   exit 1
 fi
 log="$(mktemp)"

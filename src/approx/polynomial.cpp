@@ -10,7 +10,7 @@ namespace obscura::approx {
 namespace {
 
 /// Clenshaw: sum_k c_k T_k(t).
-double chebyshev_sum(const std::vector<double>& coefficients, double t) {
+double clenshaw(const std::vector<double>& coefficients, double t) {
   double b1 = 0;
   double b2 = 0;
   for (std::size_t k = coefficients.size(); k-- > 1;) {
@@ -45,7 +45,7 @@ std::vector<double> divide_by_t(const std::vector<double>& odd) {
 
 double evaluate(const Polynomial& polynomial, double x) {
   const double t = (2 * x - polynomial.low - polynomial.high) / (polynomial.high - polynomial.low);
-  return chebyshev_sum(polynomial.coefficients, t);
+  return clenshaw(polynomial.coefficients, t);
 }
 
 double evaluate(const Composite& composite, double x) {

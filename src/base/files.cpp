@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -92,10 +93,19 @@ Result<void> InputFile::require_private() const {
                path_.string(), mode);
 }
 
+InputFile InputFile::of_memory(ByteView bytes, const std::string& name) {
+  InputFile file;
+  file.memory_ = bytes;
+  file.size_ = bytes.size();
+  file.path_ = name;
+  return file;
+}
+
 InputFile::InputFile(InputFile&& other) noexcept { *this = std::move(other); }
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(memory_, other.memory_);
   std::swap(size_, other.size_);
   std::swap(offset_, other.offset_);
   std::swap(path_, other.path_);
@@ -107,6 +117,14 @@ InputFile::~InputFile() {
 }
 
 Result<void> InputFile::read(std::span<std::byte> out) {
+  if (descriptor_ < 0) {
+    const std::size_t there = std::min<std::uint64_t>(out.size(), remaining());
+    std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset_), there, out.begin());
+    offset_ += there;
+    if (there == out.size()) return {};
+    return error(Code::bad_format, "{}: truncated: {} bytes are missing after byte {}", path_.string(),
+                 out.size() - there, offset_);
+  }
   while (!out.empty()) {
     const ssize_t got = ::read(descriptor_, out.data(), out.size());
     if (got < 0 && errno == EINTR) continue;
@@ -125,7 +143,8 @@ Result<void> InputFile::seek(std::uint64_t offset) {
   if (offset > size_) {
     return error(Code::bad_format, "{}: truncated: {} bytes, at least {} are needed", path_.string(), size_, offset);
   }
-  if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) return io_error(path_, "cannot read");
+  if (descriptor_ >= 0 && ::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0)
+    return io_error(path_, "cannot read");
   offset_ = offset;
   return {};
 }
@@ -200,10 +219,17 @@ Result<void> OutputFile::lock() const {
   return error(Code::busy, "{}: another process is writing it", temporary_.string());
 }
 
+OutputFile OutputFile::to_sink(Sink sink) {
+  OutputFile file;
+  file.sink_ = std::move(sink);
+  return file;
+}
+
 OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
 
 OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(sink_, other.sink_);
   std::swap(overwrite_, other.overwrite_);
   std::swap(kept_, other.kept_);
   std::swap(path_, other.path_);
@@ -220,6 +246,7 @@ void OutputFile::discard() {
 }
 
 Result<void> OutputFile::write(ByteView bytes) {
+  if (sink_) return sink_(bytes);
   OBSCURA_CHECK(descriptor_ >= 0, "OutputFile: write after commit");
   while (!bytes.empty()) {
     const ssize_t done = ::write(descriptor_, bytes.data(), bytes.size());
@@ -235,6 +262,7 @@ Result<void> OutputFile::write(ByteView bytes) {
 }
 
 Result<void> OutputFile::keep() {
+  if (sink_) return {};
   OBSCURA_CHECK(descriptor_ >= 0 && temporary_ == partial_of(path_),
                 "OutputFile: keep of a file that is not resumable");
   if (::fsync(descriptor_) != 0) {
@@ -265,6 +293,7 @@ bool OutputFile::place() {
 }
 
 Result<void> OutputFile::commit() {
+  if (sink_) return {};
   OBSCURA_CHECK(descriptor_ >= 0, "OutputFile: commit twice");
   if (::fsync(descriptor_) != 0 || !place()) {
     const Error failure = io_error(path_, "cannot finish");

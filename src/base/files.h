@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/bytes.h"
@@ -17,6 +18,8 @@ class InputFile {
  public:
   /// errors (io): absent, unreadable, or no regular file: a pipe or device is refused without waiting for it
   static Result<InputFile> open(const std::filesystem::path& path);
+  /// Bytes that outlive this, read like a file; `name` stands in messages.
+  static InputFile of_memory(ByteView bytes, const std::string& name);
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&& other) noexcept;
   ~InputFile();
@@ -32,7 +35,8 @@ class InputFile {
 
  private:
   InputFile() = default;
-  int descriptor_ = -1;
+  int descriptor_ = -1;  ///< below 0: memory
+  ByteView memory_;
   std::uint64_t size_ = 0;
   std::uint64_t offset_ = 0;
   std::filesystem::path path_;
@@ -61,6 +65,9 @@ class OutputFile {
   /// errors  io: absent; no regular file; fewer bytes; the path exists (unless overwrite). busy: another process holds
   /// it
   static Result<OutputFile> resume(const std::filesystem::path& path, std::uint64_t bytes, Options options);
+  /// No file: bytes go to the sink as they are written; keep() and commit() do nothing.
+  using Sink = std::function<Result<void>(ByteView)>;
+  static OutputFile to_sink(Sink sink);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&& other) noexcept;
   ~OutputFile();
@@ -77,6 +84,7 @@ class OutputFile {
   Result<void> open_with_name(bool secret);
   bool place();
   int descriptor_ = -1;
+  Sink sink_;
   bool overwrite_ = false;
   bool kept_ = false;  ///< the temporary file outlives this
   std::filesystem::path path_;

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "obscura/result.h"
+
 namespace obscura::base {
 
 /// Calls body(i) once for each i in [0, count), in any order and on any thread. Exceptions of a body end the loop and
@@ -25,9 +27,5 @@ class ThreadLimit {
 
 /// Threads that parallel_for uses now.
 std::size_t thread_count();
-
-/// Called with (done, total) from time to time; returning false asks the work to stop with Code::cancelled.
-/// Calls never overlap, but come from any thread.
-using Progress = std::function<bool(std::size_t done, std::size_t total)>;
 
 }  // namespace obscura::base

@@ -21,7 +21,7 @@ std::size_t levels_of(std::size_t degree) { return log2_ceil(degree + 1); }
 enum class Parity { none, odd, even };
 
 /// Baby steps up to b and giant steps up to 2^m.
-struct Split {
+struct DegreeSplit {
   std::size_t babies = 1;
   std::size_t giants = 0;
 };
@@ -35,7 +35,7 @@ Work operator+(const Work& a, const Work& b) { return {a.first + b.first, a.seco
 /// What stands above the powers, of any polynomial of a degree: least work by dynamic programming.
 class Schedule {
  public:
-  Schedule(Split split, bool odd) : split_(split), odd_(odd) {}
+  Schedule(DegreeSplit split, bool odd) : split_(split), odd_(odd) {}
 
   /// Exponent of the giant step to divide a polynomial of this degree by, 0 for none: it is a combination of powers.
   std::size_t giant(std::size_t degree, std::size_t levels) { return find(degree, levels).giant; }
@@ -67,15 +67,15 @@ class Schedule {
 
   bool has_products(std::size_t degree, std::size_t levels) { return work(degree, levels).first > 0; }
 
-  Split split_;
+  DegreeSplit split_;
   bool odd_;
   std::map<std::pair<std::size_t, std::size_t>, Best> best_;
 };
 
 /// All splits that can serve a degree; the one of least work.
-Split best_split(std::size_t degree, std::size_t levels, bool odd) {
+DegreeSplit best_split(std::size_t degree, std::size_t levels, bool odd) {
   Work best = kImpossible;
-  Split chosen;
+  DegreeSplit chosen;
   for (std::size_t babies = 1; babies <= std::max<std::size_t>(degree, 1); babies += odd ? 2 : 1) {
     std::size_t steps = 0;
     for (std::size_t j = 3; j <= babies; ++j) steps += (odd ? j % 2 == 1 : !std::has_single_bit(j)) ? 1 : 0;
@@ -139,7 +139,7 @@ class Planner {
     for (std::size_t k = 0; k < coefficients_.size(); k += stride_) p.push_back(coefficients_[k]);
     if (stride_ == 2) linear = coefficients_[1];
     const std::size_t inner = levels - (stride_ == 2 ? 1 : 0);
-    const Split split = best_split(p.size() - 1, inner, parity == Parity::odd);
+    const DegreeSplit split = best_split(p.size() - 1, inner, parity == Parity::odd);
     schedule_.emplace(split, parity == Parity::odd);
     PolynomialStep root = open(levels, output_scale_ * drop(levels));
     add(std::move(p), inner, root);

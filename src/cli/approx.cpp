@@ -25,7 +25,7 @@ using Style = data::Series::Style;
 
 constexpr int kPlotPoints = 2400;
 
-struct Options {
+struct ApproxOptions {
   std::string function;
   std::optional<int> alpha;
   std::vector<int> degrees;
@@ -140,7 +140,7 @@ std::vector<data::Panel> curves(const std::string& name, const std::string& form
   return panels;
 }
 
-Result<approx::SignCandidate> choose(const Options& options, bool for_sign) {
+Result<approx::SignCandidate> choose(const ApproxOptions& options, bool for_sign) {
   if (!options.degrees.empty()) {
     approx::SignCandidate chosen;
     chosen.choice = {options.degrees, options.epsilon.value_or(0)};
@@ -160,7 +160,7 @@ Result<approx::SignCandidate> choose(const Options& options, bool for_sign) {
   return chosen;
 }
 
-Result<Report> report_sign(const Options& options) {
+Result<Report> report_sign(const ApproxOptions& options) {
   OBSCURA_TRY(const approx::SignCandidate chosen, choose(options, true));
   OBSCURA_TRY(const approx::Composite sign, approx::sign(chosen.choice));
   const Certificate& certificate = sign.certificate;
@@ -178,7 +178,7 @@ Result<Report> report_sign(const Options& options) {
   return report;
 }
 
-Result<Report> report_relu(const Options& options) {
+Result<Report> report_relu(const ApproxOptions& options) {
   OBSCURA_TRY(const approx::SignCandidate chosen, choose(options, false));
   OBSCURA_TRY(const Activation relu, approx::relu(chosen.choice, options.bound.value_or(1)));
   const std::vector<Polynomial>& stages = relu.composite.stages;
@@ -215,7 +215,7 @@ Result<std::pair<int, int>> parse_window(const std::string& text) {
   return out;
 }
 
-Result<Report> report_max(const Options& options) {
+Result<Report> report_max(const ApproxOptions& options) {
   OBSCURA_TRY(const auto window, parse_window(options.window));
   OBSCURA_TRY(const approx::SignCandidate chosen, choose(options, false));
   OBSCURA_TRY(const approx::MaxPool pool, approx::max_pool(chosen.choice, options.low.value_or(-1),
@@ -281,7 +281,7 @@ std::string parameters_text(const approx::Function& function) {
   return out;
 }
 
-Result<Report> report_direct(const Options& options) {
+Result<Report> report_direct(const ApproxOptions& options) {
   OBSCURA_TRY(approx::Function function, approx::function_named(options.function));
   for (const std::string& text : options.parameters) OBSCURA_TRY_VOID(set_parameter(text, function));
   if (!options.low || !options.high || options.degree.has_value() == options.error.has_value()) {
@@ -315,7 +315,7 @@ Result<Report> report_direct(const Options& options) {
   return report;
 }
 
-Result<Report> report_front(const Options& options) {
+Result<Report> report_front(const ApproxOptions& options) {
   approx::SearchOptions how;
   how.max_depth = options.max_depth.value_or(14);
   OBSCURA_TRY(const std::vector<approx::SignCandidate> front, approx::SignSearch().front(how));
@@ -343,7 +343,7 @@ Result<Report> report_front(const Options& options) {
   return report;
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const ApproxOptions& options) {
   const Stopwatch watch;
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
   const bool direct = options.degree || options.error || !options.parameters.empty();
@@ -408,7 +408,7 @@ Action define_approx(CLI::App& command, const Common&) {
       functions_text();
   teach(command, explanation.c_str(), "obscura approx relu --alpha 13 --bound 50 --plot relu.png",
         "It reads no file. The plot shows the function and the polynomial; it holds nothing secret.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ApproxOptions>();
   command.add_option("FUNCTION", options->function, "What to approximate")
       ->required()
       ->check(CLI::IsMember(all_names()));

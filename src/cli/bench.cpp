@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kMaxListBytes = 1 << 20;
 constexpr std::size_t kMaxNetworks = 1000;
 
-struct Options {
+struct BenchOptions {
   std::string list = "models/networks.json";
   std::vector<std::string> only;
   std::string data;
@@ -95,7 +95,7 @@ Result<Network> read_network(const Json& row, const std::string& list) {
   return out;
 }
 
-Result<std::vector<Network>> read_list(const Options& options) {
+Result<std::vector<Network>> read_list(const BenchOptions& options) {
   OBSCURA_TRY(const base::Bytes bytes, base::read_file(options.list, kMaxListBytes));
   const Json rows = Json::parse(bytes.begin(), bytes.end(), nullptr, false);
   if (!rows.is_array() || rows.empty() || rows.size() > kMaxNetworks) {
@@ -118,7 +118,7 @@ Result<std::vector<Network>> read_list(const Options& options) {
 }
 
 /// The run that took the median time of `repeat` runs; the times of all are in its "all_milliseconds_per_image".
-Result<Json> measure(const Network& network, const Options& options, bool json) {
+Result<Json> measure(const Network& network, const BenchOptions& options, bool json) {
   EvaluateOptions how;
   how.network = network.model.string();
   how.selection.dataset = network.dataset;
@@ -198,13 +198,13 @@ base::Bytes draw_fronts(const Json& report) {
 }
 
 /// The report as far as it goes, whole or not at all.
-Result<void> keep(const Options& options, const Json& report) {
+Result<void> keep(const BenchOptions& options, const Json& report) {
   if (options.output.empty()) return {};
   const std::string text = json_text(report, 2) + "\n";
   return base::write_file(options.output, base::as_bytes(text), {.overwrite = true});
 }
 
-Result<Answer> perform(const Options& options, bool json) {
+Result<Answer> perform(const BenchOptions& options, bool json) {
   OBSCURA_TRY(const std::vector<Network> networks, read_list(options));
   if (!options.output.empty()) OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
@@ -250,7 +250,7 @@ Action define_bench(CLI::App& command, const Common& common) {
       "out, and the table says why. With -o the report is rewritten after every network.",
       "obscura bench --only mnist-square --repeat 3 -o bench.json",
       "The report has no weights and no images in it, but names the machine.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command.add_option("--list", options->list, "The networks: a JSON list; models are named relative to it")
       ->capture_default_str();
   command.add_option("--only", options->only, "Only these, by name")->delimiter(',');

@@ -15,7 +15,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct CalibrateOptions {
   std::string network;
   nn::ReadOptions read;
   std::string dataset;
@@ -46,11 +46,11 @@ double quantile(const approx::Histogram& histogram, double share) {
   return parts.back().first;
 }
 
-std::vector<std::string> names_of(const Options& options) {
+std::vector<std::string> names_of(const CalibrateOptions& options) {
   return options.dataset.empty() ? options.files : std::vector{options.dataset};
 }
 
-Answer summarise(const Options& options, const nn::Graph& graph, const calibrate::Calibration& calibration,
+Answer summarise(const CalibrateOptions& options, const nn::Graph& graph, const calibrate::Calibration& calibration,
                  double seconds) {
   Answer answer;
   answer.json = {
@@ -116,14 +116,14 @@ base::Bytes draw(const calibrate::Calibration& calibration) {
 }
 
 /// Both files or, where one of them cannot be written, none.
-Result<void> write(const Options& options, const nn::Graph& graph, const calibrate::Calibration& calibration) {
+Result<void> write(const CalibrateOptions& options, const nn::Graph& graph, const calibrate::Calibration& calibration) {
   OBSCURA_TRY(base::OutputFile ranges, base::OutputFile::create(options.output, {}));
   OBSCURA_TRY_VOID(ranges.write(calibrate::write_ranges(calibration, graph.name)));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(base::write_file(options.plot, draw(calibration), {}));
   return ranges.commit();
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const CalibrateOptions& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
@@ -139,7 +139,7 @@ Result<Answer> perform(const Options& options) {
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
               calibration_images(graph, {names_of(options), data_folder(options.data), settings.normalization},
-                                 options.limit, kRangeImages));
+                                 options.limit, calibrate::kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {
@@ -166,15 +166,16 @@ Action define_calibrate(CLI::App& command, const Common&) {
       "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 -o "
       "resnet20.ranges.json",
       "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CalibrateOptions>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
   command.add_option("--dataset", options->dataset, "Data set whose training images are used");
   command.add_option("--images", options->files,
                      "Or files and folders of training images, as `obscura encrypt` takes them");
   command.add_option("-o,--out", options->output, "The file of ranges to write")->required();
   command.add_option("--plot", options->plot, "Write a PNG with histograms of the arguments");
-  command.add_option("--limit", options->limit,
-                     fmt::format("How many of them (default: {}, or all where there are fewer)", kRangeImages));
+  command.add_option(
+      "--limit", options->limit,
+      fmt::format("How many of them (default: {}, or all where there are fewer)", calibrate::kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);

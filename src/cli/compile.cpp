@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "api/approximations.h"
 #include "base/files.h"
 #include "cli/answers.h"
-#include "cli/approximations.h"
 #include "cli/images.h"
 #include "cli/polynomials.h"
 #include "cli/settings.h"
@@ -18,7 +18,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct CompileOptions {
   std::string model;
   nn::ReadOptions read;
   std::string output;
@@ -35,11 +35,13 @@ struct Options {
   std::optional<double> depth, products;
   std::optional<double> max_loss;
   PolynomialOptions polynomials;
+  bool passes = false;
+  std::string dump_after;
   bool approximated() const { return alpha || depth || products; }
 };
 
 /// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
-Result<compile::Approximations> approximate(const Options& options, const nn::Graph& graph,
+Result<compile::Approximations> approximate(const CompileOptions& options, const nn::Graph& graph,
                                             const TrainingData& training) {
   if (!options.approximated() && compile::readiness(graph).verdict != compile::Verdict::options) {
     if (options.polynomials.ranges.empty() && !options.max_loss) return compile::Approximations{};
@@ -51,10 +53,10 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
                  "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
   }
   if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(graph, training, options.polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(graph, training, options.polynomials));
   calibrate::Choice choice;
   if (!options.approximated()) {
-    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(kDefaultMaxLoss)));
+    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(calibrate::kDefaultMaxLoss)));
   } else if (options.alpha) {
     OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
   } else if (options.depth) {
@@ -62,7 +64,7 @@ Result<compile::Approximations> approximate(const Options& options, const nn::Gr
   } else {
     OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::products, *options.products}));
   }
-  return approximations_of(graph, choice);
+  return api::approximations_of(graph, choice);
 }
 
 compile::LayoutChoice layout_of(const std::string& name) {
@@ -70,7 +72,46 @@ compile::LayoutChoice layout_of(const std::string& name) {
   return name == "batch" ? compile::LayoutChoice::batch : compile::LayoutChoice::automatic;
 }
 
-Result<Answer> perform(const Options& options) {
+nlohmann::ordered_json passes_json(const compile::Passes& passes) {
+  auto out = nlohmann::ordered_json::array();
+  for (std::size_t k = 0; k < compile::kPasses; ++k) {
+    const auto pass = static_cast<compile::Pass>(k);
+    const compile::Passes::Record& record = passes[pass];
+    if (record.runs == 0) continue;
+    out.push_back({{"pass", compile::name_of(pass)},
+                   {"runs", record.runs},
+                   {"seconds", record.seconds},
+                   {"size", record.size},
+                   {"of", record.unit}});
+  }
+  return out;
+}
+
+/// One line for each pass that ran.
+std::string passes_text(const compile::Passes& passes) {
+  std::string out = fmt::format("{:12}{:>8}{:>11}  {}\n", "pass", "runs", "seconds", "gave to the plan");
+  for (std::size_t k = 0; k < compile::kPasses; ++k) {
+    const auto pass = static_cast<compile::Pass>(k);
+    const compile::Passes::Record& record = passes[pass];
+    if (record.runs == 0) continue;
+    const std::string size = record.unit.empty() ? "-" : fmt::format("{} {}", record.size, record.unit);
+    out += fmt::format("{:12}{:>8}{:>11.3f}  {}\n", compile::name_of(pass), record.runs, record.seconds, size);
+  }
+  return out;
+}
+
+/// What --passes and --dump-after ask for.
+void answer_passes(const CompileOptions& options, const compile::Passes& passes, Answer& answer) {
+  if (options.passes) {
+    answer.json["passes"] = passes_json(passes);
+    fmt::print(stderr, "{}", passes_text(passes));
+  }
+  if (!passes.dump()) return;
+  answer.json["dump"] = *passes.dump();
+  answer.text = *passes.dump() + answer.text;
+}
+
+Result<Answer> perform(const CompileOptions& options) {
   const Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
@@ -93,7 +134,12 @@ Result<Answer> perform(const Options& options) {
   how.layout = layout_of(options.layout);
   how.calibration = calibration;
   OBSCURA_TRY(how.approximations, approximate(options, graph, training));
+  compile::Passes passes(compile::pass_named(options.dump_after));
+  if (options.passes || !options.dump_after.empty()) how.passes = &passes;
   OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
+  if (!options.dump_after.empty() && !passes.dump()) {
+    return error(Code::wrong_params, "--dump-after {}: {} did not need that pass", options.dump_after, options.model);
+  }
   OBSCURA_TRY_VOID(base::write_file(options.output, wire::write_plan(plan), {}));
   Answer answer;
   answer.json = {{"network", plan.name},
@@ -123,11 +169,12 @@ Result<Answer> perform(const Options& options) {
     answer.text += fmt::format("  From the network's file: {}.\n", fmt::join(settings.from_file, ", "));
   }
   for (const std::string& reason : plan.reasons) answer.text += "  " + reason + "\n";
+  answer_passes(options, passes, answer);
   return answer;
 }
 
 /// What stands for functions and maxima.
-void add_approximation(CLI::App& command, Options& options) {
+void add_approximation(CLI::App& command, CompileOptions& options) {
   CLI::Option* alpha = command.add_option(
       "--alpha", options.alpha,
       "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
@@ -173,7 +220,7 @@ Action define_compile(CLI::App& command, const Common&) {
       "--depth or --products says; networks deeper than a secure modulus bootstrap (--layout image).",
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompileOptions>();
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
   command.add_option("-o,--out", options->output, "The plan to write")->required();
   command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
@@ -201,6 +248,10 @@ Action define_compile(CLI::App& command, const Common&) {
   add_approximation(command, *options);
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);
+  command.add_flag("--passes", options->passes,
+                   "Say what each pass of the compiler took and gave (standard error; with --json in the object)");
+  command.add_option("--dump-after", options->dump_after, "Print what this pass gave to the plan, as text")
+      ->check(CLI::IsMember(compile::pass_names()));
   return [options] { return perform(*options); };
 }
 

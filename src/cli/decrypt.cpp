@@ -28,7 +28,7 @@ constexpr std::size_t kPictureColumns = 24;
 constexpr std::size_t kPictureImages = 240;
 constexpr std::size_t kPictureMistakes = 60;
 
-struct Options {
+struct DecryptOptions {
   std::string offer;
   SecretOptions secret;
   std::string request;
@@ -61,8 +61,8 @@ std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
   return chosen;
 }
 
-Result<void> write_picture(const Options& options, const Images& images, const std::vector<std::uint32_t>& predictions,
-                           const std::vector<std::uint16_t>& labels) {
+Result<void> write_picture(const DecryptOptions& options, const Images& images,
+                           const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels) {
   data::Dataset shown;
   std::vector<std::uint32_t> shown_predictions;
   for (const std::size_t i : choose(predictions, labels)) {
@@ -80,7 +80,7 @@ Result<void> write_picture(const Options& options, const Images& images, const s
 }
 
 /// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
-Result<std::optional<Images>> find_sent(const Options& options, const plan::Offer& offer) {
+Result<std::optional<Images>> find_sent(const DecryptOptions& options, const plan::Offer& offer) {
   if (!options.picture.empty()) {
     if (options.sent.files.empty()) {
       return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
@@ -138,7 +138,7 @@ void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
 }
 
 /// errors: a picture or labels that this kind of answer cannot be compared with.
-Result<void> check_kind(const Options& options, const plan::OutputSpec& output) {
+Result<void> check_kind(const DecryptOptions& options, const plan::OutputSpec& output) {
   if (!options.picture.empty()) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--picture"));
   const bool value = output.answer.kind == plan::AnswerKind::values && output.classes == 1;
   if (!options.labels.empty() && !value) OBSCURA_TRY_VOID(needs_one_label(output.answer, "--labels"));
@@ -147,7 +147,8 @@ Result<void> check_kind(const Options& options, const plan::OutputSpec& output) 
 
 /// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
 /// goes to standard error, not into the answer.
-Result<client::Published> publish(const Options& options, const plan::Offer& offer, const client::Logits& exact) {
+Result<client::Published> publish(const DecryptOptions& options, const plan::Offer& offer,
+                                  const client::Logits& exact) {
   const plan::AnswerSpec& spec = offer.output.answer;
   OBSCURA_TRY(client::Ledger ledger, client::Ledger::open(client::ledger_of(options.secret.path), exact.key));
   OBSCURA_TRY(client::Published published, client::publish(exact, spec.kind, client::worst_noise(offer.output),
@@ -171,7 +172,7 @@ Result<client::Published> publish(const Options& options, const plan::Offer& off
   return published;
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const DecryptOptions& options) {
   guard_secrets();
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
@@ -240,7 +241,7 @@ Action define_decrypt(CLI::App& command, const Common&) {
       "obscura decrypt swish4.offer --secret my.secret answer.enc --labels data/mnist/t10k-labels-idx1-ubyte:0:8192",
       "The labels are yours. Decrypted numbers carry traces of the secret key: show others nothing\n"
       "but the output of --publish (docs/SECURITY.md).");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DecryptOptions>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   command.add_option("OUT", options->input, "The server's answer (obscura run)")->required();
   add_secret(command, options->secret);

@@ -12,7 +12,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct EncryptOptions {
   std::string offer;
   SecretOptions secret;
   std::string range;
@@ -20,7 +20,7 @@ struct Options {
   std::string output;
 };
 
-Result<Images> find_images(const Options& options, const plan::InputSpec& input) {
+Result<Images> find_images(const EncryptOptions& options, const plan::InputSpec& input) {
   Selection selection = options.selection;
   if (!options.range.empty()) {
     if (selection.files.size() != 1) {
@@ -34,7 +34,7 @@ Result<Images> find_images(const Options& options, const plan::InputSpec& input)
   return Images::of(selection, shape_of(input));
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const EncryptOptions& options) {
   guard_secrets();
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
@@ -83,7 +83,7 @@ Action define_encrypt(CLI::App& command, const Common&) {
       "Results come back in the order of the images.",
       "obscura encrypt swish4.offer --secret my.secret data/mnist/t10k-images-idx3-ubyte:0:8192 -o images.enc",
       "The file goes to the server. It shows how many images there are, and nothing of what is on them.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EncryptOptions>();
   command.add_option("OFFER", options->offer, "The server's offer")->required();
   add_secret(command, options->secret);
   add_selection(command, options->selection, "IMAGES,--images");

@@ -25,8 +25,6 @@ namespace {
 constexpr std::size_t kDefaultBatch = 8192;
 constexpr int kDefaultAlpha = 13;
 
-using Options = EvaluateOptions;
-
 /// What is evaluated: a network, a plan, or both.
 struct Subject {
   std::optional<nn::Graph> graph;
@@ -35,7 +33,7 @@ struct Subject {
   plan::AnswerSpec answer;
 };
 
-bool on_plan(const Options& options) { return options.backend == "clear" || options.backend == "ckks"; }
+bool on_plan(const EvaluateOptions& options) { return options.backend == "clear" || options.backend == "ckks"; }
 
 /// An option that some backends only know what to do with.
 struct Restricted {
@@ -69,7 +67,7 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
 }
 
 /// errors: options that a plan has no use for.
-Result<void> check_plan(const Options& options) {
+Result<void> check_plan(const EvaluateOptions& options) {
   const Normalization& given = options.settings.normalization;
   if (options.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
@@ -89,7 +87,7 @@ Result<void> check_plan(const Options& options) {
   return {};
 }
 
-Result<Subject> from_plan(const Options& options) {
+Result<Subject> from_plan(const EvaluateOptions& options) {
   OBSCURA_TRY_VOID(check_plan(options));
   Subject subject;
   OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
@@ -103,7 +101,7 @@ Result<Subject> from_plan(const Options& options) {
                to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
 }
 
-Result<Subject> from_network(const Options& options) {
+Result<Subject> from_network(const EvaluateOptions& options) {
   Subject subject;
   subject.settings = options.settings;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
@@ -117,14 +115,14 @@ Result<Subject> from_network(const Options& options) {
   return subject;
 }
 
-TrainingData training_of(const Options& options, const Subject& subject) {
+TrainingData training_of(const EvaluateOptions& options, const Subject& subject) {
   std::vector<std::string> names = options.calibrate;
   if (names.empty() && !options.selection.dataset.empty()) names.push_back(options.selection.dataset);
   return {names, data_folder(options.selection.data), subject.settings.normalization};
 }
 
 /// Turns a network into a plan; of files without --calibrate wide margins are assumed, as `obscura compile` does.
-Result<wire::NamedPlan> compile_plan(const Options& options, const Subject& subject, const Images& images) {
+Result<wire::NamedPlan> compile_plan(const EvaluateOptions& options, const Subject& subject, const Images& images) {
   std::vector<float> calibration;
   const TrainingData training = training_of(options, subject);
   if (!training.names.empty()) {
@@ -142,7 +140,7 @@ Result<wire::NamedPlan> compile_plan(const Options& options, const Subject& subj
 }
 
 /// Images of the shape that it takes, with labels that it may answer.
-Result<Images> find_images(const Options& options, const Subject& subject) {
+Result<Images> find_images(const EvaluateOptions& options, const Subject& subject) {
   const plan::Plan* plan = subject.plan ? &subject.plan->plan : nullptr;
   const auto outputs = [&] {
     if (plan != nullptr) return std::size_t{plan->output.classes};
@@ -155,7 +153,7 @@ Result<Images> find_images(const Options& options, const Subject& subject) {
 }
 
 /// The backends but poly; `before` as in PlanOptions.
-Result<Inference> infer(const Options& options, const Subject& subject, const Images& images,
+Result<Inference> infer(const EvaluateOptions& options, const Subject& subject, const Images& images,
                         const std::function<void(std::uint64_t)>& before) {
   const PlanOptions how{options.memory, options.noise_seed, before};
   if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
@@ -164,7 +162,7 @@ Result<Inference> infer(const Options& options, const Subject& subject, const Im
 }
 
 /// What the backend is compared with.
-Result<Inference> infer_reference(const Options& options, const Subject& subject, const Images& images) {
+Result<Inference> infer_reference(const EvaluateOptions& options, const Subject& subject, const Images& images) {
   if (subject.graph) return infer_float(*subject.graph, images, subject.settings.normalization);
   return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
 }
@@ -184,8 +182,8 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["predicted_seconds"] = compile::seconds_here(plan);
 }
 
-std::string text_of(const Options& options, std::size_t images, const Marks& marks, const LogitError& difference,
-                    const Inference& inference) {
+std::string text_of(const EvaluateOptions& options, std::size_t images, const Marks& marks,
+                    const LogitError& difference, const Inference& inference) {
   const auto& seconds = inference.seconds;
   return fmt::format("{} of {}, backend {}\n", plural(images, "image"), options.selection.text(), options.backend) +
          marks.text +
@@ -200,7 +198,7 @@ std::string text_of(const Options& options, std::size_t images, const Marks& mar
 }
 
 /// "dataset" and "split", or null and the files.
-void describe_images(nlohmann::ordered_json& json, const Options& options, const Images& images) {
+void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& options, const Images& images) {
   const Selection& selection = options.selection;
   json["dataset"] = nullptr;
   json["split"] = nullptr;
@@ -219,7 +217,7 @@ nlohmann::ordered_json names_of(const Images& images) {
   return names;
 }
 
-Answer summarise(const Options& options, const Subject& subject, const Images& images,
+Answer summarise(const EvaluateOptions& options, const Subject& subject, const Images& images,
                  const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
   const std::size_t count = images.count();
   const std::size_t outputs = inference.logits.size() / count;
@@ -251,14 +249,14 @@ Answer summarise(const Options& options, const Subject& subject, const Images& i
 }
 
 /// The polynomials that the options ask for: one alpha for all, or a budget for the network.
-Result<calibrate::Choice> choose(const Options& options, Polynomials& polynomials) {
+Result<calibrate::Choice> choose(const EvaluateOptions& options, calibrate::Chooser& polynomials) {
   if (options.depth) return polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth});
   if (options.products) return polynomials.layerwise({calibrate::Budget::Of::products, *options.products});
   return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
 }
 
 /// The network as an ONNX file on polynomials, beside itself on floats.
-Result<Answer> perform_poly(const Options& options, const Subject& subject, const Images& source) {
+Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subject, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
   const TrainingData training = training_of(options, subject);
   if (training.names.empty()) {
@@ -269,7 +267,7 @@ Result<Answer> perform_poly(const Options& options, const Subject& subject, cons
   PolynomialOptions how = options.polynomials;
   how.calibration_images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(*subject.graph, training, how));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(*subject.graph, training, how));
   OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
@@ -331,7 +329,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   teach(command, explanation.c_str(),
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
   add_selection(command, options->selection);
   add_calibrate(command, options->calibrate,

@@ -179,7 +179,7 @@ Result<Answer> inspect_trust(const std::string& path) {
                 fmt::format("key {}: with --trust, what it did not sign is refused", name)};
 }
 
-struct Options {
+struct InspectOptions {
   std::string path;
   nn::ReadOptions read;
 };
@@ -214,7 +214,7 @@ Result<Answer> inspect_file(const std::string& path, wire::Kind kind) {
   return error(Code::unsupported, "{}: {}, which stands only inside of other files", path, wire::describe(kind));
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const InspectOptions& options) {
   const std::string& path = options.path;
   OBSCURA_TRY(const bool ours, is_frame(path));
   if (!ours) return inspect_network(path, options.read);
@@ -237,7 +237,7 @@ Action define_inspect(CLI::App& command, const Common&) {
       "verdict\nat the end says whether it compiles, with which options, or what to change in PyTorch or Keras.",
       "obscura inspect my.onnx",
       "Of a secret key it prints nothing. The text of a plan shows the shape of the network, not its weights.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   command.add_option("FILE", options->path, "A plan, offer, evaluation keys, ciphertexts, or an ONNX file")->required();
   add_read_options(command, options->read);
   return [options] { return perform(*options); };

@@ -10,7 +10,7 @@
 #include "cli/answers.h"
 #include "cli/support.h"
 #include "compile/answer.h"
-#include "compile/layers.h"
+#include "compile/front/layers.h"
 #include "compile/readiness.h"
 #include "nn/operators.h"
 
@@ -24,7 +24,7 @@ constexpr std::size_t kLongestName = 40;
 /// Reasons that are printed; JSON has all.
 constexpr std::size_t kMostReasons = 5;
 
-struct Row {
+struct NodeRow {
   std::string name;
   std::string type;
   nn::Shape shape;
@@ -33,17 +33,17 @@ struct Row {
   const compile::NodeReadiness* ready = nullptr;
 };
 
-std::vector<Row> rows_of(const nn::Graph& graph, const compile::Readiness& readiness) {
-  std::vector<Row> rows;
+std::vector<NodeRow> rows_of(const nn::Graph& graph, const compile::Readiness& readiness) {
+  std::vector<NodeRow> rows;
   std::set<nn::ValueId> seen;  // weights that several nodes read count once
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
     const nn::Node& node = graph.nodes[k];
-    Row row{node.name,
-            nn::operator_name(node),
-            graph.values[node.output].shape,
-            0,
-            compile::multiply_adds(graph, node),
-            &readiness.nodes[k]};
+    NodeRow row{node.name,
+                nn::operator_name(node),
+                graph.values[node.output].shape,
+                0,
+                compile::multiply_adds(graph, node),
+                &readiness.nodes[k]};
     for (const nn::ValueId id : node.inputs) {
       const auto& constant = graph.values[id].constant;
       if (constant && seen.insert(id).second) row.parameters += constant->data.size();
@@ -65,9 +65,9 @@ std::string short_number(std::uint64_t count) {
                      count / (millions ? 1'000'000 : 1'000) < 100 ? 1 : 0, millions ? "M" : "k");
 }
 
-std::string table(const std::vector<Row>& rows) {
+std::string table(const std::vector<NodeRow>& rows) {
   std::size_t name = 4, type = 8, shape = 5;
-  for (const Row& row : rows) {
+  for (const NodeRow& row : rows) {
     name = std::max(name, shortened(row.name).size());
     type = std::max(type, row.type.size());
     shape = std::max(shape, nn::to_string(row.shape).size());
@@ -76,7 +76,7 @@ std::string table(const std::vector<Row>& rows) {
     return fmt::format("  {:{}}  {:{}}  {:{}}  {:>10}  {:>10}  {}\n", column...);
   };
   std::string out = line("node", name, "operator", type, "shape", shape, "parameters", "mult-adds", "under encryption");
-  for (const Row& row : rows) {
+  for (const NodeRow& row : rows) {
     const std::string form = row.ready->standing == compile::Standing::never ? "never" : row.ready->form;
     out += line(shortened(row.name), name, row.type, type, nn::to_string(row.shape), shape,
                 short_number(row.parameters), short_number(row.multiply_adds), form);
@@ -108,7 +108,7 @@ const char* to_string(compile::Verdict verdict) {
   return "never";
 }
 
-Json json_of(const Row& row) {
+Json json_of(const NodeRow& row) {
   Json out = {{"name", row.name},
               {"operator", row.type},
               {"shape", row.shape},
@@ -147,10 +147,10 @@ std::string other_reasons(const compile::Readiness& readiness) {
 Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& options) {
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(path, options));
   const compile::Readiness readiness = compile::readiness(graph);
-  const std::vector<Row> rows = rows_of(graph, readiness);
+  const std::vector<NodeRow> rows = rows_of(graph, readiness);
   std::uint64_t parameters = 0, multiply_adds = 0;
   Json nodes = Json::array();
-  for (const Row& row : rows) {
+  for (const NodeRow& row : rows) {
     parameters += row.parameters;
     multiply_adds += row.multiply_adds;
     nodes.push_back(json_of(row));

@@ -45,14 +45,14 @@ Marks mark_labels(const plan::AnswerSpec& answer, const Compared& logits, const 
 }
 
 /// The rows of two sets of logits, image by image.
-struct Row {
+struct MarkRow {
   std::span<const float> actual, reference;
   bool finite() const {
     const auto fine = [](float x) { return std::isfinite(x); };
     return std::all_of(actual.begin(), actual.end(), fine) && std::all_of(reference.begin(), reference.end(), fine);
   }
 };
-Row row_of(const Compared& logits, std::size_t image) {
+MarkRow row_of(const Compared& logits, std::size_t image) {
   return {logits.actual.subspan(image * logits.outputs, logits.outputs),
           logits.reference.subspan(image * logits.outputs, logits.outputs)};
 }
@@ -61,7 +61,7 @@ Marks mark_sets(const plan::AnswerSpec& answer, const Compared& logits, std::siz
   std::size_t agreeing = 0, not_finite = 0;
   Marks out;
   for (std::size_t i = 0; i < images; ++i) {
-    const Row row = row_of(logits, i);
+    const MarkRow row = row_of(logits, i);
     if (!row.finite()) {
       ++not_finite;
       out.predictions.push_back(nullptr);
@@ -87,7 +87,7 @@ Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, std::s
   double mine = 0, others = 0;
   Marks out;
   for (std::size_t i = 0; i < images; ++i) {
-    const Row row = row_of(logits, i);
+    const MarkRow row = row_of(logits, i);
     if (!row.finite()) continue;
     ++finite;
     if (logits.outputs != 1 || labels.empty()) continue;

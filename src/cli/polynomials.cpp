@@ -37,7 +37,7 @@ Result<std::vector<float>> training_images(const nn::Graph& graph, const Trainin
     return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", options.ranges);
   }
   return calibration_images(graph, data, options.calibration_images,
-                            options.ranges.empty() ? kRangeImages : kSensitivityImages);
+                            options.ranges.empty() ? calibrate::kRangeImages : calibrate::kSensitivityImages);
 }
 
 struct Noise {
@@ -66,103 +66,15 @@ Result<void> check_options(const PolynomialOptions& options) {
 
 }  // namespace
 
-Result<Polynomials> Polynomials::prepare(const nn::Graph& graph, const TrainingData& data,
-                                         const PolynomialOptions& options) {
+Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& data,
+                                        const PolynomialOptions& options) {
   OBSCURA_TRY_VOID(check_options(options));
-  Polynomials out;
-  out.graph_ = &graph;
-  out.margin_ = options.margin;
   OBSCURA_TRY(const std::vector<float> images, training_images(graph, data, options));
-  const std::size_t image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
-  const std::size_t count = images.size() / image_size;
-  if (options.ranges.empty()) {
-    ProgressBar bar("ranges");
-    OBSCURA_TRY(out.calibration_, calibrate::measure_ranges(graph, images, count, bar.callback()));
-  } else {
-    OBSCURA_TRY(out.calibration_, calibrate::read_ranges_file(options.ranges, graph));
+  std::optional<calibrate::Calibration> calibration;
+  if (!options.ranges.empty()) {
+    OBSCURA_TRY(calibration, calibrate::read_ranges_file(options.ranges, graph));
   }
-  if (out.calibration_.ranges.empty()) return out;
-  constexpr std::size_t kMostFloats = std::size_t{1} << 24;
-  const std::size_t tried = std::min({count, kTriedImages, std::max<std::size_t>(kMostFloats / image_size, 1)});
-  out.few_.assign(images.begin(), images.begin() + static_cast<std::ptrdiff_t>(tried * image_size));
-  ProgressBar bar("sensitivities");
-  const std::size_t few = std::min(count, kSensitivityImages);
-  OBSCURA_TRY(out.sensitivities_,
-              calibrate::measure_sensitivities(graph, out.calibration_, std::span(images).first(few * image_size), few,
-                                               bar.callback()));
-  return out;
-}
-
-Result<calibrate::Choice> Polynomials::alike(int alpha) const {
-  return calibrate::choose_alike(*graph_, calibration_, sensitivities_, alpha, margin_);
-}
-
-Result<void> Polynomials::make_chooser() {
-  if (chooser_) return {};
-  OBSCURA_TRY(chooser_, calibrate::LayerwiseChooser::make(*graph_, calibration_, sensitivities_, margin_));
-  return {};
-}
-
-Result<calibrate::Choice> Polynomials::layerwise(const calibrate::Budget& budget) {
-  OBSCURA_TRY_VOID(make_chooser());
-  return chooser_->choose(budget);
-}
-
-Result<calibrate::Choice> Polynomials::layerwise_within(double logit_error, calibrate::Budget::Of of) {
-  OBSCURA_TRY_VOID(make_chooser());
-  return chooser_->choose_within(logit_error, of);
-}
-
-namespace {
-
-/// Share of images whose answers differ.
-double differing(std::span<const float> actual, std::span<const float> expected, std::size_t outputs) {
-  const std::size_t count = expected.size() / outputs;
-  const auto label = [&](std::span<const float> row) {
-    return outputs > 1 ? std::max_element(row.begin(), row.end()) - row.begin() : std::ptrdiff_t{row[0] > 0};
-  };
-  double largest = 0;
-  for (const float v : expected) largest = std::max(largest, std::abs(double{v}));
-  const bool one_sign = outputs == 1 && std::all_of(expected.begin(), expected.end(),
-                                                    [&](float v) { return (v > 0) == (expected[0] > 0); });
-  std::size_t differ = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto a = actual.subspan(i * outputs, outputs), e = expected.subspan(i * outputs, outputs);
-    const bool finite = std::all_of(a.begin(), a.end(), [](float v) { return std::isfinite(v); });
-    const bool same = one_sign ? std::abs(double{a[0]} - e[0]) <= std::ldexp(largest, -9) : label(a) == label(e);
-    differ += finite && same ? 0 : 1;
-  }
-  return static_cast<double>(differ) / static_cast<double>(count);
-}
-
-}  // namespace
-
-Result<calibrate::Choice> Polynomials::automatic(double max_loss) {
-  const nn::Graph& graph = *graph_;
-  const std::size_t size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
-  const auto outputs = static_cast<std::size_t>(nn::element_count(graph.values[graph.output].shape));
-  const std::size_t count = few_.size() / size;
-  OBSCURA_TRY(const Inference exact, infer_float(graph, few_, count));
-  double squares = 0;
-  for (const float v : exact.logits) squares += double{v} * v;
-  const double spread = std::sqrt(squares / static_cast<double>(count));
-  double least = 1;
-  constexpr int kMostBits = 14;
-  for (int bits = 1; bits <= kMostBits; ++bits) {
-    auto choice = layerwise_within(std::ldexp(spread, -bits), calibrate::Budget::Of::depth);
-    if (!choice.ok()) {
-      if (bits == 1 || choice.error().code != Code::infeasible) return choice;
-      break;
-    }
-    OBSCURA_TRY(const PolynomialInference tried, infer_poly(graph, choice.value(), few_, count, {}));
-    const double loss = differing(tried.inference.logits, exact.logits, outputs);
-    if (loss <= max_loss) return choice;
-    least = std::min(least, loss);
-  }
-  return error(Code::infeasible,
-               "polynomials change the answers of {:.2f} % of {} training images at least; {:.2f} % are allowed "
-               "(--max-loss): calibrate with more images, or with a larger --margin",
-               100 * least, count, 100 * max_loss);
+  return calibrate::Chooser::make(graph, images, options.margin, std::move(calibration), progress_bars());
 }
 
 std::uint64_t PolynomialInference::outside() const {

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <memory>
+#include <optional>
 #include <utility>
 
 namespace obscura::cli {
@@ -49,6 +51,17 @@ std::string clock_text(double seconds) {
 }
 
 }  // namespace
+
+std::function<bool(const std::string&, std::size_t, std::size_t)> progress_bars() {
+  struct Bars {
+    std::string now;
+    std::optional<ProgressBar> bar;
+  };
+  return [bars = std::make_shared<Bars>()](const std::string& what, std::size_t done, std::size_t total) {
+    if (!bars->bar || what != bars->now) bars->bar.emplace(bars->now = what);
+    return bars->bar->callback()(done, total);
+  };
+}
 
 std::string progress_line(const std::string& title, std::size_t done, std::size_t total, double elapsed_seconds,
                           std::size_t columns) {

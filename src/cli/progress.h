@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "base/parallel.h"
@@ -29,6 +30,9 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_{};
 };
+
+/// A bar for each thing that is done, one after the other: called with what it is, and how much of it is done.
+std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress_bars();
 
 /// "title  [=====     ]  50 %  ETA 0:12", in `columns` columns or fewer.
 std::string progress_line(const std::string& title, std::size_t done, std::size_t total, double elapsed_seconds,

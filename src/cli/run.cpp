@@ -12,7 +12,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct RunOptions {
   std::string plan;
   std::string eval;
   std::string input;
@@ -36,7 +36,7 @@ std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) 
   return text;
 }
 
-Result<Answer> perform(const Options& options, bool json) {
+Result<Answer> perform(const RunOptions& options, bool json) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   const Stopwatch watch;
   server::RunOptions how;
@@ -104,7 +104,7 @@ Action define_run(CLI::App& command, const Common& common) {
       "--resume goes on in the middle of it.",
       "obscura run swish4.plan --eval my.eval images.enc -o answer.enc",
       "The answer goes back to the client. Only who holds the secret key can read it: not the server.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   command.add_option("PLAN", options->plan, "The plan")->required();
   command.add_option("IN", options->input, "Encrypted images (obscura encrypt)")->required();
   command.add_option("--eval", options->eval, "The client's evaluation keys (obscura keygen)")->required();

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/normalise.h"
 #include "cli/images.h"
 #include "cli/progress.h"
 #include "compile/readiness.h"
@@ -187,19 +188,16 @@ Result<void> refuse_bgr(const Normalization& normalization) {
 }
 
 std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization) {
-  const std::vector<float> values = images.floats();
-  const std::size_t channels = images.channels, area = images.height * images.width;
-  std::vector<float> out(values.size());
-  for (std::size_t plane = 0; plane * area < out.size(); ++plane) {
-    const std::size_t channel = plane % channels;
-    const std::size_t source = normalization.bgr ? plane - channel + (channels - 1 - channel) : plane;
-    const double mean = normalization.mean.empty() ? 0 : normalization.mean[channel];
-    const double deviation = normalization.deviation.empty() ? 1 : normalization.deviation[channel];
-    for (std::size_t i = 0; i < area; ++i) {
-      out[plane * area + i] = static_cast<float>((static_cast<double>(values[source * area + i]) - mean) / deviation);
+  std::vector<float> values = images.floats();
+  const std::size_t area = images.height * images.width;
+  if (normalization.bgr) {
+    const std::size_t image = 3 * area;
+    for (std::size_t first = 0; first < values.size(); first += image) {
+      const auto red = values.begin() + static_cast<std::ptrdiff_t>(first);
+      std::swap_ranges(red, red + static_cast<std::ptrdiff_t>(area), red + static_cast<std::ptrdiff_t>(2 * area));
     }
   }
-  return out;
+  return base::normalise(values, images.channels, area, normalization.mean, normalization.deviation);
 }
 
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const TrainingData& training,
@@ -232,12 +230,7 @@ Result<void> require_ready(const std::string& path, const nn::Graph& graph, comp
 
 Result<plan::Plan> compile_network(const std::string& path, const nn::Graph& graph, const compile::Options& options) {
   compile::Options how = options;
-  std::string now;
-  std::optional<ProgressBar> bar;  // of what is done now
-  how.report = [&](const std::string& what, std::size_t done, std::size_t total) {
-    if (!bar || what != now) bar.emplace(now = what);
-    return bar->callback()(done, total);
-  };
+  how.report = progress_bars();
   auto plan = compile::compile(graph, how);
   if (plan) return plan;
   return error(plan.error().code, "{}: {}", path, plan.error().message);

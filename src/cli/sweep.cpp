@@ -17,7 +17,7 @@
 namespace obscura::cli {
 namespace {
 
-struct Options {
+struct SweepOptions {
   std::string network;
   nn::ReadOptions read;
   Selection selection;
@@ -52,7 +52,7 @@ Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& net
                network, plan::to_string(answer.kind));
 }
 
-Result<Exam> prepare(const Options& options) {
+Result<Exam> prepare(const SweepOptions& options) {
   Exam exam;
   OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network, options.read));
   Settings settings = options.settings;
@@ -74,7 +74,7 @@ Result<Exam> prepare(const Options& options) {
 }
 
 /// One choice measured: a row of the table.
-struct Row {
+struct SweepRow {
   bool layerwise = false;
   int alpha = 0;
   int depth = 0;
@@ -85,12 +85,12 @@ struct Row {
   nlohmann::ordered_json json;
 };
 
-Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, int alpha,
-                    const calibrate::Choice& choice) {
+Result<SweepRow> measure(const SweepOptions& options, const Exam& exam, bool layerwise, int alpha,
+                         const calibrate::Choice& choice) {
   OBSCURA_TRY(const PolynomialInference result,
               infer_poly(exam.graph, choice, exam.pixels, exam.images.count(), options.polynomials));
   const std::vector<float>& logits = result.inference.logits;
-  Row row{layerwise, alpha, choice.depth(), choice.products(), {}, {}, result.outside(), {}};
+  SweepRow row{layerwise, alpha, choice.depth(), choice.products(), {}, {}, result.outside(), {}};
   row.score =
       score(predict(logits, exam.classes, exam.answer.kind), exam.predictions, exam.images.labels, exam.classes);
   row.error = compare_logits(logits, exam.logits, exam.classes);
@@ -103,12 +103,12 @@ Result<Row> measure(const Options& options, const Exam& exam, bool layerwise, in
 }
 
 struct Table {
-  std::vector<Row> rows;              ///< alpha by alpha
+  std::vector<SweepRow> rows;         ///< alpha by alpha
   std::vector<std::string> left_out;  ///< choices that there are not, each with the reason
 };
 
 /// Measures a choice, or notes why there is none. errors: all but an infeasible choice.
-Result<void> add_row(const Options& options, const Exam& exam, bool layerwise, int alpha,
+Result<void> add_row(const SweepOptions& options, const Exam& exam, bool layerwise, int alpha,
                      const Result<calibrate::Choice>& choice, Table& table) {
   if (!choice && choice.error().code == Code::infeasible) {
     table.left_out.push_back(
@@ -116,13 +116,13 @@ Result<void> add_row(const Options& options, const Exam& exam, bool layerwise, i
     return {};
   }
   if (!choice) return choice.error();
-  OBSCURA_TRY(Row row, measure(options, exam, layerwise, alpha, *choice));
+  OBSCURA_TRY(SweepRow row, measure(options, exam, layerwise, alpha, *choice));
   table.rows.push_back(std::move(row));
   return {};
 }
 
 /// errors: as measure; infeasible: no choice at any alpha.
-Result<Table> measure_all(const Options& options, const Exam& exam, Polynomials& polynomials) {
+Result<Table> measure_all(const SweepOptions& options, const Exam& exam, calibrate::Chooser& polynomials) {
   Table table;
   for (int alpha = options.from; alpha <= options.to; ++alpha) {
     const Result<calibrate::Choice> alike = polynomials.alike(alpha);
@@ -135,7 +135,7 @@ Result<Table> measure_all(const Options& options, const Exam& exam, Polynomials&
   return table;
 }
 
-std::string text_of(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
+std::string text_of(const SweepOptions& options, const Exam& exam, const std::vector<SweepRow>& rows) {
   const Score& whole = exam.score;
   const auto percent = [&](std::size_t part) { return 100 * whole.share(part); };
   const auto if_labelled = [&](std::string column) { return whole.labelled ? std::move(column) : std::string(); };
@@ -147,7 +147,7 @@ std::string text_of(const Options& options, const Exam& exam, const std::vector<
           if_labelled(fmt::format(" {:>9} {:>8}", "correct", "loss")) +
           fmt::format(" {:>10} {:>6} {:>11} {:>8}", "agreement", "depth", "products", "outside");
   if (whole.top) text += if_labelled(fmt::format(" {:>10}", "top 5")) + fmt::format(" {:>10} {:>10}", "holds", "same");
-  for (const Row& row : rows) {
+  for (const SweepRow& row : rows) {
     text += fmt::format("\n  {:<10} {:>5}", row.layerwise ? "layerwise" : "alike", row.alpha) +
             if_labelled(fmt::format(" {:>7.2f} % {:>8.2f}", percent(row.score.correct),
                                     percent(whole.correct) - percent(row.score.correct))) +
@@ -168,7 +168,7 @@ std::string text_of(const Options& options, const Exam& exam, const std::vector<
 std::size_t drawn(const Score& score) { return score.labelled ? score.correct : score.agreeing; }
 
 /// A point named by its alpha; by the first and the last where several are in one place.
-void add_point(data::Series& series, const Row& row, double correct) {
+void add_point(data::Series& series, const SweepRow& row, double correct) {
   series.style = data::Series::Style::marked;
   if (!series.x.empty() && series.x.back() == row.depth && series.y.back() == correct) {
     std::string& label = series.labels.back();
@@ -181,7 +181,7 @@ void add_point(data::Series& series, const Row& row, double correct) {
 }
 
 /// Accuracy over depth: all of it, and what is near to the float network's.
-base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row>& rows) {
+base::Bytes draw(const SweepOptions& options, const Exam& exam, const std::vector<SweepRow>& rows) {
   const auto percent = [&](std::size_t part) { return 100 * exam.score.share(part); };
   data::Panel panel;
   panel.axes.title = fmt::format("{}: {} of {}", std::filesystem::path(options.network).filename().string(),
@@ -192,11 +192,11 @@ base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row
   alike.name = "one alpha for all";
   alike.labels_below = true;  // it needs more levels: its curve lies to the right and below
   layerwise.name = "degrees for each layer, same predicted error";
-  for (const Row& row : rows) {
+  for (const SweepRow& row : rows) {
     add_point(row.layerwise ? layerwise : alike, row, percent(drawn(row.score)));
   }
-  const auto [least, most] =
-      std::minmax_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.depth < b.depth; });
+  const auto [least, most] = std::minmax_element(
+      rows.begin(), rows.end(), [](const SweepRow& a, const SweepRow& b) { return a.depth < b.depth; });
   whole.name = "floats";
   whole.style = data::Series::Style::dashed;
   whole.x = {static_cast<double>(least->depth), static_cast<double>(most->depth)};
@@ -206,7 +206,7 @@ base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row
   const double step = std::max(1.0, 400 * exam.score.share(1));  // a point, or four images
   const double low = percent(drawn(exam.score)) - 2 * step;
   const auto [worst, best] = std::minmax_element(
-      rows.begin(), rows.end(), [](const Row& a, const Row& b) { return drawn(a.score) < drawn(b.score); });
+      rows.begin(), rows.end(), [](const SweepRow& a, const SweepRow& b) { return drawn(a.score) < drawn(b.score); });
   const double least_shown = std::min(percent(drawn(worst->score)), percent(drawn(exam.score)));
   const double high = percent(std::max(drawn(exam.score), drawn(best->score)));
   const double room = std::max(high - least_shown, step) / 8;  // for the points' names
@@ -220,7 +220,7 @@ base::Bytes draw(const Options& options, const Exam& exam, const std::vector<Row
   return data::draw_plot(panels);
 }
 
-Result<void> check(const Options& options) {
+Result<void> check(const SweepOptions& options) {
   if (options.from > options.to) {
     return error(Code::wrong_params, "--alpha {} {}: the first must not be above the second", options.from, options.to);
   }
@@ -230,18 +230,18 @@ Result<void> check(const Options& options) {
   return refuse_existing(options.plot);
 }
 
-Result<std::vector<std::string>> training_names(const Options& options) {
+Result<std::vector<std::string>> training_names(const SweepOptions& options) {
   if (!options.calibrate.empty()) return options.calibrate;
   if (!options.selection.dataset.empty()) return std::vector{options.selection.dataset};
   return error(Code::wrong_params, "with --images, --calibrate names the training images");
 }
 
-Result<Answer> perform(const Options& options) {
+Result<Answer> perform(const SweepOptions& options) {
   OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const std::vector<std::string> names, training_names(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
   const TrainingData training{names, data_folder(options.selection.data), exam.normalization};
-  OBSCURA_TRY(Polynomials polynomials, Polynomials::prepare(exam.graph, training, options.polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(exam.graph, training, options.polynomials));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
                  options.network);
@@ -265,7 +265,7 @@ Result<Answer> perform(const Options& options) {
   if (exam.score.labelled) answer.json["float_correct"] = exam.score.correct;
   if (exam.score.top && exam.score.labelled) answer.json["float_top5_correct"] = exam.score.top->correct;
   auto& list = answer.json["rows"] = nlohmann::ordered_json::array();
-  for (const Row& row : table.rows) list.push_back(row.json);
+  for (const SweepRow& row : table.rows) list.push_back(row.json);
   answer.json["left_out"] = table.left_out;
   answer.text = text_of(options, exam, table.rows);
   for (const std::string& reason : table.left_out) answer.text += "\n  left out: " + reason;
@@ -292,7 +292,7 @@ Action define_sweep(CLI::App& command, const Common&) {
         "obscura sweep resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 --alpha "
         "7 14 --layerwise",
         "It writes no file but the --plot: accuracy over the levels of all activations, which holds nothing secret.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   command.add_option("NETWORK", options->network, "ONNX file")->required();
   add_selection(command, options->selection);
   add_calibrate(command, options->calibrate,

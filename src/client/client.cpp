@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/normalise.h"
 #include "base/random.h"
 #include "secret/crypt.h"
 #include "wire/binding.h"
@@ -16,7 +17,7 @@ namespace obscura::client {
 namespace {
 
 double normalised(const plan::InputSpec& input, std::size_t channel, float value) {
-  return (static_cast<double>(value) - input.mean[channel]) / input.deviation[channel];
+  return base::normalised(value, input.mean[channel], input.deviation[channel]);
 }
 
 std::size_t plane(const plan::InputSpec& input) { return std::size_t{input.height} * input.width; }
@@ -45,13 +46,7 @@ bool overflowed(std::span<const double> slots, double scale, double log2_modulus
 }  // namespace
 
 std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values) {
-  const std::size_t elements = input.elements();
-  OBSCURA_CHECK(elements > 0 && values.size() % elements == 0, "{} values for images of {}", values.size(), elements);
-  std::vector<float> out(values.size());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<float>(normalised(input, i % elements / plane(input), values[i]));
-  }
-  return out;
+  return base::normalise(values, input.channels, plane(input), input.mean, input.deviation);
 }
 
 Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,

@@ -125,6 +125,13 @@ struct KeygenOptions {
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
                     const KeygenOptions& options = {});
 
+/// The evaluation keys of a client, each written as soon as it is made. Progress counts keys. errors: io; cancelled
+Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress = {});
+/// The secret key of a client, in a file of mode 0600. errors: io: it exists already (unless overwrite)
+Result<void> write_secret_file(const Client& client, const std::filesystem::path& path, bool overwrite,
+                               const std::optional<base::VerifyKey>& trust = {},
+                               const base::LockedBytes* passphrase = nullptr);
+
 /// Images that are fetched when their batch is due.
 struct ImageSource {
   std::uint64_t count = 0;
@@ -137,6 +144,12 @@ struct ImageSource {
 /// cancelled. Nothing stays of the file then.
 Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
+/// The same of a client whose key is loaded, into a file that is open or a sink.
+Result<void> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
+                     const base::Progress& progress = {});
+/// The source of images in memory, one after the other, which must outlive it. errors: wrong_params: no image, or not
+/// whole ones
+Result<ImageSource> images_in(std::span<const float> values, const plan::InputSpec& input);
 /// The same of images in memory, one after the other.
 Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, std::span<const float> values,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
@@ -160,5 +173,7 @@ struct DecryptOptions {
 ///         server than is trusted, or values that overflowed; cancelled
 Result<Logits> decrypt(const plan::Offer& offer, const SecretSource& secret, const std::filesystem::path& in,
                        const DecryptOptions& options = {});
+/// The same of a client whose key is loaded.
+Result<Logits> decrypt(const Client& client, base::InputFile in, const DecryptOptions& options = {});
 
 }  // namespace obscura::client

@@ -14,9 +14,6 @@
 
 namespace obscura::client {
 
-namespace {
-
-/// The evaluation keys, each written as soon as it is made.
 Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress) {
   const ckks::Context& context = *client.context();
   OBSCURA_TRY(const ckks::KeyNeeds needs, client.key_needs());
@@ -31,15 +28,15 @@ Result<void> write_keys(const Client& client, base::OutputFile& out, const base:
   });
 }
 
-/// The file of the secret is opened, written and placed in one go, when all else is done: whatever ends this process
-/// before, no file has a part of it.
-Result<void> write_secret_file(const Client& client, const std::filesystem::path& path, const KeygenOptions& options,
-                               const base::LockedBytes* passphrase) {
-  OBSCURA_TRY(base::Bytes frame, client.secret_frame(options.trust, passphrase));
-  const auto written = base::write_file(path, frame, {.overwrite = options.overwrite, .secret = true});
+Result<void> write_secret_file(const Client& client, const std::filesystem::path& path, bool overwrite,
+                               const std::optional<base::VerifyKey>& trust, const base::LockedBytes* passphrase) {
+  OBSCURA_TRY(base::Bytes frame, client.secret_frame(trust, passphrase));
+  const auto written = base::write_file(path, frame, {.overwrite = overwrite, .secret = true});
   base::zeroize(frame.data(), frame.size());
   return written;
 }
+
+namespace {
 
 Result<void> refuse_costly(const plan::Offer& offer, std::uint64_t allowed) {
   OBSCURA_TRY(const KeyCost cost, cost_of_keys(offer));
@@ -72,7 +69,11 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
   OBSCURA_TRY(const Client client, Client::generate(offer));
   OBSCURA_TRY_VOID(write_keys(client, eval_out, options.progress));
   OBSCURA_TRY_VOID(eval_out.commit());
-  if (const auto written = write_secret_file(client, secret, options, passphrase ? &*passphrase : nullptr); !written) {
+  // The file of the secret is opened, written and placed in one go, when all else is done: whatever ends this process
+  // before, no file has a part of it.
+  if (const auto written =
+          write_secret_file(client, secret, options.overwrite, options.trust, passphrase ? &*passphrase : nullptr);
+      !written) {
     std::error_code ignored;
     std::filesystem::remove(eval, ignored);
     return written.error();
@@ -82,10 +83,17 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
 
 Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
+  OBSCURA_TRY(const Client client, Client::load(offer, secret));
+  OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(out, {.overwrite = overwrite}));
+  return encrypt(client, images, std::move(file), progress);
+}
+
+Result<void> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
+                     const base::Progress& progress) {
   if (images.count == 0 || images.count > wire::kMaxImages) {
     return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
   }
-  OBSCURA_TRY(const Client client, Client::load(offer, secret));
+  const plan::Offer& offer = client.offer();
   const std::size_t image = offer.input.elements();
   const std::size_t elements = offer.input.ciphertexts();
   wire::CiphertextHeader header;
@@ -98,8 +106,8 @@ Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const
   header.limbs = offer.input.limbs;
   header.seeded = true;
   header.scale = offer.input.scale;
-  OBSCURA_TRY(auto writer, wire::CiphertextWriter::create(out, wire::Kind::inputs, client.context(), header,
-                                                          {.overwrite = overwrite}));
+  OBSCURA_TRY(auto writer,
+              wire::CiphertextWriter::create(std::move(out), wire::Kind::inputs, client.context(), header));
   const std::size_t at_once = 4 * base::thread_count();
   std::size_t done = 0;
   for (std::size_t batch = 0; batch < header.batches(); ++batch) {
@@ -117,17 +125,22 @@ Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const
   return writer.commit();
 }
 
-Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, std::span<const float> values,
-                     const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
-  const std::size_t image = offer.input.elements();
+Result<ImageSource> images_in(std::span<const float> values, const plan::InputSpec& input) {
+  const std::size_t image = input.elements();
   if (values.empty() || values.size() % image != 0) {
     return error(Code::wrong_params, "{} values are not one or more images of {}", values.size(), image);
   }
-  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
+  const auto read = [=](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
     const auto these = values.subspan(first * image, count * image);
     return std::vector<float>(these.begin(), these.end());
   };
-  return encrypt(offer, secret, ImageSource{values.size() / image, read}, out, overwrite, progress);
+  return ImageSource{values.size() / image, read};
+}
+
+Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, std::span<const float> values,
+                     const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
+  OBSCURA_TRY(const ImageSource images, images_in(values, offer.input));
+  return encrypt(offer, secret, images, out, overwrite, progress);
 }
 
 namespace {
@@ -190,10 +203,17 @@ Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer,
 Result<Logits> decrypt(const plan::Offer& offer, const SecretSource& secret, const std::filesystem::path& in,
                        const DecryptOptions& options) {
   OBSCURA_TRY(const Client client, Client::load(offer, secret));
-  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::outputs));
-  OBSCURA_TRY_VOID(expect_answer(client, reader, in.string(), options.request));
+  OBSCURA_TRY(base::InputFile file, base::InputFile::open(in));
+  return decrypt(client, std::move(file), options);
+}
+
+Result<Logits> decrypt(const Client& client, base::InputFile in, const DecryptOptions& options) {
+  const plan::Offer& offer = client.offer();
+  const std::string name = in.path().string();
+  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(std::move(in), wire::Kind::outputs));
+  OBSCURA_TRY_VOID(expect_answer(client, reader, name, options.request));
   OBSCURA_TRY(const auto signer, reader.signer());
-  if (client.trust()) OBSCURA_TRY_VOID(wire::require_signer(signer, *client.trust(), in.string()));
+  if (client.trust()) OBSCURA_TRY_VOID(wire::require_signer(signer, *client.trust(), name));
   Logits logits{static_cast<std::size_t>(reader.header().images),
                 offer.output.classes,
                 {},
@@ -211,7 +231,7 @@ Result<Logits> decrypt(const plan::Offer& offer, const SecretSource& secret, con
           "{}: values of batch {} of {} overflowed while the server computed, and its answers are lost: an image "
           "is unlike those that the plan was calibrated with. Leave it out, or have the server compile with more "
           "--headroom or --calibration-images",
-          in.string(), batch + 1, batches);
+          name, batch + 1, batches);
     }
     logits.values.insert(logits.values.end(), some.begin(), some.end());
     base::zeroize(some.data(), some.size() * sizeof(float));

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "compile/statistics.h"
+#include "compile/measure/statistics.h"
 #include "nn/graph.h"
 #include "plan/answer.h"
 

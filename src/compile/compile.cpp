@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/normalise.h"
 #include "compile/answer.h"
-#include "compile/bounds.h"
-#include "compile/emit.h"
-#include "compile/image_compile.h"
-#include "compile/image_store.h"
+#include "compile/front/check.h"
+#include "compile/measure/intervals.h"
+#include "compile/measure/text.h"
 #include "compile/readiness.h"
-#include "compile/reasons.h"
-#include "compile/search.h"
+#include "compile/search/emit.h"
+#include "compile/search/reasons.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {
@@ -87,15 +87,9 @@ std::vector<double> or_else(const std::vector<double>& values, std::int64_t chan
 
 /// Probes, normalised as the network expects.
 std::vector<float> normalised_probes(const nn::Shape& shape, const Options& options) {
-  std::vector<float> images = probe_images(shape);
-  const auto mean = or_else(options.mean, shape[0], 0);
-  const auto deviation = or_else(options.deviation, shape[0], 1);
-  const auto area = static_cast<std::size_t>(shape[1] * shape[2]);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::size_t c = i / area % mean.size();
-    images[i] = static_cast<float>((images[i] - mean[c]) / deviation[c]);
-  }
-  return images;
+  const auto channels = static_cast<std::size_t>(shape[0]);
+  return base::normalise(probe_images(shape), channels, static_cast<std::size_t>(shape[1] * shape[2]), options.mean,
+                         options.deviation);
 }
 
 double largest_input(const nn::Shape& shape, const Options& options) {
@@ -113,49 +107,19 @@ std::size_t affordable(std::uint64_t budget, std::uint64_t multiplications, std:
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(images, kMinImages, most));
 }
 
-struct Limits {
-  int headroom_bits = 0;
-  double max_input = 1;
-  double max_error = 0;
-  double spread = 0;
-};
-
 struct Measured {
   MonicNetwork network;
   Statistics statistics;
-  Gains gains;
+  ErrorAmplification amplification;
 };
 
-Result<Measured> measure_monic(FusedNetwork fused, Quartics quartics, const Images& all, const Report& report) {
-  constexpr std::size_t kSteps = 3;
-  OBSCURA_TRY_VOID(tell(report, "measuring", 0, kSteps));
-  OBSCURA_TRY(MonicNetwork network, make_monic(std::move(fused), quartics));
-  const Images images = all.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
-  OBSCURA_TRY_VOID(tell(report, "measuring", 1, kSteps));
-  Statistics statistics = measure(network, images);
-  OBSCURA_TRY_VOID(tell(report, "measuring", 2, kSteps));
-  if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
-    return error(Code::unsupported,
-                 "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
-  }
-  if (statistics.max_logit == 0) {
-    return error(
-        Code::unsupported,
-        "network '{}': its outputs are 0 for all of the {} images that it was measured with; one that is not is "
-        "needed to say how precise they have to be: calibrate with other images",
-        network.name, images.count());
-  }
-  Gains gains(network, statistics, images);
-  return Measured{std::move(network), std::move(statistics), std::move(gains)};
-}
-
-/// Bounds the polynomials that need it; whether there are any.
-Result<bool> bound(FusedNetwork& fused, const Images& all, bool calibrated) {
-  if (!has_unbounded(fused)) return false;
-  const Images some = all.first(affordable(kMeasureBudget, multiplications(fused), kMaxImages));
-  OBSCURA_TRY_VOID(bound_polynomials(fused, some, calibrated ? kMargin : kMarginProbes));
-  return true;
-}
+/// A plan, and what passes can show of it.
+struct Compiled {
+  plan::Plan plan;
+  std::shared_ptr<const Measured> measured;
+  std::shared_ptr<const Rounding> rounding;  ///< batch layout
+  Candidate candidate;                       ///< where passes are asked for
+};
 
 /// Whether the two layouts take some activation differently, or but one takes products.
 bool layouts_differ(const FusedNetwork& network) {
@@ -165,74 +129,6 @@ bool layouts_differ(const FusedNetwork& network) {
     return !a.approximation && degree(c) == 4 &&
            std::any_of(c.begin(), c.end(), [](const Elements& numbers) { return numbers.size() > 1; });
   });
-}
-
-Limits limits_of(const Statistics& statistics, const nn::Shape& shape, plan::AnswerKind answer,
-                 const Options& options) {
-  Limits out;
-  out.headroom_bits = options.headroom_bits.value_or(options.calibration.empty() ? kHeadroomBitsProbes : kHeadroomBits);
-  out.max_input = largest_input(shape, options);
-  out.max_error = options.max_error_std;
-  out.spread = spread_of(statistics, answer);
-  if (out.max_error == 0) out.max_error = kDefaultRelativeError * out.spread;
-  return out;
-}
-
-Result<plan::Plan> compile_batch(const Measured& measured, const Images& all, const Limits& limits,
-                                 const Options& options, bool calibrated) {
-  OBSCURA_TRY_VOID(tell(options.report, "rounding", 0, 2));
-  OBSCURA_TRY(
-      const Rounding rounding,
-      Rounding::measure(measured.network,
-                        all.first(affordable(kRoundingBudget, multiplications(measured.network), kMaxRoundingImages))));
-  OBSCURA_TRY_VOID(tell(options.report, "rounding", 1, 2));
-  Setting setting;
-  setting.network = &measured.network;
-  setting.statistics = &measured.statistics;
-  setting.gains = &measured.gains;
-  setting.rounding = &rounding;
-  setting.headroom_bits = limits.headroom_bits;
-  setting.max_input = limits.max_input;
-  setting.max_error = limits.max_error;
-  setting.spread = limits.spread;
-  const Request request{options.batch, options.log2_degree};
-  OBSCURA_TRY(const Selection selection, search(setting, request));
-  OBSCURA_TRY(plan::Plan plan, emit(measured.network, selection.best));
-  plan.batch = options.batch;
-  plan.output.noise_growth = measured.gains.growth();
-  plan.predicted_seconds = selection.best.schedule.nanoseconds * 1e-9;
-  OBSCURA_TRY_VOID(explain(setting, selection, calibrated, options.memory, plan));
-  return plan;
-}
-
-/// What no choice of the batch layout undercuts; nothing where there is none. `monic`: what becomes of the network, if
-/// that is known.
-std::optional<double> least_batch_seconds(const FusedNetwork& fused, const MonicNetwork* monic,
-                                          const Options& options) {
-  std::optional<MonicNetwork> own;
-  if (monic == nullptr) {
-    auto made = make_monic(fused, Quartics::squared);
-    if (!made.ok()) return std::nullopt;
-    own = std::move(made).value();
-    monic = &*own;
-  }
-  const double least = least_nanoseconds(*monic, {}, {options.batch, options.log2_degree}) * 1e-9;
-  return std::isfinite(least) ? std::optional(least) : std::nullopt;
-}
-
-ImageSetting image_setting(const Measured& measured, const Limits& limits, const Options& options) {
-  return {&measured.network,
-          &measured.statistics,
-          &measured.gains,
-          {},
-          limits.headroom_bits,
-          limits.max_input,
-          limits.max_error,
-          limits.spread,
-          options.max_key_bytes,
-          options.memory,
-          std::make_shared<ImageStore>(),
-          options.report};
 }
 
 /// Core-seconds for `batch` images: whole runs.
@@ -245,66 +141,240 @@ double seconds_for(const plan::Plan& plan, std::uint32_t batch) {
 std::string images_of(std::uint32_t batch) { return batch == 1 ? "one image" : fmt::format("{} images", batch); }
 
 /// With what the other layout costs as its first reason.
-plan::Plan image_beside(plan::Plan plan, const Options& options, const std::string& others) {
-  plan.reasons.insert(plan.reasons.begin(),
-                      fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.",
-                                  seconds_for(plan, options.batch), images_of(options.batch), others));
-  return plan;
+Compiled image_preferred(Compiled image, const Options& options, const std::string& other) {
+  std::vector<std::string>& reasons = image.plan.reasons;
+  reasons.insert(reasons.begin(), fmt::format("Image layout: {:.2f} core-seconds for {}; beside it {}.",
+                                              seconds_for(image.plan, options.batch), images_of(options.batch), other));
+  return image;
 }
 
-/// The cheaper of the two layouts, or the one that was asked for. `least`: core-seconds that the batch layout takes at
-/// the least, which often say enough.
-template <class Image, class Batch, class Least>
-Result<plan::Plan> choose_layout(const Options& options, const Image& image, const Batch& batch, const Least& least) {
-  constexpr std::uint32_t kFewestSlots = std::uint32_t{1} << (ckks::kMinLog2Degree - 1);
-  if (options.layout == LayoutChoice::image) return image();
-  std::optional<Result<plan::Plan>> one;
-  if (options.layout == LayoutChoice::automatic && options.batch < kFewestSlots) {
-    one = image();
-    const std::optional<double> seconds = one->ok() ? least() : std::nullopt;
-    if (seconds && seconds_for(one->value(), options.batch) <= *seconds) {
-      return image_beside(std::move(*one).value(), options,
-                          fmt::format("the batch layout, {:.2f} core-seconds or more", *seconds));
+/// From one network to a plan in either layout.
+class Compiler {
+ public:
+  Compiler(const FusedNetwork& fused, const Images& images, plan::AnswerKind answer, bool unbounded,
+           const Options& options)
+      : fused_(fused),
+        images_(images),
+        answer_(answer),
+        unbounded_(unbounded),
+        image_only_(unbounded || !options.approximations.empty()),
+        options_(options),
+        calibrated_(!options.calibration.empty()) {}
+
+  /// The cheaper of the two layouts, or the one that was asked for.
+  Result<Compiled> run() {
+    constexpr std::uint32_t kFewestSlots = std::uint32_t{1} << (ckks::kMinLog2Degree - 1);
+    if (!layouts_differ(fused_)) {
+      OBSCURA_TRY(same_, measure_monic(Quartics::squared));
     }
+    if (options_.layout == LayoutChoice::image) return image();
+    std::optional<Result<Compiled>> one;
+    if (options_.layout == LayoutChoice::automatic && options_.batch < kFewestSlots) {
+      one = image();
+      if (!one->ok() && one->error().code == Code::cancelled) return *one;
+      const std::optional<double> least = one->ok() ? least_batch_seconds() : std::nullopt;
+      if (least && seconds_for(one->value().plan, options_.batch) <= *least) {
+        return image_preferred(std::move(*one).value(), options_,
+                               fmt::format("the batch layout, {:.2f} core-seconds or more", *least));
+      }
+    }
+    auto full = batch();
+    if (!full.ok() && full.error().code == Code::cancelled) return full;
+    // Ciphertexts full of images are far cheaper than as many runs.
+    const bool filled = full.ok() && options_.batch >= full.value().plan.images_at_once();
+    if (options_.layout == LayoutChoice::batch || filled) return full;
+    if (!one) one = image();
+    if (!one->ok()) return full;
+    return compare(std::move(*one).value(), std::move(full));
   }
-  if (one && !one->ok() && one->error().code == Code::cancelled) return *one;
-  auto slots = batch();
-  if (!slots.ok() && slots.error().code == Code::cancelled) return slots;
-  // Ciphertexts full of images are far cheaper than as many runs.
-  const bool full = slots.ok() && options.batch >= slots.value().images_at_once();
-  if (options.layout == LayoutChoice::batch || full) return slots;
-  if (!one) one = image();
-  if (!one->ok()) return slots;
-  const double own = seconds_for(one->value(), options.batch);
-  if (!slots.ok()) {
-    return image_beside(std::move(*one).value(), options, "the batch layout, which is infeasible");
+
+ private:
+  Result<Compiled> compare(Compiled image, Result<Compiled> batch) const {
+    if (!batch.ok()) return image_preferred(std::move(image), options_, "the batch layout, which is infeasible");
+    const double own = seconds_for(image.plan, options_.batch), other = seconds_for(batch->plan, options_.batch);
+    if (own <= other) {
+      return image_preferred(std::move(image), options_, fmt::format("the batch layout, {:.2f} core-seconds", other));
+    }
+    std::vector<std::string>& reasons = batch->plan.reasons;
+    reasons.insert(reasons.begin(),
+                   fmt::format("Batch layout: {:.2f} core-seconds for {}; beside it the image layout, {:.2f}.", other,
+                               images_of(options_.batch), own));
+    return batch;
   }
-  const double others = seconds_for(slots.value(), options.batch);
-  if (own <= others) {
-    return image_beside(std::move(*one).value(), options, fmt::format("the batch layout, {:.2f} core-seconds", others));
+
+  Result<std::shared_ptr<const Measured>> measure_monic(Quartics quartics) const {
+    constexpr std::size_t kSteps = 3;
+    OBSCURA_TRY_VOID(tell(options_.report, "measuring", 0, kSteps));
+    OBSCURA_TRY(MonicNetwork network,
+                run_pass(options_.passes, Pass::monic, [&] { return make_monic(fused_, quartics); }));
+    verify_after(Pass::monic, [&] { return verify(network); });
+    const PassTimer timer(options_.passes, Pass::measure);
+    const Images images = images_.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
+    OBSCURA_TRY_VOID(tell(options_.report, "measuring", 1, kSteps));
+    Statistics statistics = measure(network, images);
+    OBSCURA_TRY_VOID(tell(options_.report, "measuring", 2, kSteps));
+    if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
+      return error(Code::unsupported,
+                   "network '{}': its values grow beyond all bounds on the images it was measured with", network.name);
+    }
+    if (statistics.max_logit == 0) {
+      return error(
+          Code::unsupported,
+          "network '{}': its outputs are 0 for all of the {} images that it was measured with; one that is not is "
+          "needed to say how precise they have to be: calibrate with other images",
+          network.name, images.count());
+    }
+    ErrorAmplification amplification(network, statistics, images);
+    return std::make_shared<const Measured>(
+        Measured{std::move(network), std::move(statistics), std::move(amplification)});
   }
-  slots.value().reasons.insert(
-      slots.value().reasons.begin(),
-      fmt::format("Batch layout: {:.2f} core-seconds for {}; beside it the image layout, {:.2f}.", others,
-                  images_of(options.batch), own));
-  return slots;
+
+  Setting setting_for(const Measured& measured) const {
+    Setting out;
+    out.network = &measured.network;
+    out.statistics = &measured.statistics;
+    out.amplification = &measured.amplification;
+    out.headroom_bits = options_.headroom_bits.value_or(calibrated_ ? kHeadroomBits : kHeadroomBitsProbes);
+    out.max_input = largest_input(fused_.input, options_);
+    out.spread = spread_of(measured.statistics, answer_);
+    out.max_error = options_.max_error_std == 0 ? kDefaultRelativeError * out.spread : options_.max_error_std;
+    out.max_key_bytes = options_.max_key_bytes;
+    out.memory = options_.memory;
+    out.cache = std::make_shared<MapCache>();
+    out.report = options_.report;
+    out.passes = options_.passes;
+    return out;
+  }
+
+  Result<plan::Plan> emit_plan(const Measured& measured, const Candidate& candidate) const {
+    OBSCURA_TRY(plan::Plan plan,
+                run_pass(options_.passes, Pass::emit, [&] { return emit(measured.network, candidate); }));
+    plan.batch = options_.batch;
+    plan.output.noise_growth = measured.amplification.growth();
+    return plan;
+  }
+
+  Result<Compiled> batch() const {
+    if (image_only_) {
+      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
+                   fused_.name, unbounded_ ? "polynomials of degrees other than 2 and 4" : "approximated activations");
+    }
+    Compiled out;
+    out.measured = same_;
+    if (!same_) {
+      OBSCURA_TRY(out.measured, measure_monic(Quartics::squared));
+    }
+    const MonicNetwork& network = out.measured->network;
+    OBSCURA_TRY_VOID(tell(options_.report, "rounding", 0, 2));
+    const Images some = images_.first(affordable(kRoundingBudget, multiplications(network), kMaxRoundingImages));
+    OBSCURA_TRY(Rounding rounding,
+                run_pass(options_.passes, Pass::rounding, [&] { return Rounding::measure(network, some); }));
+    out.rounding = std::make_shared<const Rounding>(std::move(rounding));
+    OBSCURA_TRY_VOID(tell(options_.report, "rounding", 1, 2));
+    Setting setting = setting_for(*out.measured);
+    setting.rounding = out.rounding.get();
+    OBSCURA_TRY(Selection selection, search_batch(setting, {options_.batch, options_.log2_degree}));
+    OBSCURA_TRY(out.plan, emit_plan(*out.measured, selection.best));
+    OBSCURA_TRY_VOID(explain_batch(setting, selection, calibrated_, options_.memory, out.plan));
+    if (options_.passes != nullptr) out.candidate = std::move(selection.best);
+    return out;
+  }
+
+  Result<Compiled> image() const {
+    Compiled out;
+    out.measured = same_;
+    if (!same_) {
+      OBSCURA_TRY(out.measured, measure_monic(Quartics::plain));
+    }
+    const Setting setting = setting_for(*out.measured);
+    OBSCURA_TRY(ImageSelection image, search_image(setting, options_.log2_degree, options_.batch));
+    OBSCURA_TRY(out.plan, emit_plan(*out.measured, image.selection.best));
+    explain_image(setting, image, calibrated_, out.plan);
+    if (options_.passes != nullptr) out.candidate = std::move(image.selection.best);
+    return out;
+  }
+
+  /// What no choice of the batch layout undercuts; nothing where there is none.
+  std::optional<double> least_batch_seconds() const {
+    if (image_only_) return std::nullopt;
+    std::optional<MonicNetwork> own;
+    if (!same_) {
+      auto made = make_monic(fused_, Quartics::squared);
+      if (!made.ok()) return std::nullopt;
+      own = std::move(made).value();
+    }
+    const MonicNetwork& network = same_ ? same_->network : *own;
+    const double least = least_nanoseconds(network, {}, {options_.batch, options_.log2_degree}) * 1e-9;
+    return std::isfinite(least) ? std::optional(least) : std::nullopt;
+  }
+
+  const FusedNetwork& fused_;
+  Images images_;
+  plan::AnswerKind answer_;
+  bool unbounded_, image_only_;
+  const Options& options_;
+  bool calibrated_;
+  std::shared_ptr<const Measured> same_;  ///< where both layouts take all activations alike
+};
+
+/// Bounds the polynomials that need it; whether there are any.
+Result<bool> bound(FusedNetwork& fused, const Images& all, const Options& options) {
+  if (!has_unbounded(fused)) return false;
+  const PassTimer timer(options.passes, Pass::intervals);
+  const Images some = all.first(affordable(kMeasureBudget, multiplications(fused), kMaxImages));
+  OBSCURA_TRY_VOID(bound_polynomials(fused, some, options.calibration.empty() ? kMarginProbes : kMargin));
+  verify_after(Pass::intervals, [&] { return verify(fused); });
+  return true;
 }
 
 /// What the plan says whatever its layout. errors (infeasible): an error that leaves nothing of the logits
 Result<void> finish(plan::Plan& plan, const Options& options, const plan::AnswerSpec& answer, const nn::Shape& shape) {
-  plan.batch = options.batch;
   plan.output.answer = answer;
   plan.input.mean = or_else(options.mean, shape[0], 0);
   plan.input.deviation = or_else(options.deviation, shape[0], 1);
-  const auto verified = plan::verify(plan);
+  const auto verified = run_pass(options.passes, Pass::verify, [&] { return plan::verify(plan); });
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   const double largest = plan.value(static_cast<plan::ValueId>(plan.steps.size())).max_abs;
-  constexpr double kLeastShare = 4;  // of a logit, in deviations of its error: below it labels are chance
-  if (kLeastShare * plan.output.error_std < largest) return {};
+  constexpr double kDeviations = 4;  // of a logit, in deviations of its error: below it labels are chance
+  if (kDeviations * plan.output.error_std < largest) return {};
   return error(Code::infeasible,
                "network '{}': the predicted error of a logit, {:.3g}, stands beside logits of at most {:.3g}, so that "
                "nothing would be left of the answer: allow a smaller --max-error, or train with smaller weights",
                plan.name, plan.output.error_std, largest);
+}
+
+/// Sizes and texts of what each pass gave to the plan.
+void show(Passes& passes, const FusedNetwork& fused, const Compiled& compiled) {
+  const MonicNetwork& network = compiled.measured->network;
+  const Circuit& circuit = *compiled.candidate.circuit;
+  const Schedule& schedule = compiled.candidate.schedule;
+  const std::size_t operations = circuit.operations.size();
+  const auto with_schedule = [&] { return to_text(circuit, schedule); };
+  const auto with_circuit = [&] { return to_text(circuit); };
+  passes.show(Pass::front, fused.junctions.size(), "values", [&] { return to_text(fused); });
+  if (passes[Pass::intervals].runs > 0) {
+    passes.show(Pass::intervals, fused.activations.size(), "activations", [&] { return to_text(fused); });
+  }
+  passes.show(Pass::monic, network.junctions.size(), "values", [&] { return to_text(network); });
+  passes.show(Pass::measure, Points(network).count(), "values",
+              [&] { return to_text(network, compiled.measured->statistics, compiled.measured->amplification); });
+  if (compiled.rounding) {
+    passes.show(Pass::rounding, network.segments.size(), "segments",
+                [&] { return to_text(network, *compiled.rounding); });
+  }
+  passes.show(Pass::layout, operations, "operations", with_circuit);
+  if (passes[Pass::bootstraps].runs > 0) passes.show(Pass::bootstraps, operations, "operations", with_circuit);
+  if (passes[Pass::split].runs > 0)
+    passes.show(Pass::split, schedule.keys.rotations.size(), "rotations", with_schedule);
+  for (const Pass pass : {Pass::scales, Pass::errors, Pass::price}) {
+    passes.show(pass, operations, "operations", with_schedule);
+  }
+  if (passes[Pass::memory].runs > 0) {
+    passes.show(Pass::memory, compiled.plan.predicted_bytes, "bytes", with_schedule);
+  }
+  for (const Pass pass : {Pass::emit, Pass::verify}) {
+    passes.show(pass, compiled.plan.steps.size(), "steps", [&] { return plan::to_text(compiled.plan); });
+  }
 }
 
 }  // namespace
@@ -314,48 +384,18 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));
   OBSCURA_TRY_VOID(require_ready(graph, options.layout, !options.approximations.empty()));
   OBSCURA_TRY_VOID(tell(options.report, "layers", 0, 1));
-  OBSCURA_TRY(FusedNetwork fused, fuse(graph, options.approximations));
+  OBSCURA_TRY(FusedNetwork fused,
+              run_pass(options.passes, Pass::front, [&] { return fuse(graph, options.approximations); }));
+  verify_after(Pass::front, [&] { return verify(fused); });
   const bool calibrated = !options.calibration.empty();
-  const nn::Shape& shape = fused.input;
-  const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(shape, options);
-  const Images all{calibrated ? options.calibration : std::span<const float>(probes),
-                   static_cast<std::size_t>(nn::element_count(shape))};
-  OBSCURA_TRY(const bool unbounded, bound(fused, all, calibrated));
-  const bool image_only = unbounded || !options.approximations.empty();
-  std::optional<Measured> same;
-  if (!layouts_differ(fused)) {
-    OBSCURA_TRY(same, measure_monic(fused, Quartics::squared, all, options.report));
-  }
-  const auto least = [&] {
-    return image_only ? std::nullopt : least_batch_seconds(fused, same ? &same->network : nullptr, options);
-  };
-  const auto batch = [&]() -> Result<plan::Plan> {
-    if (image_only) {
-      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
-                   graph.name, unbounded ? "polynomials of degrees other than 2 and 4" : "approximated activations");
-    }
-    std::optional<Measured> own;
-    if (!same) {
-      OBSCURA_TRY(own, measure_monic(fused, Quartics::squared, all, options.report));
-    }
-    const Measured& measured = same ? *same : *own;
-    return compile_batch(measured, all, limits_of(measured.statistics, shape, answer.kind, options), options,
-                         calibrated);
-  };
-  const auto image = [&]() -> Result<plan::Plan> {
-    std::optional<Measured> own;
-    if (!same) {
-      OBSCURA_TRY(own, measure_monic(fused, Quartics::plain, all, options.report));
-    }
-    const Measured& measured = same ? *same : *own;
-    const Limits limits = limits_of(measured.statistics, shape, answer.kind, options);
-    auto plan = compile_image(image_setting(measured, limits, options), options.log2_degree, options.batch, calibrated);
-    if (plan.ok()) plan.value().output.noise_growth = measured.gains.growth();
-    return plan;
-  };
-  OBSCURA_TRY(plan::Plan plan, choose_layout(options, image, batch, least));
-  OBSCURA_TRY_VOID(finish(plan, options, answer, shape));
-  return plan;
+  const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(fused.input, options);
+  const Images images{calibrated ? options.calibration : std::span<const float>(probes),
+                      static_cast<std::size_t>(nn::element_count(fused.input))};
+  OBSCURA_TRY(const bool unbounded, bound(fused, images, options));
+  OBSCURA_TRY(Compiled compiled, Compiler(fused, images, answer.kind, unbounded, options).run());
+  OBSCURA_TRY_VOID(finish(compiled.plan, options, answer, fused.input));
+  if (options.passes != nullptr) show(*options.passes, fused, compiled);
+  return std::move(compiled.plan);
 }
 
 }  // namespace obscura::compile

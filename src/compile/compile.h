@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "compile/approximation.h"
-#include "compile/report.h"
+#include "compile/front/approximation.h"
+#include "compile/pass/passes.h"
+#include "compile/pass/report.h"
 #include "nn/graph.h"
 #include "plan/plan.h"
 
@@ -38,9 +39,10 @@ struct Options {
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.
   std::span<const float> calibration;
-  /// What stands for activations that are no polynomials; image layout only.
+  /// What replaces activations that are no polynomials; image layout only.
   Approximations approximations;
-  Report report;  ///< or none
+  Report report;             ///< or none
+  Passes* passes = nullptr;  ///< what is said of each pass, or none
 };
 
 /// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:

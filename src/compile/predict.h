@@ -2,7 +2,7 @@
 /// What a plan takes on the machine at hand, for reports (arrow: compile -> plan, ckks).
 #pragma once
 
-#include "compile/cost.h"
+#include "compile/cost/model.h"
 #include "plan/plan.h"
 
 namespace obscura::compile {

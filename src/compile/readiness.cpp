@@ -5,10 +5,10 @@
 #include <set>
 
 #include "ckks/params.h"
-#include "compile/bounds.h"
-#include "compile/image_layout.h"
-#include "compile/layers.h"
-#include "compile/walk.h"
+#include "compile/front/layers.h"
+#include "compile/front/walk.h"
+#include "compile/layout/candidates.h"
+#include "compile/measure/intervals.h"
 #include "nn/operators.h"
 
 namespace obscura::compile {
@@ -91,14 +91,14 @@ std::optional<std::string> too_large(const nn::Graph& graph, const nn::Node& nod
 }
 
 /// One node after the other.
-class Judge {
+class Classifier {
  public:
-  explicit Judge(const nn::Graph& graph) : graph_(graph), maps_(graph), walk_(graph, kNone, maps_) {}
+  explicit Classifier(const nn::Graph& graph) : graph_(graph), maps_(graph), walk_(graph, kNone, maps_) {}
 
   Readiness run() {
     out_.nodes.assign(graph_.nodes.size(), {});
     const auto live = live_nodes(graph_);
-    for (const nn::Node* node : live) judge(*node);
+    for (const nn::Node* node : live) classify(*node);
     if (!live.empty() && standing(*live.back()) != Standing::never) {
       const auto output = walk_.affine(*live.back(), graph_.output);
       if (!output.ok()) refuse(*live.back(), output.error().message);
@@ -111,7 +111,7 @@ class Judge {
   NodeReadiness& of(const nn::Node& node) { return out_.nodes[static_cast<std::size_t>(&node - graph_.nodes.data())]; }
   Standing standing(const nn::Node& node) { return of(node).standing; }
 
-  void judge(const nn::Node& node) {
+  void classify(const nn::Node& node) {
     if (const auto why = too_large(graph_, node)) return refuse(node, *why);
     if (needs_approximation(node)) return approximate(node);
     const auto followed = walk_.follow(node);
@@ -200,7 +200,7 @@ void conclude(const nn::Graph& graph, Readiness& out) {
   if (functions) {
     const auto first = static_cast<std::size_t>(find(Standing::approximation) - out.nodes.begin());
     out.image_only =
-        fmt::format("what stands for {} is evaluated in the image layout only", describe(graph.nodes[first]));
+        fmt::format("what replaces {} is evaluated in the image layout only", describe(graph.nodes[first]));
   }
   const auto refuse = [&](const std::string& why) {
     out.verdict = Verdict::never;
@@ -231,7 +231,7 @@ void conclude(const nn::Graph& graph, Readiness& out) {
 }  // namespace
 
 Readiness readiness(const nn::Graph& graph) {
-  Readiness out = Judge(graph).run();
+  Readiness out = Classifier(graph).run();
   conclude(graph, out);
   return out;
 }

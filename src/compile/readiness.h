@@ -15,14 +15,14 @@ inline constexpr std::uint64_t kMaxMultiplyAdds = std::uint64_t{1} << 29;
 
 enum class Standing {
   exact,          ///< computed as it is
-  approximation,  ///< a polynomial near it has to stand for it
+  approximation,  ///< a polynomial near it has to replace it
   never,
 };
 
 struct NodeReadiness {
   Standing standing = Standing::exact;
   std::string form;  ///< what it is under encryption: "linear", "polynomial of degree 4", "polynomial near relu", "-"
-  std::string why;   ///< where not exact: the sentence that names the node, the reason and the way out
+  std::string why;   ///< where not exact: the sentence that names the node, the reason and the remedy
 };
 
 enum class Verdict {
@@ -34,7 +34,7 @@ enum class Verdict {
 struct Readiness {
   std::vector<NodeReadiness> nodes;  ///< as nn::Graph::nodes
   Verdict verdict = Verdict::ready;
-  std::optional<std::size_t> obstacle;  ///< never: the first node that is in the way; none where it is the image
+  std::optional<std::size_t> obstacle;  ///< never: the first node that is not supported; none where it is the image
   std::string image_only;               ///< why only the image layout takes it; "": batches are taken too
   std::string sentence;                 ///< the verdict, for people
 };
@@ -45,7 +45,7 @@ struct Readiness {
 Readiness readiness(const nn::Graph& graph);
 
 /// What compile refuses after calibration, before it. approximated: Options::approximations will have every function.
-/// errors: unsupported, with the sentence of the first node in the way, of the image, or of the layout.
+/// errors: unsupported, with the sentence of the first node that is not supported, of the image, or of the layout.
 Result<void> require_ready(const nn::Graph& graph, LayoutChoice layout, bool approximated);
 
 }  // namespace obscura::compile

@@ -24,7 +24,7 @@ constexpr std::size_t kFrame = 2;  ///< around a mistake
 constexpr std::size_t kTextHeight = 14;
 
 /// Glyphs of 5 x 7 points, one byte a row, the leftmost point in bit 4: the digits, then the slash.
-constexpr std::array<std::array<std::uint8_t, 7>, 11> kFont = {{
+constexpr std::array<std::array<std::uint8_t, 7>, 11> kDigits = {{
     {0x0E, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0E},
     {0x04, 0x0C, 0x04, 0x04, 0x04, 0x04, 0x0E},
     {0x0E, 0x11, 0x01, 0x02, 0x04, 0x08, 0x1F},
@@ -39,9 +39,9 @@ constexpr std::array<std::array<std::uint8_t, 7>, 11> kFont = {{
 }};
 constexpr std::size_t kGlyphWidth = 6;  ///< with the space after it
 
-class Canvas {
+class Sheet {
  public:
-  Canvas(std::size_t height, std::size_t width) : height_(height), width_(width), planes_(3 * height * width) {
+  Sheet(std::size_t height, std::size_t width) : height_(height), width_(width), planes_(3 * height * width) {
     fill(0, 0, height, width, kPaper);
   }
 
@@ -64,7 +64,7 @@ class Canvas {
     const std::size_t half = characters.size() * kGlyphWidth / 2;
     std::size_t left = x > half ? x - half : 0;
     for (const char c : characters) {
-      const auto& glyph = kFont[c == '/' ? 10 : static_cast<std::size_t>(c - '0')];
+      const auto& glyph = kDigits[c == '/' ? 10 : static_cast<std::size_t>(c - '0')];
       for (std::size_t i = 0; i < 7; ++i) {
         for (std::size_t j = 0; j < 5; ++j) {
           if ((glyph[i] >> (4 - j) & 1) != 0) point(y + i, left + j, colour);
@@ -83,7 +83,7 @@ class Canvas {
 };
 
 /// Image `index` at (y, x), each pixel a square of `zoom` points.
-void draw_image(Canvas& canvas, const Dataset& images, std::size_t index, std::size_t y, std::size_t x,
+void draw_image(Sheet& canvas, const Dataset& images, std::size_t index, std::size_t y, std::size_t x,
                 std::size_t zoom) {
   const std::vector<float> values = images.floats(index, 1);
   const std::size_t area = images.height * images.width;
@@ -113,7 +113,7 @@ base::Bytes draw_grid(const Dataset& images, std::span<const std::uint32_t> pred
   const std::size_t cell_width = images.width * zoom + 2 * kFrame + kGap;
   const std::size_t cell_height = images.height * zoom + 2 * kFrame + kGap + kTextHeight;
   const std::size_t rows = (count + columns - 1) / columns;
-  Canvas canvas(rows * cell_height + kGap, columns * cell_width + kGap);
+  Sheet canvas(rows * cell_height + kGap, columns * cell_width + kGap);
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t y = kGap + i / columns * cell_height;
     const std::size_t x = kGap + i % columns * cell_width;

@@ -14,9 +14,9 @@ namespace {
 /// libjpeg over bytes in memory. Its errors come back by longjmp, so the functions that call it hold nothing that needs
 /// a destructor, and answer whether they got through. A warning counts as an error once pixels are read: libjpeg makes
 /// up those that are missing.
-class Reader {
+class JpegReader {
  public:
-  explicit Reader(base::ByteView bytes) : bytes_(bytes) {
+  explicit JpegReader(base::ByteView bytes) : bytes_(bytes) {
     info_.err = jpeg_std_error(&errors_);
     info_.client_data = this;
     errors_.error_exit = [](j_common_ptr info) { self_of(info).fail(); };
@@ -25,9 +25,9 @@ class Reader {
     };
     errors_.output_message = [](j_common_ptr) {};
   }
-  ~Reader() { jpeg_destroy_decompress(&info_); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~JpegReader() { jpeg_destroy_decompress(&info_); }
+  JpegReader(const JpegReader&) = delete;
+  JpegReader& operator=(const JpegReader&) = delete;
 
   bool read_header() {
     if (setjmp(failed_) != 0) return false;
@@ -60,7 +60,7 @@ class Reader {
   const char* message() const { return message_; }
 
  private:
-  static Reader& self_of(j_common_ptr info) { return *static_cast<Reader*>(info->client_data); }
+  static JpegReader& self_of(j_common_ptr info) { return *static_cast<JpegReader*>(info->client_data); }
   [[noreturn]] void fail() {
     errors_.format_message(reinterpret_cast<j_common_ptr>(&info_), message_);
     std::longjmp(failed_, 1);
@@ -76,7 +76,7 @@ class Reader {
 }  // namespace
 
 Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted) {
-  Reader reader(bytes);
+  JpegReader reader(bytes);
   const auto damaged = [&] {
     return error(Code::bad_format, "{}: not a JPEG file, or a damaged one: {}", name, reader.message());
   };

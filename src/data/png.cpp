@@ -15,16 +15,16 @@ namespace {
 
 /// libpng over bytes in memory. Its errors come back by longjmp, so the functions that call it hold nothing that needs
 /// a destructor, and answer whether they got through.
-class Reader {
+class PngReader {
  public:
-  explicit Reader(base::ByteView bytes) : rest_(bytes) {
+  explicit PngReader(base::ByteView bytes) : rest_(bytes) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, [](png_structp, png_const_charp) {});
     info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
     OBSCURA_CHECK(info_ != nullptr, "libpng does not start");
   }
-  ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
 
   /// Size and kind of the pixels.
   bool read_header() {
@@ -65,12 +65,12 @@ class Reader {
 
  private:
   [[noreturn]] static void fail(png_structp png, png_const_charp message) {
-    auto* self = static_cast<Reader*>(png_get_error_ptr(png));
+    auto* self = static_cast<PngReader*>(png_get_error_ptr(png));
     std::snprintf(self->message_, sizeof self->message_, "%s", message);
     std::longjmp(self->failed_, 1);
   }
   static void take(png_structp png, png_bytep to, std::size_t size) {
-    auto* self = static_cast<Reader*>(png_get_io_ptr(png));
+    auto* self = static_cast<PngReader*>(png_get_io_ptr(png));
     if (size > self->rest_.size()) png_error(png, "truncated");
     std::memcpy(to, self->rest_.data(), size);
     self->rest_ = self->rest_.subspan(size);
@@ -105,7 +105,7 @@ Result<Picture> decode(base::ByteView bytes, const std::string& name,
   if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
     return error(Code::bad_format, "{}: not a PNG file", name);
   }
-  Reader reader(bytes);
+  PngReader reader(bytes);
   const auto damaged = [&] { return error(Code::bad_format, "{}: a damaged PNG file: {}", name, reader.message()); };
   if (!reader.read_header()) return damaged();
   Picture picture;

@@ -51,31 +51,31 @@ std::string number(NodeWriter& to, const Node& node, const char* suffix, double 
 
 /// Functions that have no operator of their own.
 void write_spelt(NodeWriter& to, const Node& node, const std::string& x) {
-  using Kind = approx::Function::Kind;
+  using Spelt = approx::Function::Kind;
   const approx::Function& f = node.attributes.function;
   const auto constant = [&](const char* suffix, double value) { return number(to, node, suffix, value); };
   const auto before = [&](const char* type, const std::vector<std::string>& in) { return to.before(node, type, in); };
   switch (f.kind) {
-    case Kind::clip:
+    case Spelt::clip:
       to.last(node, "Clip",
               {x, std::isfinite(f.low) ? constant("low", f.low) : "",
                std::isfinite(f.high) ? constant("high", f.high) : ""});
       return;
-    case Kind::swish: {
+    case Spelt::swish: {
       const std::string argument = f.beta == 1 ? x : before("Mul", {x, constant("beta", f.beta)});
       to.last(node, "Mul", {x, before("Sigmoid", {argument})});
       return;
     }
-    case Kind::mish:
+    case Spelt::mish:
       to.last(node, "Mul", {x, before("Tanh", {before("Softplus", {x})})});
       return;
-    case Kind::gelu: {
+    case Spelt::gelu: {
       const std::string erf = before("Erf", {before("Div", {x, constant("root", std::numbers::sqrt2)})});
       const std::string product = before("Mul", {x, before("Add", {erf, constant("one", 1)})});
       to.last(node, "Mul", {product, constant("half", 0.5)});
       return;
     }
-    case Kind::gelu_tanh: {
+    case Spelt::gelu_tanh: {
       const std::string cube = before("Mul", {before("Mul", {x, x}), x});
       const std::string inner = before("Add", {x, before("Mul", {cube, constant("cubic", 0.044715)})});
       const std::string root = constant("root", std::sqrt(2 / std::numbers::pi));
@@ -83,7 +83,7 @@ void write_spelt(NodeWriter& to, const Node& node, const std::string& x) {
       to.last(node, "Mul", {before("Mul", {x, bend}), constant("half", 0.5)});
       return;
     }
-    case Kind::power: {
+    case Spelt::power: {
       const std::string base =
           before("Add", {before("Mul", {x, constant("scale", f.scale)}), constant("bias", f.bias)});
       to.last(node, "Pow", {base, constant("exponent", -f.beta)});

@@ -12,7 +12,7 @@
 namespace obscura::nn {
 namespace {
 
-constexpr int kMany = static_cast<int>(kMaxConcat);
+constexpr int kAnyInputs = static_cast<int>(kMaxConcat);
 
 // clang-format off
 std::vector<OnnxOperator> layers() {
@@ -75,10 +75,10 @@ std::vector<OnnxOperator> arithmetic() {
       {"Mul", 2, 2, {"axis", "broadcast"}, import_mul, fold_binary},
       {"Div", 2, 2, {"axis", "broadcast"}, import_div, fold_binary},
       {"Pow", 2, 2, {}, import_pow, fold_binary},
-      {"Sum", 1, kMany, {}, import_sum},
-      {"Mean", 1, kMany, {}, import_sum},
-      {"Max", 1, kMany, {}, import_extremum, fold_binary},
-      {"Min", 1, kMany, {}, import_extremum, fold_binary},
+      {"Sum", 1, kAnyInputs, {}, import_sum},
+      {"Mean", 1, kAnyInputs, {}, import_sum},
+      {"Max", 1, kAnyInputs, {}, import_extremum, fold_binary},
+      {"Min", 1, kAnyInputs, {}, import_extremum, fold_binary},
       {"Neg", 1, 1, {}, import_neg, fold_unary},
       {"Ceil", 1, 1, {}, nullptr, fold_unary},
       {"Floor", 1, 1, {}, nullptr, fold_unary},
@@ -100,7 +100,7 @@ std::vector<OnnxOperator> moves() {
       {"Squeeze", 1, 2, {"axes"}, import_squeeze, fold_squeeze},
       {"Unsqueeze", 1, 2, {"axes"}, import_unsqueeze, fold_unsqueeze},
       {"Transpose", 1, 1, {"perm"}, import_transpose, fold_transpose},
-      {"Concat", 1, kMany, {"axis"}, import_concat, fold_concat},
+      {"Concat", 1, kAnyInputs, {"axis"}, import_concat, fold_concat},
       {"Slice", 1, 5, {"axes", "ends", "starts"}, import_slice, fold_slice},
       {"Split", 1, 2, {"axis", "num_outputs", "split"}, import_split},
       {"Pad", 1, 4, {"mode", "pads", "value"}, import_pad},
@@ -147,7 +147,7 @@ std::vector<OnnxOperator> quantized_extensions() {
       {"QLinearSoftmax", 4, 5, {"axis", "opset"}, import_quantized_unary},
       {"QLinearSigmoid", 4, 5, {}, import_quantized_unary},
       {"QLinearLeakyRelu", 4, 5, {"alpha"}, import_quantized_unary},
-      {"QLinearConcat", 5, kMany, {"axis"}, import_quantized_concat},
+      {"QLinearConcat", 5, kAnyInputs, {"axis"}, import_quantized_concat},
       {"QGemm", 6, 9, {"alpha", "transA", "transB"}, import_quantized_gemm},
       {"QuantizeLinear", 2, 3, {"axis"}, import_quantize},
       {"DequantizeLinear", 2, 3, {"axis"}, import_dequantize, fold_dequantize},

@@ -7,8 +7,6 @@
 namespace obscura::nn {
 namespace {
 
-constexpr std::size_t kMany = kMaxConcat;
-
 // In the order of Op.
 // clang-format off
 constexpr std::array<Operator, kOpCount> kOperators = {{
@@ -24,7 +22,7 @@ constexpr std::array<Operator, kOpCount> kOperators = {{
     {Op::transpose, "Transpose", Role::move, 1, 1, infer_transpose, move, write_transpose},
     {Op::slice, "Slice", Role::move, 1, 1, infer_slice, move, write_slice},
     {Op::pad, "Pad", Role::move, 1, 1, infer_pad, move, write_pad},
-    {Op::concat, "Concat", Role::move, 2, kMany, infer_concat, move, write_concat},
+    {Op::concat, "Concat", Role::move, 2, kMaxConcat, infer_concat, move, write_concat},
     {Op::gather, "Gather", Role::move, 1, 1, infer_gather, move, write_gather},
     {Op::add, "Add", Role::arithmetic, 2, 2, infer_elementwise, add, write_plain},
     {Op::mul, "Mul", Role::arithmetic, 2, 2, infer_elementwise, mul, write_plain},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The table of operators: one row for each Op. What ONNX calls them, and what becomes of each of ONNX's operators, is
-/// in onnx_table.cpp; the executor's step of each is eval/lower.cpp's, the compiler's form compile/fuse.cpp's.
+/// in onnx_table.cpp; the executor's step of each is eval/lower.cpp's, the compiler's form compile/front/fuse.cpp's.
 #pragma once
 
 #include "nn/graph.h"

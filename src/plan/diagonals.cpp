@@ -17,21 +17,21 @@ constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
 
 /// Calls visit(entry, weight) for each weight that is not 0, in each copy of its output.
 template <class Visit>
-void for_entries(const Transform& transform, const Spots& spots, Visit visit) {
-  const std::uint32_t positions = spots.copies() * transform.to.period;
+void for_entries(const Transform& transform, const SlotMap& slot_map, Visit visit) {
+  const std::uint32_t positions = slot_map.copies() * transform.to.period;
   for (const ckks::IntegerBlock& block : transform.map.blocks) {
     const ckks::IntegerMatrix& matrix = transform.map.matrices[block.matrix];
     for (std::size_t r = 0; r < block.outputs.size(); ++r) {
       for (std::size_t c = 0; c < block.inputs.size(); ++c) {
         const std::int32_t w = matrix.data[r * matrix.cols + c];
         if (w == 0) continue;
-        Entry entry = spots.at(block.outputs[r], block.inputs[c], 0);
+        Entry entry = slot_map.at(block.outputs[r], block.inputs[c], 0);
         visit(entry, w);
-        for (std::uint32_t copy = 1; copy < spots.copies(); ++copy) {
-          if (spots.alike()) {
+        for (std::uint32_t copy = 1; copy < slot_map.copies(); ++copy) {
+          if (slot_map.alike()) {
             entry.position = (entry.position + transform.to.period) % positions;
           } else {
-            entry = spots.at(block.outputs[r], block.inputs[c], copy);
+            entry = slot_map.at(block.outputs[r], block.inputs[c], copy);
           }
           visit(entry, w);
         }
@@ -103,7 +103,7 @@ class Period {
   std::size_t least_ = 1;
 };
 
-std::int64_t centred(std::int64_t step, std::int64_t slots) {
+std::int64_t least_turn(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
   return left > slots / 2 ? left - slots : left;
 }
@@ -113,10 +113,10 @@ std::int64_t centred(std::int64_t step, std::int64_t slots) {
 Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
     : slots_(slots), images_(transform.to.images), weight_scale_(transform.weight_scale) {
   const std::uint64_t positions = transform.to.positions(slots);
-  const Spots spots(transform.from, transform.to, transform.spread, positions);
+  const SlotMap slot_map(transform.from, transform.to, transform.spread, positions);
   Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), positions);
   std::vector<ckks::Diagonal> found;
-  for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
+  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t) {
     if (count[entry.diagonal]++ == 0) found.push_back(entry.diagonal);
   });
   std::sort(found.begin(), found.end());
@@ -128,7 +128,7 @@ Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
     entries = static_cast<std::uint32_t>(start_[start_.size() - 2]);  // where the next entry goes
   }
   weights_.resize(start_.back());
-  for_entries(transform, spots, [&](const Entry& entry, std::int32_t w) {
+  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t w) {
     weights_[count[entry.diagonal]++] = {entry.position, static_cast<float>(w)};
   });
   numbers_.resize(places_.size());
@@ -221,8 +221,8 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     }
   }
   std::vector<bool> read(inputs), made(outputs);
-  const Spots spots(transform.from, transform.to, transform.spread, positions);
-  for_entries(transform, spots, [&](const Entry& entry, std::int32_t) {
+  const SlotMap slot_map(transform.from, transform.to, transform.spread, positions);
+  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t) {
     read[entry.diagonal.input] = made[entry.diagonal.output] = true;
   });
   const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
@@ -264,7 +264,8 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
 std::vector<std::int64_t> rotations_of(const Fold& fold, std::uint64_t slots) {
   std::set<std::int64_t> steps;
   for (const Fold::Sum& sum : fold.sums) {
-    for (std::int64_t k = 1; k < sum.count; ++k) steps.insert(centred(k * sum.step, static_cast<std::int64_t>(slots)));
+    for (std::int64_t k = 1; k < sum.count; ++k)
+      steps.insert(least_turn(k * sum.step, static_cast<std::int64_t>(slots)));
   }
   steps.erase(0);
   return {steps.begin(), steps.end()};

@@ -108,7 +108,8 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
   return {};
 }
 
-Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions)
+SlotMap::SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread,
+                 std::uint64_t positions)
     : from_(from.places()),
       to_(to.places()),
       offsets_{0},
@@ -123,7 +124,7 @@ Spots::Spots(const Layout& from, const Layout& to, const std::vector<std::uint32
   std::sort(offsets_.begin(), offsets_.end());
 }
 
-Entry Spots::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
+Entry SlotMap::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
   const Place source = from_[column];
   const std::int64_t target = to_[row].position + std::int64_t{copy} * to_period_;
   // Periods and positions are powers of two.
@@ -137,7 +138,7 @@ Entry Spots::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) con
   return entry;
 }
 
-std::int64_t Spots::nearest(std::int64_t distance) const {
+std::int64_t SlotMap::nearest(std::int64_t distance) const {
   const auto above = std::lower_bound(offsets_.begin(), offsets_.end(), distance);
   const std::int64_t after = above == offsets_.end() ? offsets_.front() : *above;
   const std::int64_t before = above == offsets_.begin() ? offsets_.back() : *(above - 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the elements of a tensor stand in slots, and which diagonals of a matrix between two layouts are not zero.
+/// Where the elements of a tensor are in slots, and which diagonals of a matrix between two layouts are not zero.
 /// Arrows: the client packs images by a Layout; the runtime turns a step's map into diagonals.
 #pragma once
 
@@ -24,7 +24,7 @@ struct Place {
 /// B = `images` images share ciphertexts: slot B p + b is position p of image b. So what rotates the positions of one
 /// image rotates those of all, without one image's slots ever meeting another's. Four slots, B = 2: {a0, b0, a1, b1}.
 ///
-/// Element (c, y, x) stands at units[(c * phases + y % phases) * phases + x % phases], (y / phases) * row +
+/// Element (c, y, x) is at units[(c * phases + y % phases) * phases + x % phases], (y / phases) * row +
 /// (x / phases) * column positions further on, and again at each multiple of `period` positions from there. Positions
 /// that no element has hold anything.
 ///
@@ -104,9 +104,9 @@ struct Entry {
 /// output may be computed in parts, at its position and at the sums of some of the `spread` steps from there (a fold
 /// adds them up afterwards): each entry goes to the part that is nearest to its input, so that few diagonals are not
 /// zero. Inputs with copies are read at the nearest one; outputs with copies are computed in each.
-class Spots {
+class SlotMap {
  public:
-  Spots(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
+  SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
   std::uint32_t copies() const { return copies_; }
   /// Whether the entries of all copies of an output are on one diagonal: inputs repeat as often, or more.
   bool alike() const { return to_period_ % from_period_ == 0; }

@@ -86,7 +86,7 @@ struct Transform {
   std::vector<double> bias;  ///< one per output
   Layout from;               ///< of the input
   Layout to;
-  std::vector<std::uint32_t> spread;  ///< in positions, see Spots: outputs come in parts that a Fold adds up
+  std::vector<std::uint32_t> spread;  ///< in positions, see SlotMap: outputs come in parts that a Fold adds up
   ckks::Split split;                  ///< of its diagonals into pairs, and those into baby and giant steps
   double plain_scale = 1;
   std::uint32_t rescale = 0;
@@ -149,10 +149,10 @@ struct ValueInfo {
 struct Step {
   Operation operation;
   ValueInfo output;
-  std::string origin;  ///< the nodes of the network that this step computes, for people
+  std::string origin;  ///< the nodes of the network that this step computes, human-readable
   double seconds = 0;  ///< predicted, on the planner's cost model; 0 where steps are not timed one by one
-  /// Memory that it holds while it makes one element (a transform: all of them), beside what it reads and makes; 0
-  /// where that is little.
+  /// Memory that it holds while it makes one element (a transform: all of them), in addition to what it reads and
+  /// makes; 0 where that is little.
   std::uint64_t bytes = 0;
 };
 

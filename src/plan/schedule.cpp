@@ -273,16 +273,16 @@ class Simulation {
     schedule_.tasks.push_back(std::move(task));
   }
 
-  /// The most that elements on their way through an elementwise stage hold, beside what the stage reads: that is freed
+  /// The most that elements within an elementwise stage take, in addition to what the stage reads: that is freed
   /// only when an element is through.
   std::uint64_t in_flight(const Stage& stage, std::size_t units) const {
-    std::uint64_t held = 0;
+    std::uint64_t live = 0;
     std::uint64_t most = 0;
     for (std::size_t step = stage.first; step < stage.end; ++step) {
-      held += element_bytes(plan_.steps[step].output);
-      most = std::max(most, held + plan_.steps[step].bytes);
+      live += element_bytes(plan_.steps[step].output);
+      most = std::max(most, live + plan_.steps[step].bytes);
       for (const ValueId id : inputs_of(plan_.steps[step].operation)) {
-        if (id > stage.first && schedule_.last_use[id] == step) held -= element_bytes(plan_.steps[id - 1].output);
+        if (id > stage.first && schedule_.last_use[id] == step) live -= element_bytes(plan_.steps[id - 1].output);
       }
     }
     if (stands_alone(plan_.steps[stage.first].operation)) return most;

@@ -11,8 +11,8 @@
 namespace obscura::plan {
 
 /// Steps [first, end): a linear step or a transform alone, or a maximal run of elementwise steps over the same number
-/// of elements; polynomials and bootstrappings stand alone (plan/work.h). Its units are the blocks of the linear map,
-/// the transform as a whole, or the elements, each of which goes through all steps of the run at once.
+/// of elements; each polynomial and bootstrapping is one of its own (plan/work.h). Its units are the blocks of the
+/// linear map, the transform as a whole, or the elements, each of which goes through all steps of the run at once.
 struct Stage {
   std::size_t first = 0;
   std::size_t end = 0;

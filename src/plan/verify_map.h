@@ -6,7 +6,7 @@
 
 namespace obscura::plan {
 
-/// Every block names a matrix of its size, indices are in range, every output stands in exactly one block, rows are
+/// Every block names a matrix of its size, indices are in range, every output is in exactly one block, rows are
 /// under ckks::kMaxRowNorm. `place` starts the sentence of an error.
 /// errors: bad_format
 Result<void> verify_map(const ckks::IntegerMap& map, const std::string& place);

@@ -55,7 +55,7 @@ struct WorkOf {
     }
     return sum;
   }
-  /// Babies and giants of each factor, products with its diagonals; EvalMod as a polynomial half of the way down.
+  /// Babies and giants of each factor, products with its diagonals; EvalMod as a polynomial at half of the levels.
   std::uint64_t operator()(const Bootstrap&) const {
     const ckks::BootstrapLiteral& set = plan.bootstrap->literal;
     const std::uint64_t raised = plan.params.chain.size(), special = plan.params.special.size();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/headers.h"
 #include "server/saver.h"
 #include "server/server.h"
 #include "wire/ciphertexts.h"
@@ -34,29 +35,6 @@ struct Job {
   wire::CiphertextWriter writer;
   std::optional<Saver> saver;  ///< in the image layout
 };
-
-wire::CiphertextHeader expected_input(const plan::Plan& plan, const wire::Binding& binding) {
-  wire::CiphertextHeader header;
-  header.binding = binding;
-  header.log2_degree = static_cast<std::uint32_t>(plan.params.log2_degree);
-  header.elements = plan.input.ciphertexts();
-  header.images_at_once = plan.images_at_once();
-  header.limbs = plan.input.limbs;
-  header.seeded = true;
-  header.scale = plan.input.scale;
-  return header;
-}
-
-wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::CiphertextHeader& input) {
-  const plan::ValueInfo last = plan.value(static_cast<plan::ValueId>(plan.steps.size()));
-  wire::CiphertextHeader header = input;
-  header.elements = last.elements;
-  header.limbs = last.limbs;
-  header.parts = last.parts;
-  header.seeded = false;
-  header.scale = last.scale;
-  return header;
-}
 
 bool is_there(const std::filesystem::path& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path));

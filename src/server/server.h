@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/files.h"
 #include "base/parallel.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
@@ -75,6 +76,20 @@ class Session {
   std::shared_ptr<const run::EncodedTransforms> transforms_;
   std::uint64_t memory_ = 0;
 };
+
+/// A session with the keys of one client, read from a file or memory.
+struct ClientSession {
+  Session session;
+  wire::Binding binding;  ///< of the plan and the client's key
+};
+/// errors  those of wire::read_eval_keys and Session::make
+Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory = 0);
+
+/// Runs it on encrypted images, batch by batch, from and to files that are open, memory or a sink; nothing is kept for
+/// a resume. Progress counts predicted work of all batches.
+/// errors  io, bad_format, wrong_params: images of another plan or key; cancelled
+Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out,
+                 const base::Progress& progress = {});
 
 /// What lies before a run whose files have all passed their checks.
 struct Outlook {

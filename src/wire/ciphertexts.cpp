@@ -194,15 +194,15 @@ std::uint64_t record_bytes(const ckks::Context& context, const CiphertextHeader&
 Result<CiphertextWriter> CiphertextWriter::create(const std::filesystem::path& path, Kind kind,
                                                   std::shared_ptr<const ckks::Context> context,
                                                   const CiphertextHeader& header, base::OutputFile::Options options) {
-  OBSCURA_CHECK(header.images > 0 && header.slots() == context->params().slots(), "a header of {} images of 2^{}",
-                header.images, header.log2_degree);
   OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(path, options));
-  return begin(std::move(file), kind, std::move(context), header);
+  return create(std::move(file), kind, std::move(context), header);
 }
 
-Result<CiphertextWriter> CiphertextWriter::begin(base::OutputFile file, Kind kind,
-                                                 std::shared_ptr<const ckks::Context> context,
-                                                 const CiphertextHeader& header) {
+Result<CiphertextWriter> CiphertextWriter::create(base::OutputFile file, Kind kind,
+                                                  std::shared_ptr<const ckks::Context> context,
+                                                  const CiphertextHeader& header) {
+  OBSCURA_CHECK(header.images > 0 && header.slots() == context->params().slots(), "a header of {} images of 2^{}",
+                header.images, header.log2_degree);
   CiphertextWriter writer(std::move(file), kind, std::move(context), header);
   OBSCURA_TRY_VOID(writer.file_.write(writer.names_));
   return writer;
@@ -216,7 +216,7 @@ Result<CiphertextWriter> CiphertextWriter::resume(const std::filesystem::path& p
     OBSCURA_TRY(const base::InputFile file, base::InputFile::open(partial));
     if (file.size() < frame_bytes(header_payload(kind))) {  // nobody saw to it that the header reached the disk
       OBSCURA_TRY(base::OutputFile empty, base::OutputFile::resume(path, 0, options));
-      return begin(std::move(empty), kind, std::move(context), header);
+      return create(std::move(empty), kind, std::move(context), header);
     }
   }
   OBSCURA_TRY(CiphertextReader reader, CiphertextReader::open(partial, kind));
@@ -273,8 +273,12 @@ Result<void> CiphertextWriter::commit(const base::SigningKey* signing) {
 
 Result<CiphertextReader> CiphertextReader::open(const std::filesystem::path& path, Kind kind) {
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  return open(std::move(file), kind);
+}
+
+Result<CiphertextReader> CiphertextReader::open(base::InputFile file, Kind kind) {
   OBSCURA_TRY(const base::Bytes frame, read_frame(file, kind, header_payload(kind)));
-  OBSCURA_TRY(const CiphertextHeader header, read_header(kind, frame, path.string()));
+  OBSCURA_TRY(const CiphertextHeader header, read_header(kind, frame, file.path().string()));
   return CiphertextReader(std::move(file), kind, header);
 }
 

@@ -49,6 +49,9 @@ class CiphertextWriter {
   static Result<CiphertextWriter> create(const std::filesystem::path& path, Kind kind,
                                          std::shared_ptr<const ckks::Context> context, const CiphertextHeader& header,
                                          base::OutputFile::Options options);
+  /// The same into a file that is open, or a sink.
+  static Result<CiphertextWriter> create(base::OutputFile file, Kind kind, std::shared_ptr<const ckks::Context> context,
+                                         const CiphertextHeader& header);
   /// Goes on with the partial file (base::partial_of) of a resumable one: its header must be this header, every record
   /// of every whole batch in it is checked, and what comes after them is cut off. A last batch that is damaged is cut
   /// off too: that is what the machine's end in the middle of a write leaves.
@@ -78,8 +81,6 @@ class CiphertextWriter {
         kind_(kind) {}
   template <class T>
   Result<void> write_all(std::span<const T> ciphertexts);
-  static Result<CiphertextWriter> begin(base::OutputFile file, Kind kind, std::shared_ptr<const ckks::Context> context,
-                                        const CiphertextHeader& header);
   base::OutputFile file_;
   std::shared_ptr<const ckks::Context> context_;
   CiphertextHeader header_;
@@ -93,6 +94,7 @@ class CiphertextReader {
  public:
   /// Reads the header. errors: bad_format, io
   static Result<CiphertextReader> open(const std::filesystem::path& path, Kind kind);
+  static Result<CiphertextReader> open(base::InputFile file, Kind kind);
   const CiphertextHeader& header() const { return header_; }
   /// Holds the header to what the caller expects (all fields but `images` and `inputs`), and the file's size to its
   /// header, before any record is read. errors  wrong_params: another plan, another key, another request, other

@@ -268,8 +268,12 @@ Result<ckks::SwitchKey> read_key(const ckks::Context& context, std::size_t limbs
 
 Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ckks::KeyNeeds& needs,
                                           const std::filesystem::path& path) {
-  const std::string name = path.string();
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  return read_eval_keys(context, needs, file);
+}
+
+Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const ckks::KeyNeeds& needs, base::InputFile& file) {
+  const std::string name = file.path().string();
   NamedEvalKeys named;
   std::vector<Listed> keys;
   {

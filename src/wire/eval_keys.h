@@ -64,6 +64,7 @@ struct NamedEvalKeys {
 /// halves, and a packed key for each thread besides.
 /// errors  io; bad_format: damaged, truncated, oversized; wrong_params: keys for other parameters; missing_key: those
 ///         that are not there, or for fewer limbs, named
+Result<NamedEvalKeys> read_eval_keys(const ckks::Context& context, const ckks::KeyNeeds& needs, base::InputFile& file);
 Result<NamedEvalKeys> read_eval_keys_file(const ckks::Context& context, const ckks::KeyNeeds& needs,
                                           const std::filesystem::path& path);
 

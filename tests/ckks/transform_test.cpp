@@ -77,8 +77,8 @@ Params insecure_params(int special_bits = 50) {
 }
 
 /// A matrix at a place with keys and encrypted random inputs.
-struct Case {
-  Case(const Params& params, const Matrix& m, const TransformPlace& at, bool pairs = false)
+struct MapCase {
+  MapCase(const Params& params, const Matrix& m, const TransformPlace& at, bool pairs = false)
       : world(params), matrix(m), place(at), shape(make_shape(params, m, at.limbs, pairs)) {
     world.keys.galois = secret::make_galois_keys(*world.context, world.secret, shape->rotation_steps());
     if (pairs) {
@@ -146,7 +146,7 @@ struct Case {
   std::vector<Ciphertext> x;
 };
 
-void expect_twin(const Case& c, const std::vector<Ciphertext>& y) {
+void expect_twin(const MapCase& c, const std::vector<Ciphertext>& y) {
   const std::vector<Slots> expected = c.matrix.apply(c.clear);
   ASSERT_EQ(y.size(), c.matrix.outputs);
   for (std::uint32_t o = 0; o < y.size(); ++o) {
@@ -156,7 +156,7 @@ void expect_twin(const Case& c, const std::vector<Ciphertext>& y) {
   }
 }
 
-void expect_twin(const Case& c) { expect_twin(c, c.run()); }
+void expect_twin(const MapCase& c) { expect_twin(c, c.run()); }
 
 void expect_equal(const std::vector<Ciphertext>& a, const std::vector<Ciphertext>& b) {
   ASSERT_EQ(a.size(), b.size());
@@ -182,7 +182,7 @@ TEST(Transform, ComplexStridedDiagonalsAreTheMatrix) {
 TEST(Transform, PairsOfDiagonalsAreTheMatrix) {
   const Params params = insecure_params();
   for (const auto& steps : {range(0, 64), range(-16, 17, 16), convolution(8, 64, 5)}) {
-    const Case c(params, random_matrix(params.slots(), 1, 1, steps, true), {4, 1, 0x1p40, 0x1p40}, true);
+    const MapCase c(params, random_matrix(params.slots(), 1, 1, steps, true), {4, 1, 0x1p40, 0x1p40}, true);
     ASSERT_NE(c.shape->split().pair, 0);
     EXPECT_LE(c.shape->plaintexts(), steps.size() / 2 + 5);
     expect_twin(c);
@@ -194,14 +194,14 @@ TEST(Transform, PairsBetweenSeveralInputsAndOutputs) {
   Matrix matrix = random_matrix(params.slots(), 2, 3, convolution(8, 64, 4), true);
   matrix.diagonals.erase({1, 0, 7});
   matrix.diagonals.erase({2, 1, 64});
-  const Case c(params, matrix, {3, 1, 0x1p40, 0x1p38}, true);
+  const MapCase c(params, matrix, {3, 1, 0x1p40, 0x1p38}, true);
   ASSERT_NE(c.shape->split().pair, 0);
   expect_twin(c);
 }
 
 TEST(Transform, PairsRoundAsPredicted) {
   const Params params = insecure_params();
-  const Case c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 0, 0x1p40, 0x1p50}, true);
+  const MapCase c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 0, 0x1p40, 0x1p50}, true);
   ASSERT_NE(c.shape->split().pair, 0);
   expect_twin(c);
   EXPECT_GT(c.predicted(0), 30 * noise_of_rounding(params, 2) / c.place.scale_in);
@@ -209,7 +209,7 @@ TEST(Transform, PairsRoundAsPredicted) {
 
 TEST(Transform, PairsNeedTheKeyOfConjugation) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 1, 0x1p40, 0x1p40}, true);
+  MapCase c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {3, 1, 0x1p40, 0x1p40}, true);
   c.world.keys.galois.erase(conjugation_element(params.degree()));
   EXPECT_THROW((void)c.run(), ContractError);
 }
@@ -226,7 +226,7 @@ TEST(Transform, ThreeInputsMakeOneOutput) {
 
 TEST(Transform, ManyOutputsOfFewGroupsAreTheMatrix) {
   const Params params = insecure_params();
-  const Case c(params, random_matrix(params.slots(), 2, 7, range(0, 10), true), {4, 1, 0x1p40, 0x1p40});
+  const MapCase c(params, random_matrix(params.slots(), 2, 7, range(0, 10), true), {4, 1, 0x1p40, 0x1p40});
   EXPECT_EQ(c.shape->groups().size() % c.matrix.outputs, 0U);
   expect_twin(c);
 }
@@ -241,7 +241,7 @@ TEST(Transform, BlocksMayHaveDiagonalsOfTheirOwn) {
 
 TEST(Transform, OneDiagonalWithoutRotationNeedsNoKey) {
   const Params params = insecure_params();
-  const Case c(params, random_matrix(params.slots(), 1, 1, {0}, true), {5, 1, 0x1p40, 0x1p40});
+  const MapCase c(params, random_matrix(params.slots(), 1, 1, {0}, true), {5, 1, 0x1p40, 0x1p40});
   EXPECT_TRUE(c.world.keys.galois.empty());
   expect_twin(c);
 }
@@ -249,7 +249,7 @@ TEST(Transform, OneDiagonalWithoutRotationNeedsNoKey) {
 TEST(Transform, RoundingOfPlaintextsIsAsPredictedForRealAndComplexOnes) {
   const Params params = insecure_params();
   for (const bool real : {true, false}) {
-    const Case c(params, random_matrix(params.slots(), 1, 1, range(0, 32), real), {3, 0, 0x1p40, 0x1p50});
+    const MapCase c(params, random_matrix(params.slots(), 1, 1, range(0, 32), real), {3, 0, 0x1p40, 0x1p50});
     expect_twin(c);
     // Nothing else matters: a model without it is far off.
     EXPECT_GT(c.predicted(0), 100 * noise_of_encryption(params) / c.place.scale_in);
@@ -273,7 +273,7 @@ TEST(Transform, EveryLevelAndRescaleIsAsPredicted) {
 TEST(Transform, KeySwitchesOfLargeDigitsAddNoMoreThanPredicted) {
   // Digits as large as P: the babies' key switches dominate.
   const Params params = insecure_params(46);
-  const Case c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {4, 1, 0x1p40, 0x1p40});
+  const MapCase c(params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {4, 1, 0x1p40, 0x1p40});
   const double fresh = noise_of_encryption(params) / c.place.scale_in;
   EXPECT_GT(c.predicted(0), 4 * std::sqrt(64.0 / 3) * fresh);
   expect_twin(c);
@@ -287,7 +287,7 @@ TEST(Transform, SecureConvolutionIsAsPredicted) {
 
 TEST(Transform, KeptDiagonalsGiveTheSameResidues) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 1, 2, range(0, 40), true), {3, 1, 0x1p40, 0x1p40});
+  MapCase c(params, random_matrix(params.slots(), 1, 2, range(0, 40), true), {3, 1, 0x1p40, 0x1p40});
   const std::vector<Ciphertext> encoded = c.run();
   EXPECT_EQ(c.transform().bytes(), 0U);
   const std::size_t all = c.shape->plaintexts() * ring::NttPoly::bytes(params.degree(), 3 + params.special_limbs());
@@ -323,7 +323,7 @@ TEST(Transform, RepeatingDiagonalsGiveWhatWholeOnesGive) {
 TEST(Transform, RepeatingDiagonalsGiveTheSameResiduesHoweverTheyAreKept) {
   const Params params = make_params(13, 48, 3, 1, 1);
   const Matrix matrix = repeated(random_matrix(params.slots(), 1, 1, range(0, 40), true), 512);
-  Case c(params, matrix, {3, 1, 0x1p40, 0x1p40, 0, 512});
+  MapCase c(params, matrix, {3, 1, 0x1p40, 0x1p40, 0, 512});
   const std::vector<Ciphertext> encoded = c.run();
   const std::size_t coefficients = embedding_bytes(*c.world.context, c.place, c.shape->plaintexts());
   const std::size_t residues = residue_bytes(*c.world.context, c.place, c.shape->plaintexts());
@@ -341,7 +341,7 @@ TEST(Transform, RepeatingDiagonalsGiveTheSameResiduesHoweverTheyAreKept) {
 
 TEST(Transform, ADiagonalThatDoesNotRepeatAsItsPlaceSaysIsRefused) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 1, 1, {0, 1}, true), {3, 1, 0x1p40, 0x1p40});
+  MapCase c(params, random_matrix(params.slots(), 1, 1, {0, 1}, true), {3, 1, 0x1p40, 0x1p40});
   c.place.period = params.slots() / 2;
   EXPECT_THROW(c.run(), ContractError);
   c.place.period = 3;
@@ -350,7 +350,7 @@ TEST(Transform, ADiagonalThatDoesNotRepeatAsItsPlaceSaysIsRefused) {
 
 TEST(Transform, AnyNumberOfThreadsGivesTheSameResidues) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 2, 2, range(-9, 9), true), {4, 1, 0x1p40, 0x1p40, 1 << 20});
+  MapCase c(params, random_matrix(params.slots(), 2, 2, range(-9, 9), true), {4, 1, 0x1p40, 0x1p40, 1 << 20});
   const Transform transform = c.transform();
   const std::vector<Ciphertext> many = apply(*c.world.context, c.world.keys, transform, c.x);
   {
@@ -365,7 +365,7 @@ TEST(Transform, AnyNumberOfThreadsGivesTheSameResidues) {
 
 TEST(Transform, AMissingKeyIsNamedByItsStep) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 1, 1, {0, -3}, true), {3, 1, 0x1p40, 0x1p40});
+  MapCase c(params, random_matrix(params.slots(), 1, 1, {0, -3}, true), {3, 1, 0x1p40, 0x1p40});
   ASSERT_EQ(c.shape->rotation_steps(), std::vector<std::int64_t>{-3});
   c.world.keys.galois.clear();
   try {
@@ -378,7 +378,7 @@ TEST(Transform, AMissingKeyIsNamedByItsStep) {
 
 TEST(Transform, ContractsThrow) {
   const Params params = insecure_params();
-  Case c(params, random_matrix(params.slots(), 1, 1, {0}, true), {3, 1, 0x1p40, 0x1p40});
+  MapCase c(params, random_matrix(params.slots(), 1, 1, {0}, true), {3, 1, 0x1p40, 0x1p40});
   const Ciphertext good = c.x[0];
   c.x[0].scale *= 2;
   EXPECT_THROW(c.run(), ContractError);

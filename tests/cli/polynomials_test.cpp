@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// obscura calibrate, evaluate --backend poly and sweep: networks with polynomials, in floats.
+#include "api/approximations.h"
 #include "approx/bent.h"
 #include "approx/fit.h"
 #include "approx/sign.h"
-#include "cli/approximations.h"
 #include "program.h"
 
 namespace obscura::cli {
@@ -170,7 +170,7 @@ TEST(ApproximationsOf, AFunctionOfBendsAreItsOwnInBothForms) {
       calibrate::Choice choice;
       choice.chosen.emplace_back();
       choice.chosen[0].activation = y;
-      const compile::Approximation out = approximations_of(graph, choice).at(0);
+      const compile::Approximation out = api::approximations_of(graph, choice).at(0);
       const compile::SlotApproximation slots = compile::in_slots(out);
       const approx::Replacement expected(function, y);
       double largest = 0;

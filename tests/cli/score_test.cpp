@@ -13,7 +13,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 TEST(Predict, RanksTheFiveLargestLogits) {
@@ -32,7 +32,7 @@ TEST(Predict, HasFewerLabelsWithFewerClasses) {
 }
 
 TEST(Predict, SaysNothingOfLogitsThatAreNotFinite) {
-  for (const float bad : {kNan, kInfinity, -kInfinity}) {
+  for (const float bad : {kNotANumber, kInfinity, -kInfinity}) {
     for (const std::size_t at : {0U, 1U, 2U}) {
       std::vector<float> row{1, 2, 3};
       row[at] = bad;
@@ -60,7 +60,7 @@ TEST(Score, CountsLabelsAndFives) {
   const auto reference = predict_rows({row_of({0, 1, 2, 3, 4}), row_of({0, 1, 2, 3, 4}), row_of({0, 1, 2, 3, 4}),
                                        row_of({0, 1, 2, 3, 4}), row_of({0, 1, 2, 3, 4})});
   std::vector<float> bad = row_of({0, 1, 2, 3, 4});
-  bad[11] = kNan;
+  bad[11] = kNotANumber;
   const auto predictions = predict_rows({row_of({0, 1, 2, 3, 4}),  // the same
                                          row_of({4, 3, 2, 1, 0}),  // the same five in another order
                                          row_of({5, 6, 7, 8, 0}),  // the label among five others
@@ -84,7 +84,7 @@ TEST(Score, CountsLabelsAndFives) {
 }
 
 TEST(Score, AgreesWithNothingWhereEitherIsNotFinite) {
-  const auto bad = predict(std::vector<float>(12, kNan), 12);
+  const auto bad = predict(std::vector<float>(12, kNotANumber), 12);
   const Score both = score(bad, bad, {0}, 12);
   EXPECT_EQ(both.agreeing + both.correct + both.top->correct + both.top->holding + both.top->agreeing, 0U);
   const auto good = predict(row_of({0, 1, 2, 3, 4}), 12);
@@ -101,7 +101,7 @@ TEST(Score, HasNoFivesOfTenClasses) {
 }
 
 TEST(LogitError, IsThatOfTheImagesWhereBothAreFinite) {
-  const std::vector<float> reference{1, 2, 3, 4, 5, kNan};
+  const std::vector<float> reference{1, 2, 3, 4, 5, kNotANumber};
   const LogitError error = compare_logits(std::vector<float>{1.5, 2.5, kInfinity, 4, 5, 6}, reference, 2);
   EXPECT_EQ(error.images, 1U);
   EXPECT_EQ(error.largest, 0.5);
@@ -111,7 +111,7 @@ TEST(LogitError, IsThatOfTheImagesWhereBothAreFinite) {
 }
 
 TEST(LogitError, IsNullOfNoImages) {
-  const LogitError error = compare_logits(std::vector<float>{kNan, 1}, std::vector<float>{0, 1}, 2);
+  const LogitError error = compare_logits(std::vector<float>{kNotANumber, 1}, std::vector<float>{0, 1}, 2);
   EXPECT_EQ(error.images, 0U);
   EXPECT_THAT(to_text(error, 1), HasSubstr("no image"));
   nlohmann::ordered_json json;

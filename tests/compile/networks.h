@@ -8,7 +8,7 @@
 #include <random>
 
 #include "../nn/graphs.h"
-#include "compile/statistics.h"
+#include "compile/measure/statistics.h"
 #include "nn/reference.h"
 #include "plan/plan.h"
 

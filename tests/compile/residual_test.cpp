@@ -2,9 +2,9 @@
 #include "residual.h"
 
 #include "compile/compile.h"
-#include "compile/rounding.h"
-#include "compile/schedule.h"
+#include "compile/measure/rounding.h"
 #include "plan/verify.h"
+#include "tests/compile/batch_trial.h"
 
 namespace obscura::compile {
 namespace {
@@ -70,45 +70,31 @@ TEST(Residual, ASumThatSeveralReadIsAValueOfItsOwn) {
 
 MonicNetwork monic_case(const std::string& name) { return make_monic(fused_case(name)).value(); }
 
-Choice choice(std::vector<std::uint32_t> drops) {
-  Choice c;
-  c.log2_degree = 14;
-  c.final_bits = 48;
-  c.drop_bits = 48;
-  c.final_limbs = 2;
-  c.drops = std::move(drops);
-  return c;
-}
-
-using Kind = Action::Kind;
-
-std::vector<Kind> kinds(const Schedule& schedule) {
-  std::vector<Kind> out;
-  for (const auto& action : schedule.actions) out.push_back(action.kind);
-  return out;
-}
+using Kind = Operation::Kind;
 
 TEST(ResidualSchedule, RelinearizesOnceWhatSeveralRead) {
-  const Schedule s = make_schedule(monic_case("Identity"), choice({1, 1, 0}), {});
-  EXPECT_THAT(kinds(s),
+  const MonicNetwork network = monic_case("Identity");
+  const BatchTrial s(network, {1, 1, 0});
+  EXPECT_THAT(s.kinds(),
               ElementsAre(Kind::linear, Kind::square, Kind::relinearize, Kind::linear, Kind::square, Kind::relinearize,
                           Kind::linear, Kind::sum, Kind::square, Kind::linear, Kind::relinearize, Kind::linear));
-  const Action& sum = s.actions[7];
+  const Operation& sum = s.operations()[7];
   ASSERT_EQ(sum.addends.size(), 1U);
   EXPECT_EQ(sum.addends[0].value, 3U) << "the block's input as the convolution reads it";
-  EXPECT_EQ(sum.output.limbs, 2U) << "those of the longer way";
+  EXPECT_EQ(s.limbs(8), 2U) << "those of the longer path";
 }
 
-TEST(ResidualSchedule, LimbsFollowTheSquaresOnTheLongestWay) {
+TEST(ResidualSchedule, LimbsFollowTheSquaresOnTheLongestPath) {
   const MonicNetwork network = monic_case("BranchesOfTwoDepthsWithDegreeFour");
   EXPECT_THAT(squares_before(network), ElementsAre(0, 1, 2, 3, 4, 4));
-  const Schedule s = make_schedule(network, choice({1, 1, 1, 0}), {});
-  EXPECT_EQ(s.limbs, 5U);
-  for (const Action& action : s.actions) {
-    if (action.kind != Kind::sum) continue;
-    EXPECT_EQ(s.actions[action.input - 1].output.limbs, 2U);
-    EXPECT_EQ(s.actions[action.addends[0].value - 1].output.limbs, 3U);
-    EXPECT_EQ(action.output.limbs, 2U);
+  const BatchTrial s(network, {1, 1, 1, 0});
+  EXPECT_EQ(s.limbs(0), 5U);
+  for (std::size_t k = 0; k < s.operations().size(); ++k) {
+    const Operation& sum = s.operations()[k];
+    if (sum.kind != Kind::sum) continue;
+    EXPECT_EQ(s.limbs(sum.input), 2U);
+    EXPECT_EQ(s.limbs(sum.addends[0].value), 3U);
+    EXPECT_EQ(s.limbs(static_cast<plan::ValueId>(k + 1)), 2U);
   }
 }
 
@@ -119,22 +105,23 @@ TEST(ResidualSchedule, EveryBranchReachesTheScaleOfItsSum) {
     const std::size_t squares = squares_before(network).back();
     std::vector<std::uint32_t> drops(squares, 1);
     drops.back() = 0;
-    Schedule s = make_schedule(network, choice(drops), {});
-    const auto chain = ckks::make_primes(14, 48, s.limbs, {}).value();
+    BatchTrial trial(network, drops);
     const std::vector<float> images = probe_images(network.input);
     const Rounding rounding = Rounding::measure(network, Images{images, 32}.first(16)).value();
     const WeightScales largest = rounding.scales(rounding.uniform(8));
-    set_scales(s, chain, largest, 0x1p80);
-    EXPECT_NEAR(s.actions.back().output.scale / 0x1p80, 1, 1e-9);
-    for (const Action& action : s.actions) {
-      if (action.balanced) {
-        const double times = s.actions[action.other - 1].output.scale / action.output.scale;
+    const Schedule s = trial.solve(largest, 0x1p80);
+    EXPECT_NEAR(s.values.back().scale / 0x1p80, 1, 1e-9);
+    const auto scale = [&](plan::ValueId id) { return s.values[id - 1].scale; };
+    for (std::size_t k = 0; k < s.values.size(); ++k) {
+      const Operation& operation = trial.operations()[k];
+      if (operation.scale_matched) {
+        const double times = scale(operation.other) / s.values[k].scale;
         EXPECT_NEAR(times, std::round(times), 1e-9 * times) << "added a whole number of times";
-        EXPECT_LE(s.weight_scales[action.segment][action.map], largest[action.segment][action.map]);
+        EXPECT_LE(s.weight_scales[operation.segment][operation.map], largest[operation.segment][operation.map]);
       }
-      for (const Action::Addend& addend : action.addends) {
+      for (const Operation::Addend& addend : operation.addends) {
         if (!addend.diagonal) continue;
-        EXPECT_EQ(s.weight_scales[*addend.diagonal][0], action.output.scale / s.actions[addend.value - 1].output.scale);
+        EXPECT_EQ(s.weight_scales[*addend.diagonal][0], s.values[k].scale / scale(addend.value));
       }
     }
   }
@@ -174,14 +161,14 @@ TEST(ResidualGains, ErrorsOfAValueGoThroughAllWhoReadIt) {
   const MonicNetwork network = make_monic(fused(net)).value();
   const std::vector<float> data = random_images(net.graph(), 16);
   const Images images{data, 144};
-  const Gains gains(network, measure(network, images), images);
+  const ErrorAmplification amplification(network, measure(network, images), images);
   const Points points(network);
   const double through_both = measured_gain(network, 1, 288, images);
-  // The two ways are taken as independent; what they share through the middle of the kernel has either sign.
-  EXPECT_NEAR(gains.from(points.square(0), points.output()) / through_both, 1, 0.15);
+  // The two paths are taken as independent; what they share through the middle of the kernel has either sign.
+  EXPECT_NEAR(amplification.from(points.square(0), points.output()) / through_both, 1, 0.15);
   const double through_one = measured_gain(network, 2, 288, images);
-  EXPECT_NEAR(gains.from(points.square(1), points.output()) / through_one, 1, 0.15);
-  EXPECT_EQ(gains.from(points.square(1), points.square(0)), 0) << "errors do not go backwards";
+  EXPECT_NEAR(amplification.from(points.square(1), points.output()) / through_one, 1, 0.15);
+  EXPECT_EQ(amplification.from(points.square(1), points.square(0)), 0) << "errors do not go backwards";
 }
 
 /// rms difference between the clear integers of a plan and the reference.

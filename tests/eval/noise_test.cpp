@@ -10,7 +10,7 @@ namespace {
 using nn::Builder;
 using nn::Op;
 
-constexpr std::size_t kImages = 50;
+constexpr std::size_t kNoiseImages = 50;
 
 /// Convolution, batch normalisation by factors 2 and -3, flatten: nodes 0, 1, 2, on images that are zero.
 struct Folded {
@@ -26,8 +26,8 @@ struct Folded {
     EXPECT_TRUE(nn::infer_shapes(builder.graph()).ok());
   }
   std::vector<float> run(const Options& options) {
-    const std::vector<float> images(kImages * 400);
-    return Network::make(builder.graph(), {})->run(images, kImages, options)->logits;
+    const std::vector<float> images(kNoiseImages * 400);
+    return Network::make(builder.graph(), {})->run(images, kNoiseImages, options)->logits;
   }
 };
 

@@ -8,9 +8,10 @@
 
 #include "../ckks/toy_sets.h"
 #include "../compile/residual.h"
-#include "compile/image_compile.h"
-#include "compile/image_cost.h"
-#include "compile/image_deep.h"
+#include "compile/cost/transform.h"
+#include "compile/schedule/bootstraps.h"
+#include "compile/search/bootstrapped.h"
+#include "compile/search/emit.h"
 #include "plan/keys.h"
 #include "plan/verify.h"
 #include "run/ckks_backend.h"
@@ -22,7 +23,7 @@
 namespace obscura {
 namespace {
 
-using compile::ImageStep;
+using compile::Operation;
 using nn::Op;
 using nn::ValueId;
 
@@ -73,16 +74,16 @@ struct World {
       : network(compile::make_monic(compile::fuse(graph, approximations).value(), compile::Quartics::plain).value()),
         pixels(compile::random_images(graph, kImages)),
         statistics(compile::measure(network, images())),
-        gains(network, statistics, images()),
+        amplification(network, statistics, images()),
         set(ckks::BootstrapParams::insecure_for_tests(with_levels(toy, levels)).value()) {
     setting.network = &network;
     setting.statistics = &statistics;
-    setting.gains = &gains;
+    setting.amplification = &amplification;
     setting.memory = 16'000'000'000;
-    auto scheduled = compile::schedule_deep(setting, set, 1);
+    auto scheduled = compile::with_bootstrapping(setting, set, 1);
     if (!scheduled.ok()) throw std::runtime_error(scheduled.error().message);
     selection = std::move(scheduled).value();
-    plan = compile::image_plan(network, selection);
+    plan = compile::emit(network, selection).value();
     plan.batch = 1;
     plan.input.mean.assign(plan.input.channels, 0);
     plan.input.deviation.assign(plan.input.channels, 1);
@@ -109,10 +110,10 @@ struct World {
   compile::MonicNetwork network;
   std::vector<float> pixels;
   compile::Statistics statistics;
-  compile::Gains gains;
+  compile::ErrorAmplification amplification;
   ckks::BootstrapParams set;
-  compile::ImageSetting setting;
-  compile::ImageSelection selection;
+  compile::Setting setting;
+  compile::Candidate selection;
   plan::Plan plan;
   std::shared_ptr<const ckks::Bootstrapper> bootstrapper;
 };
@@ -251,9 +252,9 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
   compile::Shortfall shortfall;
-  const auto found = compile::search_deep(world.setting, 1, shortfall);
+  const auto found = compile::search_bootstrapped(world.setting, 1, shortfall);
   ASSERT_TRUE(found.ok()) << found.error().message;
-  plan::Plan plan = compile::image_plan(world.network, *found);
+  plan::Plan plan = compile::emit(world.network, found->best).value();
   plan.batch = 1;
   plan.input.mean.assign(plan.input.channels, 0);
   plan.input.deviation.assign(plan.input.channels, 1);
@@ -261,17 +262,17 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   EXPECT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 12);
   // A limit of keys bounds them, and excludes nothing that stays within it.
-  const std::uint64_t keys = plan::server_key_bytes(plan, found->bootstrapper);
+  const std::uint64_t keys = plan::server_key_bytes(plan, found->best.bootstrapper);
   world.setting.max_key_bytes = keys;
-  const auto same = compile::search_deep(world.setting, 1, shortfall);
+  const auto same = compile::search_bootstrapped(world.setting, 1, shortfall);
   ASSERT_TRUE(same.ok()) << same.error().message;
-  EXPECT_EQ(same->memory.keys, keys);
+  EXPECT_EQ(same->best.memory.keys, keys);
   world.setting.max_key_bytes.reset();
-  world.setting.memory = found->memory.least() - 1;
-  const auto less = compile::search_deep(world.setting, 1, shortfall);
-  EXPECT_TRUE(!less.ok() || less->memory.least() < found->memory.least());
+  world.setting.memory = found->best.memory.least() - 1;
+  const auto less = compile::search_bootstrapped(world.setting, 1, shortfall);
+  EXPECT_TRUE(!less.ok() || less->best.memory.least() < found->best.memory.least());
   ASSERT_TRUE(shortfall.memory.has_value());
-  EXPECT_LE(shortfall.memory->least(), found->memory.least());
+  EXPECT_LE(shortfall.memory->least(), found->best.memory.least());
 }
 
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {
@@ -306,20 +307,18 @@ TEST(Deep, WhatIsBootstrappedIsAtMostOneInSize) {
   }
 }
 
-/// Steps of one ciphertext that each read the one before, with the levels of the list: 0 stands for a sum.
-compile::ImageNetwork chain(const std::vector<int>& levels) {
-  compile::ImageNetwork network;
+/// Operations of one ciphertext that each read the one before, with the levels of the list: 0 stands for a sum.
+compile::Circuit chain(const std::vector<int>& levels) {
+  compile::Circuit circuit;
   for (const int level : levels) {
-    ImageStep step;
-    step.kind = level == 0 ? ImageStep::Kind::sum : ImageStep::Kind::polynomial;
-    step.input = static_cast<plan::ValueId>(network.steps.size());
-    step.settled = true;
-    auto term = std::make_shared<compile::Approximation::Term>();
-    for (int k = 0; k < level; ++k) term->stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1}});
-    step.term = std::move(term);
-    network.steps.push_back(std::move(step));
+    Operation step;
+    step.kind = level == 0 ? Operation::Kind::sum : Operation::Kind::polynomial;
+    step.input = static_cast<plan::ValueId>(circuit.operations.size());
+    step.drops = static_cast<std::uint32_t>(level);
+    step.refreshable = true;
+    circuit.operations.push_back(std::move(step));
   }
-  return network;
+  return circuit;
 }
 
 double one(std::size_t, std::uint32_t) { return 1; }
@@ -343,9 +342,9 @@ TEST(Placement, AStepOfMoreLevelsThanThereAreIsRefused) {
 }
 
 TEST(Placement, ValuesInFewCiphertextsAreBootstrappedFirst) {
-  compile::ImageNetwork network = chain({4, 1, 1, 4});
-  network.steps[0].ciphertexts = network.steps[2].ciphertexts = 4;
-  const auto placement = compile::place_bootstraps(network, {3, 10}, one, 100).value();
+  compile::Circuit circuit = chain({4, 1, 1, 4});
+  circuit.operations[0].ciphertexts = circuit.operations[2].ciphertexts = 4;
+  const auto placement = compile::place_bootstraps(circuit, {3, 10}, one, 100).value();
   EXPECT_EQ(placement.after, (std::vector<char>{0, 1, 0, 0}));
 }
 
@@ -360,9 +359,9 @@ TEST(Placement, NoMoreLimbsAreKeptThanAreUsed) {
 
 TEST(Placement, ASumHasTheLimbsOfItsLowestBranch) {
   // 1 -> 2 -> 3 = 2 + 1: bootstrapping 2 alone would leave the sum at what 1 has.
-  compile::ImageNetwork network = chain({6, 0, 0, 6});
-  network.steps[2].others = {1};
-  const auto placement = compile::place_bootstraps(network, {3, 10}, one, 100).value();
+  compile::Circuit circuit = chain({6, 0, 0, 6});
+  circuit.operations[2].addends = {{1}};
+  const auto placement = compile::place_bootstraps(circuit, {3, 10}, one, 100).value();
   EXPECT_EQ(placement.after[1], 0);
   EXPECT_EQ(count(placement), 1U);
 }

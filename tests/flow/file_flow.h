@@ -18,12 +18,12 @@ namespace obscura {
 
 namespace fs = std::filesystem;
 
-inline constexpr std::size_t kImages = 2048 + 5;  // two batches, the second nearly empty
+inline constexpr std::size_t kTwoBatches = 2048 + 5;  // two batches, the second nearly empty
 
 /// A folder with everything up to the server's answer, made once.
 struct Flow {
   fs::path folder;
-  std::vector<float> pixels = testing::random_pixels(kImages);
+  std::vector<float> pixels = testing::random_pixels(kTwoBatches);
   plan::Offer offer;
   explicit Flow(const plan::Plan& network = testing::square_plan()) {
     std::string name = fs::temp_directory_path() / "obscura-flow-XXXXXX";

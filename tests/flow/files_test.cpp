@@ -51,11 +51,11 @@ Flow* FileFlow::flow_ = nullptr;
 TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   const auto logits = client::decrypt(flow().offer, flow().path("secret"), flow().path("out"));
   ASSERT_TRUE(logits.ok()) << logits.error().message;
-  EXPECT_EQ(logits.value().images, kImages);
+  EXPECT_EQ(logits.value().images, kTwoBatches);
   const auto floats = client::normalise(flow().offer.input, flow().pixels);
   const run::EncodedModel model(testing::square_plan());
-  const auto exact = run::run_clear(model, floats, kImages).value();
-  const auto noisy = run::run_clear(model, floats, kImages, 1).value();
+  const auto exact = run::run_clear(model, floats, kTwoBatches).value();
+  const auto noisy = run::run_clear(model, floats, kTwoBatches, 1).value();
   double deviation = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) deviation += std::pow(static_cast<double>(noisy[i]) - exact[i], 2);
   deviation = std::sqrt(deviation / static_cast<double>(exact.size()));

@@ -8,7 +8,8 @@
 #include "../compile/residual.h"
 #include "client/client.h"
 #include "compile/compile.h"
-#include "compile/image_cost.h"
+#include "compile/cost/transform.h"
+#include "deviation.h"
 #include "nn/onnx.h"
 #include "plan/keys.h"
 #include "run/ckks_backend.h"
@@ -28,12 +29,6 @@ std::vector<float> random_pixels(std::size_t count) {
   std::vector<float> pixels(count);
   for (auto& p : pixels) p = static_cast<float>(engine() & 255U) / 255;
   return pixels;
-}
-
-double deviation(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-  return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
 /// Through the wire format, as a server gets it.

@@ -18,7 +18,7 @@ TEST(KeyReuse, ARecompiledPlanWithTheSameParametersNeedsNoNewKeys) {
   Flow::require(server::run(flow.path("other.plan"), flow.path("eval"), flow.path("other.in"), flow.path("other.out")));
   const auto logits = client::decrypt(offer, flow.path("secret"), flow.path("other.out"), {{}, flow.path("other.in")});
   ASSERT_TRUE(logits.ok()) << logits.error().message;
-  EXPECT_EQ(logits->images, kImages);
+  EXPECT_EQ(logits->images, kTwoBatches);
 }
 
 TEST(KeyReuse, OtherParametersAreNamed) {

@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "compile/compile.h"
+#include "deviation.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
 #include "wire/plan_frame.h"
@@ -13,18 +14,12 @@
 namespace obscura {
 namespace {
 
-constexpr std::size_t kImages = 1024;
+constexpr std::size_t kBatch = 1024;
 constexpr std::size_t kPixels = 2 * 4 * 4;
-
-double deviation(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(double{a[i]} - double{b[i]}, 2);
-  return std::sqrt(sum / static_cast<double>(a.size()));
-}
 
 std::vector<float> random_pixels() {
   std::mt19937 random(5);
-  std::vector<float> pixels(kImages * kPixels);
+  std::vector<float> pixels(kBatch * kPixels);
   for (auto& p : pixels) p = static_cast<float>(random() & 255U) / 255;
   return pixels;
 }
@@ -33,7 +28,7 @@ std::vector<float> run_encrypted(const wire::NamedPlan& plan, std::span<const fl
   const auto client = client::Client::generate(wire::make_offer(plan)).value();
   const auto session = server::Session::make(plan, client.make_eval_keys()).value();
   const auto outputs = session.run_batch(client.encrypt(pixels).value());
-  return client.decrypt(outputs.value(), kImages);
+  return client.decrypt(outputs.value(), kBatch);
 }
 
 class ThreeWayResidual : public ::testing::TestWithParam<compile::ResidualCase> {};
@@ -44,7 +39,7 @@ TEST_P(ThreeWayResidual, CiphertextsAreAsCloseToTheReferenceAsThePlanPredicts) {
   const nn::Graph& graph = net.finished();
   const auto pixels = random_pixels();
   compile::Options options;
-  options.batch = kImages;
+  options.batch = kBatch;
   options.mean = {0.5, 0.4};
   options.deviation = {0.25, 0.3};
   plan::InputSpec input{2, 4, 4, options.mean, options.deviation, 0, 0};
@@ -54,8 +49,8 @@ TEST_P(ThreeWayResidual, CiphertextsAreAsCloseToTheReferenceAsThePlanPredicts) {
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   const wire::NamedPlan network = wire::read_plan(wire::write_plan(*plan), "test.plan").value();
   const run::EncodedModel model(network.plan);
-  const auto reference = nn::run_reference(graph, floats, kImages);
-  const auto clear = run::run_clear(model, floats, kImages).value();
+  const auto reference = nn::run_reference(graph, floats, kBatch);
+  const auto clear = run::run_clear(model, floats, kBatch).value();
   const auto encrypted = run_encrypted(network, pixels);
   const double predicted = network.plan.output.error_std;
   // A prediction several times too large would cost modulus for nothing.

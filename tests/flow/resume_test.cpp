@@ -20,7 +20,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Unfinished = RunOptions::Unfinished;
 
-constexpr std::size_t kImages = 2 * 2048 + 5;  // three batches
+constexpr std::size_t kThreeBatches = 2 * 2048 + 5;  // three batches
 
 template <class T>
 void require(const Result<T>& result) {
@@ -34,7 +34,8 @@ struct Job {
     std::string name = fs::temp_directory_path() / "obscura-resume-XXXXXX";
     folder = mkdtemp(name.data());
     make("net.plan", testing::square_plan(), "eval", "in");
-    require(client::encrypt(offer("net.plan"), path("eval.secret"), testing::random_pixels(kImages), path("in2")));
+    require(
+        client::encrypt(offer("net.plan"), path("eval.secret"), testing::random_pixels(kThreeBatches), path("in2")));
     require(server::run(path("net.plan"), path("eval"), path("in"), path("whole")));
   }
   ~Job() { fs::remove_all(folder); }
@@ -46,7 +47,7 @@ struct Job {
   void make(const std::string& plan, const plan::Plan& content, const std::string& eval, const std::string& in) const {
     require(base::write_file(path(plan), wire::write_plan(content), {.overwrite = true}));
     require(client::keygen(offer(plan), path(eval + ".secret"), path(eval)));
-    require(client::encrypt(offer(plan), path(eval + ".secret"), testing::random_pixels(kImages), path(in)));
+    require(client::encrypt(offer(plan), path(eval + ".secret"), testing::random_pixels(kThreeBatches), path(in)));
   }
 };
 
@@ -90,7 +91,7 @@ class Resume : public ::testing::Test {
     const auto report = run(Unfinished::resume);
     ASSERT_TRUE(report.ok()) << report.error().message;
     EXPECT_EQ(report.value().resumed_batches, batches);
-    EXPECT_EQ(report.value().run_images, kImages - std::min<std::uint64_t>(kImages, batches * 2048));
+    EXPECT_EQ(report.value().run_images, kThreeBatches - std::min<std::uint64_t>(kThreeBatches, batches * 2048));
     EXPECT_EQ(read(out()), read(job().path("whole")));
     EXPECT_FALSE(fs::exists(partial()));
   }
@@ -198,7 +199,7 @@ TEST_F(Resume, SaysWhatLiesBeforeIt) {
   const auto report = server::run(job().path("net.plan"), job().path("eval"), job().path("in"), out(), options);
   ASSERT_TRUE(report.ok()) << report.error().message;
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_EQ(told[0].images, kImages);
+  EXPECT_EQ(told[0].images, kThreeBatches);
   EXPECT_EQ(told[0].batches, 3U);
   EXPECT_EQ(told[0].done, 1U);
   EXPECT_EQ(told[0].memory_bytes, server::allot(testing::square_plan(), 0).value().bytes);

@@ -7,6 +7,7 @@
 
 #include "client/client.h"
 #include "compile/compile.h"
+#include "deviation.h"
 #include "nn/reference.h"
 #include "run/clear_backend.h"
 #include "server/server.h"
@@ -22,12 +23,6 @@ wire::NamedPlan named(plan::Plan plan) {
   auto read = wire::read_plan(frame, "test.plan");
   if (!read) throw std::runtime_error(read.error().message);
   return std::move(read).value();
-}
-
-double deviation(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-  return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
 double largest(const std::vector<float>& a, const std::vector<float>& b) {

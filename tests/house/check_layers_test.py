@@ -11,11 +11,14 @@ import unittest
 CHECKER = pathlib.Path(__file__).parents[2] / "tools" / "check_layers.py"
 SPDX = "// SPDX-License-Identifier: Apache-2.0\n"
 GOOD = {
-    "tools/layers.txt": "base :\nring : base\nckks : ring base\ncli : *\n",
+    "tools/layers.txt": "base :\nring : base\nckks : ring base\nckks/low :\nckks/mid : low\nckks/high : mid\ncli : *\n",
     "src/base/a.h": SPDX,
     "src/ring/b.h": SPDX + '#include "base/a.h"\n#include <vector>\n',
     "src/ckks/params.h": SPDX + "// insecure_for_tests\n",
-    "src/cli/main.cpp": SPDX + '#include "ckks/params.h"\n#include "ring/b.h"\n',
+    "src/ckks/low/l.h": SPDX + '#include "ring/b.h"\n',
+    "src/ckks/mid/m.h": SPDX + '#include "base/a.h"\n#include "ckks/low/l.h"\n',
+    "src/ckks/all.cpp": SPDX + '#include "ckks/low/l.h"\n#include "ckks/mid/m.h"\n',
+    "src/cli/main.cpp": SPDX + '#include "ckks/mid/m.h"\n#include "ckks/params.h"\n#include "ring/b.h"\n',
     "tests/ckks/x_test.cpp": SPDX + "// insecure_for_tests\n",
 }
 
@@ -51,6 +54,16 @@ class CheckLayers(unittest.TestCase):
 
     def test_rejects_a_folder_that_is_not_in_the_table(self):
         self.rejects({"src/utils/x.h": SPDX}, "src/utils is not in tools/layers.txt")
+
+    def test_rejects_arrows_between_parts_of_a_folder_that_are_not_in_the_table(self):
+        self.rejects({"src/ckks/low/up.h": SPDX + '#include "ckks/mid/m.h"\n'}, "src/ckks/low/up.h:2",
+                     "ckks/low may not include ckks/mid")
+        self.rejects({"src/ckks/high/far.h": SPDX + '#include "ckks/low/l.h"\n'}, "it may include: ckks/mid")
+        self.rejects({"src/ckks/low/up.h": SPDX + '#include "ckks/params.h"\n'}, "which stands above it")
+        self.rejects({"src/ckks/other/x.h": SPDX}, "src/ckks/other is not in tools/layers.txt")
+        self.rejects({"src/ring/up.h": SPDX + '#include "ckks/low/l.h"\n'}, "ring may not include ckks")
+        self.rejects({"tools/layers.txt": "base :\nring/low :\nring : base\nckks : ring base\ncli : *\n"},
+                     "ring/low stands above ring")
 
     def test_rejects_an_include_that_is_not_written_from_the_root(self):
         self.rejects({"src/ring/c.h": SPDX + '#include "b.h"\n'}, "src/ring/c.h:2", "not written from src/")

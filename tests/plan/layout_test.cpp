@@ -74,15 +74,15 @@ TEST(Packing, OneImageASlotIsTheBatchLayout) {
 }
 
 /// Every entry reads its input, in one of its copies, and writes a part of its output.
-TEST(Spots, ReadTheirInputsAndWriteTheirOutputs) {
+TEST(SlotMap, ReadTheirInputsAndWriteTheirOutputs) {
   const Layout from = planes();
   const Layout to{4, 1, 1, 1, 0, 0, 32, 1, {{0, 0}, {0, 1}, {0, 2}, {0, 3}}};
-  const Spots spots(from, to, {4, 8, 16}, 64);
-  ASSERT_EQ(spots.copies(), 2U);
+  const SlotMap slot_map(from, to, {4, 8, 16}, 64);
+  ASSERT_EQ(slot_map.copies(), 2U);
   for (std::uint32_t row = 0; row < 4; ++row) {
     for (std::uint32_t column = 0; column < 32; ++column) {
       for (std::uint32_t copy = 0; copy < 2; ++copy) {
-        const Entry entry = spots.at(row, column, copy);
+        const Entry entry = slot_map.at(row, column, copy);
         const std::uint32_t read = (entry.position + 64U + static_cast<std::uint32_t>(entry.diagonal.step)) % 64;
         EXPECT_EQ(read % 32, from.place(column).position);
         EXPECT_EQ(entry.position % 4, to.place(row).position % 4);

@@ -6,6 +6,11 @@
 
 namespace obscura::plan {
 
+template <class T>
+T& step(Plan& plan, std::size_t index) {
+  return std::get<T>(plan.steps[index].operation);
+}
+
 /// 1x2x2 image -> linear 4 -> 3 -> square, + 0.5 x, + 1, relinearize and drop a limb -> linear 3 -> 2 -> rescale.
 inline Plan sample_plan() {
   Plan plan;

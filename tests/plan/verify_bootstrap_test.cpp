@@ -20,19 +20,14 @@ const Plan& sound() {
   return plan;
 }
 
-struct Damage {
+struct BootDamage {
   const char* name;
   std::function<void(Plan&)> apply;
   const char* sentence;
   Code code = Code::bad_format;
 };
 
-template <class T>
-T& step(Plan& plan, std::size_t index) {
-  return std::get<T>(plan.steps[index].operation);
-}
-
-std::vector<Damage> damages() {
+std::vector<BootDamage> boot_damages() {
   return {
       {"NoParametersOfIt", [](Plan& p) { p.bootstrap.reset(); }, "bootstraps without parameters"},
       {"ParametersThatNoStepUses",
@@ -79,7 +74,7 @@ std::vector<Damage> damages() {
   };
 }
 
-class DamagedBootstrap : public ::testing::TestWithParam<Damage> {};
+class DamagedBootstrap : public ::testing::TestWithParam<BootDamage> {};
 
 TEST_P(DamagedBootstrap, IsRefusedInASentence) {
   Plan plan = sound();
@@ -90,7 +85,7 @@ TEST_P(DamagedBootstrap, IsRefusedInASentence) {
   EXPECT_EQ(verified.error().code, GetParam().code);
 }
 
-INSTANTIATE_TEST_SUITE_P(Plans, DamagedBootstrap, ::testing::ValuesIn(damages()),
+INSTANTIATE_TEST_SUITE_P(Plans, DamagedBootstrap, ::testing::ValuesIn(boot_damages()),
                          [](const auto& damage) { return std::string(damage.param.name); });
 
 TEST(VerifyBootstrap, AcceptsASoundPlanAtEachDemonstratedSet) {

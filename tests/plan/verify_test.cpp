@@ -25,11 +25,6 @@ struct Damage {
   const char* sentence;
 };
 
-template <class T>
-T& step(Plan& plan, std::size_t index) {
-  return std::get<T>(plan.steps[index].operation);
-}
-
 const double kNaN = std::numeric_limits<double>::quiet_NaN();
 const double kInfinity = std::numeric_limits<double>::infinity();
 

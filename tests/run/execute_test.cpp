@@ -11,7 +11,7 @@
 namespace obscura::run {
 namespace {
 
-std::atomic<int> live{0};
+std::atomic<int> alive{0};
 std::atomic<int> peak{0};
 /// The same in polynomials of one limb.
 std::atomic<int> live_limbs{0};
@@ -21,7 +21,7 @@ std::atomic<int> peak_limbs{0};
 struct Counted {
   Counted() = default;
   explicit Counted(Shape s) : shape(s), counted(true) {
-    grow(live, peak, 1);
+    grow(alive, peak, 1);
     grow(live_limbs, peak_limbs, limbs());
   }
   Counted(Counted&& other) noexcept : shape(other.shape), counted(std::exchange(other.counted, false)) {}
@@ -36,7 +36,7 @@ struct Counted {
   ~Counted() { release(); }
   void release() {
     if (!std::exchange(counted, false)) return;
-    --live;
+    --alive;
     live_limbs -= limbs();
   }
   static void grow(std::atomic<int>& count, std::atomic<int>& most, int by) {
@@ -121,15 +121,15 @@ std::vector<Counted> counted_inputs(const plan::Plan& plan) {
 TEST(Execute, KeepsNoMoreValuesThanALinearStepOrARunNeeds) {
   const EncodedModel model(testing::quartic_plan());
   const base::ThreadLimit one(1);
-  live = peak = 0;
+  alive = peak = 0;
   {
     auto inputs = counted_inputs(model.plan());
     const auto outputs = execute(model, CountingBackend(model.plan()), std::move(inputs));
     ASSERT_TRUE(outputs.ok());
     EXPECT_EQ(outputs.value().size(), 3U);
-    EXPECT_EQ(live, 3) << "only the outputs are left";
+    EXPECT_EQ(alive, 3) << "only the outputs are left";
   }
-  EXPECT_EQ(live, 0);
+  EXPECT_EQ(alive, 0);
   // Inputs of the convolution give way to its outputs block by block.
   EXPECT_LE(peak, 36 + 8);
 }
@@ -162,7 +162,7 @@ TEST(Execute, GoesDepthFirstThroughLayersAndHoldsAFewElementsOfEach) {
   plan::Schedule schedule = plan::make_schedule(plan, 1);
   const EncodedModel model(std::move(plan), std::move(schedule));
   const base::ThreadLimit one(1);
-  live = peak = 0;
+  alive = peak = 0;
   const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()));
   ASSERT_TRUE(outputs.ok());
   EXPECT_EQ(outputs->size(), kLength);
@@ -200,11 +200,11 @@ TEST(Execute, HoldsAtMostThePeakOfTheScheduleWhereValuesAreReadAgainLater) {
     const double limb = 8.0 * static_cast<double>(std::uint64_t{1} << plan.params.log2_degree);
     const EncodedModel model(std::move(plan), std::move(schedule));
     const base::ThreadLimit one(1);
-    live = peak = 0;
+    alive = peak = 0;
     live_limbs = peak_limbs = 0;
     const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()));
     ASSERT_TRUE(outputs.ok());
-    EXPECT_EQ(live, 200) << "only the outputs are left";
+    EXPECT_EQ(alive, 200) << "only the outputs are left";
     const double actual = limb * peak_limbs;
     EXPECT_LE(actual, predicted);
     // The estimate lets some elements be in flight at once, and reads end after all of a task's outputs are there.
@@ -219,7 +219,7 @@ TEST(Execute, FreesInputsOfARunElementByElement) {
   builder.relinearize(builder.multiply(0, 0), 1);
   const EncodedModel model(builder.finish());
   const base::ThreadLimit one(1);
-  live = peak = 0;
+  alive = peak = 0;
   auto inputs = counted_inputs(model.plan());
   const auto outputs = execute(model, CountingBackend(model.plan()), std::move(inputs));
   ASSERT_TRUE(outputs.ok());

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install, the CMake package `obscura` with its components, pkg-config files, and Debian packages (cpack -G DEB).
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(obscura_include ${CMAKE_INSTALL_INCLUDEDIR}/obscura-${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set(obscura_cmake ${CMAKE_INSTALL_LIBDIR}/cmake/obscura)
+
+install(TARGETS obscura obscura-server RUNTIME COMPONENT obscura)
+file(GLOB obscura_models ${PROJECT_SOURCE_DIR}/models/*.onnx)
+install(FILES ${obscura_models} DESTINATION ${CMAKE_INSTALL_DATADIR}/obscura/models COMPONENT obscura)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/obscura/ DESTINATION ${obscura_include}/obscura COMPONENT libobscura-dev
+        FILES_MATCHING PATTERN "*.h")
+foreach(component client server compiler)
+  install(TARGETS obscura_${component}_component EXPORT obscura-${component}
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT obscura NAMELINK_COMPONENT libobscura-dev)
+  install(EXPORT obscura-${component} NAMESPACE obscura:: DESTINATION ${obscura_cmake} COMPONENT libobscura-dev)
+  configure_file(cmake/component.pc.in obscura-${component}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/obscura-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+          COMPONENT libobscura-dev)
+endforeach()
+
+configure_file(cmake/obscuraConfig.cmake.in obscuraConfig.cmake @ONLY)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/obscuraConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/obscuraConfig.cmake ${PROJECT_BINARY_DIR}/obscuraConfigVersion.cmake
+        DESTINATION ${obscura_cmake} COMPONENT libobscura-dev)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME obscura)
+set(CPACK_PACKAGE_CONTACT "The Obscura developers <obscura@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL obscura libobscura-dev)
+set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_OBSCURA_PACKAGE_NAME obscura)
+set(CPACK_DEBIAN_OBSCURA_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_OBSCURA_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_NAME libobscura-dev)
+set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_DEPENDS "obscura (= ${PROJECT_VERSION})")
+include(CPack)

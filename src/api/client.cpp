@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/client.h"
+
+#include <utility>
+
+#include "api/streams.h"
+#include "client/answer.h"
+#include "obscura/client.h"
+#include "wire/plan_frame.h"
+
+namespace obscura {
+
+struct Offer::Internal {
+  plan::Offer offer;
+};
+
+struct Client::Internal {
+  client::Client client;
+};
+
+Result<Offer> Offer::read(const Source& source) {
+  const std::string name = source.path().string();
+  OBSCURA_TRY(plan::Offer offer,
+              source.is_memory() ? wire::read_offer(source.memory(), name) : wire::read_offer_file(source.path()));
+  return Offer(std::make_shared<const Internal>(Internal{std::move(offer)}));
+}
+
+const std::string& Offer::network() const { return internal_->offer.name; }
+std::size_t Offer::channels() const { return internal_->offer.input.channels; }
+std::size_t Offer::height() const { return internal_->offer.input.height; }
+std::size_t Offer::width() const { return internal_->offer.input.width; }
+std::size_t Offer::classes() const { return internal_->offer.output.classes; }
+std::string Offer::class_name(std::uint32_t label) const {
+  return client::name_of(internal_->offer.output.answer, label);
+}
+std::size_t Offer::images_at_once() const { return internal_->offer.images_at_once(); }
+double Offer::logit_error() const { return internal_->offer.output.error_std; }
+
+std::uint32_t Answer::label(std::size_t image) const {
+  if (image >= labels.size() || labels[image].size() != 1) {
+    throw ContractError("Answer::label: an image that is not there, or that has other than one label");
+  }
+  return labels[image][0];
+}
+
+Result<Client> Client::generate(const Offer& offer) {
+  OBSCURA_TRY(client::Client made, client::Client::generate(offer.internal().offer));
+  return Client(offer, std::make_shared<const Internal>(Internal{std::move(made)}));
+}
+
+Result<Client> Client::load(const Offer& offer, const std::filesystem::path& secret) {
+  OBSCURA_TRY(client::Client loaded, client::Client::load(offer.internal().offer, secret));
+  return Client(offer, std::make_shared<const Internal>(Internal{std::move(loaded)}));
+}
+
+Result<void> Client::save(const std::filesystem::path& secret, bool overwrite) const {
+  return client::write_secret_file(internal_->client, secret, overwrite);
+}
+
+Result<void> Client::write_keys(const Sink& sink, const Progress& progress) const {
+  OBSCURA_TRY(base::OutputFile out, api::create(sink));
+  OBSCURA_TRY_VOID(client::write_keys(internal_->client, out, progress));
+  return out.commit();
+}
+
+Result<void> Client::encrypt(std::span<const float> images, const Sink& sink, const Progress& progress) const {
+  const client::Client& client = internal_->client;
+  OBSCURA_TRY(const client::ImageSource source, client::images_in(images, client.offer().input));
+  OBSCURA_TRY(base::OutputFile out, api::create(sink));
+  return client::encrypt(client, source, std::move(out), progress);
+}
+
+Result<Answer> Client::decrypt(const Source& source, const Progress& progress) const {
+  OBSCURA_TRY(base::InputFile in, api::open(source));
+  OBSCURA_TRY(client::Logits logits, client::decrypt(internal_->client, std::move(in), {.progress = progress}));
+  Answer answer{logits.images, logits.classes, std::move(logits.values), {}, {}};
+  const plan::AnswerSpec& spec = internal_->client.offer().output.answer;
+  for (std::size_t i = 0; i < answer.images; ++i) {
+    const auto row = std::span<const float>(answer.logits).subspan(i * answer.classes, answer.classes);
+    answer.labels.push_back(client::labels(spec, row));
+    answer.probabilities.push_back(client::probabilities(spec, row));
+  }
+  return answer;
+}
+
+}  // namespace obscura

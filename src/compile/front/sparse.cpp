@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/front/sparse.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace obscura::compile {
+namespace {
+
+/// One row under construction: sums by column, and which columns were touched.
+class RowSums {
+ public:
+  explicit RowSums(std::uint32_t cols) : sum_(cols, 0), seen_(cols, 0) {}
+  void add(std::uint32_t col, double v) {
+    if (!seen_[col]) {
+      seen_[col] = 1;
+      touched_.push_back(col);
+    }
+    sum_[col] += v;
+  }
+  void add_row(const SparseMatrix& m, std::size_t row, double factor) {
+    for (std::uint64_t k = m.start[row]; k < m.start[row + 1]; ++k) add(m.column[k], factor * m.value[k]);
+  }
+  void flush(SparseMatrix& out) {
+    std::sort(touched_.begin(), touched_.end());
+    for (const std::uint32_t col : touched_) {
+      out.push(col, sum_[col]);
+      sum_[col] = 0;
+      seen_[col] = 0;
+    }
+    touched_.clear();
+    out.end_row();
+  }
+
+ private:
+  std::vector<double> sum_;
+  std::vector<char> seen_;
+  std::vector<std::uint32_t> touched_;
+};
+
+double at(std::span<const double> values, std::size_t index) { return values.size() == 1 ? values[0] : values[index]; }
+
+}  // namespace
+
+SparseMatrix identity_matrix(std::uint32_t size) {
+  SparseMatrix m;
+  m.cols = size;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    m.push(i, 1);
+    m.end_row();
+  }
+  return m;
+}
+
+std::optional<SparseMatrix> product(const SparseMatrix& second, const SparseMatrix& first, std::uint64_t limit) {
+  OBSCURA_CHECK(second.cols == first.rows, "product: {} columns meet {} rows", second.cols, first.rows);
+  SparseMatrix out;
+  out.cols = first.cols;
+  RowSums row(first.cols);
+  for (std::uint32_t r = 0; r < second.rows; ++r) {
+    for (std::uint64_t k = second.start[r]; k < second.start[r + 1]; ++k) {
+      row.add_row(first, second.column[k], second.value[k]);
+    }
+    row.flush(out);
+    if (out.nonzeros() > limit) return std::nullopt;
+  }
+  return out;
+}
+
+SparseMatrix sum(const SparseMatrix& a, const SparseMatrix& b) {
+  OBSCURA_CHECK(a.rows == b.rows && a.cols == b.cols, "sum: {}x{} and {}x{}", a.rows, a.cols, b.rows, b.cols);
+  SparseMatrix out;
+  out.cols = a.cols;
+  RowSums row(a.cols);
+  for (std::uint32_t r = 0; r < a.rows; ++r) {
+    row.add_row(a, r, 1);
+    row.add_row(b, r, 1);
+    row.flush(out);
+  }
+  return out;
+}
+
+void scale_rows(SparseMatrix& matrix, std::span<const double> factors) {
+  OBSCURA_CHECK(factors.size() == 1 || factors.size() == matrix.rows, "scale_rows: {} factors", factors.size());
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) matrix.value[k] *= at(factors, r);
+  }
+}
+
+void scale_columns(SparseMatrix& matrix, std::span<const double> factors) {
+  OBSCURA_CHECK(factors.size() == 1 || factors.size() == matrix.cols, "scale_columns: {} factors", factors.size());
+  for (std::uint64_t k = 0; k < matrix.nonzeros(); ++k) matrix.value[k] *= at(factors, matrix.column[k]);
+}
+
+std::vector<double> multiply(const SparseMatrix& matrix, std::span<const double> x) {
+  OBSCURA_CHECK(x.size() == 1 || x.size() == matrix.cols, "multiply: {} numbers, {} columns", x.size(), matrix.cols);
+  std::vector<double> y(matrix.rows, 0);
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
+      y[r] += matrix.value[k] * at(x, matrix.column[k]);
+    }
+  }
+  return y;
+}
+
+std::vector<double> multiply_squared(const SparseMatrix& matrix, std::span<const double> x) {
+  OBSCURA_CHECK(x.size() == 1 || x.size() == matrix.cols, "multiply_squared: {} numbers", x.size());
+  std::vector<double> y(matrix.rows, 0);
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
+      y[r] += matrix.value[k] * matrix.value[k] * at(x, matrix.column[k]);
+    }
+  }
+  return y;
+}
+
+}  // namespace obscura::compile

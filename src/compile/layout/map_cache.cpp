@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/layout/map_cache.h"
+
+#include <algorithm>
+
+namespace obscura::compile {
+
+Result<MapCache::MapPtr> MapCache::map(MapKey key, const std::function<Result<PreparedMap>()>& make) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(maps_.begin(), maps_.end(), [&](const auto& one) { return one.first == key; });
+    if (found != maps_.end()) return found->second;
+  }
+  OBSCURA_TRY(PreparedMap made, make());
+  MapPtr out = std::make_shared<const PreparedMap>(std::move(made));
+  const std::lock_guard lock(mutex_);
+  maps_.emplace_back(std::move(key), out);
+  return out;
+}
+
+plan::Transform LaidOutMap::transform() const {
+  plan::Transform out;
+  out.map = *map->integers;
+  out.weight_scale = map->weight_scale;
+  out.bias = map->map.bias;
+  out.from = from;
+  out.to = to;
+  out.spread = spread;
+  return out;
+}
+
+MapCache::At& MapCache::at(const LaidOutMap& map) {
+  std::list<At>& all = laid_out_[map.map.get()];
+  const auto found = std::find_if(all.begin(), all.end(), [&](const At& one) { return one.map == map; });
+  return found != all.end() ? *found : all.emplace_back(At{map, nullptr, {}, {}});
+}
+
+std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& map, std::uint64_t ring_slots,
+                                                             const ckks::SplitOptions& options) {
+  std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
+  {
+    const std::lock_guard lock(mutex_);
+    const At& here = at(map);
+    for (const Sketch& one : here.sketches) {
+      if (one.ring_slots == ring_slots && one.limbs == options.size.limbs) return one.shape;
+    }
+    sampled = here.sampled;
+  }
+  if (!sampled) {
+    sampled = std::make_shared<const std::vector<ckks::Diagonal>>(
+        sampled_diagonals(*map.map, map.from, map.to, map.spread, map.slots));
+  }
+  const std::uint32_t inputs = map.from.ciphertexts(), outputs = map.to.ciphertexts();
+  std::vector<bool> read(inputs), made(outputs);
+  for (const ckks::Diagonal& d : *sampled) read[d.input] = made[d.output] = true;
+  const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
+  std::shared_ptr<const ckks::TransformShape> shape;
+  if (all(read) && all(made)) {
+    shape = std::make_shared<const ckks::TransformShape>(ring_slots, inputs, outputs, *sampled, options);
+  }
+  const std::lock_guard lock(mutex_);
+  At& here = at(map);
+  here.sampled = std::move(sampled);
+  here.sketches.push_back({ring_slots, options.size.limbs, shape});
+  return shape;
+}
+
+MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map, const plan::Transform& transform) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto there = at(map).diagonals.lock()) return there;
+  }
+  const auto out = std::make_shared<const plan::Diagonals>(transform, map.slots);
+  const std::lock_guard lock(mutex_);
+  at(map).diagonals = out;
+  return out;
+}
+
+}  // namespace obscura::compile

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/measure/amplification.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <utility>
+
+#include "base/parallel.h"
+
+namespace obscura::compile {
+namespace {
+
+std::vector<double> times(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> out(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) out[i] = a[i] * b[i];
+  return out;
+}
+
+/// Follows errors from one place: 0 = the input, p + 1 = point p.
+class Follower {
+ public:
+  Follower(const MonicNetwork& network, const Statistics& statistics, std::size_t place)
+      : network_(network),
+        statistics_(statistics),
+        points_(network),
+        place_(place),
+        amplification_(points_.count(), 0),
+        values_(network.junctions.size() + 1) {}
+
+  std::vector<double> run() {
+    if (place_ == 0) values_[0].assign(network_.segments[0][0].matrix.cols, 1);
+    for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
+      const Junction& junction = network_.junctions[j];
+      const std::size_t elements = network_.segments[junction.branches[0].segment].back().matrix.rows;
+      Variance sum = this->sum(junction, false);
+      if (is_product(junction)) {
+        Variance other = this->sum(junction, true);
+        enter(points_.factor(j, 0), elements, sum);
+        enter(points_.factor(j, 1), elements, other);
+        const auto& [first, second] = statistics_.factor_squares[j];
+        if (!sum.empty()) sum = times(sum, second);
+        if (!other.empty()) add(sum, times(other, first));
+      }
+      if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
+      values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
+    }
+    return std::move(amplification_);
+  }
+
+ private:
+  /// Variances by element, or none where no error has come.
+  using Variance = std::vector<double>;
+
+  static void add(Variance& to, Variance more) {
+    if (to.empty()) {
+      to = std::move(more);
+    } else if (!more.empty()) {
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += more[i];
+    }
+  }
+
+  /// Of the branches that are factors, or of the others.
+  Variance sum(const Junction& junction, bool factor) {
+    Variance out;
+    for (const Branch& one : junction.branches) {
+      if (one.factor == factor) add(out, branch(one));
+    }
+    return out;
+  }
+
+  Variance branch(const Branch& branch) {
+    Variance variance = values_[branch.source];
+    for (std::size_t m = 0; m < network_.segments[branch.segment].size(); ++m) {
+      const SparseMatrix& matrix = network_.segments[branch.segment][m].matrix;
+      if (!variance.empty()) variance = multiply_squared(matrix, variance);
+      enter(points_.map(branch.segment, m), matrix.rows, variance);
+    }
+    return variance;
+  }
+
+  /// Errors enter here, or come by.
+  void enter(std::size_t point, std::size_t elements, Variance& variance) {
+    if (point + 1 == place_) variance.assign(elements, 1);
+    if (!variance.empty()) amplification_[point] = mean(variance);
+  }
+
+  Variance activation(std::size_t k, const Variance& x) {
+    const MonicActivation& a = network_.activations[k];
+    const SquaredDerivatives& derivatives = statistics_.derivatives[k];
+    Variance y;
+    const auto through = [&](const std::vector<double>& slope, std::size_t point) {
+      y = x.empty() ? Variance() : times(x, slope);
+      enter(point, a.elements, y);
+    };
+    through(derivatives.square, points_.square(k));
+    if (!is_compound(a)) return y;
+    if (a.approximation) {
+      if (points_.square(k) + 1 == place_) {
+        amplification_[points_.result(k)] = mean(derivatives.inner);
+        return derivatives.inner;
+      }
+      through(derivatives.result, points_.result(k));
+      return y;
+    }
+    through(derivatives.shifted, points_.shifted(k));
+    if (points_.shifted(k) + 1 == place_) {
+      amplification_[points_.outer_square(k)] = mean(derivatives.inner);
+      amplification_[points_.result(k)] = mean(derivatives.inner);
+      return derivatives.inner;
+    }
+    through(derivatives.outer, points_.outer_square(k));
+    through(derivatives.result, points_.result(k));
+    return y;
+  }
+
+  const MonicNetwork& network_;
+  const Statistics& statistics_;
+  Points points_;
+  std::size_t place_;
+  std::vector<double> amplification_;
+  std::vector<Variance> values_;
+};
+
+/// Gradients that are taken in all, of each image at least one and at most kLanes.
+constexpr std::size_t kGradients = 512;
+
+/// What an error of variance 1 in every element of a place (as above) does to the logits' mean variance, for all places
+/// at once: from the output back, for each of a few images.
+class Backward {
+ public:
+  /// `transposed`: of `maps`, the network's.
+  Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
+      : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
+    amplification_.assign(points_.count() + 1, {});
+    Arguments inputs = arguments(network, maps, images);
+    for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
+      const MonicActivation& a = network.activations[k];
+      const std::vector<double>& x = inputs.of_activations[k];
+      derivatives_.emplace_back();
+      if (a.approximation && !is_compound(a)) {
+        Gradient values(x.size());
+        derivatives_.back().whole.resize(values.size());
+        evaluate_sum(*a.approximation, x, values, derivatives_.back().whole);
+        continue;
+      }
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const Derivatives at = derivatives(a, i / kLanes, x[i]);
+        derivatives_.back().whole.push_back(is_compound(a) ? at.result : at.square);
+        if (is_compound(a)) derivatives_.back().inner.push_back(at.inner);
+      }
+    }
+    factors_ = std::move(inputs.of_products);
+  }
+
+  /// Adds up, by place and image, over the classes. Signs are those of row (lane + turn) of a Hadamard matrix, each
+  /// class's times one at random: with kLanes turns and as many classes at most the mean is exact.
+  void run(std::size_t turn, std::mt19937& random) {
+    const std::size_t classes = network_.segments.back().back().matrix.rows;
+    gradients_.assign(network_.junctions.size() + 1, {});
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double own = random() & 1 ? 1 : -1;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        gradients_.back().push_back(std::popcount((lane + turn) % kLanes & c) % 2 == 0 ? own : -own);
+      }
+    }
+    for (std::size_t j = network_.junctions.size(); j-- > 0;) {
+      const Junction& junction = network_.junctions[j];
+      Gradient x = std::move(gradients_[j + 1]);
+      if (x.empty()) continue;  // nobody reads it
+      if (junction.activation) x = activation(*junction.activation, std::move(x));
+      if (junction.branches.size() > 1) add(points_.sum(j) + 1, x);
+      if (is_product(junction)) {
+        product(j, x);
+      } else {
+        for (const Branch& b : junction.branches) branch(b, x);
+      }
+    }
+    add(0, gradients_[0]);
+  }
+  using ByImage = std::array<double, kLanes>;
+  const std::vector<ByImage>& amplification() const { return amplification_; }
+
+ private:
+  /// By [element * kLanes + lane].
+  using Gradient = std::vector<double>;
+
+  void add(std::size_t place, const Gradient& gradient) {
+    for (std::size_t i = 0; i < gradient.size(); i += kLanes) {
+      for (std::size_t lane = 0; lane < lanes_; ++lane) {
+        amplification_[place][lane] += gradient[i + lane] * gradient[i + lane];
+      }
+    }
+  }
+
+  void product(std::size_t j, const Gradient& y) {
+    for (std::size_t f = 0; f < 2; ++f) {
+      const Gradient x = times(y, factors_[j][1 - f]);
+      add(points_.factor(j, f) + 1, x);
+      for (const Branch& b : network_.junctions[j].branches) {
+        if (b.factor == (f == 1)) branch(b, x);
+      }
+    }
+  }
+
+  void branch(const Branch& branch, Gradient y) {
+    const Segment& segment = network_.segments[branch.segment];
+    for (std::size_t m = segment.size(); m-- > 0;) {
+      add(points_.map(branch.segment, m) + 1, y);
+      const LaneMatrix& matrix = *transposed_[branch.segment][m];
+      Gradient x(matrix.rows() * kLanes, 0);
+      matrix.add_product(y, x);
+      y = std::move(x);
+    }
+    Gradient& source = gradients_[branch.source];
+    if (source.empty()) source.assign(y.size(), 0);
+    for (std::size_t i = 0; i < y.size(); ++i) source[i] += y[i];
+  }
+
+  Gradient activation(std::size_t k, Gradient y) {
+    const MonicActivation& a = network_.activations[k];
+    add(points_.result(k) + 1, y);
+    const std::size_t inner = a.approximation ? points_.square(k) : points_.shifted(k);
+    if (is_compound(a)) add(inner + 1, times(y, derivatives_[k].inner));
+    return times(y, derivatives_[k].whole);
+  }
+
+  const MonicNetwork& network_;
+  Points points_;
+  const LaneMaps& transposed_;
+  std::size_t lanes_;
+  struct Slope {
+    Gradient whole, inner;  ///< of what an activation gives by its argument, and by what it squares or multiplies last
+  };
+  std::vector<Slope> derivatives_;                ///< by activation
+  std::vector<std::array<Gradient, 2>> factors_;  ///< by junction: of a product, its two sums
+  std::vector<ByImage> amplification_;
+  std::vector<Gradient> gradients_;
+};
+
+}  // namespace
+
+ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
+    : amplification_(Points(network).count() + 1) {
+  base::parallel_for(amplification_.size(),
+                     [&](std::size_t place) { amplification_[place] = Follower(network, statistics, place).run(); });
+  const std::size_t turns = std::clamp<std::size_t>(kGradients / images.count(), 1, kLanes);
+  const LaneMaps maps = lane_maps(network);
+  LaneMaps transposed = maps;
+  for (auto& segment : transposed) {
+    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());
+  }
+  std::vector<std::vector<Backward::ByImage>> parts((images.count() + kLanes - 1) / kLanes);
+  base::parallel_for(parts.size(), [&](std::size_t b) {
+    const Images own{images.data.subspan(b * kLanes * images.elements), images.elements};
+    Backward backward(network, maps, transposed, own.first(kLanes));
+    std::mt19937 random(static_cast<std::uint32_t>(b));
+    for (std::size_t turn = 0; turn < turns; ++turn) backward.run(turn, random);
+    parts[b] = backward.amplification();
+  });
+  const std::size_t output = Points(network).output(), classes = network.segments.back().back().matrix.rows;
+  for (std::size_t place = 0; place < amplification_.size(); ++place) {
+    double sum = 0, most = 0;
+    for (const auto& part : parts) {
+      for (const double one : part[place]) {
+        sum += one;
+        most = std::max(most, one);
+      }
+    }
+    const double mean = sum / static_cast<double>(images.count());
+    amplification_[place][output] = mean / static_cast<double>(turns * classes);
+    if (mean > 0) growth_ = std::max(growth_, std::sqrt(most / mean));
+  }
+}
+
+}  // namespace obscura::compile

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/search/memory.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compile/cost/transform.h"
+#include "compile/search/emit.h"
+#include "plan/keys.h"
+#include "plan/schedule.h"
+
+namespace obscura::compile {
+namespace {
+
+/// Limbs that a prime's NTT tables take: roots and their inverses, and again for the lower degrees together.
+constexpr double kTableLimbs = 7.5;
+
+}  // namespace
+
+void Shortfall::too_large(const Memory& found) {
+  if (!memory || found.least() < memory->least()) memory = found;
+}
+
+void Shortfall::too_large(std::uint64_t found) { keys = std::min(found, keys.value_or(found)); }
+
+void predict_memory(const Setting& setting, Candidate& candidate) {
+  const PassTimer timer(setting.passes, Pass::memory);
+  const Circuit& circuit = *candidate.circuit;
+  const plan::Plan plan = emit(*setting.network, candidate).value();
+  const double limb_bytes = std::exp2(plan.params.log2_degree) * sizeof(double);
+  std::vector<std::size_t> steps;
+  std::vector<ckks::SwitchSize> sizes;
+  std::vector<ckks::TransformCost> work;
+  Memory memory;
+  for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
+    const Operation& operation = circuit.operations[k];
+    if (operation.kind != Operation::Kind::transform) continue;
+    steps.push_back(k);
+    sizes.push_back(switch_size(plan, operation.input));
+    work.push_back(candidate.schedule.shapes[k]->cost(sizes.back(), operation.drops, operation.diagonals->period()));
+    memory.weights += operation.diagonals->bytes();
+    memory.encoded += static_cast<std::uint64_t>(static_cast<double>(work.back().encoded_limbs) * limb_bytes);
+  }
+  const auto& bootstrapper = candidate.bootstrapper;
+  memory.keys = plan::server_key_bytes(plan, bootstrapper);
+  const auto primes = static_cast<double>(plan.params.chain.size() + plan.params.special.size());
+  memory.tables = static_cast<std::uint64_t>(kTableLimbs * primes * limb_bytes);
+  if (bootstrapper != nullptr) memory.tables += bootstrapper->memory().diagonals + bootstrapper->memory().tables;
+  const plan::Schedule schedule = plan::make_schedule(plan);
+  memory.values = schedule.peak_bytes;
+  memory.heaviest = circuit.operations[schedule.peak_step].origin;
+  memory.kept = std::min(memory.encoded, setting.memory - std::min(setting.memory, memory.least()));
+  const std::vector<Kept> kept = kept_diagonals(circuit.log2_degree, work, static_cast<double>(memory.kept));
+  for (std::size_t t = 0; t < steps.size(); ++t) {
+    candidate.schedule.nanoseconds[steps[t]] =
+        transform_nanoseconds(setting.cost, circuit.log2_degree, work[t], sizes[t], kept[t]);
+  }
+  candidate.memory = std::move(memory);
+}
+
+}  // namespace obscura::compile
