@@ -335,13 +335,12 @@ Result<void> finish(plan::Plan& plan, const Options& options, const plan::Answer
   const auto verified = run_pass(options.passes, Pass::verify, [&] { return plan::verify(plan); });
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   const double largest = plan.value(static_cast<plan::ValueId>(plan.steps.size())).max_abs;
-  if (plan.output.error_std < largest) return {};
-  return error(
-      Code::infeasible,
-      "network '{}': the predicted error of a logit, {:.3g}, is as large as the largest logit that was seen, "
-      "{:.3g}, so that nothing would be left of the answer: allow a smaller --max-error, or train with smaller "
-      "weights",
-      plan.name, plan.output.error_std, largest);
+  constexpr double kDeviations = 4;  // of a logit, in deviations of its error: below it labels are chance
+  if (kDeviations * plan.output.error_std < largest) return {};
+  return error(Code::infeasible,
+               "network '{}': the predicted error of a logit, {:.3g}, stands beside logits of at most {:.3g}, so that "
+               "nothing would be left of the answer: allow a smaller --max-error, or train with smaller weights",
+               plan.name, plan.output.error_std, largest);
 }
 
 /// Sizes and texts of what each pass gave to the plan.

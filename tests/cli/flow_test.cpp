@@ -82,6 +82,7 @@ TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
     more.insert(more.begin(), decrypt.begin(), decrypt.end());
     return more;
   };
+  refused(with({"--publish", "--publish-bits", "100", "--json"}), {"100 bits", "18 numbers", "spread", "--max-error"});
   const auto outcome = good(with({"--publish", "--publish-bits", "6", "--json"}));
   const auto json = outcome.json();
   EXPECT_FALSE(json.contains("probabilities")) << "those are of the exact logits";
@@ -106,7 +107,7 @@ TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
               AllOf(HasSubstr("of 6 labels"), HasSubstr("leaves 6 bits"), HasSubstr("1 publication of this key")));
   EXPECT_THAT(good(with({"--publish", "--publish-bits", "6"})).out, ::testing::StartsWith("0 "));
 
-  refused(with({"--publish", "--publish-bits", "100", "--json"}), {"100 bits", "18 numbers", "spread", "--max-error"});
+  refused(with({"--publish", "--publish-bits", "7"}), {"leaves 6.", "and 7 are asked for"});
   EXPECT_EQ(run(with({"--publish-bits", "6"})).status, 2) << "bits without --publish";
   EXPECT_EQ(run(with({"--publish", "--publish-bits", "0"})).status, 2);
 }

@@ -312,5 +312,20 @@ TEST(CompilePublished, SquareNetworkTakesThreeLimbs) {
   EXPECT_EQ(plan.steps.size(), 7u);
 }
 
+TEST(Compile, RefusesWhatLeavesNothingOfTheAnswer) {
+  for (const int squares : {2, 3}) {
+    Net net({1, 4, 4});
+    ValueId x = net.dense(0, 16, 8);
+    for (int k = 0; k < squares; ++k) x = net.dense(net.square(net.times(x, 30)), 8, 8);
+    Options options;
+    options.layout = LayoutChoice::batch;
+    options.max_error_std = 1e60;
+    const auto plan = compile(net.finished(), options);
+    ASSERT_FALSE(plan.ok());
+    EXPECT_EQ(plan.error().code, Code::infeasible);
+    EXPECT_NE(plan.error().message.find("nothing would be left of the answer"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace obscura::compile

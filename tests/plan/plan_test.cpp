@@ -33,7 +33,7 @@ TEST(Plan, OfferCarriesWhatTheClientNeedsAndTheDigest) {
 
 TEST(Plan, TextNamesEveryStepAndNoWeight) {
   const std::string text = to_text(sample_plan());
-  EXPECT_THAT(text, HasSubstr("N = 2^13, log2(QP) = 160.0 of at most 218"));
+  EXPECT_THAT(text, HasSubstr("N = 2^13, log2(QP) = 160.0 of at most 214"));
   EXPECT_THAT(text, HasSubstr("linear 3 <- 0: 8 multiplications in 3 blocks of 2 matrices, 6 weights of 3 bits"));
   EXPECT_THAT(text, HasSubstr("square <- 1"));
   EXPECT_THAT(text, HasSubstr("combine <- 2 + 0.5 * 1 + 1"));
