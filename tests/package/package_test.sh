@@ -58,5 +58,12 @@ run '' 5_two_processes run - "$folder/exchange"
 run '^image 0: 7$' 5_two_processes decrypt - "$folder/exchange"
 run '^stopped: cancelled$' 6_progress "$models/mnist-square.onnx"
 run '^labels that the noise changes: [0-2] of 200$' 8_noise "$models/mnist-square.onnx" "$data"
-lenet="${OBSCURA_SHARED:-$source/../shared/data}/wild"
-echo "package_test: 8 examples built, 6 run; client library $size bytes"
+run '^5 functions replaced: ' 7_own_activation "$models/teachers/cifar10-compact-relu.onnx" 20 \
+  activation1 activation2 activation3 activation4 activation5
+lenet="${OBSCURA_SHARED:-$source/../shared/data}/mnist/fheon_lenet5.onnx"
+if [[ -f "$lenet" ]]; then
+  run '^alpha 6: .* s an image' 4_choose_alpha "$lenet" "$data"
+else
+  echo "package_test: $lenet is absent: 4_choose_alpha was built and not run"
+fi
+echo "package_test: 8 examples; client library $size bytes"
