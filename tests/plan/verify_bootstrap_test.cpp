@@ -8,6 +8,7 @@
 #include "../flow/boot_plan.h"
 #include "plan/schedule.h"
 #include "plan/verify.h"
+#include "sample_plan.h"
 
 namespace obscura::plan {
 namespace {

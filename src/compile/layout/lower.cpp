@@ -358,11 +358,12 @@ class Lowering {
     return error(Code::infeasible, "{}: no layout fits N = 2^{}", map.origin, request_.log2_degree);
   }
 
-  /// Whether what a junction's activation does to slots without an element matters. Nor may an answer hold sums of parts
-  /// beside its logits.
+  /// Whether what a junction's activation does to slots without an element matters. Nor may an answer hold sums of
+  /// parts beside its logits.
   bool needs_clean_slots(std::size_t j) const {
     const auto& activation = network_.junctions[j].activation;
-    return j + 1 == network_.junctions.size() || request_.bounded != nullptr || (activation && levels(network_.activations[*activation]) > 1);
+    return j + 1 == network_.junctions.size() || request_.bounded != nullptr ||
+           (activation && levels(network_.activations[*activation]) > 1);
   }
 
   /// What a junction's branches give together. False where a ciphertext has no diagonal.
