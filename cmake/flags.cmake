@@ -52,6 +52,8 @@ function(obscura_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  # Most of a test's compilation is its headers.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
   target_link_libraries(${name} PRIVATE obscura_flags GTest::gtest_main GTest::gmock)
   foreach(dependency IN LISTS arg_DEPENDS)
     target_link_libraries(${name} PRIVATE obscura::${dependency})
