@@ -65,7 +65,7 @@ inline std::vector<float> random_images(const nn::Graph& graph, std::size_t coun
   return out;
 }
 
-/// The logits of one image by the steps of a plan, with its integer weights, on doubles.
+/// The logits of one image by the steps of a plan, with its integer weights and coefficients, on doubles.
 inline std::vector<double> interpret(const plan::Plan& plan, std::span<const float> image) {
   std::vector<std::vector<double>> values{{image.begin(), image.end()}};
   const auto run = [&](const plan::Step& step) -> std::vector<double> {
@@ -89,7 +89,10 @@ inline std::vector<double> interpret(const plan::Plan& plan, std::span<const flo
     if (const auto* s = std::get_if<plan::Combine>(&step.operation)) {
       std::vector<double> y(values[s->terms[0].input].size(), 0);
       for (std::size_t i = 0; i < y.size(); ++i) {
-        for (const auto& t : s->terms) y[i] += element(t.coefficients, i) * values[t.input][i];
+        for (const auto& t : s->terms) {
+          const double scale = step.output.scale / plan.value(t.input).scale;  // of its coefficients
+          y[i] += std::round(element(t.coefficients, i) * scale) / scale * values[t.input][i];
+        }
         if (!s->constants.empty()) y[i] += element(s->constants, i);
       }
       return y;

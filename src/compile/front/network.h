@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The forms that a network takes on its way to a plan. Each pass is a function from one to the next:
+/// The forms that a network takes before layouts. Each pass is a function from one to the next:
 ///
-///   nn::Graph --fuse--> FusedNetwork --make_monic--> MonicNetwork --measure--> Statistics
-///             --search--> Selection --emit--> plan::Plan
+///   nn::Graph --fuse--> FusedNetwork --make_monic--> MonicNetwork --layout--> Circuit --search--> plan::Plan
 ///
-/// FusedNetwork and MonicNetwork know nothing of ciphertexts or layouts; what follows is the batch layout's.
+/// FusedNetwork and MonicNetwork know nothing of ciphertexts or layouts.
 #pragma once
 
 #include <memory>

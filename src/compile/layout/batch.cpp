@@ -50,8 +50,7 @@ class BatchLowering::Builder {
 
   Live sum(std::size_t junction, const std::vector<Branch>& branches) {
     Live x = branch(branches[0], nullptr);
-    Operation operation;
-    operation.kind = Kind::sum;
+    Operation operation = make(Kind::sum, network_.junctions[junction].origin);
     for (std::size_t b = 1; b < branches.size(); ++b) {
       const Live y = branch(branches[b], &x);
       const std::size_t segment = branches[b].segment;
@@ -60,7 +59,6 @@ class BatchLowering::Builder {
                                       : Operation::Addend{y.id});
     }
     if (operation.addends.empty()) return x;
-    operation.origin = network_.junctions[junction].origin;
     push(std::move(operation), x, common_.points_.sum(junction));
     return x;
   }
@@ -125,11 +123,9 @@ class BatchLowering::Builder {
     for (std::size_t m = begin; m < end; ++m) {
       const LinearMap& map = network_.segments[segment][m];
       x.elements = map.matrix.rows;
-      Operation operation;
-      operation.kind = Kind::linear;
+      Operation operation = make(Kind::linear, map.origin);
       operation.segment = segment;
       operation.map = m;
-      operation.origin = map.origin;
       operation.largest_bias = common_.largest_biases_[segment][m];
       operation.shortcut = first != nullptr;
       operation.scale_matched = first != nullptr && m + 1 == network_.segments[segment].size();
@@ -141,10 +137,8 @@ class BatchLowering::Builder {
   void push_square(std::size_t k, Live& x, std::size_t point) {
     x.parts = 3;
     x.drop = choice_.drops[x.squares++];
-    Operation operation;
-    operation.kind = Kind::square;
+    Operation operation = make(Kind::square, network_.activations[k].origin);
     operation.activation = k;
-    operation.origin = network_.activations[k].origin;
     push(std::move(operation), x, point);
   }
 
@@ -153,10 +147,8 @@ class BatchLowering::Builder {
                     std::size_t point) {
     x.point = point;
     if (is_zero(coefficient) && is_zero(constant)) return;
-    Operation operation;
-    operation.kind = Kind::combine;
+    Operation operation = make(Kind::combine, network_.activations[k].origin);
     operation.activation = k;
-    operation.origin = network_.activations[k].origin;
     operation.other = before;
     if (!is_zero(coefficient)) operation.coefficient = borrow(coefficient);
     if (!is_zero(constant)) operation.constant = borrow(constant);
@@ -168,13 +160,19 @@ class BatchLowering::Builder {
   /// Nothing where the value has two parts.
   void relinearize(Live& x) {
     if (!x.drop) return;
-    Operation operation;
-    operation.kind = Kind::relinearize;
+    Operation operation = make(Kind::relinearize, "");
     operation.drops = *x.drop;
     x.limbs -= *x.drop;
     x.parts = 2;
     x.drop.reset();
     push(std::move(operation), x, x.point);
+  }
+
+  static Operation make(Kind kind, const std::string& origin) {
+    Operation out;
+    out.kind = kind;
+    out.origin = origin;
+    return out;
   }
 
   void push(Operation operation, Live& x, std::size_t point) {

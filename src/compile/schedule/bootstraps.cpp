@@ -9,7 +9,7 @@ namespace obscura::compile {
 namespace {
 
 using Kind = Operation::Kind;
-using Limbs = std::vector<std::uint32_t>;  // of the values that later steps read, in their order
+using Limbs = std::vector<std::uint32_t>;  // of the values that later operations read, in their order
 
 /// A node of the shortest path, and the path to it.
 struct Node {
@@ -19,7 +19,7 @@ struct Node {
   std::uint32_t bootstrapped = 0;  ///< limbs that are kept of the last operation's bootstrapping; 0: there is none
 };
 
-/// Goes through the steps, layer by layer.
+/// Goes through the operations, layer by layer.
 class Placer {
  public:
   Placer(const Circuit& circuit, const PlacementLimits& limits, const StepCost& cost, double bootstrap)

@@ -18,16 +18,15 @@ constexpr std::uint32_t kShallowLevels = 24;
 Result<Selection> choose(const Setting& setting, std::optional<int> log2_degree, std::uint32_t images,
                          Shortfall& shortfall) {
   const bool deep = !log2_degree || *log2_degree == 16;
-  if (levels(*setting.network) <= kShallowLevels || !deep) {
-    auto shallow = search_levelled(setting, log2_degree, images, shortfall);
-    if (shallow.ok() || !deep || shallow.error().code != Code::infeasible) return shallow;
-    auto selection = search_bootstrapped(setting, images, shortfall);
-    return selection.ok() ? std::move(selection) : std::move(shallow);
-  }
-  auto selection = search_bootstrapped(setting, images, shortfall);
-  if (selection.ok() || selection.error().code != Code::infeasible) return selection;
-  auto shallow = search_levelled(setting, log2_degree, images, shortfall);
-  return shallow.ok() ? std::move(shallow) : std::move(selection);
+  const bool deep_first = deep && levels(*setting.network) > kShallowLevels;
+  const auto search = [&](bool bootstraps) {
+    return bootstraps ? search_bootstrapped(setting, images, shortfall)
+                      : search_levelled(setting, log2_degree, images, shortfall);
+  };
+  auto first = search(deep_first);
+  if (first.ok() || !deep || first.error().code != Code::infeasible) return first;
+  auto second = search(!deep_first);
+  return second.ok() ? std::move(second) : std::move(first);
 }
 
 /// Why nothing was chosen: memory, or keys, where something was precise enough.

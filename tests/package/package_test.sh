@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs a build into a folder of its own, builds examples/ against it as a stranger would, runs them, and holds the
+# client's library to its size and to what it needs.
+#   package_test.sh SOURCE BUILD
+set -euo pipefail
+source="$1" build="$2"
+data="${OBSCURA_DATA:-$source/data}/mnist"
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+fail() {
+  echo "package_test: $1" >&2
+  exit 1
+}
+
+cmake --install "$build" --prefix "$folder/usr" --strip >"$folder/install.log" || fail "$(tail -n 5 "$folder/install.log")"
+cmake -S "$source/examples" -B "$folder/build" -DCMAKE_PREFIX_PATH="$folder/usr" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror -O1" >"$folder/configure.log" 2>&1 || fail "$(tail -n 20 "$folder/configure.log")"
+cmake --build "$folder/build" -j 2 >"$folder/build.log" 2>&1 || fail "$(grep -E 'error|undefined' "$folder/build.log" | head -n 20)"
+pkg=(env "PKG_CONFIG_PATH=$(dirname "$(find "$folder/usr" -name obscura-client.pc)")" pkg-config)
+[[ "$("${pkg[@]}" --modversion obscura-client)" == "$("${pkg[@]}" --modversion obscura-server)" ]] || fail "pkg-config"
+
+# Every public header stands by itself.
+for header in "$source"/src/obscura/*.h; do
+  echo "#include <obscura/$(basename "$header")>" | g++ -std=c++20 -fsyntax-only -x c++ $("${pkg[@]}" --cflags obscura-client) - ||
+    fail "obscura/$(basename "$header") does not compile by itself"
+done
+
+client="$(find "$folder/usr" -type f -name 'libobscura-client.so.*')"
+size="$(stat -c %s "$client")"
+[[ "$size" -le 1500000 ]] || fail "$client has $size bytes; 1500000 are allowed"
+needed="$(readelf -d "$client" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libsodium|libfmt|libhwy|libstdc|libm|libgcc_s|libc|ld-linux)' || true)"
+[[ -z "$needed" ]] || fail "libobscura-client needs $needed"
+for library in client server; do
+  file="$(find "$folder/usr" -type f -name "libobscura-$library.so.*")"
+  if nm -DC "$file" | grep -qE 'onnx|dnnl|obscura::(secret|compile)::'; then fail "libobscura-$library shows what it must not have"; fi
+done
+
+if [[ ! -f "$data/t10k-images-idx3-ubyte" ]]; then
+  echo "package_test: no MNIST in $data (obscura data fetch mnist): the examples were built and not run"
+  exit 0
+fi
+run() { # run EXPECTED PROGRAM ARGUMENTS...: the output has a line with EXPECTED
+  local expected="$1" name="$2"
+  shift 2
+  local output
+  output="$("$folder/build/$name" "$@" 2>&1)" || fail "$name: $output"
+  grep -qE "$expected" <<<"$output" || fail "$name printed: $output"
+}
+models="$source/models"
+run '^predicted 7, true 7$' 1_one_image "$models/mnist-square.onnx" "$data"
+run '^(9[5-9]|100) of 100 right$' 2_batch "$models/mnist-square.onnx" "$data"
+run '^16 images at once|^[0-9]+ images at once' 3_compile "$models/mnist-swish4.onnx" "$data"
+mkdir "$folder/exchange"
+run '' 5_two_processes offer "$models/mnist-square.onnx" "$folder/exchange"
+run '' 5_two_processes encrypt "$data" "$folder/exchange"
+run '' 5_two_processes run - "$folder/exchange"
+run '^image 0: 7$' 5_two_processes decrypt - "$folder/exchange"
+run '^stopped: cancelled$' 6_progress "$models/mnist-square.onnx"
+run '^labels that the noise changes: [0-2] of 200$' 8_noise "$models/mnist-square.onnx" "$data"
+run '^5 functions replaced: ' 7_own_activation "$models/teachers/cifar10-compact-relu.onnx" 20 \
+  activation1 activation2 activation3 activation4 activation5
+lenet="${OBSCURA_SHARED:-$source/../shared/data}/mnist/fheon_lenet5.onnx"
+if [[ -f "$lenet" ]]; then
+  run '^alpha 6: .* s an image' 4_choose_alpha "$lenet" "$data"
+else
+  echo "package_test: $lenet is absent: 4_choose_alpha was built and not run"
+fi
+echo "package_test: 8 examples; client library $size bytes"
