@@ -9,6 +9,7 @@
 #include <new>
 
 #include "base/parallel.h"
+#include "base/random.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -77,7 +78,10 @@ Result<Answer> perform(const Action& action, const Common& common) {
     return error(Code::unsupported, "--simd {}: this machine can run {}", common.simd, available_simd());
   }
   const base::ThreadLimit limit(common.threads);
-  return action();
+  Result<Answer> answer = action();
+  // The loader saves registers on the stack when a library first calls a function, after all wiping too.
+  base::zeroize_stack();
+  return answer;
 }
 
 int report(const Result<Answer>& answer, const Common& common) {
