@@ -131,10 +131,6 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-void teach(CLI::App& command, const char* explanation, const char* example, const char* files) {
-  command.footer(fmt::format("{}\n\nExample:\n  {}\n\n{}", explanation, example, files));
-}
-
 }  // namespace obscura::cli
 
 int main(int argc, char** argv) {

@@ -19,10 +19,15 @@
 #include "base/normalise.h"
 #include "cli/images.h"
 #include "cli/progress.h"
+#include "cli/verb.h"
 #include "compile/readiness.h"
 #include "data/records.h"
 
 namespace obscura::cli {
+void teach(CLI::App& command, const char* explanation, const char* example, const char* files) {
+  command.footer(fmt::format("{}\n\nExample:\n  {}\n\n{}", explanation, example, files));
+}
+
 std::filesystem::path data_folder(const std::string& option) {
   if (!option.empty()) return option;
   const char* variable = std::getenv("OBSCURA_DATA");

@@ -126,12 +126,12 @@ TEST(ServerProgram, AnswersAClient) {
   ASSERT_TRUE(base::write_file(at("plan"), wire::write_plan(testing::square_plan()), {}).ok());
   const auto offer = wire::make_offer(wire::read_plan_file(at("plan")).value());
   ASSERT_TRUE(client::keygen(offer, at("secret"), at("eval")).ok());
-  ASSERT_TRUE(client::encrypt(offer, at("secret"), testing::random_pixels(3), at("in")).ok());
+  ASSERT_TRUE(client::encrypt(offer, folder / "secret", testing::random_pixels(3), at("in")).ok());
   const Output ran = output_of(std::string(OBSCURA_SERVER) + " run " + at("plan") + " --eval " + at("eval") + " " +
                                at("in") + " -o " + at("out"));
   EXPECT_EQ(ran.status, 0) << ran.text;
   EXPECT_THAT(ran.text, HasSubstr("3 images in 1 batches"));
-  const auto logits = client::decrypt(offer, at("secret"), at("out"));
+  const auto logits = client::decrypt(offer, folder / "secret", at("out"));
   ASSERT_TRUE(logits.ok()) << logits.error().message;
   EXPECT_EQ(logits.value().values.size(), 9U);
   fs::remove_all(folder);

@@ -218,10 +218,10 @@ TEST_P(Exported, FilesGiveTheLogitsOfLibtorch) {
   EXPECT_GT(wanted.std().item<double>(), 0) << "a network that gives one answer tests nothing";
 }
 
-std::string name_of(const ::testing::TestParamInfo<std::pair<std::string, std::string>>& info) {
+std::string name_of_form(const ::testing::TestParamInfo<std::pair<std::string, std::string>>& info) {
   return info.param.first;
 }
-INSTANTIATE_TEST_SUITE_P(Activations, Exported, ::testing::ValuesIn(testing::activations()), name_of);
+INSTANTIATE_TEST_SUITE_P(Activations, Exported, ::testing::ValuesIn(testing::activations()), name_of_form);
 
 /// Five steps on one quadratic bowl, here and in torch::optim.
 template <class Theirs, class Options>

@@ -11,7 +11,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-FusedNetwork fused(Net& net) {
+FusedNetwork fused_of(Net& net) {
   auto result = fuse(net.finished());
   EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
   return result.ok() ? std::move(result).value() : FusedNetwork{};
@@ -80,7 +80,7 @@ TEST(Fuse, RecognisesAPolynomialInEverySpelling) {
     Net net({1, 4, 4});
     const ValueId x = net.batch_norm(net.conv(0, 1, 2, 3), 2);
     net.dense(spelling.write(net, x), 8, 3);
-    const FusedNetwork network = fused(net);
+    const FusedNetwork network = fused_of(net);
     ASSERT_EQ(network.activations.size(), 1u);
     const Coefficients& c = network.activations[0].coefficients;
     ASSERT_EQ(c.size(), 5u);
@@ -99,7 +99,7 @@ TEST(Fuse, PolynomialOfTwoNormalisationsOfOneValueIsOnePolynomial) {
   const ValueId x = net.conv(0, 1, 2, 3);
   const ValueId y = net.product(net.batch_norm(x, 2), net.batch_norm(x, 2));
   net.dense(net.sum(y, x), 8, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.activations.size(), 1u);
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
 }
@@ -109,7 +109,7 @@ TEST(Fuse, NormalisationsOnTopOfEachOtherAndOfConstantsAreOne) {
   const ValueId x = net.batch_norm(net.conv(0, 1, 2, 3), 2);
   const ValueId y = net.batch_norm(net.plus(net.times(x, 3), -2), 2);
   net.dense(net.square(y), 8, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.activations.size(), 1u);
   EXPECT_EQ(network.activations[0].coefficients[2], Elements{1}) << "a plain square of the last normalisation";
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
@@ -125,7 +125,7 @@ TEST(Fuse, NormalisationByZeroIsFollowedWhereTheValueBeforeIsAtHand) {
   Net net({1, 4, 4});
   const ValueId x = net.conv(0, 1, 2, 3);
   net.dense(net.sum(net.product(flattened_channel(net, x), x), net.square(x)), 8, 3);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, APolynomialThatANormalisationByZeroHidesIsAProduct) {
@@ -133,14 +133,14 @@ TEST(Fuse, APolynomialThatANormalisationByZeroHidesIsAProduct) {
   const ValueId x = net.conv(0, 1, 2, 3);
   const ValueId zero = flattened_channel(net, x);
   net.dense(net.product(zero, net.batch_norm(x, 2)), 8, 3);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net), Quartics::plain).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net), Quartics::plain).value()), kFloat);
 }
 
 TEST(Fuse, NormalisationAndConstantsAfterAnActivationStayInItsPolynomial) {
   Net net({2, 4, 4});
   const ValueId y = net.square(net.conv(0, 2, 3, 3));
   net.dense(net.node(Op::add, {net.batch_norm(y, 3), net.numbers({3, 1, 1})}), 12, 2);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 1u);
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
 }
@@ -167,7 +167,7 @@ TEST(Fuse, EveryLinearOperatorBecomesItsMatrix) {
   gemm.beta = 3;
   const ValueId flat = net.flatten(net.node(Op::global_average_pool, {y}));
   net.node(Op::gemm, {flat, net.numbers({3, 4}), net.numbers({3})}, gemm);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, ConcatSliceAndPadAreLinear) {
@@ -181,7 +181,7 @@ TEST(Fuse, ConcatSliceAndPadAreLinear) {
   const ValueId main = net.conv(activated, 6, 9, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
   const ValueId sum = net.node(Op::concat, {net.sum(main, wide), half});
   net.dense(net.square(sum), 60, 4);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 2U);
   auto monic = make_monic(network);
   ASSERT_TRUE(monic.ok()) << monic.error().message;
@@ -192,7 +192,7 @@ TEST(Fuse, AConcatAcrossAnActivationIsASumOfBranches) {
   Net net({1, 2, 2});
   const ValueId square = net.square(net.conv(0, 1, 1, 1));
   net.dense(net.node(Op::concat, {square, 0}), 8, 2);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.junctions.size(), 2U);
   EXPECT_EQ(network.junctions[1].branches.size(), 2U) << "the dense layer goes to its parts";
   EXPECT_LT(monic_difference(net.graph(), make_monic(network).value()), kFloat);
@@ -236,7 +236,7 @@ TEST(Fuse, AFunctionThatIsAStraightLineNeedsNoPolynomial) {
   approx::Function leaky = approx::default_of(approx::Function::Kind::leaky_relu);
   leaky.alpha = 1;
   net.dense(net.square(net.function(leaky, net.conv(0, 1, 1, 1))), 4, 2);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, EveryMoveIsASelectionOfElements) {
@@ -249,7 +249,7 @@ TEST(Fuse, EveryMoveIsASelectionOfElements) {
       net.node(Op::slice, {mirrored}, {.starts = {0, 1, 0, 0}, .steps = {2, 1, 1, 2}, .sizes = {2, 1, 2, 2}});
   const ValueId framed = net.node(Op::pad, {cut}, {.pads_before = {0, 1, 0, 0}, .pads_after = {0, 0, 0, 1}});
   net.dense(net.square(net.node(Op::concat, {framed, framed}, {.axis = 1})), 48, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 2U);
   EXPECT_LT(monic_difference(net.graph(), make_monic(network).value()), kFloat);
 }
@@ -259,7 +259,7 @@ TEST(Fuse, AnAveragePoolMayBeDilated) {
   const ValueId x = net.node(Op::average_pool, {net.conv(0, 2, 2, 1)},
                              {.kernel = {3, 2}, .strides = {2, 1}, .dilations = {2, 3}, .pads = {2, 1, 1, 0}});
   net.dense(net.square(x), 2 * 3 * 4, 3);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, ASmallerOperandIsRepeated) {
@@ -269,13 +269,13 @@ TEST(Fuse, ASmallerOperandIsRepeated) {
   const ValueId centred = net.sum(x, net.times(mean, -1));
   const ValueId weighted = net.node(Op::mul, {net.square(mean), net.numbers({2, 4, 4})});
   net.dense(net.sum(net.square(centred), net.sum(weighted, mean)), 32, 3);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, ANetworkMayBeAReshapeAlone) {
   Net net({1, 2, 3});
   net.flatten(0);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.junctions.size(), 1U);
   EXPECT_LT(monic_difference(net.graph(), make_monic(network).value()), kFloat);
 }
@@ -287,7 +287,7 @@ TEST(Fuse, ResidualSumOfOneActivationIsOneMap) {
   const ValueId y = net.square(net.conv(0, 2, 2, 3, same));
   const ValueId sum = net.sum(net.conv(y, 2, 2, 3, same), y);
   net.dense(net.square(sum), 32, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 2u);
   EXPECT_EQ(network.segments[1].size(), 1u);
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
@@ -299,7 +299,7 @@ TEST(Fuse, ResidualSumBeforeAnActivationIsOneMap) {
   same.pads = {1, 1, 1, 1};
   const ValueId x = net.conv(0, 2, 2, 3, same);
   net.dense(net.square(net.sum(net.conv(x, 2, 2, 3, same), x)), 32, 3);
-  EXPECT_LT(monic_difference(net.finished(), make_monic(fused(net)).value()), kFloat);
+  EXPECT_LT(monic_difference(net.finished(), make_monic(fused_of(net)).value()), kFloat);
 }
 
 TEST(Fuse, ComposesMapsOnlyWhereThatHasNoMoreWeights) {
@@ -309,7 +309,7 @@ TEST(Fuse, ComposesMapsOnlyWhereThatHasNoMoreWeights) {
   pool.strides = {2, 2};
   const ValueId pooled = net.node(Op::average_pool, {net.square(net.conv(0, 1, 4, 3))}, pool);
   net.dense(net.dense(pooled, 36, 16), 16, 2);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.segments[1].size(), 2u) << "144 + 72 weights apart, 288 together";
   EXPECT_EQ(network.segments[1][1].matrix.nonzeros(), 72u) << "36 x 16 x 2 became 36 x 2";
   EXPECT_THAT(network.segments[1][1].origin, AllOf(HasSubstr("n4"), HasSubstr("n6")));
@@ -320,7 +320,7 @@ TEST(Fuse, ComposesMapsOnlyWhereThatHasNoMoreWeights) {
 TEST(Fuse, NetworkMayStartAndEndWithAnActivation) {
   Net net({1, 2, 2});
   net.flatten(net.plus(net.square(net.square(0)), 1));
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.activations.size(), 1u);
   EXPECT_TRUE(network.segments[0].empty());
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
@@ -329,7 +329,7 @@ TEST(Fuse, NetworkMayStartAndEndWithAnActivation) {
 TEST(Fuse, NetworkWithoutActivationIsOneMap) {
   Net net({1, 3, 3});
   net.dense(net.conv(0, 1, 2, 2), 8, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_TRUE(network.activations.empty());
   EXPECT_LT(monic_difference(net.finished(), make_monic(network).value()), kFloat);
 }
@@ -339,7 +339,7 @@ TEST(Fuse, IgnoresNodesThatTheOutputDoesNotNeed) {
   const ValueId x = net.conv(0, 1, 2, 2);
   net.conv(net.node(Op::pow, {x, net.number(3)}), 2, 2, 1);  // a cubic that nobody reads
   net.dense(net.square(x), 8, 3);
-  EXPECT_EQ(fused(net).activations.size(), 1u);
+  EXPECT_EQ(fused_of(net).activations.size(), 1u);
 }
 
 TEST(Fuse, AFactorAndAShiftOfEachChannelStandBehindACubicThatAllShare) {
@@ -347,7 +347,7 @@ TEST(Fuse, AFactorAndAShiftOfEachChannelStandBehindACubicThatAllShare) {
   const ValueId x = net.conv(0, 1, 2, 2);
   const ValueId cubic = net.sum(net.times(net.node(Op::pow, {x, net.number(3)}), 2), x);
   net.dense(net.batch_norm(cubic, 2), 8, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.activations.size(), 1U);
   const Coefficients& c = network.activations[0].coefficients;
   ASSERT_EQ(c.size(), 4U);
@@ -380,7 +380,7 @@ TEST(Fuse, AProductOfTwoValuesIsAJunctionOfTwoSums) {
   Net net({1, 3, 3});
   const ValueId a = net.sum(net.conv(0, 1, 1, 2), net.square(net.conv(0, 1, 1, 2)));
   net.dense(net.product(a, net.conv(0, 1, 1, 2)), 4, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   ASSERT_EQ(network.junctions.size(), 3U);
   const Junction& product = network.junctions[1];
   EXPECT_TRUE(is_product(product));
@@ -396,7 +396,7 @@ TEST(Fuse, AGateIsSpreadOverThePlacesOfWhatItOpens) {
   for (const bool first : {true, false}) {
     Net both = net;
     both.dense(first ? both.product(gate, x) : both.product(x, gate), 48, 3);
-    const MonicNetwork network = make_monic(fused(both), Quartics::plain).value();
+    const MonicNetwork network = make_monic(fused_of(both), Quartics::plain).value();
     const Junction& product = network.junctions[2];
     ASSERT_TRUE(is_product(product));
     EXPECT_EQ(product.branches[0].source, 1U);
@@ -411,7 +411,7 @@ TEST(Fuse, ASumAcrossAnActivationHasABranchForEachOperand) {
   same.pads = {1, 1, 1, 1};
   const ValueId x = net.conv(0, 2, 2, 3, same);
   net.dense(net.sum(net.conv(net.square(x), 2, 2, 3, same), x), 32, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 1U);
   EXPECT_LT(monic_difference(net.graph(), make_monic(network).value()), kFloat);
 }
@@ -421,7 +421,7 @@ TEST(Fuse, ActivationsSideBySideKeepTheirOwnBranches) {
   const ValueId x = net.conv(0, 2, 2, 3);
   const ValueId a = net.conv(net.square(x), 2, 2, 1);
   net.dense(net.sum(a, net.conv(net.square(net.square(x)), 2, 2, 1)), 8, 3);
-  const FusedNetwork network = fused(net);
+  const FusedNetwork network = fused_of(net);
   EXPECT_EQ(network.activations.size(), 2U);
   EXPECT_LT(monic_difference(net.graph(), make_monic(network).value()), kFloat);
 }

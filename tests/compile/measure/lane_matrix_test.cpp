@@ -12,7 +12,7 @@ constexpr std::size_t kLanes = kernels::kVectors;
 
 /// Two positions of one window with two channels, a row without entries, and one of another width:
 /// [[1.5, -2, ., .], [., ., 1.5, -2], [0.25, 3, ., .], [., ., 0.25, 3], [., ., ., .], [., 7, ., .]]
-SparseMatrix sample() {
+SparseMatrix sample_matrix() {
   SparseMatrix m;
   m.cols = 4;
   for (const auto& [a, b] : {std::pair{1.5, -2.0}, std::pair{0.25, 3.0}}) {
@@ -44,7 +44,7 @@ std::vector<double> lane(const std::vector<double>& values, std::size_t k) {
 }
 
 TEST(LaneMatrix, AddsTheProductOfTheSparseMatrixInEachLane) {
-  const SparseMatrix m = sample();
+  const SparseMatrix m = sample_matrix();
   const std::vector<double> x = lanes(m.cols);
   std::vector<double> y(m.rows * kLanes, 100);
   LaneMatrix(m).add_product(x, y);
@@ -56,7 +56,7 @@ TEST(LaneMatrix, AddsTheProductOfTheSparseMatrixInEachLane) {
 }
 
 TEST(LaneMatrix, TransposedSumsOverRows) {
-  const SparseMatrix m = sample();
+  const SparseMatrix m = sample_matrix();
   const std::vector<double> y = lanes(m.rows);
   std::vector<double> x(m.cols * kLanes, 0);
   LaneMatrix(m).transposed().add_product(y, x);
@@ -64,11 +64,11 @@ TEST(LaneMatrix, TransposedSumsOverRows) {
 }
 
 TEST(LaneMatrix, RoundsItsWeights) {
-  SparseMatrix rounded = sample();
+  SparseMatrix rounded = sample_matrix();
   for (double& w : rounded.value) w = std::round(w * 2) / 2;
   const std::vector<double> x = lanes(4);
   std::vector<double> y(6 * kLanes, 0), expected = y;
-  LaneMatrix(sample()).rounded(2).add_product(x, y);
+  LaneMatrix(sample_matrix()).rounded(2).add_product(x, y);
   LaneMatrix(rounded).add_product(x, expected);
   EXPECT_EQ(y, expected);
 }
