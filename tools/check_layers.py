@@ -19,6 +19,9 @@ MAX_LINES = 500
 SOURCE_FOLDERS = ("src", "tests", "bench", "fuzz", "tools", "cmake")
 SOURCE_NAMES = {".h", ".cpp", ".py", ".sh", ".cmake"}
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
+MAX_COLUMNS = 120
+# Of a public contract: "/// errors  io" begins its line.
+CONTRACT = re.compile(r"^\s*///.*[.;:)] (errors|cost|threads|noise|needs) {2,}\S")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 EVERYTHING = "*"
 
@@ -100,6 +103,12 @@ def check_file(root, path, table):
         yield 1, f"the first line must name the licence ({LICENCE})"
     if len(lines) > MAX_LINES:
         yield MAX_LINES + 1, f"{len(lines)} lines; a file has at most {MAX_LINES}"
+    if path.suffix in (".h", ".cpp"):
+        for number, line in enumerate(lines, 1):
+            if len(line) > MAX_COLUMNS and "//" in line:
+                yield number, f"a comment of {len(line)} columns; {MAX_COLUMNS} are allowed"
+            if CONTRACT.match(line):
+                yield number, "a contract's keyword begins its line"
     relative = path.relative_to(root)
     if relative.parts[0] != "src":
         return

@@ -21,7 +21,8 @@ enum class Parity {
 /// until what is left is a combination of baby steps whose levels, ceil(log2 j) + 1, are within reach; m and b are
 /// the best ones. Odd: only odd j (q and r are odd where p is); even: a polynomial of half the degree in T_2.
 /// docs/APPROXIMATION.md has the table and an example.
-/// needs  0 <= degree <= kMaxDegree, of the parity's kind. cost  < 1 ms.
+/// needs   0 <= degree <= kMaxDegree, of the parity's kind.
+/// cost    < 1 ms.
 int multiplications_of(int degree, Parity parity);
 
 }  // namespace obscura::approx

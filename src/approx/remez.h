@@ -19,10 +19,11 @@ struct Minimax {
   std::vector<double> reference;  ///< where it is attained, alternating
 };
 
-/// The odd p of this degree that minimises max |p(x) - 1| over low <= x <= high, so that of the sign on both sides.
-/// Its polynomial is given on [-high, high], in odd Chebyshev polynomials: on all of it |p| <= 1 + error, so these
+/// The odd p of this degree that minimises max |p(x) - 1| over low <= x <= high, so that of the sign on both sides. Its
+/// polynomial is given on [-high, high], in odd Chebyshev polynomials: on all of it |p| <= 1 + error, so these
 /// coefficients are small where monomial ones reach 1e5.
-/// needs  0 < low < high, degree odd, 1 to kMaxDegree. cost  ~2 ms at degree 15, ~15 ms at 31.
+/// needs   0 < low < high, degree odd, 1 to kMaxDegree.
+/// cost    ~2 ms at degree 15, ~15 ms at 31.
 Minimax minimax_sign(int degree, double low, double high);
 
 /// The odd p that minimises max x |p(x) - 1| / 2 over 0 <= x <= high: the sign whose ReLU is best.

@@ -64,7 +64,8 @@ class SignSearch {
   Result<SignCandidate> for_sign(double alpha, const SearchOptions& options = {}) const;
 
   /// Every composition that no other one beats in all of depth, multiplications and bits, up to max_depth; by depth,
-  /// then multiplications. bits within 0.01 of what relu() certifies. cost  ~1 s up to depth 14.
+  /// then multiplications. bits within 0.01 of what relu() certifies.
+  /// cost    ~1 s up to depth 14.
   /// errors  wrong_params: an option out of its bounds.
   Result<std::vector<SignCandidate>> front(const SearchOptions& options) const;
 

@@ -39,8 +39,8 @@ struct Choice {
 /// One alpha for all: each ReLU and each maximum within bound * 2^-alpha, and other bent lines (approx/bent.h) too, by
 /// compositions or a minimax polynomial, whichever takes fewer levels; others within largest() * 2^-alpha by the
 /// minimax polynomial of least degree. The bound is the largest |argument| seen times 1 + margin. `sensitivities` (may
-/// be empty) give the predicted error of the logits. errors  wrong_params: a margin that is negative or above
-/// kMaxMargin; those of approx::relu and
+/// be empty) give the predicted error of the logits.
+/// errors  wrong_params: a margin that is negative or above kMaxMargin; those of approx::relu and
 ///         approx::approximate_within, naming the node.
 Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibration,
                             const std::vector<double>& sensitivities, int alpha, double margin = kDefaultMargin);
@@ -58,9 +58,9 @@ struct Budget {
 /// ReLUs, maxima and other bent lines the candidates are the compositions that no other beats
 /// (approx::SignSearch::front); for these and other functions polynomials of degrees 2^k - 1 fitted to the arguments.
 /// After J. Lee et al., "Optimizing layerwise polynomial approximation for efficient private inference on fully
-/// homomorphic encryption: a dynamic programming approach", 2023. cost    layers * candidates * budget; some seconds
-/// for a hundred layers. errors  as choose_alike; infeasible: no choice within the budget, with the least that there
-/// is.
+/// homomorphic encryption: a dynamic programming approach", 2023.
+/// cost    layers * candidates * budget; some seconds for a hundred layers.
+/// errors  as choose_alike; infeasible: no choice within the budget, with the least that there is.
 class LayerwiseChooser {
  public:
   static Result<LayerwiseChooser> make(const nn::Graph& graph, const Calibration& calibration,

@@ -22,7 +22,8 @@ class Decomposition {
 
   /// Pointers to all digits modulo each of the basis primes `targets`, NTT form, [target][digit]: written to `scratch`
   /// (targets * digits limbs), or the polynomial's own limb where a digit holds the prime; stored rows where raise_all
-  /// ran. cost    for a target digits - 1 or digits conversions and NTTs
+  /// ran.
+  /// cost    for a target digits - 1 or digits conversions and NTTs
   std::vector<std::vector<const double*>> rows(std::span<const std::size_t> targets, ring::NttPoly& scratch) const;
   /// Keeps the raised digits, for several keys (hoisting: Halevi, Shoup: ePrint 2018/244, section 5).
   /// cost    digits * (limbs + special) limbs of memory

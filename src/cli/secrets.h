@@ -27,7 +27,8 @@ Result<std::optional<base::VerifyKey>> read_trust(const std::string& path);
 Result<base::LockedBytes> read_passphrase(const std::string& path);
 /// From the terminal, without an echo. errors (io): there is none
 Result<base::LockedBytes> ask_passphrase(const std::string& prompt);
-/// Twice, and the same. errors  also wrong_params: two different ones
+/// Twice, and the same.
+/// errors  also wrong_params: two different ones
 Result<base::LockedBytes> ask_new_passphrase();
 
 /// No core dumps, no other process of this user reads this one's memory, and the process ends within a second of

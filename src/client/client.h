@@ -106,7 +106,8 @@ struct KeyCost {
   std::uint64_t memory_bytes = 0;  ///< at the peak
   double core_seconds = 0;         ///< about: a machine may be twice as fast or slow
 };
-/// cost  microseconds. errors  as ckks::BootstrapParams::make
+/// cost    microseconds.
+/// errors  as ckks::BootstrapParams::make
 Result<KeyCost> cost_of_keys(const plan::Offer& offer);
 
 struct KeygenOptions {
@@ -140,8 +141,8 @@ struct ImageSource {
 };
 
 /// Encrypts images into a file of ceil(images / images_at_once) batches: holds the values of one batch and a few
-/// ciphertexts at a time. Progress counts ciphertexts. errors  as Client::load, Client::encrypt and the source; io;
-/// cancelled. Nothing stays of the file then.
+/// ciphertexts at a time. Progress counts ciphertexts.
+/// errors  as Client::load, Client::encrypt and the source; io; cancelled. Nothing stays of the file then.
 Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 /// The same of a client whose key is loaded, into a file that is open or a sink.

@@ -16,8 +16,9 @@ std::filesystem::path ledger_of(const std::filesystem::path& secret);
 /// One line of text for each publication, held by one process at a time.
 class Ledger {
  public:
-  /// Makes it where there is none. errors  io; bad_format: a line that is none of a ledger; wrong_params: of another
-  /// key; busy: another process holds it
+  /// Makes it where there is none.
+  /// errors  io; bad_format: a line that is none of a ledger; wrong_params: of another key; busy: another process holds
+  ///         it
   static Result<Ledger> open(const std::filesystem::path& path, const wire::KeyId& key);
   Ledger(Ledger&& other) noexcept;
   Ledger& operator=(Ledger&& other) noexcept;
@@ -26,7 +27,8 @@ class Ledger {
   /// The sum of 12 k s^2 / sigma^2 over all publications: k numbers with encryption noise s under noise sigma. 2^-b of
   /// it is what b bits allow.
   const Earlier& earlier() const { return earlier_; }
-  /// Brings a publication to disk. errors  io
+  /// Brings a publication to disk.
+  /// errors  io
   Result<void> add(const wire::Nonce& request, std::size_t numbers, double spent);
 
  private:

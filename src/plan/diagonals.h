@@ -32,8 +32,8 @@ class Diagonals {
   std::span<const Weight> weights(std::size_t index) const {
     return std::span(weights_).subspan(start_[index], start_[index + 1] - start_[index]);
   }
-  /// What ckks::DiagonalValues asks for: d[slot] += weight, in all of `slots`. errors  ContractError: a diagonal that
-  /// is not there
+  /// What ckks::DiagonalValues asks for: d[slot] += weight, in all of `slots`.
+  /// errors  ContractError: a diagonal that is not there
   void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
   std::uint64_t slots() const { return slots_; }
   std::uint32_t images() const { return images_; }
@@ -65,7 +65,8 @@ class Diagonals {
 };
 
 /// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an
-/// entry; weights below 2^24. Needs a verified map. errors  bad_format, naming `place`
+/// entry; weights below 2^24. Needs a verified map.
+/// errors  bad_format, naming `place`
 Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place);
 
 /// Of one output: what ckks::noise_of_transform asks for, but the input's error and mean square. Means are over the

@@ -9,10 +9,9 @@
 namespace obscura::train {
 
 /// y = share p(v) + (1 - share) max(0, v) with v = min(max(x, -limit), limit) and p(v) = sum over k of coefficients[k]
-/// v^k, and the mean of max(0, |x| - range)^2; both differentiable in x and the coefficients.
-/// x {n, C, H, W} or {n, F}, float or bfloat16 (y is what x is); coefficients {3 or 5, ...} where ... is {1}, {C, 1,
-/// 1}, {C, H, W} or {F}. cost  on the CPU one pass over x each way, in the order of channels last; a dozen where it is
-/// spelt in operations.
+/// v^k, and the mean of max(0, |x| - range)^2; both differentiable in x and the coefficients. x {n, C, H, W} or {n, F},
+/// float or bfloat16 (y is what x is); coefficients {3 or 5, ...} where ... is {1}, {C, 1, 1}, {C, H, W} or {F}.
+/// cost    on the CPU one pass over x each way, in the order of channels last; a dozen where it is spelt in operations.
 std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const torch::Tensor& coefficients,
                                                  double range, double share, double limit);
 

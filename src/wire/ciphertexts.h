@@ -97,14 +97,16 @@ class CiphertextReader {
   static Result<CiphertextReader> open(base::InputFile file, Kind kind);
   const CiphertextHeader& header() const { return header_; }
   /// Holds the header to what the caller expects (all fields but `images` and `inputs`), and the file's size to its
-  /// header, before any record is read. errors  wrong_params: another plan, another key, another request, other
-  /// elements, limbs or scale; bad_format: truncated, oversized
+  /// header, before any record is read.
+  /// errors  wrong_params: another plan, another key, another request, other elements, limbs or scale; bad_format:
+  ///         truncated, oversized
   Result<void> expect(std::shared_ptr<const ckks::Context> context, const CiphertextHeader& expected);
   /// Names the content of the file: BLAKE2b-256 of its header frame and of the digests that end its records. Needs
   /// expect(). Reads 32 bytes a record, so that nothing says that the records are whole: read() does.
   Result<Digest> digest();
   /// Who signed the file: the signature after its records, of its kind and digest(), is right. Nothing where there is
-  /// none. Needs expect(). errors  bad_format: a signature that is not of this file
+  /// none. Needs expect().
+  /// errors  bad_format: a signature that is not of this file
   Result<std::optional<base::VerifyKey>> signer();
   /// read() goes on at the start of this batch. Needs expect(). errors: io
   Result<void> seek_batch(std::uint64_t batch);

@@ -87,7 +87,8 @@ Result<base::ByteView> open_frame(base::ByteView bytes, Kind expected, const std
 /// errors  as open_frame, and io
 Result<base::Bytes> read_frame(base::InputFile& file, Kind expected, std::uint64_t max_payload);
 
-/// Goes over the next frame of a file. errors  as open_frame, but for its digest; io
+/// Goes over the next frame of a file.
+/// errors  as open_frame, but for its digest; io
 Result<void> skip_frame(base::InputFile& file, Kind expected);
 
 /// Whether nothing is left of a file but a frame of this kind with so many bytes of payload.

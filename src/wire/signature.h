@@ -15,7 +15,8 @@ inline constexpr std::uint64_t kSignatureFrame = kHeaderBytes + kSignaturePayloa
 
 /// The frame that ends a signed file: who signed, and the signature of the file's kind and digest.
 base::Bytes write_signature(const base::SigningKey& key, Kind kind, const Digest& digest);
-/// Who signed. errors  bad_format: the signature is not of this kind and digest
+/// Who signed.
+/// errors  bad_format: the signature is not of this kind and digest
 Result<base::VerifyKey> read_signature(base::InputFile& file, Kind kind, const Digest& digest);
 
 /// Whether a file that `signer` signed, or nobody, is one that is trusted. errors (wrong_params): unsigned, or signed

@@ -82,6 +82,12 @@ class CheckLayers(unittest.TestCase):
     def test_rejects_a_file_without_a_licence(self):
         self.rejects({"src/base/free.h": "#pragma once\n"}, "src/base/free.h:1", "licence")
 
+    def test_rejects_contracts_and_comments_out_of_their_columns(self):
+        self.rejects({"src/base/c.h": SPDX + "/// Reads it. errors  io\n"}, "src/base/c.h:2", "begins its line")
+        self.rejects({"src/base/c.h": SPDX + "// " + "x" * 118 + "\n"}, "src/base/c.h:2", "121 columns")
+        good = SPDX + "/// Reads it.\n/// errors  io\n// " + "x" * 117 + "\n"
+        self.assertEqual(check({"src/base/c.h": good})[0], 0)
+
 
 if __name__ == "__main__":
     unittest.main()

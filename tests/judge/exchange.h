@@ -22,7 +22,8 @@ namespace obscura::judge {
 /// the same values stand in another order, conjugated where the sign is minus: the same for real slots.
 std::vector<double> to_seal_order(const ckks::Context& context, std::span<const double> slots);
 std::vector<double> from_seal_order(const ckks::Context& context, std::span<const double> slots);
-/// The rotation of SEAL that is X -> X^element. errors  ContractError: no power of 3.
+/// The rotation of SEAL that is X -> X^element.
+/// errors  ContractError: no power of 3.
 std::int64_t seal_step(const ckks::Context& context, std::uint64_t element);
 
 class Outbox {

@@ -14,8 +14,9 @@ bool has_unbounded(const FusedNetwork& network);
 
 /// Each of these becomes an approximation without an error: the same polynomial in the Chebyshev basis on [-b, b],
 /// where b is the largest argument on the images, times 1 + margin. Beyond b it is that polynomial still; only what is
-/// left of the modulus bounds it. cost    that of measure errors  unsupported: values that grow beyond all bounds on
-/// the images
+/// left of the modulus bounds it.
+/// cost    that of measure
+/// errors  unsupported: values that grow beyond all bounds on the images
 Result<void> bound_polynomials(FusedNetwork& network, const Images& images, double margin);
 
 }  // namespace obscura::compile

@@ -45,7 +45,8 @@ inline constexpr bool kVerifyPasses = true;
 inline constexpr bool kVerifyPasses = false;
 #endif
 
-/// `check` gives a Result<void>. errors  ContractError, naming the pass: it made something that is not sound
+/// `check` gives a Result<void>.
+/// errors  ContractError, naming the pass: it made something that is not sound
 template <class Check>
 void verify_after(Pass pass, const Check& check) {
   if constexpr (kVerifyPasses) {
