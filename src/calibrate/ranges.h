@@ -35,7 +35,7 @@ struct Calibration {
   std::vector<Range> ranges;
 };
 
-/// Runs the network on floats twice: for the extremes, then for the histograms between them.
+/// Runs the network in floating point twice: for the extremes, then for the histograms between them.
 /// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those
 ///         of eval::Network; cancelled.
 Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,

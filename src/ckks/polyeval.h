@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Polynomials of a ciphertext, slot by slot: planned as a value with every limb count and exact scale, then evaluated
-/// on ciphertexts or, by its clear twin, on doubles. Arrow run -> ckks.
+/// on ciphertexts or, by its plaintext simulator, on doubles. Arrow run -> ckks.
 #pragma once
 
 #include <cstdint>
@@ -116,7 +116,7 @@ inline constexpr int kMinConstantBits = 12;
 /// threads all cores inside of each step
 Ciphertext evaluate(const Context& context, const EvalKeys& keys, const PolynomialPlan& plan, const Ciphertext& x);
 
-/// The clear twin: the same steps, with the same integers for constants, on doubles.
+/// The plaintext simulator: the same steps, with the same integers for constants, on doubles.
 std::vector<double> evaluate_clear(const PolynomialPlan& plan, std::span<const double> x);
 
 /// Predicted deviation of the result's error at each x, in slot units: the input's error (slot units of x) and what

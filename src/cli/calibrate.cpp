@@ -159,7 +159,8 @@ Result<Answer> perform(const CalibrateOptions& options) {
 Action define_calibrate(CLI::App& command, const Common&) {
   teach(
       command,
-      "Runs training images through a network on floats and records, for each activation that is no polynomial, the\n"
+      "Runs training images through a network in floating point and records, for each activation that is no "
+      "polynomial, the\n"
       "extremes and the histogram of its arguments. Polynomials hold on an interval only: these files say on which.\n"
       "`obscura evaluate --backend poly --ranges FILE` and `obscura sweep` use them. --plot shows the histograms of up "
       "to\n12 activations, spread over the network.",
@@ -178,6 +179,7 @@ Action define_calibrate(CLI::App& command, const Common&) {
       fmt::format("How many of them (default: {}, or all where there are fewer)", calibrate::kRangeImages));
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->settings.normalization);
+  add_bgr(command, options->settings.normalization);
   add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }

@@ -117,7 +117,6 @@ Result<Answer> perform(const CompileOptions& options) {
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
   Settings settings = options.settings;
   OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
-  OBSCURA_TRY_VOID(refuse_bgr(settings.normalization));
   OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout),
                                  options.approximated() || !options.calibrate.empty()));
   const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};

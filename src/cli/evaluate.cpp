@@ -221,9 +221,9 @@ Answer summarise(const EvaluateOptions& options, const Subject& subject, const I
                  const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
   const std::size_t count = images.count();
   const std::size_t outputs = inference.logits.size() / count;
-  const Marks marks =
-      mark(subject.answer,
-           {outputs, inference.logits, reference.logits, subject.graph ? "float network" : "clear twin"}, labels);
+  const Marks marks = mark(
+      subject.answer,
+      {outputs, inference.logits, reference.logits, subject.graph ? "float network" : "plaintext simulator"}, labels);
   const LogitError difference = compare_logits(inference.logits, reference.logits, outputs);
   const auto& seconds = inference.seconds;
   Answer answer;
@@ -255,7 +255,7 @@ Result<calibrate::Choice> choose(const EvaluateOptions& options, calibrate::Choo
   return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
 }
 
-/// The network as an ONNX file on polynomials, beside itself on floats.
+/// The network as an ONNX file on polynomials, beside itself in floating point.
 Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subject, const Images& source) {
   OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
   const TrainingData training = training_of(options, subject);
@@ -320,7 +320,8 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       "Labels of --images come from an archive, CIFAR's binary files, the names of folders, or --labels; without any "
       "there\n"
       "is no accuracy, but all the rest.\n"
-      "The float network is not in a plan: agreement and errors are then against the clear twin, unless --model "
+      "The float network is not in a plan: agreement and errors are then against the plaintext simulator, unless "
+      "--model "
       "names it.\n"
       "Answers that are several labels have no accuracy here, since images have one label each: `agreement` is then "
       "the\nshare of images with the same labels; values have their errors alone, and one value its mean absolute "
@@ -357,6 +358,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON, and the files' names");
   add_normalization(command, options->settings.normalization);
+  add_bgr(command, options->settings.normalization);
   add_read_options(command, options->read);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));

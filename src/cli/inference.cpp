@@ -114,14 +114,14 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
   Inference result;
   OBSCURA_TRY(server::Allotment allotment, server::allot(plan, options.memory));
   if (options.before) options.before(allotment.bytes);
-  ProgressBar bar("clear twin");
+  ProgressBar bar("plaintext simulator");
   const base::Progress progress = bar.callback();
   std::shared_ptr<const ckks::Bootstrapper> bootstrapper;  // predicts noise
   if (options.noise_seed) {
     OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(plan.bootstrap));
   }
   const run::EncodedModel model(plan, std::move(allotment.schedule), std::move(bootstrapper));
-  // The clear twin goes through few images as through many, so parts are of the same size in all layouts.
+  // The plaintext simulator goes through few images as through many, so parts are of the same size in all layouts.
   const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
   result.batches = (images.count() + slots - 1) / slots;
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) -> Result<void> {

@@ -27,7 +27,7 @@ struct Inference {
   } seconds;
 };
 
-/// The network on floats (eval::Network), normalised images of C*H*W floats each. Progress bar on a terminal.
+/// The network in floating point (eval::Network), normalised images of C*H*W floats each. Progress bar on a terminal.
 /// errors: those of eval::Network.
 Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count);
 
@@ -37,12 +37,12 @@ Result<Inference> infer_float(const nn::Graph& graph, const Images& images, cons
 /// How a plan is run on images.
 struct PlanOptions {
   std::uint64_t memory = 0;                         ///< see server::allot
-  std::optional<std::uint64_t> noise_seed;          ///< of the clear twin
+  std::optional<std::uint64_t> noise_seed;          ///< of the plaintext simulator
   std::function<void(std::uint64_t bytes)> before;  ///< called with the memory that the plan takes, before any image
 };
 
-/// The plan on the clear twin, batch by batch of N/2 images, each read from disk when it is due; without noise unless a
-/// seed is given. Progress bar over all batches on a terminal.
+/// The plan on the plaintext simulator, batch by batch of N/2 images, each read from disk when it is due; without noise
+/// unless a seed is given. Progress bar over all batches on a terminal.
 /// errors: those of the images, of server::allot and of run::run_clear.
 Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options);
 

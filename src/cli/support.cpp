@@ -114,8 +114,12 @@ void add_normalization(CLI::App& command, Normalization& normalization) {
       ->delimiter(',');
   command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise (default: else 1)")
       ->delimiter(',');
+}
+
+void add_bgr(CLI::App& command, Normalization& normalization) {
   command.add_flag("--bgr", normalization.bgr,
-                   "The network takes blue, green, red, and --mean and --deviation are in that order (on floats only)");
+                   "The network takes blue, green, red, and --mean and --deviation are in that order (in floating "
+                   "point only: a plan has no order of channels)");
 }
 
 void add_headroom(CLI::App& command, std::optional<int>& headroom) {

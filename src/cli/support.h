@@ -51,6 +51,8 @@ struct Normalization {
   bool bgr = false;  ///< the network takes blue, green, red
 };
 void add_normalization(CLI::App& command, Normalization& normalization);
+/// --bgr, of what runs networks in floating point.
+void add_bgr(CLI::App& command, Normalization& normalization);
 
 /// --headroom, of what is compiled.
 void add_headroom(CLI::App& command, std::optional<int>& headroom);

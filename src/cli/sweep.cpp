@@ -308,6 +308,7 @@ Action define_sweep(CLI::App& command, const Common&) {
   add_polynomial_options(command, options->polynomials);
   add_answer(command, options->settings);
   add_normalization(command, options->settings.normalization);
+  add_bgr(command, options->settings.normalization);
   add_read_options(command, options->read);
   return [options] { return perform(*options); };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Networks on floats at full speed (oneDNN), with polynomials in place of activations and pooling.
+/// Networks in floating point at full speed (oneDNN), with polynomials in place of activations and pooling.
 #pragma once
 
 #include <functional>

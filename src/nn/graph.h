@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Networks on floats, as read from ONNX: nodes in topological order over named values.
+/// Networks in floating point, as read from ONNX: nodes in topological order over named values.
 ///
 /// The batch dimension is dropped everywhere: shapes are those of one image, {C, H, W}, {features} or of any other rank
 /// between moves of elements.

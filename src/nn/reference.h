@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The oracle: a graph on floats, node by node, in double precision inside.
+/// The oracle: a graph in floating point, node by node, in double precision inside.
 #pragma once
 
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A Plan: everything that the compiler decided about one network, as a value. The runtime executes it on a backend
-/// (ciphertexts or the clear twin), `inspect` prints it, `verify` recomputes it, golden files hold it still.
+/// (ciphertexts or the plaintext simulator), `inspect` prints it, `verify` recomputes it, golden files hold it still.
 ///
 /// A value is the tensors of B images in some ciphertexts, also called its elements, by a Layout (plan/layout.h). Batch
 /// layout: B = n, each ciphertext is one element of the tensor (in C, H, W order), and slot j belongs to image j. Image

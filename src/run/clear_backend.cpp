@@ -238,7 +238,7 @@ ClearBackend::Value ClearBackend::bootstrap(const PreparedBootstrap& bootstrap, 
 
 namespace {
 
-/// What every run of a model on the clear twin shares.
+/// What every run of a model on the plaintext simulator shares.
 class Runner {
  public:
   Runner(const EncodedModel& model, const ckks::Params& params, std::span<const float> images,

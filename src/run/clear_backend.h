@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The clear twin: plans on plain numbers, with the level and scale book-keeping of ciphertexts and, where asked for,
-/// Gaussian errors of the size that the noise model predicts.
+/// The plaintext simulator: plans on plain numbers, with the level and scale book-keeping of ciphertexts and, where
+/// asked for, Gaussian errors of the size that the noise model predicts.
 #pragma once
 
 #include <optional>
@@ -56,8 +56,8 @@ class ClearBackend {
 
 static_assert(Backend<ClearBackend>);
 
-/// logits[i] of images[i] on the clear twin: `count` normalised images (C*H*W floats each) in, count x classes out,
-/// row-major, as nn::run_reference. Works on as many images at a time as share ciphertexts. A plan that
+/// logits[i] of images[i] on the plaintext simulator: `count` normalised images (C*H*W floats each) in, count x classes
+/// out, row-major, as nn::run_reference. Works on as many images at a time as share ciphertexts. A plan that
 /// bootstraps needs a model with its bootstrapper where noise is asked for.
 /// errors  wrong_params where the plan's parameters are refused, cancelled. ContractError where sizes do not fit.
 Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,

@@ -54,7 +54,7 @@ double value_of(const PolynomialForm& form, double x) {
   return y;
 }
 
-/// Encrypts, evaluates, and holds limbs, scale and error to the plan, its clear twin and the noise model.
+/// Encrypts, evaluates, and holds limbs, scale and error to the plan, its plaintext simulator and the noise model.
 template <class Plan>
 void expect_as_planned(const World& world, const Plan& plan, double low, double high,
                        const std::function<double(double)>& expected, double exactness) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Deep residual networks with polynomials in place of their activations, bootstrapped on a small ring: the network on
-/// doubles, the clear twin, ciphertexts.
+/// doubles, the plaintext simulator, ciphertexts.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Networks in the image layout three ways: on floats, on the clear twin, on ciphertexts.
+/// Networks in the image layout three ways: in floating point, on the plaintext simulator, on ciphertexts.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -40,7 +40,7 @@ wire::NamedPlan named(const plan::Plan& plan) {
 
 struct ThreeWays {
   plan::Plan plan;
-  double clear = 0;      ///< deviation of the clear twin's logits from the reference's
+  double clear = 0;      ///< deviation of the plaintext simulator's logits from the reference's
   double encrypted = 0;  ///< of the decrypted ones
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Networks with shortcuts three ways: the reference on floats, the clear twin, ciphertexts.
+/// Networks with shortcuts three ways: the reference in floating point, the plaintext simulator, ciphertexts.
 #include "../compile/residual.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One network three ways: on floats, on the clear twin, on ciphertexts. The first two check plans, the last two
-/// the engine. How far ciphertexts may be off is what the clear twin's noise says.
+/// One network three ways: in floating point, on the plaintext simulator, on ciphertexts. The first two check plans,
+/// the last two the engine. How far ciphertexts may be off is what the plaintext simulator's noise says.
 #include <gtest/gtest.h>
 
 #include <cmath>

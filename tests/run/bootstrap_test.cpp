@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Plans with bootstrapping and polynomials, on small rings: ciphertexts against the clear twin.
+/// Plans with bootstrapping and polynomials, on small rings: ciphertexts against the plaintext simulator.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What is trained can be encrypted: each activation goes from the trainer through a file into a plan, whose clear twin
-/// gives the logits of the float network.
+/// What is trained can be encrypted: each activation goes from the trainer through a file into a plan, whose plaintext
+/// simulator gives the logits of the float network.
 #include "compile/compile.h"
 
 #include <gtest/gtest.h>
