@@ -9,12 +9,10 @@
 
 namespace obscura::base {
 
-namespace {
 void require_sodium() {
   static const int state = sodium_init();
   OBSCURA_CHECK(state >= 0, "libsodium cannot start");
 }
-}  // namespace
 
 Seed random_seed() {
   require_sodium();

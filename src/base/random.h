@@ -13,6 +13,9 @@ namespace obscura::base {
 /// noise is never stored.
 using Seed = std::array<std::uint8_t, 32>;
 
+/// Starts libsodium, which what draws, signs or seals does by itself. ContractError where it cannot.
+void require_sodium();
+
 /// A fresh seed from the operating system.
 Seed random_seed();
 

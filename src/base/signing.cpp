@@ -13,11 +13,6 @@ namespace {
 
 using Secret64 = std::array<std::uint8_t, 64>;
 
-void require_sodium() {
-  static const int state = sodium_init();
-  OBSCURA_CHECK(state >= 0, "libsodium cannot start");
-}
-
 const std::uint8_t* pointer(std::span<const std::byte> bytes) {
   return reinterpret_cast<const std::uint8_t*>(bytes.data());
 }
