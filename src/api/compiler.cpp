@@ -67,7 +67,9 @@ Result<compile::Approximations> chosen(const nn::Graph& graph, const CompileOpti
 Result<compile::Approximations> approximate(const nn::Graph& graph, const CompileOptions& options,
                                             std::span<const float> calibration) {
   compile::Approximations own;
-  for (const auto& [name, activation] : options.activations) {
+  for (const auto& one : options.activations) {
+    const std::string& name = one.first;
+    const OwnActivation& activation = one.second;
     const auto at =
         std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const nn::Node& n) { return n.name == name; });
     if (at == graph.nodes.end() || !eval::is_activation(*at)) {

@@ -8,7 +8,6 @@
 namespace obscura::compile {
 namespace {
 
-using AffinePtr = std::shared_ptr<const Affine>;
 /// Taps that are to become one, in the order in which they pair.
 using Line = std::vector<Tap>;
 
@@ -34,13 +33,14 @@ class Rows {
  public:
   explicit Rows(std::size_t count) : count_(count) {}
 
-  void add(std::size_t row, const AffinePtr& value, std::uint32_t source, double weight) {
+  void add(std::size_t row, const std::shared_ptr<const Affine>& value, std::uint32_t source, double weight) {
     of(value)[row].emplace_back(source, weight);
   }
 
   /// A map for each value, and what it gives.
-  std::vector<AffinePtr> applied(const nn::Shape& shape, const std::string& origin, const TreeParts& parts) {
-    std::vector<AffinePtr> out;
+  std::vector<std::shared_ptr<const Affine>> applied(const nn::Shape& shape, const std::string& origin,
+                                                     const TreeParts& parts) {
+    std::vector<std::shared_ptr<const Affine>> out;
     for (auto& [value, rows] : values_) {
       LinearMap map;
       map.matrix.cols = value->elements;
@@ -60,14 +60,14 @@ class Rows {
  private:
   using Row = std::vector<std::pair<std::uint32_t, double>>;
 
-  std::vector<Row>& of(const AffinePtr& value) {
+  std::vector<Row>& of(const std::shared_ptr<const Affine>& value) {
     const auto known = std::find_if(values_.begin(), values_.end(), [&](const auto& v) { return v.first == value; });
     if (known != values_.end()) return known->second;
     return values_.emplace_back(value, std::vector<Row>(count_)).second;
   }
 
   std::size_t count_;
-  std::vector<std::pair<AffinePtr, std::vector<Row>>> values_;
+  std::vector<std::pair<std::shared_ptr<const Affine>, std::vector<Row>>> values_;
 };
 
 /// One level: the pairs of all lines, side by side.
@@ -97,10 +97,10 @@ std::vector<Line> merged(const std::vector<Line>& lines, const nn::Shape& out, c
   nn::Shape shape = out;
   shape[0] *= static_cast<std::int64_t>(pairs.size());
   const auto all = static_cast<std::uint32_t>(pairs.size() * elements);
-  std::vector<AffinePtr> terms = carried.applied(shape, origin, parts);
-  const std::vector<AffinePtr> apart = differences.applied(shape, origin, parts);
+  std::vector<std::shared_ptr<const Affine>> terms = carried.applied(shape, origin, parts);
+  const std::vector<std::shared_ptr<const Affine>> apart = differences.applied(shape, origin, parts);
   if (!apart.empty()) terms.push_back(parts.activate(apart, all));
-  const AffinePtr maxima = parts.sum(terms);
+  const std::shared_ptr<const Affine> maxima = parts.sum(terms);
   std::vector<Line> next;
   std::size_t p = 0;
   for (const Line& line : lines) {
@@ -113,7 +113,8 @@ std::vector<Line> merged(const std::vector<Line>& lines, const nn::Shape& out, c
 
 }  // namespace
 
-AffinePtr max_pool_tree(const nn::Graph& graph, const nn::Node& node, const AffinePtr& x, const TreeParts& parts) {
+std::shared_ptr<const Affine> max_pool_tree(const nn::Graph& graph, const nn::Node& node,
+                                            const std::shared_ptr<const Affine>& x, const TreeParts& parts) {
   const nn::Shape& in = graph.values[node.inputs[0]].shape;
   const nn::Shape& out = graph.values[node.output].shape;
   const nn::Attributes& a = node.attributes;

@@ -172,8 +172,8 @@ Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t imag
       if (refusal->code == Code::cancelled) return *refusal;
       continue;
     }
-    auto refused = refusal_of(setting, *candidate, shortfall);
-    if (refused) refusal = std::move(refused);
+    const std::optional<Error> refused = refusal_of(setting, *candidate, shortfall);
+    if (refused) refusal = refused;
     const bool slower = best && best->schedule.total_nanoseconds() <= candidate->schedule.total_nanoseconds();
     (refused || slower ? beaten : best) = std::move(candidate).value();
   }
