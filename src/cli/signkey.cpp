@@ -32,7 +32,7 @@ Action define_signkey(CLI::App& command, const Common&) {
     base::Bytes frame = wire::write_signing_key(key);
     const auto written = base::write_file(options->secret, frame, {.overwrite = false, .secret = true});
     base::zeroize(frame.data(), frame.size());
-    OBSCURA_TRY_VOID(written);
+    if (!written) return written.error();
     const std::string name = wire::short_name(key.verify);
     return Answer{{{"secret", options->secret}, {"public", options->trust}, {"key", name}},
                   fmt::format("{}: signing key, keep it\n{}: key {} for clients to trust", options->secret,

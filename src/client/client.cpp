@@ -57,7 +57,7 @@ Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, 
       secret_(std::move(secret)),
       name_(name),
       binding_{offer_.plan_digest, name.key},
-      trust_(std::move(trust)) {}
+      trust_(trust) {}
 
 Result<Client> Client::generate(const plan::Offer& offer) {
   OBSCURA_TRY(auto context, context_of(offer));

@@ -3,9 +3,9 @@
 
 namespace obscura::compile {
 
-using Kind = Operation::Kind;
-
 namespace {
+
+using Kind = Operation::Kind;
 
 const Elements kNone{0};
 

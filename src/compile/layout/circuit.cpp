@@ -7,7 +7,9 @@
 
 namespace obscura::compile {
 
+namespace {
 using Kind = Operation::Kind;
+}  // namespace
 
 std::vector<plan::ValueId> Operation::inputs() const {
   std::set<plan::ValueId> ids{input};
