@@ -186,7 +186,8 @@ TEST_F(LedgerFile, OfAnotherKeyOrDamagedIsRefused) {
   ASSERT_TRUE(Ledger::open(path(), key_).ok());
   EXPECT_EQ(Ledger::open(path(), {8}).error().code, Code::wrong_params);
   base::Bytes bytes = base::read_file(path(), 1000).value();
-  const base::ByteView garbage = base::as_bytes("who knows\n");
+  const std::string line = "who knows\n";
+  const base::ByteView garbage = base::as_bytes(line);
   bytes.insert(bytes.end(), garbage.begin(), garbage.end());
   ASSERT_TRUE(base::write_file(path(), bytes, {.overwrite = true}).ok());
   EXPECT_THAT(Ledger::open(path(), key_).error().message, HasSubstr("is no line of a ledger"));
