@@ -12,6 +12,7 @@ namespace obscura {
 
 struct Offer::Internal {
   plan::Offer offer;
+  client::KeyCost cost;
 };
 
 struct Client::Internal {
@@ -22,7 +23,8 @@ Result<Offer> Offer::read(const Source& source) {
   const std::string name = source.path().string();
   OBSCURA_TRY(plan::Offer offer,
               source.is_memory() ? wire::read_offer(source.memory(), name) : wire::read_offer_file(source.path()));
-  return Offer(std::make_shared<const Internal>(Internal{std::move(offer)}));
+  OBSCURA_TRY(const client::KeyCost cost, client::cost_of_keys(offer));
+  return Offer(std::make_shared<const Internal>(Internal{std::move(offer), cost}));
 }
 
 const std::string& Offer::network() const { return internal_->offer.name; }
@@ -35,6 +37,7 @@ std::string Offer::class_name(std::uint32_t label) const {
 }
 std::size_t Offer::images_at_once() const { return internal_->offer.images_at_once(); }
 double Offer::logit_error() const { return internal_->offer.output.error_std; }
+std::uint64_t Offer::key_bytes() const { return internal_->cost.file_bytes; }
 
 std::uint32_t Answer::label(std::size_t image) const {
   if (image >= labels.size() || labels[image].size() != 1) {
@@ -44,12 +47,12 @@ std::uint32_t Answer::label(std::size_t image) const {
 }
 
 Result<Client> Client::generate(const Offer& offer) {
-  OBSCURA_TRY(client::Client made, client::Client::generate(offer.internal().offer));
+  OBSCURA_TRY(client::Client made, client::Client::generate(offer.internal_->offer));
   return Client(offer, std::make_shared<const Internal>(Internal{std::move(made)}));
 }
 
 Result<Client> Client::load(const Offer& offer, const std::filesystem::path& secret) {
-  OBSCURA_TRY(client::Client loaded, client::Client::load(offer.internal().offer, secret));
+  OBSCURA_TRY(client::Client loaded, client::Client::load(offer.internal_->offer, secret));
   return Client(offer, std::make_shared<const Internal>(Internal{std::move(loaded)}));
 }
 
@@ -57,7 +60,8 @@ Result<void> Client::save(const std::filesystem::path& secret, bool overwrite) c
   return client::write_secret_file(internal_->client, secret, overwrite);
 }
 
-Result<void> Client::write_keys(const Sink& sink, const Progress& progress) const {
+Result<void> Client::write_keys(const Sink& sink, const Progress& progress, std::uint64_t max_bytes) const {
+  OBSCURA_TRY_VOID(client::refuse_costly(internal_->client.offer(), max_bytes));
   OBSCURA_TRY(base::OutputFile out, api::create(sink));
   OBSCURA_TRY_VOID(client::write_keys(internal_->client, out, progress));
   return out.commit();

@@ -59,7 +59,9 @@ std::function<bool(const std::string&, std::size_t, std::size_t)> progress_bars(
   };
   return [bars = std::make_shared<Bars>()](const std::string& what, std::size_t done, std::size_t total) {
     if (!bars->bar || what != bars->now) bars->bar.emplace(bars->now = what);
-    return bars->bar->callback()(done, total);
+    const bool go_on = bars->bar->callback()(done, total);
+    if (done == total) bars->bar.reset();  // what comes next may have a bar of its own
+    return go_on;
   };
 }
 

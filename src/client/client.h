@@ -110,6 +110,9 @@ struct KeyCost {
 /// errors  as ckks::BootstrapParams::make
 Result<KeyCost> cost_of_keys(const plan::Offer& offer);
 
+/// errors  infeasible: the keys of an offer take more than `allowed` bytes; those of cost_of_keys
+Result<void> refuse_costly(const plan::Offer& offer, std::uint64_t allowed);
+
 struct KeygenOptions {
   bool overwrite = false;
   base::Progress progress = {};  ///< counts evaluation keys, and is called for an end in between

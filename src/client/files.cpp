@@ -36,8 +36,6 @@ Result<void> write_secret_file(const Client& client, const std::filesystem::path
   return written;
 }
 
-namespace {
-
 Result<void> refuse_costly(const plan::Offer& offer, std::uint64_t allowed) {
   OBSCURA_TRY(const KeyCost cost, cost_of_keys(offer));
   if (cost.file_bytes <= allowed) return {};
@@ -48,8 +46,6 @@ Result<void> refuse_costly(const plan::Offer& offer, std::uint64_t allowed) {
       cost.keys, 1e-9 * static_cast<double>(cost.file_bytes), 1e-9 * static_cast<double>(cost.memory_bytes),
       cost.core_seconds, 1e-9 * static_cast<double>(allowed));
 }
-
-}  // namespace
 
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
                     const KeygenOptions& options) {

@@ -34,8 +34,8 @@ struct Earlier {
 
 /// Adds Gaussian noise from a fresh seed to every logit and rounds. kind: of the offer's answer; noise_std: see
 /// worst_noise. Publication i takes 1 / (i (i + 1)) of 2^-bits, and no more than half of what is left of it, so that
-/// all of them together leave the bits, however many there will be: the first has the noise of bits + 1. errors
-/// wrong_params: bits that are not 1 .. kMaxPublishBits;
+/// all of them together leave the bits, however many there will be: the first has the noise of bits + 1.
+/// errors  wrong_params: bits that are not 1 .. kMaxPublishBits;
 ///         infeasible: nothing is left of these bits, or the noise would exceed the spread of the logits, naming both
 Result<Published> publish(const Logits& exact, plan::AnswerKind kind, double noise_std, int bits,
                           const Earlier& earlier = {});

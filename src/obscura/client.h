@@ -31,13 +31,14 @@ class OBSCURA_API Offer {
   std::string class_name(std::uint32_t label) const;
   /// B: images that one batch of ciphertexts holds.
   std::size_t images_at_once() const;
-  /// What the predicted error of encryption leaves uncertain of each logit: its standard deviation.
+  /// The predicted standard deviation of a logit's error by encryption.
   double logit_error() const;
-
-  struct Internal;
-  const Internal& internal() const { return *internal_; }
+  /// What the offer asks for: bytes of the evaluation keys, known before the first one is made.
+  std::uint64_t key_bytes() const;
 
  private:
+  friend class Client;
+  struct Internal;
   explicit Offer(std::shared_ptr<const Internal> internal) : internal_(std::move(internal)) {}
   std::shared_ptr<const Internal> internal_;
 };
@@ -68,7 +69,9 @@ class OBSCURA_API Client {
 
   const Offer& offer() const { return offer_; }
   /// The evaluation keys, for the server: made and written one at a time. Progress counts keys.
-  Result<void> write_keys(const Sink& sink, const Progress& progress = {}) const;
+  /// errors  infeasible: the offer asks for more than `max_bytes` of keys; io; cancelled
+  Result<void> write_keys(const Sink& sink, const Progress& progress = {},
+                          std::uint64_t max_bytes = 4'000'000'000) const;
   /// Images of C*H*W values in units of pixel / 255, 0 to 1, one after the other: whole batches and a last one that may
   /// be partly empty. Progress counts ciphertexts. errors: wrong_params: no image, or not whole images; io, cancelled
   Result<void> encrypt(std::span<const float> images, const Sink& sink, const Progress& progress = {}) const;

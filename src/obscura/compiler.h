@@ -72,8 +72,8 @@ class OBSCURA_API Network {
   bool needs_calibration() const;
   /// Whether it can be compiled, and if not which node is in the way: a sentence.
   std::string verdict() const;
-  /// Its logits in floating point: images in units of pixel / 255, 0 to 1, normalised as `normalisation` of
-  /// CompileOptions says; images x outputs.
+  /// Its logits in floating point: images in units of pixel / 255, 0 to 1; mean and deviation as of CompileOptions;
+  /// images x outputs. errors: wrong_params: not whole images, or other than one mean or deviation a channel
   Result<std::vector<float>> run(std::span<const float> images, std::span<const double> mean = {},
                                  std::span<const double> deviation = {}) const;
   /// errors  unsupported, infeasible: naming the node, the figure and the way out; wrong_params: images or
