@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads an ONNX file, says whether it can be compiled, compiles it with training images, and says what was chosen.
 //   3_compile models/mnist-swish4.onnx data/mnist
-// prints (among others): ready; 16 images at once
+// prints, beside the reasons for each choice:
+//   mnist-swish4: compiles as it is
+//   8 images at once, 0.248986 s a batch on one core, 892 MB
 #include <obscura/compiler.h>
 
 #include <iostream>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A polynomial of one's own in place of ReLUs: 0.35 + 0.5 x + x^2 / 12, near them from -3 to 3.
 //   7_own_activation relu.onnx BOUND NODE...
-// prints: 5 functions replaced: 2.1 s an image on one core
+// prints for models/teachers/cifar10-compact-relu.onnx 20 activation1 ... activation5:
+//   5 functions replaced: 5.30124 s an image on one core
 #include <obscura/compiler.h>
 
 #include <iostream>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How large is the error of encryption, and does it change a label? Predicted before any key is made.
 //   8_noise models/mnist-square.onnx data/mnist
-// prints: labels that the noise changes: 0 of 200
+// prints: predicted error of a logit 0.000436588, simulated 0.000914467
+//         labels that the noise changes: 0 of 200
 #include <obscura/compiler.h>
 
 #include <algorithm>

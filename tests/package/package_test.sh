@@ -50,7 +50,7 @@ run() { # run EXPECTED PROGRAM ARGUMENTS...: the output has a line with EXPECTED
 models="$source/models"
 run '^predicted 7, true 7$' 1_one_image "$models/mnist-square.onnx" "$data"
 run '^(9[5-9]|100) of 100 right$' 2_batch "$models/mnist-square.onnx" "$data"
-run '^16 images at once|^[0-9]+ images at once' 3_compile "$models/mnist-swish4.onnx" "$data"
+run '^[0-9]+ images at once' 3_compile "$models/mnist-swish4.onnx" "$data"
 mkdir "$folder/exchange"
 run '' 5_two_processes offer "$models/mnist-square.onnx" "$folder/exchange"
 run '' 5_two_processes encrypt "$data" "$folder/exchange"

@@ -5,7 +5,11 @@
 
 namespace obscura::compile {
 
+namespace {
+
 using Kind = Operation::Kind;
+
+}  // namespace
 
 double price(const CostModel& cost, const MonicNetwork& network, const Operation& operation, const Choice& choice,
              std::uint32_t limbs, std::uint32_t parts) {
