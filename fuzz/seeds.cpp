@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuzz_seeds FOLDER: writes the small valid inputs that fuzzing starts from into FOLDER/frames, /plan, /onnx and /data.
+// fuzz_seeds FOLDER: writes the small valid inputs that fuzzing starts from into FOLDER/frames, /plan, /onnx, /data
+// and /client.
 #include <filesystem>
 #include <string>
 
@@ -12,12 +13,14 @@
 #include "../tests/nn/seed_networks.h"
 #include "base/files.h"
 #include "ckks/context.h"
+#include "client/secret_file.h"
 #include "data/png.h"
 #include "nn/onnx.h"
 #include "ring/sample.h"
 #include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 #include "wire/plan_frame.h"
+#include "wire/signature.h"
 #include "wire/state.h"
 
 namespace {
@@ -131,6 +134,21 @@ void write_states(const Seeds& seeds) {
   seeds.write("frames", "state-file", 0, frame);
 }
 
+/// Secrets of a fixed seed, and a signature of no file.
+void write_secrets(const Seeds& seeds) {
+  client::SecretFile file;
+  seeds.write("client", "secret", 0, payload_of(client::write_secret(file).value()));
+  file.trust = base::VerifyKey{1};
+  const base::LockedBytes passphrase(8);
+  const base::Bytes sealed = client::write_secret(file, &passphrase, {1, 8192}).value();
+  seeds.write("client", "secret-sealed", 0, payload_of(sealed));
+  seeds.write("client", "secret-file", 1, sealed);
+  const base::SigningKey key = base::signing_key_of({});
+  const base::Bytes signature = wire::write_signature(key, wire::Kind::outputs, wire::Digest{1});
+  seeds.write("client", "signature", 2, payload_of(signature));
+  seeds.write("client", "signature-frame", 3, signature);
+}
+
 /// Images of 2 x 3 in every kind of file.
 void write_files(const Seeds& seeds) {
   constexpr unsigned kAny = 6;
@@ -186,6 +204,7 @@ int main(int argc, char** argv) {
   write_ciphertexts(seeds);
   write_states(seeds);
   write_images(seeds);
+  write_secrets(seeds);
   seeds.write("onnx", "tiny-square", nn::write_onnx(testing::square_graph()));
   seeds.write("onnx", "every-operator", nn::write_onnx(nn::every_operator()));
   seeds.write("onnx", "computed-pads", nn::computed_pads().bytes());
