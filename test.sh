@@ -107,7 +107,7 @@ if ! $fast; then
     tests dev -L fast
   fi
   say clang-tidy
-  tools/check_tidy.sh
-  count "tools/check_tidy.sh" $?
+  tools/check_tidy.py
+  count "tools/check_tidy.py" $?
 fi
 finish
