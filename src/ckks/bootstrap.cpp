@@ -10,6 +10,7 @@
 #include "ckks/cosine.h"
 #include "ckks/evaluator.h"
 #include "ckks/keyswitch.h"
+#include "ckks/scale.h"
 
 namespace obscura::ckks {
 
@@ -179,10 +180,11 @@ std::map<std::uint64_t, std::size_t> Bootstrapper::galois_limbs() const {
 
 Ciphertext Bootstrapper::slot_to_coeff(const EvalKeys& keys, const Ciphertext& x) const {
   const std::size_t limbs = params_.limbs().input;
-  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() >= limbs && x.scale == place_.input_scale,
+  OBSCURA_CHECK(x.parts.size() == 2 && x.limbs() >= limbs && same_scale(x.scale, place_.input_scale),
                 "bootstrapping: {} parts and {} limbs at scale {}, 2, at least {} and {} are needed", x.parts.size(),
                 x.limbs(), x.scale, limbs, place_.input_scale);
   Ciphertext y = x;
+  y.scale = place_.input_scale;
   for (ring::NttPoly& part : y.parts) part.drop_to(limbs);
   for (const Transform& factor : slot_to_coeff_) {
     y = std::move(apply(*context_, keys, factor, std::span(&y, 1)).front());

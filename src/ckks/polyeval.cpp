@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "ckks/evaluator.h"
 #include "ckks/noise.h"
+#include "ckks/scale.h"
 
 namespace obscura::ckks {
 
@@ -179,8 +180,8 @@ Response respond(const Params& params, const PolynomialPlan& plan, double x, std
 void check_input(const EvalKeys& keys, const Ciphertext& x, std::size_t limbs, double scale, bool multiplies) {
   OBSCURA_CHECK(!multiplies || !keys.relinearization.empty(), "polynomial: the relinearisation key is absent");
   OBSCURA_CHECK(x.parts.size() == 2, "polynomial: {} parts, 2 are needed", x.parts.size());
-  OBSCURA_CHECK(x.limbs() >= limbs && x.scale == scale, "polynomial: {} limbs at scale {}, planned are {} at {}",
-                x.limbs(), x.scale, limbs, scale);
+  OBSCURA_CHECK(x.limbs() >= limbs && same_scale(x.scale, scale),
+                "polynomial: {} limbs at scale {}, planned are {} at {}", x.limbs(), x.scale, limbs, scale);
 }
 
 }  // namespace
@@ -215,6 +216,7 @@ Ciphertext evaluate(const Context& context, const EvalKeys& keys, const Composit
   for (std::size_t i = 1; i < plan.stages.size(); ++i) y = evaluate(context, keys, plan.stages[i], y);
   if (!plan.times_input) return y;
   Ciphertext cut = x;
+  cut.scale = plan.input_scale;
   for (ring::NttPoly& part : cut.parts) part.drop_to(y.limbs());
   y = relinearize(context, keys, multiply(context, cut, y), plan.stages.back().rescale);
   OBSCURA_CHECK(std::fabs(y.scale / plan.output_scale - 1) < 0x1p-40, "relu: scale {} instead of {}", y.scale,

@@ -109,7 +109,7 @@ Result<PolynomialPlan> plan_polynomial(std::span<const std::uint64_t> chain, con
 inline constexpr int kMinConstantBits = 12;
 
 /// result[j] = p(x[j]).
-/// limbs, scale  as planned, exactly; x has the plan's (more limbs are cut)
+/// limbs, scale  as planned, exactly; x has the plan's, its scale by same_scale; more limbs are dropped
 /// needs   two parts; the relinearisation key where plan.total().relinearizations > 0
 /// cost    plan.cost()                      noise  predict_error
 /// errors  ContractError: the key is absent; limbs or scale other than planned

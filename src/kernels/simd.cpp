@@ -68,19 +68,32 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace obscura::kernels {
 
+namespace {
+
+// Asked of the compiler's runtime and not of Highway's library, which the client then does not need.
+
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+}  // namespace
+
 std::vector<const Kernels*> simd_tables() {
   std::vector<const Kernels*> tables;
-  const auto supported = hwy::SupportedTargets();
 #if HWY_TARGETS & HWY_AVX3
 #ifdef OBSCURA_AMX
-  if ((supported & HWY_AVX3) && amx_available()) tables.push_back(N_AVX3::table_with_tiles());
+  if (has_avx512() && amx_available()) tables.push_back(N_AVX3::table_with_tiles());
 #endif
-  if (supported & HWY_AVX3) tables.push_back(N_AVX3::table());
+  if (has_avx512()) tables.push_back(N_AVX3::table());
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (supported & HWY_AVX2) tables.push_back(N_AVX2::table());
+  if (has_avx2()) tables.push_back(N_AVX2::table());
 #endif
-  static_cast<void>(supported);
   return tables;
 }
 

@@ -91,25 +91,14 @@ CkksBackend::Value CkksBackend::fold(const plan::Fold& fold, const Value& x) con
   return y;
 }
 
-namespace {
-
-/// The same ciphertext at the scale that a plan states: check_shape has held one to the other.
-ckks::Ciphertext at_scale(const ckks::Ciphertext& x, double scale) {
-  ckks::Ciphertext y = x;
-  y.scale = scale;
-  return y;
-}
-
-}  // namespace
-
 CkksBackend::Value CkksBackend::polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
-  return ckks::evaluate(*context_, *keys_, polynomial, at_scale(x, polynomial.input_scale));
+  return ckks::evaluate(*context_, *keys_, polynomial, x);
 }
 
 CkksBackend::Value CkksBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
   OBSCURA_CHECK(bootstrap.bootstrapper != nullptr && keys_->bootstrap.has_value(),
                 "bootstrapping without its tables or keys");
-  Value y = bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, at_scale(x, bootstrap.scale_in));
+  Value y = bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, x);
   for (ring::NttPoly& part : y.parts) part.drop_to(bootstrap.limbs_out);
   return y;
 }

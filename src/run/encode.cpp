@@ -19,8 +19,8 @@ EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule,
       polynomials_.emplace(i, plan::composite_of(*polynomial, plan_.params, in.limbs, in.scale).value());
     }
     if (std::holds_alternative<plan::Bootstrap>(operation)) {
-      bootstraps_.emplace(i, PreparedBootstrap{plan_.steps[i].output.limbs, plan_.bootstrap->input_scale,
-                                               plan_.bootstrap->output_scale, bootstrapper});
+      bootstraps_.emplace(i,
+                          PreparedBootstrap{plan_.steps[i].output.limbs, plan_.bootstrap->output_scale, bootstrapper});
     }
   }
   const auto diagonals = plan::diagonals_of(plan_);

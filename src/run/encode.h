@@ -31,7 +31,6 @@ struct PreparedTransform {
 /// What a bootstrapping of a plan does, and with what.
 struct PreparedBootstrap {
   std::uint32_t limbs_out = 0;  ///< those that are kept
-  double scale_in = 1;
   double scale_out = 1;
   /// One for all steps, with their encoded diagonals; the plaintext simulator without noise does not need it.
   std::shared_ptr<const ckks::Bootstrapper> bootstrapper;

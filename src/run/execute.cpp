@@ -3,21 +3,14 @@
 
 #include <cmath>
 
+#include "ckks/scale.h"
+
 namespace obscura::run {
-
-namespace {
-
-// A plan may state each scale 1e-9 off what follows from the one before (plan::verify); over 1000 steps this adds up.
-constexpr double kScaleTolerance = 1e-6;
-
-}  // namespace
-
-bool same_scale(double actual, double stated) { return std::abs(actual - stated) <= kScaleTolerance * stated; }
 
 void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual) {
   const plan::ValueInfo expected = plan.value(id);
   const bool same = actual.limbs == expected.limbs && actual.parts == expected.parts;
-  OBSCURA_CHECK(same && same_scale(actual.scale, expected.scale),
+  OBSCURA_CHECK(same && ckks::same_scale(actual.scale, expected.scale),
                 "{}: {} limbs, {} parts, scale 2^{:.9f}; the plan expects {} limbs, {} parts, scale 2^{:.9f}",
                 id == 0 ? "input" : fmt::format("step {} ({})", id - 1, plan.steps[id - 1].origin), actual.limbs,
                 actual.parts, std::log2(actual.scale), expected.limbs, expected.parts, std::log2(expected.scale));

@@ -33,11 +33,8 @@ struct Trace {
 /// "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold", "Polynomial", "Bootstrap"
 const char* operation_name(const plan::Operation& operation);
 
-/// Whether a value's scale is what the plan states, within a relative 1e-6.
-bool same_scale(double actual, double stated);
-
 /// errors  ContractError naming the step, where a value differs from what the plan predicts for it: limbs, parts, or
-///         the scale by more than a relative 1e-6.
+///         the scale by more than ckks::same_scale allows.
 void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual);
 
 /// What an earlier run of the same inputs saved, and where this one saves what it has.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ckks/scale.h"
+
 namespace obscura::server {
 
 namespace {
@@ -41,7 +43,7 @@ Result<void> Saver::check(const wire::StateHeader& header, const plan::Replay& r
   }
   for (const wire::StateHeader::Live& live : header.live) {
     const double expected = plan.value(live.at.value).scale;
-    if (!run::same_scale(live.scale, expected)) {
+    if (!ckks::same_scale(live.scale, expected)) {
       return error(Code::wrong_params, "{}: scale {} of value {}, the plan has {}", path_.string(), live.scale,
                    live.at.value, expected);
     }
