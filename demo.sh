@@ -24,7 +24,7 @@ log=build/demo-build.log
 # A build folder that is there keeps its options; a fresh one needs neither libtorch nor the tests.
 options=()
 [[ -f build/release/CMakeCache.txt ]] || options=(-DOBSCURA_TRAIN=OFF -DOBSCURA_DEVELOPER=OFF)
-if ! { cmake --preset release "${options[@]}" && cmake --build --preset release --target obscura -j "$(nproc)"; } >"$log" 2>&1; then
+if ! { cmake --preset release "${options[@]}" && cmake --build --preset release --target obscura obscura-server -j "$(nproc)"; } >"$log" 2>&1; then
   tail -n 30 "$log" >&2
   echo "demo: the build failed (whole log: $log)" >&2
   exit 1
@@ -64,6 +64,22 @@ step one-keygen keygen "$client/one.offer" --secret "$client/one.secret" --eval 
 step one-encrypt encrypt "$client/one.offer" --secret "$client/one.secret" "$one" -o "$server/one.enc"
 step one-run run "$server/one.plan" --eval "$server/one.keys" "$server/one.enc" -o "$client/one.answer"
 step one-decrypt decrypt "$client/one.offer" --secret "$client/one.secret" "$client/one.answer"
+
+# The same over a socket: a server, and a client that knows its address and the model's name.
+mkdir "$folder/plans"
+mv "$server/one.plan" "$folder/plans/mnist.plan"
+build/release/obscura-server serve "$folder/plans" --port 0 >"$folder/server.log" 2>&1 &
+serving=$!
+trap 'kill "$serving" 2>/dev/null || true' EXIT
+url=""
+for _ in {1..100}; do
+  url="$(sed -n 's/.*\(http:[^ ]*\) serves.*/\1/p' "$folder/server.log")"
+  [[ -z "$url" ]] || break
+  sleep 0.1
+done
+step classify classify --server "$url" --keys "$client/keys" mnist "$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:10"
+kill -TERM "$serving"
+wait "$serving"
 
 python3 tools/demo_report.py "$folder"
 # Half a gigabyte or more of ciphertexts that nobody needs any longer.

@@ -44,6 +44,15 @@ def main():
     for name in FILES:
         print(f"  {name:18} {bytes_text((folder / name).stat().st_size):>10}")
     print(one_image(folder))
+    print(served(folder))
+
+
+def served(folder):
+    """The images that went through a server."""
+    result = json.loads((folder / "classify.json").read_text())
+    labels = " ".join(str(label) for label in result["labels"])
+    return (f"\nThrough a server at {result['server']}: labels {labels}; {result['seconds']:.2f} s for "
+            f"{result['images']} images, with the making and sending of a key")
 
 
 def one_image(folder):

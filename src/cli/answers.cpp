@@ -85,4 +85,16 @@ Result<void> needs_one_label(const plan::AnswerSpec& spec, const std::string& op
                option, plan::to_string(spec.kind));
 }
 
+void add_names(const Images& images, Answer& answer) {
+  auto& files = answer.json["files"] = nlohmann::ordered_json::array();
+  std::string text;
+  for (std::size_t i = 0, at = 0; i < images.count(); ++i) {
+    files.push_back(images.name(i));
+    const std::size_t end = answer.text.find('\n', at);
+    text += answer.text.substr(at, end - at) + " " + images.name(i) + "\n";
+    at = end + 1;
+  }
+  answer.text = text;
+}
+
 }  // namespace obscura::cli

@@ -96,19 +96,6 @@ Result<std::optional<Images>> find_sent(const DecryptOptions& options, const pla
   return std::optional(std::move(images));
 }
 
-/// The names of the files, each at the end of its image's line.
-void add_names(const Images& images, Answer& answer) {
-  auto& files = answer.json["files"] = nlohmann::ordered_json::array();
-  std::string text;
-  for (std::size_t i = 0, at = 0; i < images.count(); ++i) {
-    files.push_back(images.name(i));
-    const std::size_t end = answer.text.find('\n', at);
-    text += answer.text.substr(at, end - at) + " " + images.name(i) + "\n";
-    at = end + 1;
-  }
-  answer.text = text;
-}
-
 Json publish_json(const client::Published& published, int bits) {
   return {{"bits", bits},
           {"numbers", published.logits.values.size()},

@@ -31,6 +31,7 @@ constexpr std::array kVerbs = {
     Verb{"encrypt", "Client: encrypt images", define_encrypt},
     Verb{"run", "Server: classify encrypted images", define_run},
     Verb{"decrypt", "Client: decrypt the answer", define_decrypt},
+    Verb{"classify", "Client: classify images through a server", define_classify},
     Verb{"signkey", "Server: make the keys that sign offers and answers", define_signkey},
     Verb{"evaluate", "Measure accuracy, time and precision on a data set", define_evaluate},
     Verb{"bench", "Run a list of networks encrypted and make a table", define_bench},

@@ -42,6 +42,7 @@ Action define_keygen(CLI::App& command, const Common& common);
 Action define_encrypt(CLI::App& command, const Common& common);
 Action define_run(CLI::App& command, const Common& common);
 Action define_decrypt(CLI::App& command, const Common& common);
+Action define_classify(CLI::App& command, const Common& common);
 Action define_signkey(CLI::App& command, const Common& common);
 Action define_approx(CLI::App& command, const Common& common);
 Action define_calibrate(CLI::App& command, const Common& common);

@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "base/parallel.h"
+#include "base/signing.h"
 #include "ckks/context.h"
 #include "ckks/values.h"
 #include "plan/keys.h"
@@ -86,10 +87,10 @@ struct ClientSession {
 Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory = 0);
 
 /// Runs it on encrypted images, batch by batch, from and to files that are open, memory or a sink; nothing is kept for
-/// a resume. Progress counts predicted work of all batches.
+/// a resume. Progress counts predicted work of all batches. With a signing key the answer is signed.
 /// errors  io, bad_format, wrong_params: images of another plan or key; cancelled
 Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out,
-                 const base::Progress& progress = {});
+                 const base::Progress& progress = {}, const base::SigningKey* signing = nullptr);
 
 /// What lies before a run whose files have all passed their checks.
 struct Outlook {

@@ -41,7 +41,7 @@ Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile&
 }
 
 Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out,
-                 const base::Progress& progress) {
+                 const base::Progress& progress, const base::SigningKey* signing) {
   const Session& session = client.session;
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(std::move(in), wire::Kind::inputs));
   wire::CiphertextHeader expected = expected_input(session.plan(), client.binding);
@@ -62,7 +62,7 @@ Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFi
     OBSCURA_TRY(const auto outputs, session.run_batch(std::move(inputs), overall));
     OBSCURA_TRY_VOID(writer.write(outputs));
   }
-  return writer.commit();
+  return writer.commit(signing);
 }
 
 }  // namespace obscura::server

@@ -309,11 +309,16 @@ Result<plan::Offer> read_offer(base::ByteView frame, const std::string& name) {
 
 Result<plan::Offer> read_offer_file(const std::filesystem::path& path) {
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
+  return read_offer(file);
+}
+
+Result<plan::Offer> read_offer(base::InputFile& file) {
+  const std::string name = file.path().string();
   OBSCURA_TRY(const base::Bytes bytes, read_frame(file, Kind::offer, kMaxOfferPayload));
   if (file.remaining() > 0 && !only_frame_left(file, kSignaturePayload)) {
-    return error(Code::bad_format, "{}: {} bytes after its end", path.string(), file.remaining());
+    return error(Code::bad_format, "{}: {} bytes after its end", name, file.remaining());
   }
-  OBSCURA_TRY(plan::Offer offer, read_offer(bytes, path.string()));
+  OBSCURA_TRY(plan::Offer offer, read_offer(bytes, name));
   if (file.remaining() > 0) {
     OBSCURA_TRY(offer.signer, read_signature(file, Kind::offer, frame_digest(bytes)));
   }

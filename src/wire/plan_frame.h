@@ -28,6 +28,8 @@ base::Bytes write_offer(const plan::Offer& offer);
 /// Parameters have passed ckks::Params::make; sizes, scales and normalisation are usable. The file may be signed:
 /// Offer::signer then says by whom.
 Result<plan::Offer> read_offer(base::ByteView frame, const std::string& name);
+/// A file that is open, or memory, with its signature where it has one.
+Result<plan::Offer> read_offer(base::InputFile& file);
 Result<plan::Offer> read_offer_file(const std::filesystem::path& path);
 
 }  // namespace obscura::wire

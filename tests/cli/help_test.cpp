@@ -24,7 +24,7 @@ TEST_P(Verb, StandsInTheListOfVerbs) { EXPECT_THAT(good({"--help"}).out, HasSubs
 
 INSTANTIATE_TEST_SUITE_P(OfTheCommandLine, Verb,
                          ::testing::Values("data", "train", "compile", "inspect", "offer", "keygen", "encrypt", "run",
-                                           "decrypt", "signkey", "evaluate", "bench", "calibrate", "sweep", "approx",
+                                           "decrypt", "classify", "signkey", "evaluate", "bench", "calibrate", "sweep", "approx",
                                            "version"),
                          [](const auto& verb) { return std::string(verb.param); });
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/images.h"
+#include "cli/progress.h"
+#include "cli/secrets.h"
+#include "cli/support.h"
+#include "cli/verb.h"
+#include "remote/remote.h"
+
+namespace obscura::cli {
+namespace {
+
+struct ClassifyOptions {
+  std::string server, model;
+  Selection selection;
+  std::string keys;
+  std::uint64_t max_keys = remote::RemoteOptions{}.max_keys;
+  std::string trust;
+  bool passphrase = false;
+  std::string passphrase_file;
+  bool logits = false;
+};
+
+Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, bool json) {
+  remote::RemoteOptions how;
+  how.folder = options.keys;
+  how.max_keys = options.max_keys;
+  OBSCURA_TRY(how.trust, read_trust(options.trust));
+  if (!options.passphrase_file.empty()) {
+    how.passphrase = [file = options.passphrase_file] { return read_passphrase(file); };
+    how.new_passphrase = how.passphrase;
+  } else {
+    how.passphrase = [] { return ask_passphrase("Passphrase of the key: "); };
+    if (options.passphrase) how.new_passphrase = ask_new_passphrase;
+  }
+  how.before_keys = [json](const client::KeyCost& cost) {
+    note(fmt::format("a key for this model, once: {}, {}; {} of memory, about {:.0f} s of a core",
+                     plural(cost.keys, "evaluation key"), bytes_text(cost.file_bytes), bytes_text(cost.memory_bytes),
+                     cost.core_seconds),
+         json);
+  };
+  how.progress = progress_bars();
+  return how;
+}
+
+Result<Answer> perform(const ClassifyOptions& options, bool json) {
+  guard_secrets();
+  OBSCURA_TRY(remote::RemoteOptions how, remote_options(options, json));
+  const Stopwatch watch;
+  OBSCURA_TRY(auto client, remote::RemoteClient::connect(options.server, options.model, std::move(how)));
+  const plan::Offer& offer = client.offer();
+  OBSCURA_TRY(const Images images, Images::of(options.selection, shape_of(offer.input), offer.output.classes));
+  const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
+    OBSCURA_TRY(const data::Dataset part, images.read(first, count));
+    return part.floats();
+  };
+  OBSCURA_TRY(const client::Logits logits, client.classify({images.count(), read}));
+  Answer answer;
+  answer.json = {{"server", options.server},      {"model", options.model},
+                 {"images", logits.images},       {"classes", logits.classes},
+                 {"made_key", client.made_key()}, {"answer", answer_json(offer.output.answer)}};
+  add_answers(offer.output.answer, logits, {.probabilities = true, .logits = options.logits}, answer);
+  if (images.of_files()) add_names(images, answer);
+  answer.json["seconds"] = watch.seconds();
+  answer.json["peak_memory_bytes"] = peak_memory_bytes();
+  return answer;
+}
+
+}  // namespace
+
+Action define_classify(CLI::App& command, const Common& common) {
+  teach(
+      command,
+      "From images to labels through a server (`obscura-server serve`) that never sees them: fetches the model's "
+      "offer,\n"
+      "makes a key for it once and keeps it, sends the evaluation keys where the server has none, encrypts, asks, and\n"
+      "decrypts. Prints for each image its number, its label and the probability of that label.\n"
+      "IMAGES are as for `obscura encrypt`.",
+      "obscura classify --server http://127.0.0.1:8080 mnist-square digit.png",
+      "Keys are kept in --keys, a folder for each set of parameters, mode 0700: the secret key in it decrypts\n"
+      "everything, and never leaves this machine. What is sent is ciphertext, and evaluation keys, which decrypt\n"
+      "nothing.");
+  auto options = std::make_shared<ClassifyOptions>();
+  command.add_option("MODEL", options->model, "Its name on the server")->required();
+  command.add_option("--server", options->server, "http://HOST:PORT")->required();
+  add_selection(command, options->selection, "IMAGES,--images");
+  command.add_option("--keys", options->keys,
+                     "Folder of this client's keys (default: $XDG_DATA_HOME/obscura, else ~/.local/share/obscura)");
+  as_size(*command.add_option("--max-keys", options->max_keys, "Bytes of evaluation keys that an offer may ask for")
+               ->default_str("4GB"));
+  command.add_option("--trust", options->trust, "The server's key (obscura signkey): take only what it signed");
+  CLI::Option* ask = command.add_flag("--passphrase", options->passphrase, "Ask for a passphrase where a key is made");
+  command.add_option("--passphrase-file", options->passphrase_file, "File whose first line is the passphrase")
+      ->excludes(ask);
+  command.add_flag("--logits", options->logits, "Print the network's numbers too");
+  return [options, &common] { return perform(*options, common.json); };
+}
+
+}  // namespace obscura::cli

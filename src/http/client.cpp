@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/client.h"
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <cctype>
+#include <utility>
+
+namespace obscura::http {
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace bhttp = boost::beast::http;
+using boost::system::error_code;
+
+constexpr std::size_t kSentAtOnce = std::size_t{1} << 16;
+constexpr std::chrono::seconds kPieceWait{30};
+
+/// One request and what is left of it when it ends.
+class Sending {
+ public:
+  Sending(asio::io_context& loop, const Url& to, Call& call) : loop_(loop), to_(to), call_(call), stream_(loop) {}
+
+  asio::awaitable<void> run() {
+    asio::ip::tcp::resolver resolver(loop_);
+    error_code failed;
+    const auto found =
+        co_await resolver.async_resolve(to_.host, to_.port, asio::redirect_error(asio::use_awaitable, failed));
+    if (fail(failed, "cannot be found")) co_return;
+    stream_.expires_after(kPieceWait);
+    co_await stream_.async_connect(found, asio::redirect_error(asio::use_awaitable, failed));
+    if (fail(failed, "cannot be reached")) co_return;
+    co_await send_request();
+    // A server that refuses a body may answer before it has read it.
+    if (outcome_.ok() || outcome_.error().code == Code::io) co_await read_answer();
+  }
+
+  Result<Reply> result() {
+    if (!outcome_.ok()) return outcome_.error();
+    return std::move(reply_);
+  }
+
+ private:
+  bool fail(const error_code& failed, const char* what) {
+    if (failed) outcome_ = error(Code::io, "{}:{} {}: {}", to_.host, to_.port, what, failed.message());
+    return static_cast<bool>(failed);
+  }
+
+  asio::awaitable<void> send_request() {
+    bhttp::request<bhttp::buffer_body> message(bhttp::string_to_verb(call_.method), call_.target, 11);
+    message.set(bhttp::field::host, to_.host);
+    message.set(bhttp::field::user_agent, "obscura");
+    for (const auto& [name, value] : call_.headers) message.set(name, value);
+    const std::uint64_t total = call_.body.size() + (call_.file != nullptr ? call_.file->remaining() : 0);
+    if (total > 0) message.content_length(total);
+    message.keep_alive(false);
+    bhttp::request_serializer<bhttp::buffer_body> serializer(message);
+    error_code failed;
+    stream_.expires_after(kPieceWait);
+    message.body().more = total > 0;
+    co_await bhttp::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
+    if (fail(failed, "broke off")) co_return;
+    std::vector<std::byte> piece = std::move(call_.body);
+    for (std::uint64_t sent = 0; sent < total || total == 0;) {
+      sent += piece.size();
+      message.body() = {piece.data(), piece.size(), sent < total};
+      stream_.expires_after(kPieceWait);
+      co_await bhttp::async_write(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
+      if (failed == bhttp::error::need_buffer) failed = {};
+      if (fail(failed, "broke off")) co_return;
+      if (call_.progress && !call_.progress(sent, total)) {
+        outcome_ = error(Code::cancelled, "stopped after {} of {} bytes", sent, total);
+        co_return;
+      }
+      if (sent >= total) break;
+      piece.resize(std::min<std::uint64_t>(kSentAtOnce, call_.file->remaining()));
+      if (const auto read = call_.file->read(piece); !read.ok()) {
+        outcome_ = read.error();
+        co_return;
+      }
+    }
+  }
+
+  asio::awaitable<void> read_answer() {
+    bhttp::response_parser<bhttp::vector_body<std::byte>> parser;
+    parser.body_limit(call_.max_answer);
+    beast::flat_buffer buffer;
+    error_code failed;
+    stream_.expires_after(call_.wait);
+    co_await bhttp::async_read(stream_, buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+    if (failed == bhttp::error::body_limit) {
+      outcome_ =
+          error(Code::bad_format, "{}:{}: an answer of more than {} bytes", to_.host, to_.port, call_.max_answer);
+      co_return;
+    }
+    if (failed && !outcome_.ok()) co_return;  // why sending broke off says more
+    if (fail(failed, "gave no answer")) co_return;
+    outcome_ = {};
+    reply_.status = parser.get().result_int();
+    for (const auto& field : parser.get()) {
+      std::string name(field.name_string());
+      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+      reply_.headers[name] = std::string(field.value());
+    }
+    reply_.body = std::move(parser.get().body());
+  }
+
+  asio::io_context& loop_;
+  const Url& to_;
+  Call& call_;
+  beast::tcp_stream stream_;
+  Result<void> outcome_ = {};
+  Reply reply_;
+};
+
+}  // namespace
+
+Result<Url> parse_url(const std::string& text) {
+  static const std::string kScheme = "http://";
+  if (text.rfind(kScheme, 0) != 0) {
+    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT", text);
+  }
+  std::string rest = text.substr(kScheme.size());
+  while (!rest.empty() && rest.back() == '/') rest.pop_back();
+  Url url;
+  const std::size_t colon = rest.rfind(':');
+  const bool has_port = colon != std::string::npos && rest.find(']', colon) == std::string::npos;
+  url.host = has_port ? rest.substr(0, colon) : rest;
+  if (has_port) url.port = rest.substr(colon + 1);
+  const bool digits =
+      !url.port.empty() && url.port.size() <= 5 &&
+      std::all_of(url.port.begin(), url.port.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  if (url.host.empty() || url.host.find('/') != std::string::npos || !digits) {
+    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT", text);
+  }
+  if (url.host.front() == '[' && url.host.back() == ']') url.host = url.host.substr(1, url.host.size() - 2);
+  return url;
+}
+
+Result<Reply> send(const Url& to, Call call) {
+  asio::io_context loop(1);
+  Sending sending(loop, to, call);
+  std::exception_ptr thrown;
+  asio::co_spawn(loop, sending.run(), [&](const std::exception_ptr& e) { thrown = e; });
+  loop.run();
+  if (thrown) std::rethrow_exception(thrown);
+  return sending.result();
+}
+
+}  // namespace obscura::http

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Requests to a server of HTTP/1.1, on Boost.Beast: what is sent and what comes back need not fit in memory.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/files.h"
+#include "base/parallel.h"
+
+namespace obscura::http {
+
+/// http://HOST[:PORT]
+struct Url {
+  std::string host;
+  std::string port = "80";
+};
+/// errors  wrong_params: another scheme, or no host
+Result<Url> parse_url(const std::string& text);
+
+struct Call {
+  std::string method = "GET";
+  std::string target = "/";
+  std::map<std::string, std::string> headers = {};
+  base::Bytes body = {};
+  base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
+  base::Progress progress = {};     ///< counts bytes that were sent
+  std::uint64_t max_answer = std::uint64_t{1} << 20;
+  std::chrono::seconds wait{3600};  ///< for the answer; pieces on their way have 30 s each
+};
+
+struct Reply {
+  unsigned status = 0;
+  std::map<std::string, std::string> headers;  ///< names in lower case
+  base::Bytes body;
+};
+
+/// Sends one request, on a connection of its own.
+/// errors  io: no such host, refused, broken off, too late; bad_format: no HTTP, or an answer over max_answer;
+///         cancelled
+Result<Reply> send(const Url& to, Call call);
+
+}  // namespace obscura::http

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/// HTTP/1.1 over sockets, on Boost.Beast: bodies go to whoever takes them piece by piece, so that memory does not grow
+/// with what is sent. Knows nothing of models, keys and images.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/files.h"
+
+namespace obscura::http {
+
+/// What stands before a body.
+struct Head {
+  std::string method;
+  std::string target;                          ///< path and query, as sent
+  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::optional<std::uint64_t> length;         ///< of the body, where it was announced
+};
+
+struct Response {
+  unsigned status = 200;
+  std::string type = "application/json";
+  std::map<std::string, std::string> headers = {};
+  base::Bytes body = {};
+  /// What comes after `body`, for answers larger than memory should hold.
+  std::optional<base::InputFile> file = {};
+};
+
+/// One request. Made when its head is there, and ended with the connection or the answer, whichever comes first.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// An answer that needs no body; one that comes is not read, and ends the connection.
+  virtual std::optional<Response> at_once() { return std::nullopt; }
+  /// Bytes of the body that are taken at most; more is answered with 413 before it is read.
+  virtual std::uint64_t limit() const { return 0; }
+  /// The next piece of the body. An answer that comes back ends the request, its body unread.
+  virtual std::optional<Response> take(base::ByteView piece) = 0;
+  /// The body is whole. May take long: it runs on a thread that serves nobody else.
+  virtual Response answer() = 0;
+};
+
+/// Who takes a request, by its head.
+using Route = std::function<std::unique_ptr<Exchange>(const Head&)>;
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  ///< 0: any that is free
+  std::size_t connections = 256;
+  std::uint32_t header_bytes = 16384;
+  std::chrono::seconds idle{30};  ///< between two pieces of a head or body, and two requests
+  std::size_t workers = 4;        ///< answers at a time
+};
+
+class Server {
+ public:
+  /// Listens, and serves on threads of its own until it is destroyed.
+  /// errors  io: the address is taken, or not this machine's
+  static Result<Server> start(const ServerOptions& options, Route route);
+  Server(Server&&) noexcept;
+  Server& operator=(Server&&) noexcept;
+  /// Takes no more connections, and waits for the answers that are under way.
+  ~Server();
+  std::uint16_t port() const;
+
+ private:
+  struct Internal;
+  explicit Server(std::unique_ptr<Internal> internal);
+  std::unique_ptr<Internal> internal_;
+};
+
+/// The words of a status: "Not Found".
+std::string reason_of(unsigned status);
+
+}  // namespace obscura::http

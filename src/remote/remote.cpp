@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/remote.h"
+
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+
+#include "base/random.h"
+#include "protocol/protocol.h"
+#include "wire/plan_frame.h"
+#include "wire/signature.h"
+
+namespace obscura::remote {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxOffer = std::uint64_t{1} << 24;
+constexpr std::uint64_t kMaxAnswer = std::uint64_t{2} << 30;
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string out;
+  for (const std::uint8_t b : bytes) out += fmt::format("{:02x}", b);
+  return out;
+}
+
+/// Of all offers that ask for the same keys under the same parameters.
+std::string name_of_keys(const plan::Offer& offer) {
+  plan::Offer bare;
+  bare.params = offer.params;
+  bare.keys = offer.keys;
+  bare.bootstrap = offer.bootstrap;
+  const auto digest = base::digest(wire::write_offer(bare));
+  return hex(std::span(digest).first(16));
+}
+
+/// What the server says in an answer that is none of `expected`.
+Result<http::Reply> expect(const http::Url& url, http::Call call, unsigned expected) {
+  const std::string target = call.target;
+  OBSCURA_TRY(http::Reply reply, http::send(url, std::move(call)));
+  if (reply.status == expected) return reply;
+  const Code code = reply.status == 404 ? Code::missing_key : reply.status < 500 ? Code::wrong_params : Code::io;
+  std::string sentence = protocol::read_error(reply.body);
+  if (!base::is_readable(sentence)) sentence = "it gave no reason";
+  return error(code, "{}:{}{}: {}: {}", url.host, url.port, target, reply.status, sentence);
+}
+
+/// The key of a folder, or a new one there.
+Result<client::Client> key_of(const plan::Offer& offer, const fs::path& folder, const RemoteOptions& options,
+                              bool& made) {
+  const fs::path secret = folder / "secret";
+  made = !fs::exists(secret);
+  if (made) {
+    std::error_code failed;
+    fs::create_directories(folder, failed);
+    if (!failed) fs::permissions(folder, fs::perms::owner_all, failed);
+    if (failed) return error(Code::io, "{}: {}", folder.string(), failed.message());
+    OBSCURA_TRY(const client::KeyCost cost, client::cost_of_keys(offer));
+    if (options.before_keys && cost.file_bytes <= options.max_keys) options.before_keys(cost);
+    client::KeygenOptions how;
+    how.max_bytes = options.max_keys;
+    how.trust = options.trust;
+    how.passphrase = options.new_passphrase;
+    how.overwrite = true;  // of evaluation keys whose secret never came to be
+    if (options.progress) {
+      how.progress = [&](std::size_t done, std::size_t total) { return options.progress("keys", done, total); };
+    }
+    OBSCURA_TRY_VOID(client::keygen(offer, secret, folder / "eval", how));
+  }
+  client::SecretSource source(secret, made && options.new_passphrase ? options.new_passphrase : options.passphrase);
+  source.trust = options.trust;
+  return client::Client::load(offer, source);
+}
+
+/// A file that goes with what holds it.
+class Temporary {
+ public:
+  explicit Temporary(fs::path path) : path_(std::move(path)) {}
+  ~Temporary() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+fs::path default_folder() {
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/')
+    return fs::path(data) / "obscura";
+  const char* home = std::getenv("HOME");
+  return fs::path(home != nullptr ? home : ".") / ".local/share/obscura";
+}
+
+RemoteClient::RemoteClient(http::Url url, std::string model, RemoteOptions options, client::Client client,
+                           fs::path folder, bool made)
+    : url_(std::move(url)),
+      model_(std::move(model)),
+      options_(std::move(options)),
+      client_(std::move(client)),
+      folder_(std::move(folder)),
+      made_key_(made) {}
+
+Result<RemoteClient> RemoteClient::connect(const std::string& url, const std::string& model, RemoteOptions options) {
+  OBSCURA_TRY(http::Url to, http::parse_url(url));
+  if (!protocol::is_name(model)) {
+    return error(Code::wrong_params, "{}: a model's name has 1 to 64 letters, digits, '.', '-' and '_'", model);
+  }
+  http::Call call;
+  call.target = "/v2/models/" + model + "/offer";
+  call.max_answer = kMaxOffer;
+  OBSCURA_TRY(const http::Reply reply, expect(to, std::move(call), 200));
+  base::InputFile file = base::InputFile::of_memory(reply.body, "the offer of " + model);
+  OBSCURA_TRY(const plan::Offer offer, wire::read_offer(file));
+  if (options.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *options.trust, "the offer of " + model));
+  const fs::path home = options.folder.empty() ? default_folder() : options.folder;
+  const fs::path folder = home / "keys" / name_of_keys(offer);
+  bool made = false;
+  OBSCURA_TRY(client::Client client, key_of(offer, folder, options, made));
+  return RemoteClient(std::move(to), model, std::move(options), std::move(client), folder, made);
+}
+
+base::Progress RemoteClient::part(const char* what) const {
+  if (!options_.progress) return {};
+  return [this, what](std::size_t done, std::size_t total) { return options_.progress(what, done, total); };
+}
+
+Result<void> RemoteClient::send_keys() {
+  http::Call look;
+  look.target = "/v2/keys/" + hex(client_.key_name().key);
+  OBSCURA_TRY(const http::Reply there, http::send(url_, look));
+  if (there.status == 200) return {};
+  OBSCURA_TRY(base::InputFile keys, base::InputFile::open(folder_ / "eval"));
+  http::Call put;
+  put.method = "PUT";
+  put.target = look.target;
+  put.headers["Content-Type"] = "application/octet-stream";
+  put.file = &keys;
+  put.progress = part("sending keys");
+  OBSCURA_TRY_VOID(expect(url_, std::move(put), 201));
+  return {};
+}
+
+Result<client::Logits> RemoteClient::classify(const client::ImageSource& images) {
+  OBSCURA_TRY_VOID(send_keys());
+  base::Seed random{};
+  base::fill_random(random);
+  const Temporary file(folder_ / ("request-" + hex(std::span(random).first(8))));
+  OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(file.path(), {.overwrite = false, .secret = true}));
+  OBSCURA_TRY_VOID(client::encrypt(client_, images, std::move(out), part("encrypt")));
+  OBSCURA_TRY(base::InputFile encrypted, base::InputFile::open(file.path()));
+  const std::string head =
+      protocol::write_request({hex(std::span(random).first(8)), "", hex(client_.key_name().key), encrypted.size()});
+  http::Call call;
+  call.method = "POST";
+  call.target = "/v2/models/" + model_ + "/infer";
+  call.headers["Content-Type"] = "application/octet-stream";
+  call.headers[protocol::kHeadLength] = std::to_string(head.size());
+  const base::ByteView text = base::as_bytes(head);
+  call.body.assign(text.begin(), text.end());
+  const base::Bytes prefix = protocol::write_prefix(encrypted.size());
+  call.body.insert(call.body.end(), prefix.begin(), prefix.end());
+  call.file = &encrypted;
+  call.progress = part("sending images");
+  call.max_answer = kMaxAnswer;
+  OBSCURA_TRY(const http::Reply reply, expect(url_, std::move(call), 200));
+  const auto length = reply.headers.find(protocol::kHeadLength);
+  const std::size_t json = length == reply.headers.end() ? 0 : std::strtoul(length->second.c_str(), nullptr, 10);
+  if (json == 0 || json > protocol::kMaxHead || reply.body.size() < json + protocol::kPrefixBytes) {
+    return error(Code::bad_format, "{}:{}: an answer without an encrypted answer", url_.host, url_.port);
+  }
+  const base::ByteView body(reply.body);
+  OBSCURA_TRY(const protocol::TensorHead answer,
+              protocol::read_answer(std::string(reinterpret_cast<const char*>(body.data()), json)));
+  const base::ByteView tensor = body.subspan(json + protocol::kPrefixBytes);
+  if (tensor.size() != answer.bytes) {
+    return error(Code::bad_format, "{}:{}: an answer of {} bytes; it announced {}", url_.host, url_.port, tensor.size(),
+                 answer.bytes);
+  }
+  return client::decrypt(client_, base::InputFile::of_memory(tensor, "the answer of " + url_.host),
+                         {.progress = part("decrypt"), .request = file.path()});
+}
+
+}  // namespace obscura::remote

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The client of a service: from images to labels over a network. It makes keys once for each set of parameters and
+/// keeps them, sends them where the server lacks them, encrypts, asks, and decrypts.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "client/client.h"
+#include "http/client.h"
+
+namespace obscura::remote {
+
+struct RemoteOptions {
+  /// Where keys are kept, a folder for each set of parameters (mode 0700); empty: default_folder().
+  std::filesystem::path folder = {};
+  std::uint64_t max_keys = std::uint64_t{4'000'000'000};  ///< bytes of keys that an offer may ask for
+  std::optional<base::VerifyKey> trust = {};              ///< whose offers and answers alone are taken
+  client::PassphraseSource new_passphrase = {};           ///< of a key that is made
+  client::PassphraseSource passphrase = {};               ///< of a key that is there
+  /// Called before the first key is made.
+  std::function<void(const client::KeyCost&)> before_keys = {};
+  /// (what, done, total) from time to time; false stops with Code::cancelled.
+  std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
+};
+
+/// $XDG_DATA_HOME/obscura, else ~/.local/share/obscura.
+std::filesystem::path default_folder();
+
+class RemoteClient {
+ public:
+  /// Fetches the model's offer, and has a key for it: that of the folder, or a new one.
+  /// errors  io: no server, no model; those of wire::read_offer and client::keygen
+  static Result<RemoteClient> connect(const std::string& url, const std::string& model, RemoteOptions options = {});
+
+  const plan::Offer& offer() const { return client_.offer(); }
+  /// Whether connect() made the key.
+  bool made_key() const { return made_key_; }
+  /// The images' logits. Keys are sent before, where the server has none of this client.
+  /// errors  io; those of client::encrypt and client::decrypt; what the server says
+  Result<client::Logits> classify(const client::ImageSource& images);
+
+ private:
+  RemoteClient(http::Url url, std::string model, RemoteOptions options, client::Client client,
+               std::filesystem::path folder, bool made);
+  Result<void> send_keys();
+  base::Progress part(const char* what) const;
+  http::Url url_;
+  std::string model_;
+  RemoteOptions options_;
+  client::Client client_;
+  std::filesystem::path folder_;
+  bool made_key_ = false;
+};
+
+}  // namespace obscura::remote
