@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/evaluate.h"
 #include "cli/machine.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
 #include "data/plot.h"
@@ -37,7 +38,7 @@ struct Network {
   std::filesystem::path model;
   std::string dataset;
   std::size_t images = 0;
-  Normalization normalization;
+  api::Normalization normalization;
   std::optional<int> headroom;
   std::optional<double> max_error;
 };
@@ -122,7 +123,7 @@ Result<Json> measure(const Network& network, const BenchOptions& options, bool j
   EvaluateOptions how;
   how.network = network.model.string();
   how.selection.dataset = network.dataset;
-  how.selection.data = options.data;
+  how.selection.data = data_folder(options.data);
   how.selection.limit = std::min(network.images, options.limit.value_or(network.images));
   how.settings.normalization = network.normalization;
   how.settings.headroom = network.headroom;

@@ -3,11 +3,12 @@
 
 #include <cmath>
 
+#include "api/training.h"
 #include "base/files.h"
 #include "calibrate/ranges_file.h"
+#include "cli/options.h"
 #include "cli/polynomials.h"
 #include "cli/progress.h"
-#include "cli/settings.h"
 #include "cli/verb.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
@@ -24,7 +25,7 @@ struct CalibrateOptions {
   std::string output;
   std::string plot;
   std::optional<std::size_t> limit;
-  Settings settings;
+  api::Settings settings;
 };
 
 /// The |argument| that a share of all arguments stays below, to a part of the histogram.
@@ -62,7 +63,7 @@ Answer summarise(const CalibrateOptions& options, const nn::Graph& graph, const 
   if (!options.plot.empty()) answer.json["plot"] = options.plot;
   auto& list = answer.json["activations"] = nlohmann::ordered_json::array();
   answer.text = fmt::format("{}: {} of {} training images of {}\n  {:<28} {:<10} {:>10} {:>10} {:>12}\n",
-                            options.output, plural(calibration.ranges.size(), "activation"), calibration.images,
+                            options.output, api::plural(calibration.ranges.size(), "activation"), calibration.images,
                             fmt::join(names_of(options), " "), "node", "operator", "least", "largest", "99.9 % below");
   for (const calibrate::Range& range : calibration.ranges) {
     const double most = quantile(range.inputs, 0.999);
@@ -134,12 +135,12 @@ Result<Answer> perform(const CalibrateOptions& options) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network, options.read));
-  Settings settings = options.settings;
-  OBSCURA_TRY_VOID(take_normalization(settings, graph, options.network));
+  api::Settings settings = options.settings;
+  OBSCURA_TRY_VOID(api::take_normalization(settings, graph, options.network));
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
-              calibration_images(graph, {names_of(options), data_folder(options.data), settings.normalization},
-                                 options.limit, calibrate::kRangeImages));
+              api::calibration_images(graph, {names_of(options), data_folder(options.data)}, settings.normalization,
+                                      options.limit, calibrate::kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {

@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <optional>
 
+#include "api/images.h"
 #include "base/files.h"
 #include "cli/answers.h"
-#include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -34,7 +34,7 @@ struct DecryptOptions {
   std::string request;
   std::string input;
   std::string labels;
-  Selection sent;
+  api::Selection sent;
   std::string picture;
   bool logits = false;
   bool publish = false;
@@ -61,7 +61,7 @@ std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
   return chosen;
 }
 
-Result<void> write_picture(const DecryptOptions& options, const Images& images,
+Result<void> write_picture(const DecryptOptions& options, const api::Images& images,
                            const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels) {
   data::Dataset shown;
   std::vector<std::uint32_t> shown_predictions;
@@ -80,7 +80,7 @@ Result<void> write_picture(const DecryptOptions& options, const Images& images,
 }
 
 /// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
-Result<std::optional<Images>> find_sent(const DecryptOptions& options, const plan::Offer& offer) {
+Result<std::optional<api::Images>> find_sent(const DecryptOptions& options, const plan::Offer& offer) {
   if (!options.picture.empty()) {
     if (options.sent.files.empty()) {
       return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
@@ -91,13 +91,13 @@ Result<std::optional<Images>> find_sent(const DecryptOptions& options, const pla
     }
     OBSCURA_TRY_VOID(refuse_existing(options.picture));
   }
-  if (options.sent.files.empty()) return std::optional<Images>();
-  OBSCURA_TRY(Images images, Images::of(options.sent, shape_of(offer.input)));
+  if (options.sent.files.empty()) return std::optional<api::Images>();
+  OBSCURA_TRY(api::Images images, api::Images::of(options.sent, api::shape_of(offer.input)));
   return std::optional(std::move(images));
 }
 
 /// The names of the files, each at the end of its image's line.
-void add_names(const Images& images, Answer& answer) {
+void add_names(const api::Images& images, Answer& answer) {
   auto& files = answer.json["files"] = nlohmann::ordered_json::array();
   std::string text;
   for (std::size_t i = 0, at = 0; i < images.count(); ++i) {
@@ -122,7 +122,7 @@ void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vect
   const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
   answer.json["correct"] = correct;
   answer.json["accuracy"] = accuracy;
-  answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
+  answer.text = fmt::format("{}, {} correct ({:.2f} %)", api::plural(labels.size(), "image"), correct, 100 * accuracy);
 }
 
 /// Of one value an image, beside its label as a number.
@@ -134,7 +134,7 @@ void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
   }
   const double mean = sum / static_cast<double>(labels.size());
   answer.json["mean_absolute_error"] = mean;
-  answer.text = fmt::format("{}, mean absolute error {:.4g}", plural(labels.size(), "image"), mean);
+  answer.text = fmt::format("{}, mean absolute error {:.4g}", api::plural(labels.size(), "image"), mean);
 }
 
 /// errors: a picture or labels that this kind of answer cannot be compared with.
@@ -167,7 +167,7 @@ Result<client::Published> publish(const DecryptOptions& options, const plan::Off
       "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this key gave, "
       "as {} says\n",
       published.deviation, exact.values.size(), changes, options.publish_bits,
-      plural(ledger.earlier().publications, "publication"), client::ledger_of(options.secret.path).string());
+      api::plural(ledger.earlier().publications, "publication"), client::ledger_of(options.secret.path).string());
   std::fputs(note.c_str(), stderr);
   return published;
 }
@@ -177,7 +177,7 @@ Result<Answer> perform(const DecryptOptions& options) {
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY_VOID(check_kind(options, offer.output));
-  OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
+  OBSCURA_TRY(const std::optional<api::Images> sent, find_sent(options, offer));
   const Stopwatch watch;
   client::Logits logits;
   {
@@ -194,11 +194,11 @@ Result<Answer> perform(const DecryptOptions& options) {
   const plan::AnswerSpec& spec = offer.output.answer;
   std::vector<std::uint16_t> labels;
   if (!options.labels.empty()) {
-    OBSCURA_TRY(labels, read_labels(options.labels, logits.images));
+    OBSCURA_TRY(labels, api::read_labels(options.labels, logits.images));
   }
   if (sent && sent->count() != logits.images) {
-    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}", plural(sent->count(), "image"),
-                 options.input, logits.images);
+    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}",
+                 api::plural(sent->count(), "image"), options.input, logits.images);
   }
   if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;

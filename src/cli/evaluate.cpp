@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/make_plan.h"
 #include "ckks/params.h"
 #include "cli/inference.h"
 #include "cli/marks.h"
@@ -29,7 +30,7 @@ constexpr int kDefaultAlpha = 13;
 struct Subject {
   std::optional<nn::Graph> graph;
   std::optional<wire::NamedPlan> plan;
-  Settings settings;
+  api::Settings settings;
   plan::AnswerSpec answer;
 };
 
@@ -68,7 +69,7 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
 
 /// errors: options that a plan has no use for.
 Result<void> check_plan(const EvaluateOptions& options) {
-  const Normalization& given = options.settings.normalization;
+  const api::Normalization& given = options.settings.normalization;
   if (options.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
   }
@@ -96,64 +97,59 @@ Result<Subject> from_plan(const EvaluateOptions& options) {
   subject.answer = subject.plan->plan.output.answer;
   if (options.model.empty()) return subject;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
-  if (shape_of(*subject.graph) == shape_of(input)) return subject;
+  if (api::shape_of(*subject.graph) == api::shape_of(input)) return subject;
   return error(Code::wrong_params, "{}: takes images of {}, but {} those of {}", options.model,
-               to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
+               to_string(api::shape_of(*subject.graph)), options.network, to_string(api::shape_of(input)));
 }
 
 Result<Subject> from_network(const EvaluateOptions& options) {
   Subject subject;
   subject.settings = options.settings;
   OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
-  const auto take = on_plan(options) ? take_metadata : take_normalization;
+  const auto take = on_plan(options) ? api::take_metadata : api::take_normalization;
   OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
   OBSCURA_TRY(subject.answer,
               compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
   if (!on_plan(options)) return subject;
-  OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
-  OBSCURA_TRY_VOID(require_ready(options.network, *subject.graph, compile::LayoutChoice::automatic, false));
+  OBSCURA_TRY_VOID(api::refuse_bgr(subject.settings.normalization));
+  OBSCURA_TRY_VOID(api::prepare(subject.settings, *subject.graph, options.network, {}));
   return subject;
 }
 
-TrainingData training_of(const EvaluateOptions& options, const Subject& subject) {
+api::TrainingData training_of(const EvaluateOptions& options) {
   std::vector<std::string> names = options.calibrate;
   if (names.empty() && !options.selection.dataset.empty()) names.push_back(options.selection.dataset);
-  return {names, data_folder(options.selection.data), subject.settings.normalization};
+  return {names, options.selection.data};
 }
 
 /// Turns a network into a plan; of files without --calibrate wide margins are assumed, as `obscura compile` does.
-Result<wire::NamedPlan> compile_plan(const EvaluateOptions& options, const Subject& subject, const Images& images) {
-  std::vector<float> calibration;
-  const TrainingData training = training_of(options, subject);
-  if (!training.names.empty()) {
-    OBSCURA_TRY(calibration,
-                calibration_images(*subject.graph, training, options.calibration_images, kCalibrationImages));
-  }
-  compile::Options how;
-  how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
-  apply(subject.settings, how);
-  how.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
-  how.calibration = calibration;
-  OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
+Result<wire::NamedPlan> compile_plan(const EvaluateOptions& options, const Subject& subject, std::size_t images) {
+  api::PlanJob job;
+  job.training = training_of(options);
+  job.calibration_images = options.calibration_images;
+  job.options.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images, kDefaultBatch));
+  job.options.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
+  job.options.report = progress_bars();
+  OBSCURA_TRY(plan::Plan plan, api::make_plan(subject.settings, *subject.graph, options.network, job));
   const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
   return wire::NamedPlan{std::move(plan), digest};
 }
 
 /// Images of the shape that it takes, with labels that it may answer.
-Result<Images> find_images(const EvaluateOptions& options, const Subject& subject) {
+Result<api::Images> find_images(const EvaluateOptions& options, const Subject& subject) {
   const plan::Plan* plan = subject.plan ? &subject.plan->plan : nullptr;
   const auto outputs = [&] {
     if (plan != nullptr) return std::size_t{plan->output.classes};
     return static_cast<std::size_t>(nn::element_count(subject.graph->values[subject.graph->output].shape));
   };
-  const data::ImageShape shape = plan != nullptr ? shape_of(plan->input) : shape_of(*subject.graph);
-  OBSCURA_TRY(Images images, Images::of(options.selection, shape, label_bound(subject.answer, outputs())));
+  const data::ImageShape shape = plan != nullptr ? api::shape_of(plan->input) : api::shape_of(*subject.graph);
+  OBSCURA_TRY(api::Images images, api::Images::of(options.selection, shape, label_bound(subject.answer, outputs())));
   OBSCURA_TRY_VOID(check_classes(subject.answer, images, options.network));
   return images;
 }
 
 /// The backends but poly; `before` as in PlanOptions.
-Result<Inference> infer(const EvaluateOptions& options, const Subject& subject, const Images& images,
+Result<Inference> infer(const EvaluateOptions& options, const Subject& subject, const api::Images& images,
                         const std::function<void(std::uint64_t)>& before) {
   const PlanOptions how{options.memory, options.noise_seed, before};
   if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
@@ -162,7 +158,7 @@ Result<Inference> infer(const EvaluateOptions& options, const Subject& subject, 
 }
 
 /// What the backend is compared with.
-Result<Inference> infer_reference(const EvaluateOptions& options, const Subject& subject, const Images& images) {
+Result<Inference> infer_reference(const EvaluateOptions& options, const Subject& subject, const api::Images& images) {
   if (subject.graph) return infer_float(*subject.graph, images, subject.settings.normalization);
   return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
 }
@@ -185,7 +181,8 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
 std::string text_of(const EvaluateOptions& options, std::size_t images, const Marks& marks,
                     const LogitError& difference, const Inference& inference) {
   const auto& seconds = inference.seconds;
-  return fmt::format("{} of {}, backend {}\n", plural(images, "image"), options.selection.text(), options.backend) +
+  return fmt::format("{} of {}, backend {}\n", api::plural(images, "image"), options.selection.text(),
+                     options.backend) +
          marks.text +
          fmt::format(
              "  logit error        {}\n"
@@ -198,8 +195,8 @@ std::string text_of(const EvaluateOptions& options, std::size_t images, const Ma
 }
 
 /// "dataset" and "split", or null and the files.
-void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& options, const Images& images) {
-  const Selection& selection = options.selection;
+void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& options, const api::Images& images) {
+  const api::Selection& selection = options.selection;
   json["dataset"] = nullptr;
   json["split"] = nullptr;
   if (images.of_files()) {
@@ -211,13 +208,13 @@ void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& option
   json["first"] = selection.first;
 }
 
-nlohmann::ordered_json names_of(const Images& images) {
+nlohmann::ordered_json names_of(const api::Images& images) {
   auto names = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < images.count(); ++i) names.push_back(images.name(i));
   return names;
 }
 
-Answer summarise(const EvaluateOptions& options, const Subject& subject, const Images& images,
+Answer summarise(const EvaluateOptions& options, const Subject& subject, const api::Images& images,
                  const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
   const std::size_t count = images.count();
   const std::size_t outputs = inference.logits.size() / count;
@@ -248,27 +245,24 @@ Answer summarise(const EvaluateOptions& options, const Subject& subject, const I
   return answer;
 }
 
-/// The polynomials that the options ask for: one alpha for all, or a budget for the network.
-Result<calibrate::Choice> choose(const EvaluateOptions& options, calibrate::Chooser& polynomials) {
-  if (options.depth) return polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth});
-  if (options.products) return polynomials.layerwise({calibrate::Budget::Of::products, *options.products});
-  return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
-}
-
 /// The network as an ONNX file on polynomials, beside itself in floating point.
-Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subject, const Images& source) {
-  OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
-  const TrainingData training = training_of(options, subject);
-  if (training.names.empty()) {
+Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subject, const api::Images& source) {
+  api::PolynomialChoice asked = options.choice;
+  if (!asked.precise()) asked.alpha = kDefaultAlpha;
+  if (asked.alpha) OBSCURA_TRY_VOID(check_alpha(*asked.alpha));
+  OBSCURA_TRY_VOID(check_options(options.polynomials));
+  const api::TrainingData training = training_of(options);
+  if (training.none()) {
     return error(Code::wrong_params, "--backend poly: with --images, --calibrate names the training images");
   }
   OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
-  const std::vector<float> pixels = normalise(images, subject.settings.normalization);
+  const std::vector<float> pixels = api::normalise(images, subject.settings.normalization);
   PolynomialOptions how = options.polynomials;
-  how.calibration_images = options.calibration_images;
+  how.ranges.images = options.calibration_images;
   how.noise_seed = options.noise_seed.value_or(how.noise_seed);
-  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(*subject.graph, training, how));
-  OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials,
+              api::make_chooser(*subject.graph, training, subject.settings.normalization, how.ranges, progress_bars()));
+  OBSCURA_TRY(const calibrate::Choice choice, api::choose(polynomials, asked));
   OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
   OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
   Answer answer = summarise(options, subject, source, images.labels, result.inference, reference);
@@ -276,7 +270,7 @@ Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subje
   answer.text += fmt::format(
       "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
       "image)\n  outside            {} of {} arguments left their interval",
-      plural(choice.chosen.size(), "activation"), choice.depth(), choice.products(), choice.logit_error,
+      api::plural(choice.chosen.size(), "activation"), choice.depth(), choice.products(), choice.logit_error,
       result.outside(), result.arguments());
   return answer;
 }
@@ -286,15 +280,15 @@ Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subje
 Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
   OBSCURA_TRY(const bool is_plan, is_frame(options.network));
   OBSCURA_TRY(Subject subject, is_plan ? from_plan(options) : from_network(options));
-  OBSCURA_TRY(const Images images, find_images(options, subject));
+  OBSCURA_TRY(const api::Images images, find_images(options, subject));
   if (options.backend == "poly") return perform_poly(options, subject, images);
   if (on_plan(options) && !is_plan) {
-    OBSCURA_TRY(subject.plan, compile_plan(options, subject, images));
+    OBSCURA_TRY(subject.plan, compile_plan(options, subject, images.count()));
   }
   std::optional<std::uint64_t> needed;
   const auto before = [&](std::uint64_t bytes) {
     needed = bytes;
-    note(fmt::format("{}: {}", plural(images.count(), "image"), memory_text(bytes, options.memory)), json);
+    note(fmt::format("{}: {}", api::plural(images.count(), "image"), memory_text(bytes, options.memory)), json);
   };
   OBSCURA_TRY(const Inference inference, infer(options, subject, images, before));
   std::optional<Inference> other;  // the float network is its own reference
@@ -344,11 +338,11 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
   command.add_option("--calibration-images", options->calibration_images,
                      "Training images that give the ranges (default: 256; backend poly: 10000)");
-  command.add_option("--alpha", options->alpha, "Backend poly: precision of all polynomials (default: 13)");
-  command.add_option("--depth", options->depth, "Backend poly: levels that all activations may take together")
+  command.add_option("--alpha", options->choice.alpha, "Backend poly: precision of all polynomials (default: 13)");
+  command.add_option("--depth", options->choice.depth, "Backend poly: levels that all activations may take together")
       ->excludes("--alpha");
   command
-      .add_option("--products", options->products,
+      .add_option("--products", options->choice.products,
                   "Backend poly: products of ciphertexts that all activations of one image may take together")
       ->excludes("--alpha")
       ->excludes("--depth");

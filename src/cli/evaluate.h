@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "cli/images.h"
+#include "api/images.h"
+#include "cli/options.h"
 #include "cli/polynomials.h"
-#include "cli/settings.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 
@@ -17,7 +17,7 @@ struct EvaluateOptions {
   std::string network;
   std::string model;
   nn::ReadOptions read;
-  Selection selection;
+  api::Selection selection;
   std::vector<std::string> calibrate;  ///< training images; none: those of the data set, if it is one
   std::string backend = "ckks";
   std::uint32_t batch = 0;
@@ -25,10 +25,8 @@ struct EvaluateOptions {
   std::optional<std::size_t> calibration_images;
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
-  Settings settings;
-  std::optional<int> alpha;
-  std::optional<double> depth;
-  std::optional<double> products;
+  api::Settings settings;
+  api::PolynomialChoice choice;
   PolynomialOptions polynomials;
 };
 

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kFloatsAtOnce = std::size_t{1} << 25;
 
 /// Takes the images `at_once` at a time; `body` gets each part and its number.
-Result<void> for_each_part(const Images& images, std::size_t at_once, Inference& result,
+Result<void> for_each_part(const api::Images& images, std::size_t at_once, Inference& result,
                            const std::function<Result<void>(const data::Dataset& part, std::size_t number)>& body) {
   for (std::size_t first = 0, number = 0; first < images.count(); first += at_once, ++number) {
     OBSCURA_TRY(const data::Dataset part, images.read(first, std::min(at_once, images.count() - first)));
@@ -88,7 +88,8 @@ Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> ima
   return result;
 }
 
-Result<Inference> infer_float(const nn::Graph& graph, const Images& images, const Normalization& normalization) {
+Result<Inference> infer_float(const nn::Graph& graph, const api::Images& images,
+                              const api::Normalization& normalization) {
   Inference result;
   result.batches = 1;
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
@@ -99,7 +100,7 @@ Result<Inference> infer_float(const nn::Graph& graph, const Images& images, cons
   const auto run_part = [&](const data::Dataset& part, std::size_t number) -> Result<void> {
     eval::Options options;
     options.progress = part_of(progress, number, parts, 0, 1);
-    const auto pixels = normalise(part, normalization);
+    const auto pixels = api::normalise(part, normalization);
     const Stopwatch watch;
     OBSCURA_TRY(const eval::Outcome outcome, network.run(pixels, part.count(), options));
     result.seconds.run += watch.seconds();
@@ -110,7 +111,7 @@ Result<Inference> infer_float(const nn::Graph& graph, const Images& images, cons
   return result;
 }
 
-Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options) {
+Result<Inference> infer_clear(const plan::Plan& plan, const api::Images& images, const PlanOptions& options) {
   Inference result;
   OBSCURA_TRY(server::Allotment allotment, server::allot(plan, options.memory));
   if (options.before) options.before(allotment.bytes);
@@ -138,7 +139,7 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
   return result;
 }
 
-Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& images, const PlanOptions& options) {
+Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const api::Images& images, const PlanOptions& options) {
   Inference result;
   const Stopwatch keygen;
   OBSCURA_TRY(client::Client client, client::Client::generate(wire::make_offer(plan)));

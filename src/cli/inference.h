@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "api/images.h"
 #include "base/check.h"
-#include "cli/images.h"
 #include "cli/support.h"
 #include "nn/graph.h"
 #include "wire/plan_frame.h"
@@ -32,7 +32,8 @@ struct Inference {
 Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count);
 
 /// The same of images that are read from disk a part at a time.
-Result<Inference> infer_float(const nn::Graph& graph, const Images& images, const Normalization& normalization);
+Result<Inference> infer_float(const nn::Graph& graph, const api::Images& images,
+                              const api::Normalization& normalization);
 
 /// How a plan is run on images.
 struct PlanOptions {
@@ -44,11 +45,11 @@ struct PlanOptions {
 /// The plan on the plaintext simulator, batch by batch of N/2 images, each read from disk when it is due; without noise
 /// unless a seed is given. Progress bar over all batches on a terminal.
 /// errors: those of the images, of server::allot and of run::run_clear.
-Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options);
+Result<Inference> infer_clear(const plan::Plan& plan, const api::Images& images, const PlanOptions& options);
 
 /// Fresh keys, then for each batch of N/2 images: read them from disk, encrypt (client), run (server; expanding the
 /// seeds of fresh ciphertexts is its work), decrypt (client). Progress bar over all batches on a terminal.
 /// errors: those of the images and of server::Session; parameters that are refused; cancelled.
-Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& images, const PlanOptions& options);
+Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const api::Images& images, const PlanOptions& options);
 
 }  // namespace obscura::cli

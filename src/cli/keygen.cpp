@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -22,7 +23,7 @@ struct Options {
 };
 
 std::string cost_text(const client::KeyCost& cost) {
-  return fmt::format("{}, {}; {} of memory, about {:.0f} s of a core", plural(cost.keys, "evaluation key"),
+  return fmt::format("{}, {}; {} of memory, about {:.0f} s of a core", api::plural(cost.keys, "evaluation key"),
                      bytes_text(cost.file_bytes), bytes_text(cost.memory_bytes), cost.core_seconds);
 }
 

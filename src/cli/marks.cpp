@@ -38,7 +38,7 @@ Marks mark_labels(const plan::AnswerSpec& answer, const Compared& logits, const 
   out.text +=
       fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), logits.reference_name);
   if (score.not_finite > 0) {
-    out.text += fmt::format("  not finite         {}: counted as wrong\n", plural(score.not_finite, "image"));
+    out.text += fmt::format("  not finite         {}: counted as wrong\n", api::plural(score.not_finite, "image"));
   }
   for (const Prediction& one : predictions) out.predictions.push_back(one.finite ? Json(one.label()) : Json());
   return out;
@@ -76,7 +76,7 @@ Marks mark_sets(const plan::AnswerSpec& answer, const Compared& logits, std::siz
   out.text = fmt::format("  agreement          {:.2f} % have the same labels as with the {}\n", 100 * share,
                          logits.reference_name);
   if (not_finite > 0) {
-    out.text += fmt::format("  not finite         {}: in agreement with nothing\n", plural(not_finite, "image"));
+    out.text += fmt::format("  not finite         {}: in agreement with nothing\n", api::plural(not_finite, "image"));
   }
   return out;
 }
@@ -96,7 +96,7 @@ Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, std::s
   }
   out.json["not_finite"] = images - finite;
   if (finite < images) {
-    out.text = fmt::format("  not finite         {}\n", plural(images - finite, "image"));
+    out.text = fmt::format("  not finite         {}\n", api::plural(images - finite, "image"));
   }
   if (logits.outputs != 1 || labels.empty() || finite == 0) return out;
   mine /= static_cast<double>(finite);
@@ -133,7 +133,7 @@ std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs) {
   return answer.kind == AnswerKind::binary ? 2 : 0;
 }
 
-Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network) {
+Result<void> check_classes(const plan::AnswerSpec& answer, const api::Images& images, const std::string& network) {
   if (answer.kind != AnswerKind::binary || images.class_names().size() <= 2) return {};
   return error(Code::wrong_params,
                "{}: its answer is binary, label 0 or 1, but {} has {} classes; 2 are allowed, or --answer values",

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "api/images.h"
 #include "base/check.h"
-#include "cli/images.h"
 #include "plan/answer.h"
 
 namespace obscura::cli {
@@ -38,6 +38,6 @@ Marks mark(const plan::AnswerSpec& answer, const Compared& logits, const std::ve
 std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs);
 
 /// errors: wrong_params: a binary answer, but images of more than two classes.
-Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network);
+Result<void> check_classes(const plan::AnswerSpec& answer, const api::Images& images, const std::string& network);
 
 }  // namespace obscura::cli

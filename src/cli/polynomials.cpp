@@ -5,17 +5,16 @@
 #include <charconv>
 #include <cmath>
 
-#include "calibrate/ranges_file.h"
 #include "ckks/noise.h"
 #include "cli/progress.h"
 
 namespace obscura::cli {
 
 void add_polynomial_options(CLI::App& command, PolynomialOptions& options) {
-  command.add_option("--ranges", options.ranges,
+  command.add_option("--ranges", options.ranges.file,
                      "Backend poly: ranges of the activations, a file of `obscura calibrate` (default: measure them)");
   command
-      .add_option("--margin", options.margin,
+      .add_option("--margin", options.ranges.margin,
                   "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
       ->capture_default_str();
   command.add_option("--noise", options.noise,
@@ -29,16 +28,6 @@ Result<void> check_alpha(int alpha) {
 }
 
 namespace {
-
-/// With a file of ranges, only the sensitivities take training images.
-Result<std::vector<float>> training_images(const nn::Graph& graph, const TrainingData& data,
-                                           const PolynomialOptions& options) {
-  if (!options.ranges.empty() && options.calibration_images) {
-    return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", options.ranges);
-  }
-  return calibration_images(graph, data, options.calibration_images,
-                            options.ranges.empty() ? calibrate::kRangeImages : calibrate::kSensitivityImages);
-}
 
 struct Noise {
   bool model = false;
@@ -55,26 +44,18 @@ Result<Noise> parse_noise(const std::string& text) {
   return error(Code::wrong_params, "--noise {}: `model`, or bits from 1 to 60, are allowed", text);
 }
 
-Result<void> check_options(const PolynomialOptions& options) {
-  if (!(options.margin >= 0 && options.margin <= calibrate::kMaxMargin)) {
-    return error(Code::wrong_params, "--margin {}: from 0 to {} is allowed (a share of the largest argument)",
-                 options.margin, calibrate::kMaxMargin);
-  }
-  if (!options.noise.empty()) OBSCURA_TRY_VOID(parse_noise(options.noise));
-  return {};
-}
-
 }  // namespace
 
-Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& data,
-                                        const PolynomialOptions& options) {
-  OBSCURA_TRY_VOID(check_options(options));
-  OBSCURA_TRY(const std::vector<float> images, training_images(graph, data, options));
-  std::optional<calibrate::Calibration> calibration;
-  if (!options.ranges.empty()) {
-    OBSCURA_TRY(calibration, calibrate::read_ranges_file(options.ranges, graph));
-  }
-  return calibrate::Chooser::make(graph, images, options.margin, std::move(calibration), progress_bars());
+Result<void> check_margin(double margin) {
+  if (margin >= 0 && margin <= calibrate::kMaxMargin) return {};
+  return error(Code::wrong_params, "--margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
+               calibrate::kMaxMargin);
+}
+
+Result<void> check_options(const PolynomialOptions& options) {
+  OBSCURA_TRY_VOID(check_margin(options.ranges.margin));
+  if (!options.noise.empty()) OBSCURA_TRY_VOID(parse_noise(options.noise));
+  return {};
 }
 
 std::uint64_t PolynomialInference::outside() const {

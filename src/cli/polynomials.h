@@ -10,29 +10,25 @@
 #include <string>
 #include <vector>
 
-#include "calibrate/chooser.h"
+#include "api/polynomials.h"
 #include "cli/inference.h"
 #include "cli/support.h"
 
 namespace obscura::cli {
 
 struct PolynomialOptions {
-  std::string ranges;                             ///< file of `obscura calibrate`; empty: measure them now
-  std::optional<std::size_t> calibration_images;  ///< to measure them on
-  double margin = calibrate::kDefaultMargin;
+  api::RangeOptions ranges;
   std::string noise;  ///< empty: none; "model", or bits
   std::uint64_t noise_seed = 1;
 };
 void add_polynomial_options(CLI::App& command, PolynomialOptions& options);
 
-/// What can be told before anything is read. errors: an alpha that approx::relu refuses.
+/// What can be told before anything is read. errors: a margin or a noise that is not allowed.
+Result<void> check_options(const PolynomialOptions& options);
+/// errors: a margin beyond calibrate::kMaxMargin.
+Result<void> check_margin(double margin);
+/// errors: an alpha that approx::relu refuses.
 Result<void> check_alpha(int alpha);
-
-/// Ranges and sensitivities of one network, measured on training images or read from a file. Progress bars on a
-/// terminal. errors: a margin or a noise that is not allowed; those of reading the ranges and the training images, and
-/// of calibrate::Chooser::make. `graph` must outlive what is made.
-Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& data,
-                                        const PolynomialOptions& options);
 
 struct PolynomialInference {
   Inference inference;

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 
+#include "api/images.h"
 #include "base/files.h"
-#include "cli/images.h"
 #include "cli/marks.h"
+#include "cli/options.h"
 #include "cli/polynomials.h"
+#include "cli/progress.h"
 #include "cli/score.h"
-#include "cli/settings.h"
 #include "cli/verb.h"
 #include "compile/answer.h"
 #include "data/plot.h"
@@ -20,13 +21,13 @@ namespace {
 struct SweepOptions {
   std::string network;
   nn::ReadOptions read;
-  Selection selection;
+  api::Selection selection;
   std::vector<std::string> calibrate;
   int from = 7;
   int to = 14;
   bool layerwise = false;
   std::string plot;
-  Settings settings;
+  api::Settings settings;
   PolynomialOptions polynomials;
 };
 
@@ -34,7 +35,7 @@ struct SweepOptions {
 struct Exam {
   nn::Graph graph;
   data::Dataset images;
-  Normalization normalization;
+  api::Normalization normalization;
   std::vector<float> pixels;
   plan::AnswerSpec answer;
   std::size_t classes = 0;
@@ -55,17 +56,17 @@ Result<void> check_answer(const plan::AnswerSpec& answer, const std::string& net
 Result<Exam> prepare(const SweepOptions& options) {
   Exam exam;
   OBSCURA_TRY(exam.graph, nn::read_onnx_file(options.network, options.read));
-  Settings settings = options.settings;
-  OBSCURA_TRY_VOID(take_normalization(settings, exam.graph, options.network));
+  api::Settings settings = options.settings;
+  OBSCURA_TRY_VOID(api::take_normalization(settings, exam.graph, options.network));
   exam.normalization = settings.normalization;
   OBSCURA_TRY(exam.answer, compile::answer_of(exam.graph, settings.answer, settings.class_names));
   OBSCURA_TRY_VOID(check_answer(exam.answer, options.network));
   exam.classes = static_cast<std::size_t>(nn::element_count(exam.graph.values[exam.graph.output].shape));
-  OBSCURA_TRY(const Images images,
-              Images::of(options.selection, shape_of(exam.graph), label_bound(exam.answer, exam.classes)));
+  OBSCURA_TRY(const api::Images images,
+              api::Images::of(options.selection, api::shape_of(exam.graph), label_bound(exam.answer, exam.classes)));
   OBSCURA_TRY_VOID(check_classes(exam.answer, images, options.network));
   OBSCURA_TRY(exam.images, images.read(0, images.count()));
-  exam.pixels = normalise(exam.images, exam.normalization);
+  exam.pixels = api::normalise(exam.images, exam.normalization);
   OBSCURA_TRY(Inference inference, infer_float(exam.graph, exam.pixels, exam.images.count()));
   exam.logits = std::move(inference.logits);
   exam.predictions = predict(exam.logits, exam.classes, exam.answer.kind);
@@ -140,7 +141,7 @@ std::string text_of(const SweepOptions& options, const Exam& exam, const std::ve
   const auto percent = [&](std::size_t part) { return 100 * whole.share(part); };
   const auto if_labelled = [&](std::string column) { return whole.labelled ? std::move(column) : std::string(); };
   std::string text =
-      fmt::format("{}: {} of {}", options.network, plural(whole.images, "image"), options.selection.text());
+      fmt::format("{}: {} of {}", options.network, api::plural(whole.images, "image"), options.selection.text());
   text += if_labelled(fmt::format(", float {:.2f} %", percent(whole.correct)));
   if (whole.top) text += if_labelled(fmt::format(", top 5 {:.2f} %", percent(whole.top->correct)));
   text += fmt::format("\n  {:<10} {:>5}", "choice", "alpha") +
@@ -158,7 +159,7 @@ std::string text_of(const SweepOptions& options, const Exam& exam, const std::ve
               fmt::format(" {:>8.2f} % {:>8.2f} %", percent(row.score.top->holding), percent(row.score.top->agreeing));
     }
     if (row.score.not_finite > 0) {
-      text += fmt::format("  ({} without finite logits, counted as wrong)", plural(row.score.not_finite, "image"));
+      text += fmt::format("  ({} without finite logits, counted as wrong)", api::plural(row.score.not_finite, "image"));
     }
   }
   return text;
@@ -185,7 +186,7 @@ base::Bytes draw(const SweepOptions& options, const Exam& exam, const std::vecto
   const auto percent = [&](std::size_t part) { return 100 * exam.score.share(part); };
   data::Panel panel;
   panel.axes.title = fmt::format("{}: {} of {}", std::filesystem::path(options.network).filename().string(),
-                                 plural(exam.score.images, "image"), options.selection.text());
+                                 api::plural(exam.score.images, "image"), options.selection.text());
   panel.axes.x_label = "levels of all activations together";
   panel.axes.y_label = exam.score.labelled ? "correct [%]" : "agreement [%]";
   data::Series alike, layerwise, whole;
@@ -226,6 +227,7 @@ Result<void> check(const SweepOptions& options) {
   }
   OBSCURA_TRY_VOID(check_alpha(options.from));
   OBSCURA_TRY_VOID(check_alpha(options.to));
+  OBSCURA_TRY_VOID(check_options(options.polynomials));
   if (options.plot.empty()) return {};
   return refuse_existing(options.plot);
 }
@@ -240,8 +242,9 @@ Result<Answer> perform(const SweepOptions& options) {
   OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const std::vector<std::string> names, training_names(options));
   OBSCURA_TRY(const Exam exam, prepare(options));
-  const TrainingData training{names, data_folder(options.selection.data), exam.normalization};
-  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(exam.graph, training, options.polynomials));
+  OBSCURA_TRY(calibrate::Chooser polynomials,
+              api::make_chooser(exam.graph, {names, options.selection.data}, exam.normalization,
+                                options.polynomials.ranges, progress_bars()));
   if (polynomials.calibration().ranges.empty()) {
     return error(Code::unsupported, "{}: all its activations are polynomials already; `obscura evaluate` measures it",
                  options.network);
@@ -255,7 +258,7 @@ Result<Answer> perform(const SweepOptions& options) {
                  {"float_correct", nullptr},
                  {"float_not_finite", exam.score.not_finite},
                  {"calibration_images", polynomials.calibration().images},
-                 {"margin", options.polynomials.margin}};
+                 {"margin", options.polynomials.ranges.margin}};
   if (options.selection.dataset.empty()) {
     answer.json["images_from"] = options.selection.files;
   } else {
@@ -303,7 +306,7 @@ Action define_sweep(CLI::App& command, const Common&) {
       "First and last precision (default: 7 14)");
   command.add_flag("--layerwise", options->layerwise, "Also choose degrees for each layer");
   command.add_option("--plot", options->plot, "Write a PNG: accuracy over depth, points named by their alpha");
-  command.add_option("--calibration-images", options->polynomials.calibration_images,
+  command.add_option("--calibration-images", options->polynomials.ranges.images,
                      "Training images that give the ranges (default: 10000)");
   add_polynomial_options(command, options->polynomials);
   add_answer(command, options->settings);

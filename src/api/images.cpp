@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/images.h"
+#include "api/images.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "cli/support.h"
+#include "api/words.h"
 #include "data/image_file.h"
 #include "data/records.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 namespace {
 
 Result<std::size_t> parse_number(const std::string& text, const std::string& argument) {
@@ -62,30 +62,6 @@ std::string Selection::text() const {
   return files.size() == 1 ? files.front() : plural(files.size(), "file");
 }
 
-void add_selection(CLI::App& command, Selection& selection, const std::string& images) {
-  CLI::Option* dataset = command.add_option("--dataset", selection.dataset,
-                                            fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")));
-  CLI::Option* files = command.add_option(
-      images, selection.files,
-      "Folders (of pictures, or of one folder a class) or files: PNG, JPEG, .npy, .npz, idx or CIFAR's "
-      "binary, FILE or FILE:FIRST:COUNT");
-  command
-      .add_option("--labels", selection.labels,
-                  "True labels where the files have none: .npy, .npz, idx, or a text of one number a line")
-      ->needs(files);
-  command.add_option("--split", selection.split, "train, test, or val where the data set has it")
-      ->check(CLI::IsMember(data::split_names()))
-      ->needs(dataset)
-      ->capture_default_str();
-  command.add_option("--limit", selection.limit, "Images to take (default: all)");
-  command.add_option("--first", selection.first, "The first of them")->capture_default_str();
-  command.add_option("--data", selection.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-}
-
-CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help) {
-  return command.add_option("--calibrate", names, help)->allow_extra_args(false);
-}
-
 Result<Images> Images::of(const Selection& selection, const data::ImageShape& shape, std::size_t classes) {
   if (selection.files.empty() == selection.dataset.empty()) {
     return error(Code::wrong_params, "name the images: files or folders, or a data set with --dataset, and not both");
@@ -96,7 +72,7 @@ Result<Images> Images::of(const Selection& selection, const data::ImageShape& sh
     OBSCURA_TRY(out, of_files(selection.files, shape));
     if (!selection.labels.empty()) OBSCURA_TRY_VOID(out.set_labels(selection.labels));
   } else {
-    OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, data_folder(selection.data), shape));
+    OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, selection.data, shape));
   }
   out.classes_ = classes;
   out.source_ = selection.text();
@@ -245,4 +221,4 @@ Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std:
   return labels;
 }
 
-}  // namespace obscura::cli
+}  // namespace obscura::api

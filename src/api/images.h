@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Images and labels named on the command line.
+/// Images and labels of files and data sets, as a command line names them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -15,7 +14,7 @@
 #include "nn/graph.h"
 #include "plan/plan.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 
 /// A file or folder named on the command line as PATH or PATH:FIRST:COUNT.
 struct FileRange {
@@ -37,18 +36,13 @@ struct Selection {
   std::string dataset;
   std::vector<std::string> files;
   std::string labels;  ///< file of labels, which stand in for those that the files have
-  std::string data;    ///< folder of data sets; see data_folder()
+  std::string data;    ///< folder of data sets
   std::string split = "test";
   std::optional<std::size_t> limit;
   std::size_t first = 0;
   /// "mnist (test)", or the files: for people.
   std::string text() const;
 };
-/// --dataset, --images, --labels, --split, --limit, --first, --data. The names of a positional argument for the files
-/// may stand before --images: "IMAGES,--images".
-void add_selection(CLI::App& command, Selection& selection, const std::string& images = "--images");
-/// What names images for calibration, one a time: a data set, whose training images are taken, or files and folders.
-CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help);
 
 /// Images of files or of a data set, one after the other, of the shape that a network takes, read from disk when they
 /// are asked for: the one way in for all verbs.
@@ -117,4 +111,4 @@ class Images {
 /// The labels of a file, as data::read_label_file takes them, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
 Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std::size_t count);
 
-}  // namespace obscura::cli
+}  // namespace obscura::api
