@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/images.h"
 #include "api/make_plan.h"
-#include "base/normalise.h"
+#include "api/shape.h"
+#include "api/simulator.h"
+#include "api/training.h"
 #include "compile/front/approximation.h"
 #include "compile/readiness.h"
 #include "eval/network.h"
 #include "nn/onnx.h"
-#include "run/clear_backend.h"
-#include "server/server.h"
 #include "wire/plan_frame.h"
 
 namespace obscura {
@@ -85,7 +84,7 @@ api::PlanJob job_of(const CompileOptions& options) {
   job.options.memory = options.memory;
   job.options.max_key_bytes = options.max_key_bytes;
   job.options.report = options.progress;
-  job.training.images = options.calibration;
+  job.training = api::training_in(options.calibration);
   job.polynomials.alpha = options.alpha;
   job.polynomials.depth = options.depth;
   job.polynomials.products = options.products;
@@ -105,10 +104,7 @@ const std::string& Network::name() const { return internal_->graph.name; }
 std::size_t Network::channels() const { return static_cast<std::size_t>(internal_->shape()[0]); }
 std::size_t Network::height() const { return static_cast<std::size_t>(internal_->shape()[1]); }
 std::size_t Network::width() const { return static_cast<std::size_t>(internal_->shape()[2]); }
-std::size_t Network::outputs() const {
-  const nn::Graph& graph = internal_->graph;
-  return static_cast<std::size_t>(nn::element_count(graph.values[graph.output].shape));
-}
+std::size_t Network::outputs() const { return api::outputs_of(internal_->graph); }
 bool Network::needs_calibration() const { return internal_->readiness.verdict == compile::Verdict::options; }
 std::string Network::verdict() const { return internal_->readiness.sentence; }
 
@@ -139,20 +135,9 @@ Result<Plan> Network::compile(const CompileOptions& options) const {
 Result<std::vector<float>> Plan::simulate(std::span<const float> images,
                                           std::optional<std::uint64_t> noise_seed) const {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan(bytes, network));
-  const plan::InputSpec& input = named.plan.input;
-  const std::size_t size = input.elements();
-  if (images.empty() || images.size() % size != 0) {
-    return error(Code::wrong_params, "{} values are not one or more images of {}", images.size(), size);
-  }
-  const std::vector<float> values =
-      base::normalise(images, input.channels, std::size_t{input.height} * input.width, input.mean, input.deviation);
-  OBSCURA_TRY(server::Allotment allotment, server::allot(named.plan, 0));
-  std::shared_ptr<const ckks::Bootstrapper> bootstrapper;  // predicts noise
-  if (noise_seed) {
-    OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(named.plan.bootstrap));
-  }
-  const run::EncodedModel model(std::move(named.plan), std::move(allotment.schedule), std::move(bootstrapper));
-  return run::run_clear(model, values, values.size() / size, noise_seed);
+  OBSCURA_TRY_VOID(api::count_images(images, api::shape_of(named.plan.input)));
+  OBSCURA_TRY(const api::Simulator simulator, api::Simulator::make(std::move(named.plan), 0, noise_seed.has_value()));
+  return simulator.run(images, noise_seed);
 }
 
 }  // namespace obscura

@@ -48,15 +48,6 @@ Result<FileRange> parse_file_range(const std::string& argument) {
   return file;
 }
 
-data::ImageShape shape_of(const nn::Graph& graph) {
-  const nn::Shape& shape = graph.values[graph.input].shape;
-  const auto size = [&](std::size_t axis) { return static_cast<std::size_t>(shape[axis]); };
-  OBSCURA_CHECK(shape.size() == 3, "{}: an input of {}", graph.name, nn::to_string(shape));
-  return {size(0), size(1), size(2)};
-}
-
-data::ImageShape shape_of(const plan::InputSpec& input) { return {input.channels, input.height, input.width}; }
-
 std::string Selection::text() const {
   if (!dataset.empty()) return fmt::format("{} ({})", dataset, split);
   return files.size() == 1 ? files.front() : plural(files.size(), "file");
@@ -219,6 +210,39 @@ Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std:
                  labels.size(), count);
   }
   return labels;
+}
+
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization) {
+  return normalise(images.floats(), images.shape(), normalization);
+}
+
+namespace {
+
+Result<std::vector<float>> take_training(const std::vector<std::string>& names, const std::filesystem::path& folder,
+                                         const data::ImageShape& shape, const Normalization& normalization,
+                                         data::Range range) {
+  OBSCURA_TRY(const Images images, Images::of_training(names, folder, shape));
+  OBSCURA_TRY_VOID(data::check_range(fmt::format("{}", fmt::join(names, " ")), images.count(), range));
+  if (!images.of_files() || range.count == images.count()) {
+    OBSCURA_TRY(const data::Dataset some, images.read(0, range.count));
+    return normalise(some, normalization);
+  }
+  std::vector<float> out;
+  for (std::size_t i = 0; i < range.count; ++i) {
+    OBSCURA_TRY(const data::Dataset one, images.read(i * images.count() / range.count, 1));
+    const std::vector<float> values = normalise(one, normalization);
+    out.insert(out.end(), values.begin(), values.end());
+  }
+  return out;
+}
+
+}  // namespace
+
+TrainingData training_of(const std::vector<std::string>& names, const std::filesystem::path& folder) {
+  if (names.empty()) return {};
+  return {[=](const data::ImageShape& shape, const Normalization& normalization, data::Range range) {
+    return take_training(names, folder, shape, normalization, range);
+  }};
 }
 
 }  // namespace obscura::api

@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "api/settings.h"
+#include "api/shape.h"
+#include "api/training.h"
 #include "base/check.h"
 #include "data/dataset.h"
-#include "nn/graph.h"
-#include "plan/plan.h"
 
 namespace obscura::api {
 
@@ -26,10 +27,6 @@ Result<FileRange> parse_file_range(const std::string& argument);
 
 /// "FIRST:COUNT"; `argument` stands in messages. errors: as above.
 Result<data::Range> parse_range(const std::string& text, const std::string& argument);
-
-/// The images that a network, or a client of a plan, takes.
-data::ImageShape shape_of(const nn::Graph& graph);
-data::ImageShape shape_of(const plan::InputSpec& input);
 
 /// Images of a split of a data set, or of files and folders: all, or `limit` of them from `first` on.
 struct Selection {
@@ -110,5 +107,12 @@ class Images {
 
 /// The labels of a file, as data::read_label_file takes them, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
 Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std::size_t count);
+
+/// The images, normalised, image after image.
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization);
+
+/// Training images as Images::of_training has them: the first of a data set; of files and folders, which may be sorted
+/// by class, every so-manieth. Of no names there are none. errors of taking them: those of Images::of_training; fewer
+TrainingData training_of(const std::vector<std::string>& names, const std::filesystem::path& folder);
 
 }  // namespace obscura::api

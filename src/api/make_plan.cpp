@@ -68,7 +68,10 @@ Result<plan::Plan> make_plan(const Settings& settings, const nn::Graph& graph, c
   how.calibration = calibration;
   OBSCURA_TRY(how.approximations, approximate(settings, graph, network, job));
   auto plan = compile::compile(graph, how);
-  if (plan) return plan;
+  if (plan) {
+    OBSCURA_TRY_VOID(compile::tell(how.report, "plan", 1, 1));  // nothing is under way any more
+    return plan;
+  }
   return error(plan.error().code, "{}: {}", network, plan.error().message);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/shape.h"
 #include "base/normalise.h"
 
 namespace obscura::api {
@@ -34,7 +35,7 @@ Result<bool> take(std::vector<double>& own, const std::vector<double>& file, con
 /// errors: class names of the file that the network has no outputs for.
 Result<void> check_class_names(const nn::Graph& graph, const std::string& network, Caller caller) {
   const std::size_t names = graph.metadata.class_names.size();
-  const auto outputs = static_cast<std::size_t>(nn::element_count(graph.values[graph.output].shape));
+  const std::size_t outputs = outputs_of(graph);
   if (names == 0 || names == outputs || (names == 2 && outputs == 1)) return {};
   return error(Code::wrong_params,
                "{}: its metadata 'obscura.classes' has {}, but it has {}; one for each is allowed: give {}, "
@@ -90,10 +91,6 @@ std::vector<float> normalise(std::span<const float> images, const data::ImageSha
     std::swap_ranges(red, red + static_cast<std::ptrdiff_t>(area), red + static_cast<std::ptrdiff_t>(2 * area));
   }
   return base::normalise(turned, shape.channels, area, normalization.mean, normalization.deviation);
-}
-
-std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization) {
-  return normalise(images.floats(), images.shape(), normalization);
 }
 
 Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network) {

@@ -33,7 +33,6 @@ Result<void> refuse_bgr(const Normalization& normalization);
 /// Images (planes of red, green, blue) in units of pixel / 255 as normalised floats, image after image.
 std::vector<float> normalise(std::span<const float> images, const data::ImageShape& shape,
                              const Normalization& normalization);
-std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization);
 
 struct Settings {
   Normalization normalization;

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "api/settings.h"
@@ -14,26 +13,26 @@
 
 namespace obscura::api {
 
-/// Where they come from: names or, from memory, the images themselves.
+/// Where they come from; see also training_of in api/images.h.
 struct TrainingData {
-  std::vector<std::string> names;      ///< a data set, or files and folders; see Images::of_training
-  std::filesystem::path folder;        ///< of data sets
-  std::span<const float> images = {};  ///< in units of pixel / 255
-  bool none() const { return names.empty() && images.empty(); }
+  /// A range's number of them, normalised, that stand for all.
+  std::function<Result<std::vector<float>>(const data::ImageShape& shape, const Normalization& normalization,
+                                           data::Range range)>
+      take;
+  bool none() const { return !take; }
 };
 
-/// `count` training images (unless said: `usual` of them, or all where there are fewer), normalised: the first of a
-/// data set or of memory; of files and folders, which may be sorted by class, every so-manieth. errors: those of
-/// Images::of_training; fewer images; count 0; floats in memory that are not whole images. needs: a normalisation that
-/// check_normalization took.
+/// Images in units of pixel / 255, which outlive it: the first of them are taken. Of none there are none.
+/// errors of taking them: floats that are not whole images; fewer
+TrainingData training_in(std::span<const float> images);
+
+/// `count` training images (unless said: `usual` of them, or all where there are fewer), normalised. needs: a
+/// normalisation that check_normalization took. errors: those of taking them; count 0
 Result<std::vector<float>> calibration_images(const nn::Graph& graph, const TrainingData& training,
                                               const Normalization& normalization, std::optional<std::size_t> count,
                                               std::size_t usual);
 
 /// How many give the ranges of values unless said.
 inline constexpr std::size_t kCalibrationImages = 256;
-
-/// How many images of the shape these floats are. errors: wrong_params: none, or not whole ones
-Result<std::size_t> count_images(std::span<const float> images, const data::ImageShape& shape);
 
 }  // namespace obscura::api

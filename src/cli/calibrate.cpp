@@ -3,12 +3,12 @@
 
 #include <cmath>
 
-#include "api/training.h"
+#include "api/images.h"
 #include "base/files.h"
 #include "calibrate/ranges_file.h"
 #include "cli/options.h"
-#include "cli/polynomials.h"
 #include "cli/progress.h"
+#include "cli/support.h"
 #include "cli/verb.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
@@ -125,7 +125,7 @@ Result<void> write(const CalibrateOptions& options, const nn::Graph& graph, cons
 }
 
 Result<Answer> perform(const CalibrateOptions& options) {
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
   if (options.dataset.empty() == options.files.empty()) {
@@ -139,8 +139,8 @@ Result<Answer> perform(const CalibrateOptions& options) {
   OBSCURA_TRY_VOID(api::take_normalization(settings, graph, options.network));
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
-              api::calibration_images(graph, {names_of(options), data_folder(options.data)}, settings.normalization,
-                                      options.limit, calibrate::kRangeImages));
+              api::calibration_images(graph, api::training_of(names_of(options), data_folder(options.data)),
+                                      settings.normalization, options.limit, calibrate::kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {

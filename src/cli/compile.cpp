@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "api/images.h"
 #include "api/make_plan.h"
 #include "base/files.h"
 #include "cli/answers.h"
@@ -23,6 +24,7 @@ struct CompileOptions {
   std::string output;
   std::string data;
   std::string layout = "auto";
+  std::vector<std::string> calibrate;
   api::Settings settings;
   api::PlanJob job;
   bool passes = false;
@@ -78,18 +80,18 @@ Result<void> check(const CompileOptions& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY_VOID(check_margin(options.job.ranges.margin));
   if (options.job.polynomials.alpha) OBSCURA_TRY_VOID(check_alpha(*options.job.polynomials.alpha));
-  if (!options.job.polynomials.precise() || !options.job.training.none()) return {};
+  if (!options.job.polynomials.precise() || !options.calibrate.empty()) return {};
   return error(Code::wrong_params,
                "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
 }
 
 Result<Answer> perform(const CompileOptions& options) {
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
   api::Settings settings = options.settings;
   api::PlanJob job = options.job;
-  job.training.folder = data_folder(options.data);
+  job.training = api::training_of(options.calibrate, data_folder(options.data));
   job.options.layout = layout_of(options.layout);
   if (job.options.memory == 0) job.options.memory = server_memory_bytes();
   job.options.report = progress_bars();
@@ -191,7 +193,7 @@ Action define_compile(CLI::App& command, const Common&) {
           "image: one image in the slots of few ciphertexts; batch: an image in each slot; auto: what is cheaper")
       ->check(CLI::IsMember({"auto", "image", "batch"}))
       ->capture_default_str();
-  add_calibrate(command, options->job.training.names,
+  add_calibrate(command, options->calibrate,
                 "Training images that give the ranges of values: a data set's name, or a file or folder; may be given "
                 "again");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");

@@ -178,7 +178,7 @@ Result<Answer> perform(const DecryptOptions& options) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY_VOID(check_kind(options, offer.output));
   OBSCURA_TRY(const std::optional<api::Images> sent, find_sent(options, offer));
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   client::Logits logits;
   {
     ProgressBar bar("decrypt");

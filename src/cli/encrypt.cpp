@@ -45,7 +45,7 @@ Result<Answer> perform(const EncryptOptions& options) {
     OBSCURA_TRY(const data::Dataset part, images.read(first, count));
     return part.floats();
   };
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   {
     ProgressBar bar("encrypt");
     OBSCURA_TRY_VOID(client::encrypt(offer, secret, {images.count(), read}, options.output, false, bar.callback()));

@@ -42,7 +42,7 @@ Result<Answer> perform(const Options& options, bool json) {
   }
   OBSCURA_TRY(const client::KeyCost cost, client::cost_of_keys(offer));
   if (cost.file_bytes <= options.max_keys) note(cost_text(cost), json);
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   {
     ProgressBar bar("keys");
     how.progress = bar.callback();

@@ -165,4 +165,9 @@ CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, c
   return command.add_option("--calibrate", names, help)->allow_extra_args(false);
 }
 
+api::TrainingData training_of(const std::vector<std::string>& calibrate, const api::Selection& selection) {
+  if (!calibrate.empty() || selection.dataset.empty()) return api::training_of(calibrate, selection.data);
+  return api::training_of({selection.dataset}, selection.data);
+}
+
 }  // namespace obscura::cli

@@ -38,5 +38,7 @@ void add_settings(CLI::App& command, api::Settings& settings);
 void add_selection(CLI::App& command, api::Selection& selection, const std::string& images = "--images");
 /// What names images for calibration, one a time: a data set, whose training images are taken, or files and folders.
 CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help);
+/// Those of --calibrate, else the training images of the data set that is selected, if one is.
+api::TrainingData training_of(const std::vector<std::string>& calibrate, const api::Selection& selection);
 
 }  // namespace obscura::cli

@@ -39,7 +39,7 @@ std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) 
 
 Result<Answer> perform(const RunOptions& options, bool json) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   server::RunOptions how;
   how.memory = options.memory;
   how.signing_key = options.sign;

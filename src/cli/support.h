@@ -2,12 +2,12 @@
 /// What several verbs need: paths and figures.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "api/stopwatch.h"
 #include "api/words.h"
 #include "base/check.h"
 
@@ -25,16 +25,9 @@ Result<bool> is_frame(const std::filesystem::path& path);
 /// Largest resident memory of this process so far.
 std::uint64_t peak_memory_bytes();
 
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 /// What a plan's server may take where nobody says: three quarters of this machine's memory.
 std::uint64_t server_memory_bytes();
+
 /// The one way from JSON to text: names of files need not be UTF-8, but JSON is, so what is not becomes U+FFFD.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 

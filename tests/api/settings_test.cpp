@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "api/images.h"
+
 namespace obscura::api {
 namespace {
 

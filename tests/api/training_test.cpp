@@ -21,18 +21,19 @@ nn::Graph two_pixels() {
 const std::vector<float> kThree{0, 1, 0.5F, 1, 1, 1};
 
 TEST(TrainingData, OfMemoryGiveTheirFirstImagesNormalised) {
-  const TrainingData training{{}, {}, kThree};
+  const TrainingData training = training_in(kThree);
   EXPECT_FALSE(training.none());
+  EXPECT_TRUE(training_in({}).none());
   EXPECT_THAT(calibration_images(two_pixels(), training, {{0.5}, {0.5}}, {}, 2).value(), ElementsAre(-1, 1, 0, 1));
   EXPECT_EQ(calibration_images(two_pixels(), training, {}, {}, 256).value(), kThree) << "all, where there are fewer";
   EXPECT_EQ(calibration_images(two_pixels(), training, {}, 1, 256).value().size(), 2U);
 }
 
 TEST(TrainingData, OfMemoryAreRefusedWhereTheyAreTooFewOrNotWhole) {
-  const TrainingData training{{}, {}, kThree};
+  const TrainingData training = training_in(kThree);
   EXPECT_THAT(calibration_images(two_pixels(), training, {}, 4, 256).error().message, HasSubstr("the training images"));
   EXPECT_THAT(calibration_images(two_pixels(), training, {}, 0, 256).error().message, HasSubstr("at least one image"));
-  const TrainingData cut{{}, {}, std::span(kThree).first(5)};
+  const TrainingData cut = training_in(std::span(kThree).first(5));
   EXPECT_EQ(calibration_images(two_pixels(), cut, {}, {}, 256).error().message,
             "5 values are not one or more images of 2");
 }
