@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "api/images.h"
 #include "base/files.h"
@@ -28,25 +28,6 @@ struct CalibrateOptions {
   api::Settings settings;
 };
 
-/// The |argument| that a share of all arguments stays below, to a part of the histogram.
-double quantile(const approx::Histogram& histogram, double share) {
-  std::uint64_t total = 0;
-  for (const std::uint64_t count : histogram.counts) total += count;
-  std::vector<std::pair<double, std::uint64_t>> parts;
-  const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
-  for (std::size_t k = 0; k < histogram.counts.size(); ++k) {
-    const double left = histogram.low + width * static_cast<double>(k);
-    parts.emplace_back(std::max(std::abs(left), std::abs(left + width)), histogram.counts[k]);
-  }
-  std::sort(parts.begin(), parts.end());
-  double seen = 0;
-  for (const auto& [reach, count] : parts) {
-    seen += static_cast<double>(count);
-    if (seen >= share * static_cast<double>(total)) return reach;
-  }
-  return parts.back().first;
-}
-
 std::vector<std::string> names_of(const CalibrateOptions& options) {
   return options.dataset.empty() ? options.files : std::vector{options.dataset};
 }
@@ -66,7 +47,7 @@ Answer summarise(const CalibrateOptions& options, const nn::Graph& graph, const 
                             options.output, api::plural(calibration.ranges.size(), "activation"), calibration.images,
                             fmt::join(names_of(options), " "), "node", "operator", "least", "largest", "99.9 % below");
   for (const calibrate::Range& range : calibration.ranges) {
-    const double most = quantile(range.inputs, 0.999);
+    const double most = range.quantile(0.999);
     list.push_back({{"node", range.name},
                     {"operator", range.operation},
                     {"low", range.low},
@@ -86,7 +67,7 @@ constexpr std::size_t kBars = 256;
 data::Panel draw(const calibrate::Range& range) {
   data::Panel panel;
   panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name, range.operation,
-                                 range.low, range.high, quantile(range.inputs, 0.999));
+                                 range.low, range.high, range.quantile(0.999));
   panel.axes.x_label = "argument";
   panel.axes.y_label = "count";
   panel.axes.log_y = true;

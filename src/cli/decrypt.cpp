@@ -145,31 +145,24 @@ Result<void> check_kind(const DecryptOptions& options, const plan::OutputSpec& o
   return {};
 }
 
-/// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
+/// What may be published in place of the exact logits. The share of labels that changed follows from the exact ones: it
 /// goes to standard error, not into the answer.
 Result<client::Published> publish(const DecryptOptions& options, const plan::Offer& offer,
                                   const client::Logits& exact) {
-  const plan::AnswerSpec& spec = offer.output.answer;
-  OBSCURA_TRY(client::Ledger ledger, client::Ledger::open(client::ledger_of(options.secret.path), exact.key));
-  OBSCURA_TRY(client::Published published, client::publish(exact, spec.kind, client::worst_noise(offer.output),
-                                                           options.publish_bits, ledger.earlier()));
-  OBSCURA_TRY_VOID(ledger.add(exact.request, exact.values.size(), published.spent));
+  const std::filesystem::path ledger = client::ledger_of(options.secret.path);
+  OBSCURA_TRY(client::Publication one, client::publish_once(exact, offer.output, ledger, options.publish_bits));
   std::string changes;
-  if (spec.kind != plan::AnswerKind::values) {
-    std::size_t changed = 0;
-    for (std::size_t i = 0; i < exact.images; ++i) {
-      changed += client::labels(spec, row_of(exact, i)) != client::labels(spec, row_of(published.logits, i)) ? 1 : 0;
-    }
-    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", changed,
-                          exact.images, 100 * static_cast<double>(changed) / static_cast<double>(exact.images));
+  if (one.changed) {
+    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", *one.changed,
+                          exact.images, 100 * static_cast<double>(*one.changed) / static_cast<double>(exact.images));
   }
   const std::string note = fmt::format(
       "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this key gave, "
       "as {} says\n",
-      published.deviation, exact.values.size(), changes, options.publish_bits,
-      api::plural(ledger.earlier().publications, "publication"), client::ledger_of(options.secret.path).string());
+      one.published.deviation, exact.values.size(), changes, options.publish_bits,
+      api::plural(one.publications, "publication"), ledger.string());
   std::fputs(note.c_str(), stderr);
-  return published;
+  return std::move(one.published);
 }
 
 Result<Answer> perform(const DecryptOptions& options) {

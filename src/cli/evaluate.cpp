@@ -192,6 +192,24 @@ Answer summarise(const EvaluateOptions& options, const api::Evaluation& result) 
   return answer;
 }
 
+/// What polynomials are chosen by.
+void add_choice(CLI::App& command, EvaluateOptions& options) {
+  command.add_option("--calibration-images", options.calibration_images,
+                     "Training images that give the ranges (default: 256; backend poly: 10000)");
+  command.add_option("--alpha", options.job.making.polynomials.alpha,
+                     "Backend poly: precision of all polynomials (default: 13)");
+  command
+      .add_option("--depth", options.job.making.polynomials.depth,
+                  "Backend poly: levels that all activations may take together")
+      ->excludes("--alpha");
+  command
+      .add_option("--products", options.job.making.polynomials.products,
+                  "Backend poly: products of ciphertexts that all activations of one image may take together")
+      ->excludes("--alpha")
+      ->excludes("--depth");
+  add_polynomial_options(command, options.job.making.ranges, options.noise);
+}
+
 }  // namespace
 
 Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
@@ -241,20 +259,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   add_memory(command, options->job.memory);
   command.add_option("--batch", options->job.making.options.batch,
                      "Batch to compile for (default: the images, at most 8192)");
-  command.add_option("--calibration-images", options->calibration_images,
-                     "Training images that give the ranges (default: 256; backend poly: 10000)");
-  command.add_option("--alpha", options->job.making.polynomials.alpha,
-                     "Backend poly: precision of all polynomials (default: 13)");
-  command
-      .add_option("--depth", options->job.making.polynomials.depth,
-                  "Backend poly: levels that all activations may take together")
-      ->excludes("--alpha");
-  command
-      .add_option("--products", options->job.making.polynomials.products,
-                  "Backend poly: products of ciphertexts that all activations of one image may take together")
-      ->excludes("--alpha")
-      ->excludes("--depth");
-  add_polynomial_options(command, options->job.making.ranges, options->noise);
+  add_choice(command, *options);
   add_settings(command, options->job.settings);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
