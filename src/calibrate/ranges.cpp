@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "eval/network.h"
 #include "nn/operators.h"
@@ -12,6 +13,24 @@
 namespace obscura::calibrate {
 
 double Range::largest() const { return std::max(std::abs(low), std::abs(high)); }
+
+double Range::quantile(double share) const {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : inputs.counts) total += count;
+  std::vector<std::pair<double, std::uint64_t>> parts;
+  const double width = (inputs.high - inputs.low) / static_cast<double>(inputs.counts.size());
+  for (std::size_t k = 0; k < inputs.counts.size(); ++k) {
+    const double left = inputs.low + width * static_cast<double>(k);
+    parts.emplace_back(std::max(std::abs(left), std::abs(left + width)), inputs.counts[k]);
+  }
+  std::sort(parts.begin(), parts.end());
+  double seen = 0;
+  for (const auto& [reach, count] : parts) {
+    seen += static_cast<double>(count);
+    if (seen >= share * static_cast<double>(total)) return reach;
+  }
+  return parts.back().first;
+}
 
 namespace {
 

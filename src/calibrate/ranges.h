@@ -25,6 +25,8 @@ struct Range {
 
   /// Largest |argument|.
   double largest() const;
+  /// The |argument| that this share of all arguments stays below, to a part of the histogram.
+  double quantile(double share) const;
 };
 
 inline constexpr std::size_t kBins = 4096;

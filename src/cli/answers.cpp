@@ -85,7 +85,7 @@ Result<void> needs_one_label(const plan::AnswerSpec& spec, const std::string& op
                option, plan::to_string(spec.kind));
 }
 
-void add_names(const Images& images, Answer& answer) {
+void add_names(const api::Images& images, Answer& answer) {
   auto& files = answer.json["files"] = nlohmann::ordered_json::array();
   std::string text;
   for (std::size_t i = 0, at = 0; i < images.count(); ++i) {

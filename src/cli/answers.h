@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/images.h"
+#include "api/images.h"
 #include "cli/verb.h"
 #include "client/answer.h"
 #include "client/client.h"
@@ -32,7 +32,7 @@ std::span<const float> row_of(const client::Logits& logits, std::size_t image);
 std::vector<std::uint32_t> labels_of(const plan::AnswerSpec& spec, const client::Logits& logits);
 
 /// The names of the files, each at the end of its image's line, and as "files".
-void add_names(const Images& images, Answer& answer);
+void add_names(const api::Images& images, Answer& answer);
 
 /// errors: wrong_params: an answer that has not one label; `option` wants one.
 Result<void> needs_one_label(const plan::AnswerSpec& spec, const std::string& option);

@@ -344,7 +344,7 @@ Result<Report> report_front(const ApproxOptions& options) {
 }
 
 Result<Answer> perform(const ApproxOptions& options) {
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
   const bool direct = options.degree || options.error || !options.parameters.empty();
   const std::string& name = options.function;

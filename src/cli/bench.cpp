@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/evaluate.h"
 #include "cli/machine.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
 #include "data/plot.h"
@@ -37,7 +38,7 @@ struct Network {
   std::filesystem::path model;
   std::string dataset;
   std::size_t images = 0;
-  Normalization normalization;
+  api::Normalization normalization;
   std::optional<int> headroom;
   std::optional<double> max_error;
 };
@@ -121,13 +122,14 @@ Result<std::vector<Network>> read_list(const BenchOptions& options) {
 Result<Json> measure(const Network& network, const BenchOptions& options, bool json) {
   EvaluateOptions how;
   how.network = network.model.string();
-  how.selection.dataset = network.dataset;
-  how.selection.data = options.data;
-  how.selection.limit = std::min(network.images, options.limit.value_or(network.images));
-  how.settings.normalization = network.normalization;
-  how.settings.headroom = network.headroom;
-  how.settings.max_error = network.max_error;
-  how.memory = options.memory;
+  how.job.selection.dataset = network.dataset;
+  how.job.selection.data = data_folder(options.data);
+  how.job.selection.limit = std::min(network.images, options.limit.value_or(network.images));
+  how.job.settings.normalization = network.normalization;
+  how.job.settings.headroom = network.headroom;
+  how.job.settings.max_error = network.max_error;
+  how.job.memory = options.memory;
+  how.job.making.options.batch = 0;
   std::vector<Json> runs;
   for (std::size_t i = 0; i < options.repeat; ++i) {
     forget_peak_memory();

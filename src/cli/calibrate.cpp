@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
+#include "api/images.h"
 #include "base/files.h"
 #include "calibrate/ranges_file.h"
-#include "cli/polynomials.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/settings.h"
+#include "cli/support.h"
 #include "cli/verb.h"
 #include "data/plot.h"
 #include "nn/onnx.h"
@@ -24,27 +25,8 @@ struct CalibrateOptions {
   std::string output;
   std::string plot;
   std::optional<std::size_t> limit;
-  Settings settings;
+  api::Settings settings;
 };
-
-/// The |argument| that a share of all arguments stays below, to a part of the histogram.
-double quantile(const approx::Histogram& histogram, double share) {
-  std::uint64_t total = 0;
-  for (const std::uint64_t count : histogram.counts) total += count;
-  std::vector<std::pair<double, std::uint64_t>> parts;
-  const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
-  for (std::size_t k = 0; k < histogram.counts.size(); ++k) {
-    const double left = histogram.low + width * static_cast<double>(k);
-    parts.emplace_back(std::max(std::abs(left), std::abs(left + width)), histogram.counts[k]);
-  }
-  std::sort(parts.begin(), parts.end());
-  double seen = 0;
-  for (const auto& [reach, count] : parts) {
-    seen += static_cast<double>(count);
-    if (seen >= share * static_cast<double>(total)) return reach;
-  }
-  return parts.back().first;
-}
 
 std::vector<std::string> names_of(const CalibrateOptions& options) {
   return options.dataset.empty() ? options.files : std::vector{options.dataset};
@@ -62,10 +44,10 @@ Answer summarise(const CalibrateOptions& options, const nn::Graph& graph, const 
   if (!options.plot.empty()) answer.json["plot"] = options.plot;
   auto& list = answer.json["activations"] = nlohmann::ordered_json::array();
   answer.text = fmt::format("{}: {} of {} training images of {}\n  {:<28} {:<10} {:>10} {:>10} {:>12}\n",
-                            options.output, plural(calibration.ranges.size(), "activation"), calibration.images,
+                            options.output, api::plural(calibration.ranges.size(), "activation"), calibration.images,
                             fmt::join(names_of(options), " "), "node", "operator", "least", "largest", "99.9 % below");
   for (const calibrate::Range& range : calibration.ranges) {
-    const double most = quantile(range.inputs, 0.999);
+    const double most = range.quantile(0.999);
     list.push_back({{"node", range.name},
                     {"operator", range.operation},
                     {"low", range.low},
@@ -85,7 +67,7 @@ constexpr std::size_t kBars = 256;
 data::Panel draw(const calibrate::Range& range) {
   data::Panel panel;
   panel.axes.title = fmt::format("{} ({}): {:.4g} to {:.4g}, 99.9 % within {:.4g} of 0", range.name, range.operation,
-                                 range.low, range.high, quantile(range.inputs, 0.999));
+                                 range.low, range.high, range.quantile(0.999));
   panel.axes.x_label = "argument";
   panel.axes.y_label = "count";
   panel.axes.log_y = true;
@@ -124,7 +106,7 @@ Result<void> write(const CalibrateOptions& options, const nn::Graph& graph, cons
 }
 
 Result<Answer> perform(const CalibrateOptions& options) {
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
   if (options.dataset.empty() == options.files.empty()) {
@@ -134,12 +116,12 @@ Result<Answer> perform(const CalibrateOptions& options) {
     return error(Code::wrong_params, "--plot {}: the ranges go there already", options.plot);
   }
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.network, options.read));
-  Settings settings = options.settings;
-  OBSCURA_TRY_VOID(take_normalization(settings, graph, options.network));
+  api::Settings settings = options.settings;
+  OBSCURA_TRY_VOID(api::take_normalization(settings, graph, options.network));
   if (options.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   OBSCURA_TRY(const std::vector<float> images,
-              calibration_images(graph, {names_of(options), data_folder(options.data), settings.normalization},
-                                 options.limit, calibrate::kRangeImages));
+              api::calibration_images(graph, api::training_of(names_of(options), data_folder(options.data)),
+                                      settings.normalization, options.limit, calibrate::kRangeImages));
   const auto image_size = static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
   calibrate::Calibration calibration;
   {

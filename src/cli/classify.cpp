@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "api/images.h"
 #include "cli/answers.h"
-#include "cli/images.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -14,7 +15,7 @@ namespace {
 
 struct ClassifyOptions {
   std::string server, model;
-  Selection selection;
+  api::Selection selection;
   std::string keys;
   std::uint64_t max_keys = remote::RemoteOptions{}.max_keys;
   std::string trust;
@@ -36,10 +37,7 @@ Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, boo
     if (options.passphrase) how.new_passphrase = ask_new_passphrase;
   }
   how.before_keys = [json](const client::KeyCost& cost) {
-    note(fmt::format("a key for this model, once: {}, {}; {} of memory, about {:.0f} s of a core",
-                     plural(cost.keys, "evaluation key"), bytes_text(cost.file_bytes), bytes_text(cost.memory_bytes),
-                     cost.core_seconds),
-         json);
+    note("a key for this model, once: " + cost_text(cost), json);
   };
   how.progress = progress_bars();
   return how;
@@ -48,10 +46,11 @@ Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, boo
 Result<Answer> perform(const ClassifyOptions& options, bool json) {
   guard_secrets();
   OBSCURA_TRY(remote::RemoteOptions how, remote_options(options, json));
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   OBSCURA_TRY(auto client, remote::RemoteClient::connect(options.server, options.model, std::move(how)));
   const plan::Offer& offer = client.offer();
-  OBSCURA_TRY(const Images images, Images::of(options.selection, shape_of(offer.input), offer.output.classes));
+  OBSCURA_TRY(const api::Images images,
+              api::Images::of(options.selection, api::shape_of(offer.input), offer.output.classes));
   const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
     OBSCURA_TRY(const data::Dataset part, images.read(first, count));
     return part.floats();

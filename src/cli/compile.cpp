@@ -3,15 +3,15 @@
 
 #include <fmt/format.h>
 
-#include "api/approximations.h"
+#include "api/images.h"
+#include "api/make_plan.h"
 #include "base/files.h"
 #include "cli/answers.h"
-#include "cli/images.h"
+#include "cli/options.h"
 #include "cli/polynomials.h"
-#include "cli/settings.h"
+#include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
-#include "compile/readiness.h"
 #include "nn/onnx.h"
 #include "wire/plan_frame.h"
 
@@ -22,50 +22,14 @@ struct CompileOptions {
   std::string model;
   nn::ReadOptions read;
   std::string output;
-  std::vector<std::string> calibrate;
   std::string data;
-  std::uint32_t batch = 8192;
-  std::optional<std::size_t> calibration_images;
-  std::optional<std::uint64_t> keys;
-  std::uint64_t memory = 0;
-  std::optional<int> log2_degree;
   std::string layout = "auto";
-  Settings settings;
-  std::optional<int> alpha;
-  std::optional<double> depth, products;
-  std::optional<double> max_loss;
-  PolynomialOptions polynomials;
+  std::vector<std::string> calibrate;
+  api::Settings settings;
+  api::PlanJob job;
   bool passes = false;
   std::string dump_after;
-  bool approximated() const { return alpha || depth || products; }
 };
-
-/// What stands for the activations that are no polynomials: one alpha for all, or a budget for the network.
-Result<compile::Approximations> approximate(const CompileOptions& options, const nn::Graph& graph,
-                                            const TrainingData& training) {
-  if (!options.approximated() && compile::readiness(graph).verdict != compile::Verdict::options) {
-    if (options.polynomials.ranges.empty() && !options.max_loss) return compile::Approximations{};
-    return error(Code::wrong_params, "--ranges, --max-loss: {} has no function that a polynomial would stand for",
-                 options.model);
-  }
-  if (options.calibrate.empty()) {
-    return error(Code::wrong_params,
-                 "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
-  }
-  if (options.alpha) OBSCURA_TRY_VOID(check_alpha(*options.alpha));
-  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(graph, training, options.polynomials));
-  calibrate::Choice choice;
-  if (!options.approximated()) {
-    OBSCURA_TRY(choice, polynomials.automatic(options.max_loss.value_or(calibrate::kDefaultMaxLoss)));
-  } else if (options.alpha) {
-    OBSCURA_TRY(choice, polynomials.alike(*options.alpha));
-  } else if (options.depth) {
-    OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth}));
-  } else {
-    OBSCURA_TRY(choice, polynomials.layerwise({calibrate::Budget::Of::products, *options.products}));
-  }
-  return api::approximations_of(graph, choice);
-}
 
 compile::LayoutChoice layout_of(const std::string& name) {
   if (name == "image") return compile::LayoutChoice::image;
@@ -111,31 +75,30 @@ void answer_passes(const CompileOptions& options, const compile::Passes& passes,
   answer.text = *passes.dump() + answer.text;
 }
 
-Result<Answer> perform(const CompileOptions& options) {
-  const Stopwatch watch;
+/// What can be told before anything is read.
+Result<void> check(const CompileOptions& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
+  OBSCURA_TRY_VOID(check_margin(options.job.ranges.margin));
+  if (options.job.polynomials.alpha) OBSCURA_TRY_VOID(check_alpha(*options.job.polynomials.alpha));
+  if (!options.job.polynomials.precise() || !options.calibrate.empty()) return {};
+  return error(Code::wrong_params,
+               "--alpha, --depth, --products: --calibrate names the training images that they are chosen by");
+}
+
+Result<Answer> perform(const CompileOptions& options) {
+  const api::Stopwatch watch;
+  OBSCURA_TRY_VOID(check(options));
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(options.model, options.read));
-  Settings settings = options.settings;
-  OBSCURA_TRY_VOID(take_metadata(settings, graph, options.model));
-  OBSCURA_TRY_VOID(require_ready(options.model, graph, layout_of(options.layout),
-                                 options.approximated() || !options.calibrate.empty()));
-  const TrainingData training{options.calibrate, data_folder(options.data), settings.normalization};
-  std::vector<float> calibration;
-  if (!options.calibrate.empty()) {
-    OBSCURA_TRY(calibration, calibration_images(graph, training, options.calibration_images, kCalibrationImages));
-  }
-  compile::Options how;
-  how.batch = options.batch;
-  apply(settings, how);
-  how.max_key_bytes = options.keys;
-  how.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
-  how.log2_degree = options.log2_degree;
-  how.layout = layout_of(options.layout);
-  how.calibration = calibration;
-  OBSCURA_TRY(how.approximations, approximate(options, graph, training));
+  api::Settings settings = options.settings;
+  api::PlanJob job = options.job;
+  job.training = api::training_of(options.calibrate, data_folder(options.data));
+  job.options.layout = layout_of(options.layout);
+  if (job.options.memory == 0) job.options.memory = server_memory_bytes();
+  job.options.report = progress_bars();
   compile::Passes passes(compile::pass_named(options.dump_after));
-  if (options.passes || !options.dump_after.empty()) how.passes = &passes;
-  OBSCURA_TRY(const plan::Plan plan, compile_network(options.model, graph, how));
+  if (options.passes || !options.dump_after.empty()) job.options.passes = &passes;
+  OBSCURA_TRY_VOID(api::prepare(settings, graph, options.model, job));
+  OBSCURA_TRY(const plan::Plan plan, api::make_plan(settings, graph, options.model, job));
   if (!options.dump_after.empty() && !passes.dump()) {
     return error(Code::wrong_params, "--dump-after {}: {} did not need that pass", options.dump_after, options.model);
   }
@@ -151,7 +114,7 @@ Result<Answer> perform(const CompileOptions& options) {
                  {"limbs", plan.input.limbs},
                  {"steps", plan.steps.size()},
                  {"predicted_seconds", plan.predicted_seconds},
-                 {"memory_bytes", how.memory},
+                 {"memory_bytes", job.options.memory},
                  {"predicted_memory_bytes", plan.predicted_bytes},
                  {"kept_bytes", plan.kept_bytes},
                  {"predicted_logit_error_std", plan.output.error_std},
@@ -161,8 +124,8 @@ Result<Answer> perform(const CompileOptions& options) {
                  {"seconds", watch.seconds()},
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format("{}: plan of {} steps for {} at a time in {}\n", options.output, plan.steps.size(),
-                            plural(plan.images_at_once(), "image"), plan.name);
-  answer.text += fmt::format("  To run it {}.\n", memory_text(plan.predicted_bytes, how.memory));
+                            api::plural(plan.images_at_once(), "image"), plan.name);
+  answer.text += fmt::format("  To run it {}.\n", memory_text(plan.predicted_bytes, job.options.memory));
   answer.text += fmt::format("  Answer: {}.\n", plan::describe(plan.output.answer, plan.output.classes));
   if (!settings.from_file.empty()) {
     answer.text += fmt::format("  From the network's file: {}.\n", fmt::join(settings.from_file, ", "));
@@ -173,31 +136,31 @@ Result<Answer> perform(const CompileOptions& options) {
 }
 
 /// What stands for functions and maxima.
-void add_approximation(CLI::App& command, CompileOptions& options) {
+void add_approximation(CLI::App& command, api::PlanJob& job) {
   CLI::Option* alpha = command.add_option(
-      "--alpha", options.alpha,
+      "--alpha", job.polynomials.alpha,
       "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
       "the cheapest within --max-loss)");
   command
-      .add_option("--depth", options.depth,
+      .add_option("--depth", job.polynomials.depth,
                   "Polynomials of the best degrees for each layer: levels that all activations may take together")
       ->excludes("--alpha");
   command
-      .add_option("--products", options.products,
+      .add_option("--products", job.polynomials.products,
                   "The same: products of ciphertexts that all activations of one image may take together")
       ->excludes("--alpha")
       ->excludes("--depth");
   command
-      .add_option("--max-loss", options.max_loss,
+      .add_option("--max-loss", job.polynomials.max_loss,
                   "Share of the training images whose answer polynomials may change (default: 0.002)")
       ->check(CLI::Range(0.0, 1.0))
       ->excludes(alpha)
       ->excludes("--depth")
       ->excludes("--products");
-  command.add_option("--ranges", options.polynomials.ranges,
+  command.add_option("--ranges", job.ranges.file,
                      "Ranges of the activations, a file of `obscura calibrate` (default: measure them)");
   command
-      .add_option("--margin", options.polynomials.margin,
+      .add_option("--margin", job.ranges.margin,
                   "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
       ->capture_default_str();
 }
@@ -220,9 +183,10 @@ Action define_compile(CLI::App& command, const Common&) {
       "obscura compile models/mnist-swish4.onnx --batch 8192 --calibrate mnist -o swish4.plan",
       "The plan holds the network's weights: it stays on the server. Clients get the offer (obscura offer).");
   auto options = std::make_shared<CompileOptions>();
+  options->job.options.memory = 0;  // of this machine
   command.add_option("MODEL", options->model, "ONNX file of the network")->required();
   command.add_option("-o,--out", options->output, "The plan to write")->required();
-  command.add_option("--batch", options->batch, "Images classified at a time")->capture_default_str();
+  command.add_option("--batch", options->job.options.batch, "Images classified at a time")->capture_default_str();
   command
       .add_option(
           "--layout", options->layout,
@@ -233,18 +197,18 @@ Action define_compile(CLI::App& command, const Common&) {
                 "Training images that give the ranges of values: a data set's name, or a file or folder; may be given "
                 "again");
   command.add_option("--data", options->data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-  command.add_option("--calibration-images", options->calibration_images, "How many of them (default: 256)");
+  command.add_option("--calibration-images", options->job.calibration_images, "How many of them (default: 256)");
   add_settings(command, options->settings);
   as_size(*command.add_option(
-      "--max-keys", options->keys,
+      "--max-keys", options->job.options.max_key_bytes,
       "Largest size of the evaluation keys in the server's memory, as 1.5GB: slower where they would be larger (image "
       "layout)"));
-  as_size(*command.add_option("--memory", options->memory,
+  as_size(*command.add_option("--memory", options->job.options.memory,
                               "Memory that the server may take for keys, weights, ciphertexts and encoded diagonals "
                               "together, as 3.6GB (default: "
                               "three quarters of this machine's)"));
-  command.add_option("--log2-degree", options->log2_degree, "Force the ring's degree, 2 to this power");
-  add_approximation(command, *options);
+  command.add_option("--log2-degree", options->job.options.log2_degree, "Force the ring's degree, 2 to this power");
+  add_approximation(command, options->job);
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);
   command.add_flag("--passes", options->passes,

@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <optional>
 
+#include "api/images.h"
 #include "base/files.h"
 #include "cli/answers.h"
-#include "cli/images.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -34,7 +34,7 @@ struct DecryptOptions {
   std::string request;
   std::string input;
   std::string labels;
-  Selection sent;
+  api::Selection sent;
   std::string picture;
   bool logits = false;
   bool publish = false;
@@ -61,7 +61,7 @@ std::vector<std::size_t> choose(const std::vector<std::uint32_t>& predictions,
   return chosen;
 }
 
-Result<void> write_picture(const DecryptOptions& options, const Images& images,
+Result<void> write_picture(const DecryptOptions& options, const api::Images& images,
                            const std::vector<std::uint32_t>& predictions, const std::vector<std::uint16_t>& labels) {
   data::Dataset shown;
   std::vector<std::uint32_t> shown_predictions;
@@ -80,7 +80,7 @@ Result<void> write_picture(const DecryptOptions& options, const Images& images,
 }
 
 /// The images that were sent, if they are named: opened before the decryption, so that a mistake shows early.
-Result<std::optional<Images>> find_sent(const DecryptOptions& options, const plan::Offer& offer) {
+Result<std::optional<api::Images>> find_sent(const DecryptOptions& options, const plan::Offer& offer) {
   if (!options.picture.empty()) {
     if (options.sent.files.empty()) {
       return error(Code::wrong_params, "--picture: --images names the images that were sent, which it shows");
@@ -91,8 +91,8 @@ Result<std::optional<Images>> find_sent(const DecryptOptions& options, const pla
     }
     OBSCURA_TRY_VOID(refuse_existing(options.picture));
   }
-  if (options.sent.files.empty()) return std::optional<Images>();
-  OBSCURA_TRY(Images images, Images::of(options.sent, shape_of(offer.input)));
+  if (options.sent.files.empty()) return std::optional<api::Images>();
+  OBSCURA_TRY(api::Images images, api::Images::of(options.sent, api::shape_of(offer.input)));
   return std::optional(std::move(images));
 }
 
@@ -109,7 +109,7 @@ void add_accuracy(const std::vector<std::uint32_t>& predictions, const std::vect
   const double accuracy = static_cast<double>(correct) / static_cast<double>(labels.size());
   answer.json["correct"] = correct;
   answer.json["accuracy"] = accuracy;
-  answer.text = fmt::format("{}, {} correct ({:.2f} %)", plural(labels.size(), "image"), correct, 100 * accuracy);
+  answer.text = fmt::format("{}, {} correct ({:.2f} %)", api::plural(labels.size(), "image"), correct, 100 * accuracy);
 }
 
 /// Of one value an image, beside its label as a number.
@@ -121,7 +121,7 @@ void add_deviation(const plan::OutputSpec& output, const client::Logits& logits,
   }
   const double mean = sum / static_cast<double>(labels.size());
   answer.json["mean_absolute_error"] = mean;
-  answer.text = fmt::format("{}, mean absolute error {:.4g}", plural(labels.size(), "image"), mean);
+  answer.text = fmt::format("{}, mean absolute error {:.4g}", api::plural(labels.size(), "image"), mean);
 }
 
 /// errors: a picture or labels that this kind of answer cannot be compared with.
@@ -132,31 +132,24 @@ Result<void> check_kind(const DecryptOptions& options, const plan::OutputSpec& o
   return {};
 }
 
-/// Replaces the exact logits by what may be published. The share of labels that changed follows from the exact ones: it
+/// What may be published in place of the exact logits. The share of labels that changed follows from the exact ones: it
 /// goes to standard error, not into the answer.
 Result<client::Published> publish(const DecryptOptions& options, const plan::Offer& offer,
                                   const client::Logits& exact) {
-  const plan::AnswerSpec& spec = offer.output.answer;
-  OBSCURA_TRY(client::Ledger ledger, client::Ledger::open(client::ledger_of(options.secret.path), exact.key));
-  OBSCURA_TRY(client::Published published, client::publish(exact, spec.kind, client::worst_noise(offer.output),
-                                                           options.publish_bits, ledger.earlier()));
-  OBSCURA_TRY_VOID(ledger.add(exact.request, exact.values.size(), published.spent));
+  const std::filesystem::path ledger = client::ledger_of(options.secret.path);
+  OBSCURA_TRY(client::Publication one, client::publish_once(exact, offer.output, ledger, options.publish_bits));
   std::string changes;
-  if (spec.kind != plan::AnswerKind::values) {
-    std::size_t changed = 0;
-    for (std::size_t i = 0; i < exact.images; ++i) {
-      changed += client::labels(spec, row_of(exact, i)) != client::labels(spec, row_of(published.logits, i)) ? 1 : 0;
-    }
-    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", changed,
-                          exact.images, 100 * static_cast<double>(changed) / static_cast<double>(exact.images));
+  if (one.changed) {
+    changes = fmt::format(" changed {} of {} labels ({:.2f} %; that figure is for you alone) and", *one.changed,
+                          exact.images, 100 * static_cast<double>(*one.changed) / static_cast<double>(exact.images));
   }
   const std::string note = fmt::format(
       "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this key gave, "
       "as {} says\n",
-      published.deviation, exact.values.size(), changes, options.publish_bits,
-      plural(ledger.earlier().publications, "publication"), client::ledger_of(options.secret.path).string());
+      one.published.deviation, exact.values.size(), changes, options.publish_bits,
+      api::plural(one.publications, "publication"), ledger.string());
   std::fputs(note.c_str(), stderr);
-  return published;
+  return std::move(one.published);
 }
 
 Result<Answer> perform(const DecryptOptions& options) {
@@ -164,8 +157,8 @@ Result<Answer> perform(const DecryptOptions& options) {
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   OBSCURA_TRY_VOID(check_kind(options, offer.output));
-  OBSCURA_TRY(const std::optional<Images> sent, find_sent(options, offer));
-  const Stopwatch watch;
+  OBSCURA_TRY(const std::optional<api::Images> sent, find_sent(options, offer));
+  const api::Stopwatch watch;
   client::Logits logits;
   {
     ProgressBar bar("decrypt");
@@ -181,11 +174,11 @@ Result<Answer> perform(const DecryptOptions& options) {
   const plan::AnswerSpec& spec = offer.output.answer;
   std::vector<std::uint16_t> labels;
   if (!options.labels.empty()) {
-    OBSCURA_TRY(labels, read_labels(options.labels, logits.images));
+    OBSCURA_TRY(labels, api::read_labels(options.labels, logits.images));
   }
   if (sent && sent->count() != logits.images) {
-    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}", plural(sent->count(), "image"),
-                 options.input, logits.images);
+    return error(Code::wrong_params, "--images: {} named, but {} holds answers for {}",
+                 api::plural(sent->count(), "image"), options.input, logits.images);
   }
   if (!options.picture.empty()) OBSCURA_TRY_VOID(write_picture(options, *sent, labels_of(spec, logits), labels));
   Answer answer;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "cli/images.h"
+#include "api/images.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -16,22 +17,22 @@ struct EncryptOptions {
   std::string offer;
   SecretOptions secret;
   std::string range;
-  Selection selection;
+  api::Selection selection;
   std::string output;
 };
 
-Result<Images> find_images(const EncryptOptions& options, const plan::InputSpec& input) {
-  Selection selection = options.selection;
+Result<api::Images> find_images(const EncryptOptions& options, const plan::InputSpec& input) {
+  api::Selection selection = options.selection;
   if (!options.range.empty()) {
     if (selection.files.size() != 1) {
       return error(Code::wrong_params, "--range: {} files are named; it is for one: with more write FILE:FIRST:COUNT",
                    selection.files.size());
     }
-    OBSCURA_TRY(const data::Range range, parse_range(options.range, "--range"));
+    OBSCURA_TRY(const data::Range range, api::parse_range(options.range, "--range"));
     selection.first = range.first;
     selection.limit = range.count;
   }
-  return Images::of(selection, shape_of(input));
+  return api::Images::of(selection, api::shape_of(input));
 }
 
 Result<Answer> perform(const EncryptOptions& options) {
@@ -39,12 +40,12 @@ Result<Answer> perform(const EncryptOptions& options) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
-  OBSCURA_TRY(const Images images, find_images(options, offer.input));
+  OBSCURA_TRY(const api::Images images, find_images(options, offer.input));
   const auto read = [&](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
     OBSCURA_TRY(const data::Dataset part, images.read(first, count));
     return part.floats();
   };
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   {
     ProgressBar bar("encrypt");
     OBSCURA_TRY_VOID(client::encrypt(offer, secret, {images.count(), read}, options.output, false, bar.callback()));
@@ -59,11 +60,11 @@ Result<Answer> perform(const EncryptOptions& options) {
                  {"bytes", file_bytes(options.output)},
                  {"seconds", watch.seconds()},
                  {"peak_memory_bytes", peak_memory_bytes()}};
-  answer.text =
-      fmt::format("{}: {} encrypted{}, {} in {:.1f} s", options.output, plural(images.count(), "image"),
-                  at_once == 1 ? ", each by itself"
-                               : fmt::format(" in {} of up to {}", plural(batches, "batch"), plural(at_once, "image")),
-                  bytes_text(file_bytes(options.output)), watch.seconds());
+  answer.text = fmt::format(
+      "{}: {} encrypted{}, {} in {:.1f} s", options.output, api::plural(images.count(), "image"),
+      at_once == 1 ? ", each by itself"
+                   : fmt::format(" in {} of up to {}", api::plural(batches, "batch"), api::plural(at_once, "image")),
+      bytes_text(file_bytes(options.output)), watch.seconds());
   return answer;
 }
 

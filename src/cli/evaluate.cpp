@@ -4,36 +4,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "ckks/params.h"
-#include "cli/inference.h"
 #include "cli/marks.h"
+#include "cli/options.h"
+#include "cli/polynomials.h"
 #include "cli/progress.h"
-#include "cli/score.h"
 #include "cli/support.h"
 #include "cli/verb.h"
-#include "compile/answer.h"
-#include "compile/compile.h"
 #include "compile/predict.h"
-#include "nn/onnx.h"
-#include "wire/plan_frame.h"
 
 namespace obscura::cli {
 namespace {
 
-constexpr std::size_t kDefaultBatch = 8192;
 constexpr int kDefaultAlpha = 13;
 
-/// What is evaluated: a network, a plan, or both.
-struct Subject {
-  std::optional<nn::Graph> graph;
-  std::optional<wire::NamedPlan> plan;
-  Settings settings;
-  plan::AnswerSpec answer;
-};
-
-bool on_plan(const EvaluateOptions& options) { return options.backend == "clear" || options.backend == "ckks"; }
+api::Backend backend_of(const std::string& name) {
+  if (name == "float") return api::Backend::floats;
+  if (name == "poly") return api::Backend::polynomials;
+  return name == "clear" ? api::Backend::clear : api::Backend::ckks;
+}
 
 /// An option that some backends only know what to do with.
 struct Restricted {
@@ -68,8 +58,8 @@ Result<void> refuse_restricted(const CLI::App& command, const std::string& backe
 
 /// errors: options that a plan has no use for.
 Result<void> check_plan(const EvaluateOptions& options) {
-  const Normalization& given = options.settings.normalization;
-  if (options.settings.answer) {
+  const api::Normalization& given = options.job.settings.normalization;
+  if (options.job.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
   }
   if (!given.mean.empty() || !given.deviation.empty() || given.bgr) {
@@ -80,101 +70,52 @@ Result<void> check_plan(const EvaluateOptions& options) {
     return error(Code::wrong_params, "--calibrate: {} is a plan, which was calibrated when it was made",
                  options.network);
   }
-  if (!on_plan(options)) {
+  if (!api::takes_plan(backend_of(options.backend))) {
     return error(Code::unsupported, "--backend {}: {} is a plan; the float network is not in it: name the ONNX file",
                  options.backend, options.network);
   }
   return {};
 }
 
-Result<Subject> from_plan(const EvaluateOptions& options) {
-  OBSCURA_TRY_VOID(check_plan(options));
-  Subject subject;
-  OBSCURA_TRY(subject.plan, wire::read_plan_file(options.network));
-  const plan::InputSpec& input = subject.plan->plan.input;
-  subject.settings.normalization = {input.mean, input.deviation, false};
-  subject.answer = subject.plan->plan.output.answer;
-  if (options.model.empty()) return subject;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.model, options.read));
-  if (shape_of(*subject.graph) == shape_of(input)) return subject;
-  return error(Code::wrong_params, "{}: takes images of {}, but {} those of {}", options.model,
-               to_string(shape_of(*subject.graph)), options.network, to_string(shape_of(input)));
+/// What polynomials are chosen by, and the noise on them.
+Result<void> take_polynomials(const EvaluateOptions& options, api::EvaluationJob& job) {
+  api::PolynomialChoice& asked = job.making.polynomials;
+  if (!asked.precise()) asked.alpha = kDefaultAlpha;
+  if (asked.alpha) OBSCURA_TRY_VOID(check_alpha(*asked.alpha));
+  OBSCURA_TRY_VOID(check_margin(job.making.ranges.margin));
+  OBSCURA_TRY(job.noise, parse_noise(options.noise, options.noise_seed.value_or(1)));
+  job.making.ranges.images = options.calibration_images;
+  if (!job.making.training.none()) return {};
+  return error(Code::wrong_params, "--backend poly: with --images, --calibrate names the training images");
 }
 
-Result<Subject> from_network(const EvaluateOptions& options) {
-  Subject subject;
-  subject.settings = options.settings;
-  OBSCURA_TRY(subject.graph, nn::read_onnx_file(options.network, options.read));
-  const auto take = on_plan(options) ? take_metadata : take_normalization;
-  OBSCURA_TRY_VOID(take(subject.settings, *subject.graph, options.network));
-  OBSCURA_TRY(subject.answer,
-              compile::answer_of(*subject.graph, subject.settings.answer, subject.settings.class_names));
-  if (!on_plan(options)) return subject;
-  OBSCURA_TRY_VOID(refuse_bgr(subject.settings.normalization));
-  OBSCURA_TRY_VOID(require_ready(options.network, *subject.graph, compile::LayoutChoice::automatic, false));
-  return subject;
-}
-
-TrainingData training_of(const EvaluateOptions& options, const Subject& subject) {
-  std::vector<std::string> names = options.calibrate;
-  if (names.empty() && !options.selection.dataset.empty()) names.push_back(options.selection.dataset);
-  return {names, data_folder(options.selection.data), subject.settings.normalization};
-}
-
-/// Turns a network into a plan; of files without --calibrate wide margins are assumed, as `obscura compile` does.
-Result<wire::NamedPlan> compile_plan(const EvaluateOptions& options, const Subject& subject, const Images& images) {
-  std::vector<float> calibration;
-  const TrainingData training = training_of(options, subject);
-  if (!training.names.empty()) {
-    OBSCURA_TRY(calibration,
-                calibration_images(*subject.graph, training, options.calibration_images, kCalibrationImages));
+Result<api::EvaluationJob> job_of(const EvaluateOptions& options) {
+  api::EvaluationJob job = options.job;
+  OBSCURA_TRY(const bool is_plan, is_frame(options.network));
+  if (is_plan) OBSCURA_TRY_VOID(check_plan(options));
+  (is_plan ? job.plan : job.network) = options.network;
+  if (is_plan) job.network = options.model;
+  job.backend = backend_of(options.backend);
+  job.making.training = training_of(options.calibrate, job.selection);
+  job.making.options.memory = job.memory == 0 ? server_memory_bytes() : job.memory;
+  job.making.options.report = progress_bars();
+  if (job.backend == api::Backend::polynomials) {
+    OBSCURA_TRY_VOID(take_polynomials(options, job));
+  } else {
+    job.making.calibration_images = options.calibration_images;
+    job.noise_seed = options.noise_seed;
   }
-  compile::Options how;
-  how.batch = options.batch != 0 ? options.batch : static_cast<std::uint32_t>(std::min(images.count(), kDefaultBatch));
-  apply(subject.settings, how);
-  how.memory = options.memory == 0 ? server_memory_bytes() : options.memory;
-  how.calibration = calibration;
-  OBSCURA_TRY(plan::Plan plan, compile_network(options.network, *subject.graph, how));
-  const wire::Digest digest = wire::frame_digest(wire::write_plan(plan));
-  return wire::NamedPlan{std::move(plan), digest};
+  return job;
 }
 
-/// Images of the shape that it takes, with labels that it may answer.
-Result<Images> find_images(const EvaluateOptions& options, const Subject& subject) {
-  const plan::Plan* plan = subject.plan ? &subject.plan->plan : nullptr;
-  const auto outputs = [&] {
-    if (plan != nullptr) return std::size_t{plan->output.classes};
-    return static_cast<std::size_t>(nn::element_count(subject.graph->values[subject.graph->output].shape));
-  };
-  const data::ImageShape shape = plan != nullptr ? shape_of(plan->input) : shape_of(*subject.graph);
-  OBSCURA_TRY(Images images, Images::of(options.selection, shape, label_bound(subject.answer, outputs())));
-  OBSCURA_TRY_VOID(check_classes(subject.answer, images, options.network));
-  return images;
-}
-
-/// The backends but poly; `before` as in PlanOptions.
-Result<Inference> infer(const EvaluateOptions& options, const Subject& subject, const Images& images,
-                        const std::function<void(std::uint64_t)>& before) {
-  const PlanOptions how{options.memory, options.noise_seed, before};
-  if (options.backend == "clear") return infer_clear(subject.plan->plan, images, how);
-  if (options.backend == "ckks") return infer_encrypted(*subject.plan, images, how);
-  return infer_float(*subject.graph, images, subject.settings.normalization);
-}
-
-/// What the backend is compared with.
-Result<Inference> infer_reference(const EvaluateOptions& options, const Subject& subject, const Images& images) {
-  if (subject.graph) return infer_float(*subject.graph, images, subject.settings.normalization);
-  return infer_clear(subject.plan->plan, images, {options.memory, {}, {}});
-}
-
-void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
+void describe_plan(nlohmann::ordered_json& json, const std::optional<wire::NamedPlan>& named) {
   json["ring_degree"] = nullptr;
   json["log2_qp"] = nullptr;
   json["limbs"] = nullptr;
   json["predicted_logit_error_std"] = nullptr;
   json["predicted_seconds"] = nullptr;
-  if (!subject.plan) return;
-  const plan::Plan& plan = subject.plan->plan;
+  if (!named) return;
+  const plan::Plan& plan = named->plan;
   json["ring_degree"] = std::uint64_t{1} << plan.params.log2_degree;
   json["log2_qp"] = ckks::log2_qp(plan.params);
   json["limbs"] = plan.input.limbs;
@@ -182,24 +123,30 @@ void describe_plan(nlohmann::ordered_json& json, const Subject& subject) {
   json["predicted_seconds"] = compile::seconds_here(plan);
 }
 
-std::string text_of(const EvaluateOptions& options, std::size_t images, const Marks& marks,
-                    const LogitError& difference, const Inference& inference) {
-  const auto& seconds = inference.seconds;
-  return fmt::format("{} of {}, backend {}\n", plural(images, "image"), options.selection.text(), options.backend) +
-         marks.text +
-         fmt::format(
-             "  logit error        {}\n"
-             "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
-             "decrypt {:.2f} s\n"
-             "  peak memory        {:.2f} GB",
-             to_text(difference, images), seconds.keygen, seconds.encrypt, seconds.run,
-             1000 * seconds.run / static_cast<double>(images), seconds.decrypt,
-             static_cast<double>(peak_memory_bytes()) / 1e9);
+std::string text_of(const EvaluateOptions& options, const api::Evaluation& result, const std::string& marks) {
+  const std::size_t images = result.images.count();
+  const auto& seconds = result.inference.seconds;
+  std::string text = fmt::format("{} of {}, backend {}\n{}", api::plural(images, "image"), result.images.source(),
+                                 options.backend, marks) +
+                     fmt::format(
+                         "  logit error        {}\n"
+                         "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
+                         "decrypt {:.2f} s\n"
+                         "  peak memory        {:.2f} GB",
+                         to_text(result.marks.error, images), seconds.keygen, seconds.encrypt, seconds.run,
+                         1000 * seconds.run / static_cast<double>(images), seconds.decrypt,
+                         static_cast<double>(peak_memory_bytes()) / 1e9);
+  if (!result.polynomials) return text;
+  const calibrate::Choice& choice = result.choice;
+  return text + fmt::format(
+                    "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error "
+                    "{:.3g} (rms of the image)\n  outside            {} of {} arguments left their interval",
+                    api::plural(choice.chosen.size(), "activation"), choice.depth(), choice.products(),
+                    choice.logit_error, result.polynomials->outside(), result.polynomials->arguments());
 }
 
 /// "dataset" and "split", or null and the files.
-void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& options, const Images& images) {
-  const Selection& selection = options.selection;
+void describe_images(nlohmann::ordered_json& json, const api::Selection& selection, const api::Images& images) {
   json["dataset"] = nullptr;
   json["split"] = nullptr;
   if (images.of_files()) {
@@ -211,99 +158,67 @@ void describe_images(nlohmann::ordered_json& json, const EvaluateOptions& option
   json["first"] = selection.first;
 }
 
-nlohmann::ordered_json names_of(const Images& images) {
+nlohmann::ordered_json names_of(const api::Images& images) {
   auto names = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < images.count(); ++i) names.push_back(images.name(i));
   return names;
 }
 
-Answer summarise(const EvaluateOptions& options, const Subject& subject, const Images& images,
-                 const std::vector<std::uint16_t>& labels, const Inference& inference, const Inference& reference) {
-  const std::size_t count = images.count();
-  const std::size_t outputs = inference.logits.size() / count;
-  const Marks marks = mark(
-      subject.answer,
-      {outputs, inference.logits, reference.logits, subject.graph ? "float network" : "plaintext simulator"}, labels);
-  const LogitError difference = compare_logits(inference.logits, reference.logits, outputs);
-  const auto& seconds = inference.seconds;
+Answer summarise(const EvaluateOptions& options, const api::Evaluation& result) {
+  const std::size_t count = result.images.count();
+  const MarksReport marks = describe(result.marks, result.graph ? "float network" : "plaintext simulator");
+  const auto& seconds = result.inference.seconds;
   Answer answer;
   answer.json = {{"images", count}, {"network", options.network}};
-  describe_images(answer.json, options, images);
-  answer.json["answer"] = plan::to_string(subject.answer.kind);
+  describe_images(answer.json, options.job.selection, result.images);
+  answer.json["answer"] = plan::to_string(result.answer.kind);
   answer.json.update(marks.json);
-  add_logit_error(answer.json, difference);
+  add_logit_error(answer.json, result.marks.error);
   answer.json.update(
       {{"seconds",
         {{"keygen", seconds.keygen}, {"encrypt", seconds.encrypt}, {"run", seconds.run}, {"decrypt", seconds.decrypt}}},
        {"milliseconds_per_image", 1000 * seconds.run / static_cast<double>(count)},
        {"peak_memory_bytes", peak_memory_bytes()}});
-  describe_plan(answer.json, subject);
-  answer.json["batches"] = inference.batches;
+  describe_plan(answer.json, result.plan);
+  answer.json["batches"] = result.inference.batches;
   answer.json["backend"] = options.backend;
-  answer.json["reference"] = subject.graph ? "float" : "clear";
-  answer.json["from_file"] = subject.settings.from_file;
+  answer.json["reference"] = result.graph ? "float" : "clear";
+  answer.json["from_file"] = result.settings.from_file;
   if (options.predictions && !marks.predictions.empty()) answer.json["labels"] = marks.predictions;
-  if (options.predictions && images.of_files()) answer.json["files"] = names_of(images);
-  answer.text = text_of(options, count, marks, difference, inference);
+  if (options.predictions && result.images.of_files()) answer.json["files"] = names_of(result.images);
+  if (result.memory) answer.json["predicted_memory_bytes"] = *result.memory;
+  if (result.polynomials) answer.json["polynomials"] = describe(*result.graph, result.choice, *result.polynomials);
+  answer.text = text_of(options, result, marks.text);
   return answer;
 }
 
-/// The polynomials that the options ask for: one alpha for all, or a budget for the network.
-Result<calibrate::Choice> choose(const EvaluateOptions& options, calibrate::Chooser& polynomials) {
-  if (options.depth) return polynomials.layerwise({calibrate::Budget::Of::depth, *options.depth});
-  if (options.products) return polynomials.layerwise({calibrate::Budget::Of::products, *options.products});
-  return polynomials.alike(options.alpha.value_or(kDefaultAlpha));
-}
-
-/// The network as an ONNX file on polynomials, beside itself in floating point.
-Result<Answer> perform_poly(const EvaluateOptions& options, const Subject& subject, const Images& source) {
-  OBSCURA_TRY_VOID(check_alpha(options.alpha.value_or(kDefaultAlpha)));
-  const TrainingData training = training_of(options, subject);
-  if (training.names.empty()) {
-    return error(Code::wrong_params, "--backend poly: with --images, --calibrate names the training images");
-  }
-  OBSCURA_TRY(const data::Dataset images, source.read(0, source.count()));
-  const std::vector<float> pixels = normalise(images, subject.settings.normalization);
-  PolynomialOptions how = options.polynomials;
-  how.calibration_images = options.calibration_images;
-  how.noise_seed = options.noise_seed.value_or(how.noise_seed);
-  OBSCURA_TRY(calibrate::Chooser polynomials, make_chooser(*subject.graph, training, how));
-  OBSCURA_TRY(const calibrate::Choice choice, choose(options, polynomials));
-  OBSCURA_TRY(const PolynomialInference result, infer_poly(*subject.graph, choice, pixels, images.count(), how));
-  OBSCURA_TRY(const Inference reference, infer_float(*subject.graph, pixels, images.count()));
-  Answer answer = summarise(options, subject, source, images.labels, result.inference, reference);
-  answer.json["polynomials"] = describe(*subject.graph, choice, result);
-  answer.text += fmt::format(
-      "\n  polynomials        {}, {} levels in all, {:.4g} products an image; predicted logit error {:.3g} (rms of the "
-      "image)\n  outside            {} of {} arguments left their interval",
-      plural(choice.chosen.size(), "activation"), choice.depth(), choice.products(), choice.logit_error,
-      result.outside(), result.arguments());
-  return answer;
+/// What polynomials are chosen by.
+void add_choice(CLI::App& command, EvaluateOptions& options) {
+  command.add_option("--calibration-images", options.calibration_images,
+                     "Training images that give the ranges (default: 256; backend poly: 10000)");
+  command.add_option("--alpha", options.job.making.polynomials.alpha,
+                     "Backend poly: precision of all polynomials (default: 13)");
+  command
+      .add_option("--depth", options.job.making.polynomials.depth,
+                  "Backend poly: levels that all activations may take together")
+      ->excludes("--alpha");
+  command
+      .add_option("--products", options.job.making.polynomials.products,
+                  "Backend poly: products of ciphertexts that all activations of one image may take together")
+      ->excludes("--alpha")
+      ->excludes("--depth");
+  add_polynomial_options(command, options.job.making.ranges, options.noise);
 }
 
 }  // namespace
 
 Result<Answer> evaluate(const EvaluateOptions& options, bool json) {
-  OBSCURA_TRY(const bool is_plan, is_frame(options.network));
-  OBSCURA_TRY(Subject subject, is_plan ? from_plan(options) : from_network(options));
-  OBSCURA_TRY(const Images images, find_images(options, subject));
-  if (options.backend == "poly") return perform_poly(options, subject, images);
-  if (on_plan(options) && !is_plan) {
-    OBSCURA_TRY(subject.plan, compile_plan(options, subject, images));
-  }
-  std::optional<std::uint64_t> needed;
-  const auto before = [&](std::uint64_t bytes) {
-    needed = bytes;
-    note(fmt::format("{}: {}", plural(images.count(), "image"), memory_text(bytes, options.memory)), json);
+  OBSCURA_TRY(api::EvaluationJob job, job_of(options));
+  job.before = [&](std::size_t images, std::uint64_t bytes) {
+    note(fmt::format("{}: {}", api::plural(images, "image"), memory_text(bytes, options.job.memory)), json);
   };
-  OBSCURA_TRY(const Inference inference, infer(options, subject, images, before));
-  std::optional<Inference> other;  // the float network is its own reference
-  if (on_plan(options)) {
-    OBSCURA_TRY(other, infer_reference(options, subject, images));
-  }
-  Answer answer = summarise(options, subject, images, inference.labels, inference, other ? *other : inference);
-  if (needed) answer.json["predicted_memory_bytes"] = *needed;
-  return answer;
+  OBSCURA_TRY(const api::Evaluation result, api::evaluate(job));
+  return summarise(options, result);
 }
 
 Action define_evaluate(CLI::App& command, const Common& common) {
@@ -331,8 +246,9 @@ Action define_evaluate(CLI::App& command, const Common& common) {
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",
         "It writes no file. Both sides run here, so use it to measure, not to serve.");
   auto options = std::make_shared<EvaluateOptions>();
+  options->job.making.options.batch = 0;
   command.add_option("NETWORK", options->network, "ONNX file or plan")->required();
-  add_selection(command, options->selection);
+  add_selection(command, options->job.selection);
   add_calibrate(command, options->calibrate,
                 "Training images that give the ranges: a data set's name, or a file or folder; may be given again "
                 "(default: those of --dataset)");
@@ -340,26 +256,17 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       ->check(CLI::IsMember({"float", "poly", "clear", "ckks"}))
       ->capture_default_str();
   command.add_option("--model", options->model, "For a plan: the ONNX file that it was compiled from");
-  add_memory(command, options->memory);
-  command.add_option("--batch", options->batch, "Batch to compile for (default: the images, at most 8192)");
-  command.add_option("--calibration-images", options->calibration_images,
-                     "Training images that give the ranges (default: 256; backend poly: 10000)");
-  command.add_option("--alpha", options->alpha, "Backend poly: precision of all polynomials (default: 13)");
-  command.add_option("--depth", options->depth, "Backend poly: levels that all activations may take together")
-      ->excludes("--alpha");
-  command
-      .add_option("--products", options->products,
-                  "Backend poly: products of ciphertexts that all activations of one image may take together")
-      ->excludes("--alpha")
-      ->excludes("--depth");
-  add_polynomial_options(command, options->polynomials);
-  add_settings(command, options->settings);
+  add_memory(command, options->job.memory);
+  command.add_option("--batch", options->job.making.options.batch,
+                     "Batch to compile for (default: the images, at most 8192)");
+  add_choice(command, *options);
+  add_settings(command, options->job.settings);
   command.add_option("--noise-seed", options->noise_seed,
                      "Backend clear: add noise of the predicted size; backend poly: the seed of --noise");
   command.add_flag("--predictions", options->predictions, "Add the predicted labels to the JSON, and the files' names");
-  add_normalization(command, options->settings.normalization);
-  add_bgr(command, options->settings.normalization);
-  add_read_options(command, options->read);
+  add_normalization(command, options->job.settings.normalization);
+  add_bgr(command, options->job.settings.normalization);
+  add_read_options(command, options->job.read);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
     return evaluate(*options, common.json);

@@ -4,11 +4,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "cli/images.h"
-#include "cli/polynomials.h"
-#include "cli/settings.h"
-#include "cli/support.h"
+#include "api/evaluation.h"
 #include "cli/verb.h"
 
 namespace obscura::cli {
@@ -16,20 +14,13 @@ namespace obscura::cli {
 struct EvaluateOptions {
   std::string network;
   std::string model;
-  nn::ReadOptions read;
-  Selection selection;
   std::vector<std::string> calibrate;  ///< training images; none: those of the data set, if it is one
   std::string backend = "ckks";
-  std::uint32_t batch = 0;
-  std::uint64_t memory = 0;
   std::optional<std::size_t> calibration_images;
+  std::string noise;
   std::optional<std::uint64_t> noise_seed;
   bool predictions = false;
-  Settings settings;
-  std::optional<int> alpha;
-  std::optional<double> depth;
-  std::optional<double> products;
-  PolynomialOptions polynomials;
+  api::EvaluationJob job;  ///< the rest; a batch of 0 stands for the images
 };
 
 /// Accuracy, agreement with the float network, precision, time and memory. `json`: notes go to standard error.

@@ -5,6 +5,7 @@
 
 #include "cli/answers.h"
 #include "cli/inspect_network.h"
+#include "cli/options.h"
 #include "cli/support.h"
 #include "cli/verb.h"
 #include "wire/ciphertexts.h"
@@ -68,33 +69,34 @@ Result<Answer> inspect_offer(const std::string& path) {
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(path));
   const plan::InputSpec& input = offer.input;
   const std::string digest = wire::short_name(offer.plan_digest);
-  return Answer{
-      {{"kind", "offer"},
-       {"network", offer.name},
-       {"plan_digest", digest},
-       {"params", params_json(offer.params)},
-       {"input", {input.channels, input.height, input.width}},
-       {"mean", input.mean},
-       {"deviation", input.deviation},
-       {"classes", offer.output.classes},
-       {"answer", answer_json(offer.output.answer)},
-       {"layout", plan::is_batch(offer) ? "batch" : "image"},
-       {"images_at_once", offer.images_at_once()},
-       {"relinearization_key", offer.keys.relinearization},
-       {"rotation_keys", offer.keys.rotations.size()},
-       {"conjugation_key", offer.keys.conjugation > 0},
-       {"bootstrapping", bootstrap_json(offer.bootstrap)}},
-      fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
-                  "  {} at once\n"
-                  "  answer: {}; class names: {}\n"
-                  "  keys: {}, {}{}{}",
-                  digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
-                  fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
-                  plural(offer.images_at_once(), "image"), plan::describe(offer.output.answer, offer.output.classes),
-                  plan::describe_class_names(offer.output.answer),
-                  offer.keys.relinearization ? "relinearisation" : "no relinearisation",
-                  plural(offer.keys.rotations.size(), "rotation"), offer.keys.conjugation > 0 ? ", conjugation" : "",
-                  offer.bootstrap ? ", those of bootstrapping" : "")};
+  return Answer{{{"kind", "offer"},
+                 {"network", offer.name},
+                 {"plan_digest", digest},
+                 {"params", params_json(offer.params)},
+                 {"input", {input.channels, input.height, input.width}},
+                 {"mean", input.mean},
+                 {"deviation", input.deviation},
+                 {"classes", offer.output.classes},
+                 {"answer", answer_json(offer.output.answer)},
+                 {"layout", plan::is_batch(offer) ? "batch" : "image"},
+                 {"images_at_once", offer.images_at_once()},
+                 {"relinearization_key", offer.keys.relinearization},
+                 {"rotation_keys", offer.keys.rotations.size()},
+                 {"conjugation_key", offer.keys.conjugation > 0},
+                 {"bootstrapping", bootstrap_json(offer.bootstrap)}},
+                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                            "  {} at once\n"
+                            "  answer: {}; class names: {}\n"
+                            "  keys: {}, {}{}{}",
+                            digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
+                            fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
+                            api::plural(offer.images_at_once(), "image"),
+                            plan::describe(offer.output.answer, offer.output.classes),
+                            plan::describe_class_names(offer.output.answer),
+                            offer.keys.relinearization ? "relinearisation" : "no relinearisation",
+                            api::plural(offer.keys.rotations.size(), "rotation"),
+                            offer.keys.conjugation > 0 ? ", conjugation" : "",
+                            offer.bootstrap ? ", those of bootstrapping" : "")};
 }
 
 Result<Answer> inspect_keys(const std::string& path) {
@@ -107,7 +109,7 @@ Result<Answer> inspect_keys(const std::string& path) {
   const auto conjugations = static_cast<std::size_t>(std::count_if(
       header.galois.begin(), header.galois.end(), [&](const auto& galois) { return galois.element == conjugation; }));
   const std::size_t rotations = header.galois.size() - conjugations;
-  const std::string limbs = header.galois.empty() ? "" : fmt::format(" for up to {}", plural(most, "limb"));
+  const std::string limbs = header.galois.empty() ? "" : fmt::format(" for up to {}", api::plural(most, "limb"));
   return Answer{
       {{"kind", "evaluation keys"},
        {"params_digest", params},
@@ -121,10 +123,10 @@ Result<Answer> inspect_keys(const std::string& path) {
        {"bytes", file_bytes(path)}},
       fmt::format("evaluation keys {} for parameters {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}{}, {}",
                   key, params, std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
-                  plural(header.relinearization ? 1 : 0, "relinearisation key"), plural(rotations, "rotation key"),
-                  conjugations > 0 ? ", conjugation" : "", limbs,
+                  api::plural(header.relinearization ? 1 : 0, "relinearisation key"),
+                  api::plural(rotations, "rotation key"), conjugations > 0 ? ", conjugation" : "", limbs,
                   header.bootstrap > 0
-                      ? fmt::format(", {} of bootstrapping's sparse secret", plural(header.bootstrap, "key"))
+                      ? fmt::format(", {} of bootstrapping's sparse secret", api::plural(header.bootstrap, "key"))
                       : "",
                   bytes_text(file_bytes(path)))};
 }
@@ -149,9 +151,9 @@ Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
                  {"scale", header.scale},
                  {"bytes", file_bytes(path)}},
                 fmt::format("{} of key {} for plan {}, request {}\n  {} in {}, each of {}, N = {}, {}, {} parts{}, {}",
-                            name, key, plan, wire::short_name(header.request), plural(header.images, "image"),
-                            plural(header.batches(), "batch"), plural(header.elements, "ciphertext"),
-                            std::uint64_t{1} << header.log2_degree, plural(header.limbs, "limb"), header.parts,
+                            name, key, plan, wire::short_name(header.request), api::plural(header.images, "image"),
+                            api::plural(header.batches(), "batch"), api::plural(header.elements, "ciphertext"),
+                            std::uint64_t{1} << header.log2_degree, api::plural(header.limbs, "limb"), header.parts,
                             header.seeded ? " (one of them a seed)" : "", bytes_text(file_bytes(path)))};
 }
 
@@ -168,8 +170,8 @@ Result<Answer> inspect_state(const std::string& path) {
                  {"ciphertexts", header.live.size()},
                  {"bytes", file_bytes(path)}},
                 fmt::format("state of an unfinished run, under key {} for plan {}\n  batch {}, {} done: {}, {}", key,
-                            plan, header.batch, plural(header.tasks, "task"), plural(header.live.size(), "ciphertext"),
-                            bytes_text(file_bytes(path)))};
+                            plan, header.batch, api::plural(header.tasks, "task"),
+                            api::plural(header.live.size(), "ciphertext"), bytes_text(file_bytes(path)))};
 }
 
 Result<Answer> inspect_trust(const std::string& path) {

@@ -175,7 +175,7 @@ Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& o
   out.text = fmt::format("network {}\n  input: {}\n  answer: {}\n", graph.name, input_text(graph),
                          answer.ok() ? plan::describe(*answer, outputs) : answer.error().message);
   out.text += table(rows);
-  out.text += fmt::format("  {}, {} parameters, {} multiply-adds for one image\n", plural(rows.size(), "node"),
+  out.text += fmt::format("  {}, {} parameters, {} multiply-adds for one image\n", api::plural(rows.size(), "node"),
                           parameters, multiply_adds);
   out.text += fmt::format("verdict: {}\n", readiness.sentence) + other_reasons(readiness);
   return out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/secrets.h"
 #include "cli/support.h"
@@ -21,11 +22,6 @@ struct Options {
   std::string passphrase_file;
 };
 
-std::string cost_text(const client::KeyCost& cost) {
-  return fmt::format("{}, {}; {} of memory, about {:.0f} s of a core", plural(cost.keys, "evaluation key"),
-                     bytes_text(cost.file_bytes), bytes_text(cost.memory_bytes), cost.core_seconds);
-}
-
 Result<Answer> perform(const Options& options, bool json) {
   guard_secrets();
   OBSCURA_TRY_VOID(refuse_existing(options.secret));
@@ -41,7 +37,7 @@ Result<Answer> perform(const Options& options, bool json) {
   }
   OBSCURA_TRY(const client::KeyCost cost, client::cost_of_keys(offer));
   if (cost.file_bytes <= options.max_keys) note(cost_text(cost), json);
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   {
     ProgressBar bar("keys");
     how.progress = bar.callback();

@@ -61,8 +61,8 @@ nlohmann::ordered_json describe_machine() {
 std::string machine_text(const nlohmann::ordered_json& machine) {
   const auto& memory = machine.at("memory_bytes");
   return fmt::format("{}, {} of {}, {} of memory; {}\nobscura {}, compiler {}, kernels {}, {}",
-                     text_of(machine.at("processor")), plural(machine.at("threads").get<std::size_t>(), "thread"),
-                     plural(machine.at("cores").get<std::size_t>(), "core"),
+                     text_of(machine.at("processor")), api::plural(machine.at("threads").get<std::size_t>(), "thread"),
+                     api::plural(machine.at("cores").get<std::size_t>(), "core"),
                      memory.is_null() ? "not known" : bytes_text(memory.get<std::uint64_t>()),
                      text_of(machine.at("system")), text_of(machine.at("version")), text_of(machine.at("compiler")),
                      text_of(machine.at("kernels")), text_of(machine.at("date")));

@@ -3,12 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
-#include "cli/score.h"
-#include "cli/support.h"
-#include "client/answer.h"
+#include "api/words.h"
 
 namespace obscura::cli {
 namespace {
@@ -16,128 +11,115 @@ namespace {
 using Json = nlohmann::ordered_json;
 using plan::AnswerKind;
 
-Marks mark_labels(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels) {
-  const auto predictions = predict(logits.actual, logits.outputs, answer.kind);
-  const auto expected = predict(logits.reference, logits.outputs, answer.kind);
-  const Score score = cli::score(predictions, expected, labels, logits.outputs);
+void describe_labels(const api::Marks& marks, const std::string& reference, MarksReport& out) {
+  const api::Score& score = *marks.score;
   const auto percent = [&](std::size_t part) { return 100 * score.share(part); };
-  Marks out;
   add_score(out.json, score);
   out.json["reference_correct"] = nullptr;
-  if (score.labelled) {
-    out.json["reference_correct"] = cli::score(expected, expected, labels, logits.outputs).correct;
+  if (marks.reference_correct) {
+    out.json["reference_correct"] = *marks.reference_correct;
     out.text = fmt::format("  correct            {} ({:.2f} %)\n", score.correct, percent(score.correct));
   }
   if (score.top) {
     out.text += score.labelled ? fmt::format("  top 5 correct      {} ({:.2f} %); ", score.top->correct,
                                              percent(score.top->correct))
                                : "  top 5              ";
-    out.text += fmt::format("holds the {}'s label {:.2f} %, the same five {:.2f} %\n", logits.reference_name,
+    out.text += fmt::format("holds the {}'s label {:.2f} %, the same five {:.2f} %\n", reference,
                             percent(score.top->holding), percent(score.top->agreeing));
   }
-  out.text +=
-      fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), logits.reference_name);
-  if (score.not_finite > 0) {
-    out.text += fmt::format("  not finite         {}: counted as wrong\n", plural(score.not_finite, "image"));
+  out.text += fmt::format("  agreement          {:.2f} % with the {}\n", percent(score.agreeing), reference);
+  if (marks.not_finite > 0) {
+    out.text += fmt::format("  not finite         {}: counted as wrong\n", api::plural(marks.not_finite, "image"));
   }
-  for (const Prediction& one : predictions) out.predictions.push_back(one.finite ? Json(one.label()) : Json());
-  return out;
 }
 
-/// The rows of two sets of logits, image by image.
-struct MarkRow {
-  std::span<const float> actual, reference;
-  bool finite() const {
-    const auto fine = [](float x) { return std::isfinite(x); };
-    return std::all_of(actual.begin(), actual.end(), fine) && std::all_of(reference.begin(), reference.end(), fine);
+void describe_sets(const api::Marks& marks, const std::string& reference, MarksReport& out) {
+  out.json = {{"agreement", *marks.agreement}, {"not_finite", marks.not_finite}};
+  out.text = fmt::format("  agreement          {:.2f} % have the same labels as with the {}\n", 100 * *marks.agreement,
+                         reference);
+  if (marks.not_finite > 0) {
+    out.text +=
+        fmt::format("  not finite         {}: in agreement with nothing\n", api::plural(marks.not_finite, "image"));
   }
-};
-MarkRow row_of(const Compared& logits, std::size_t image) {
-  return {logits.actual.subspan(image * logits.outputs, logits.outputs),
-          logits.reference.subspan(image * logits.outputs, logits.outputs)};
 }
 
-Marks mark_sets(const plan::AnswerSpec& answer, const Compared& logits, std::size_t images) {
-  std::size_t agreeing = 0, not_finite = 0;
-  Marks out;
-  for (std::size_t i = 0; i < images; ++i) {
-    const MarkRow row = row_of(logits, i);
-    if (!row.finite()) {
-      ++not_finite;
-      out.predictions.push_back(nullptr);
-      continue;
-    }
-    const auto chosen = client::labels(answer, row.actual);
-    agreeing += chosen == client::labels(answer, row.reference) ? 1 : 0;
-    out.predictions.push_back(chosen);
+void describe_values(const api::Marks& marks, const std::string& reference, MarksReport& out) {
+  out.json["not_finite"] = marks.not_finite;
+  if (marks.not_finite > 0) {
+    out.text = fmt::format("  not finite         {}\n", api::plural(marks.not_finite, "image"));
   }
-  const double share = static_cast<double>(agreeing) / static_cast<double>(images);
-  out.json = {{"agreement", share}, {"not_finite", not_finite}};
-  out.text = fmt::format("  agreement          {:.2f} % have the same labels as with the {}\n", 100 * share,
-                         logits.reference_name);
-  if (not_finite > 0) {
-    out.text += fmt::format("  not finite         {}: in agreement with nothing\n", plural(not_finite, "image"));
-  }
-  return out;
-}
-
-Marks mark_values(const plan::AnswerSpec& answer, const Compared& logits, std::size_t images,
-                  const std::vector<std::uint16_t>& labels) {
-  std::size_t finite = 0;
-  double mine = 0, others = 0;
-  Marks out;
-  for (std::size_t i = 0; i < images; ++i) {
-    const MarkRow row = row_of(logits, i);
-    if (!row.finite()) continue;
-    ++finite;
-    if (logits.outputs != 1 || labels.empty()) continue;
-    mine += std::abs(client::apply_function(answer.function, row.actual).front() - labels[i]);
-    others += std::abs(client::apply_function(answer.function, row.reference).front() - labels[i]);
-  }
-  out.json["not_finite"] = images - finite;
-  if (finite < images) {
-    out.text = fmt::format("  not finite         {}\n", plural(images - finite, "image"));
-  }
-  if (logits.outputs != 1 || labels.empty() || finite == 0) return out;
-  mine /= static_cast<double>(finite);
-  others /= static_cast<double>(finite);
-  out.json["mean_absolute_error"] = mine;
-  out.json["reference_mean_absolute_error"] = others;
-  out.text += fmt::format("  mean abs. error    {:.4g} beside the labels; the {} has {:.4g}\n", mine,
-                          logits.reference_name, others);
-  return out;
+  if (!marks.value) return;
+  out.json["mean_absolute_error"] = marks.value->mean;
+  out.json["reference_mean_absolute_error"] = marks.value->reference_mean;
+  out.text += fmt::format("  mean abs. error    {:.4g} beside the labels; the {} has {:.4g}\n", marks.value->mean,
+                          reference, marks.value->reference_mean);
 }
 
 }  // namespace
 
-Marks mark(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels) {
-  const std::size_t images = logits.actual.size() / logits.outputs, numbers = images * logits.outputs;
-  OBSCURA_CHECK(logits.actual.size() == numbers && logits.reference.size() == numbers &&
-                    (labels.empty() || labels.size() == images),
-                "{} and {} logits of {} outputs, {} labels", logits.actual.size(), logits.reference.size(),
-                logits.outputs, labels.size());
-  switch (answer.kind) {
+void add_score(nlohmann::ordered_json& json, const api::Score& score) {
+  const auto if_labelled = [&](auto figure) {
+    return score.labelled ? nlohmann::ordered_json(figure) : nlohmann::ordered_json();
+  };
+  json["correct"] = if_labelled(score.correct);
+  json["accuracy"] = if_labelled(score.share(score.correct));
+  json["agreement"] = score.share(score.agreeing);
+  json["not_finite"] = score.not_finite;
+  if (!score.top) return;
+  json["top5_correct"] = if_labelled(score.top->correct);
+  json["top5_holds_label"] = score.share(score.top->holding);
+  json["top5_agreement"] = score.share(score.top->agreeing);
+}
+
+std::string explain_score() {
+  return "`agreement` is the share of images with the float network's label. With more than 10 classes: top 5 correct\n"
+         "counts the images whose true label is among the five largest logits (top5_correct), `holds` is the share of\n"
+         "those where the float network's label is (top5_holds_label), `same` that of those with the float network's\n"
+         "five, in any order (top5_agreement). Images with a logit that is NaN or infinite are wrong and agree with\n"
+         "nothing (not_finite counts them).";
+}
+
+void add_logit_error(nlohmann::ordered_json& json, const api::LogitError& difference) {
+  const bool some = difference.images > 0;
+  json["max_logit_error"] = some ? nlohmann::ordered_json(difference.largest) : nlohmann::ordered_json();
+  json["measured_logit_error_std"] = some ? nlohmann::ordered_json(difference.deviation) : nlohmann::ordered_json();
+  json["logit_error_images"] = difference.images;
+}
+
+std::string to_text(const api::LogitError& difference, std::size_t images) {
+  if (difference.images == 0) return "none: no image has finite logits";
+  std::string text = fmt::format("largest {:.3g}, standard deviation {:.3g}", difference.largest, difference.deviation);
+  if (difference.images < images) {
+    text +=
+        fmt::format(" (of {} images; the logits of {} are not finite)", difference.images, images - difference.images);
+  }
+  return text;
+}
+
+MarksReport describe(const api::Marks& marks, const std::string& reference) {
+  MarksReport out;
+  switch (marks.kind) {
     case AnswerKind::one:
     case AnswerKind::binary:
+      describe_labels(marks, reference, out);
       break;
     case AnswerKind::several:
-      return mark_sets(answer, logits, images);
+      describe_sets(marks, reference, out);
+      break;
     case AnswerKind::values:
-      return mark_values(answer, logits, images, labels);
+      describe_values(marks, reference, out);
+      break;
   }
-  return mark_labels(answer, logits, labels);
-}
-
-std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs) {
-  if (answer.kind == AnswerKind::one) return outputs;
-  return answer.kind == AnswerKind::binary ? 2 : 0;
-}
-
-Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network) {
-  if (answer.kind != AnswerKind::binary || images.class_names().size() <= 2) return {};
-  return error(Code::wrong_params,
-               "{}: its answer is binary, label 0 or 1, but {} has {} classes; 2 are allowed, or --answer values",
-               network, images.source(), images.class_names().size());
+  for (const auto& labels : marks.labels) {
+    if (!labels) {
+      out.predictions.push_back(nullptr);
+    } else if (marks.kind == AnswerKind::several) {
+      out.predictions.push_back(*labels);
+    } else {
+      out.predictions.push_back(labels->front());
+    }
+  }
+  return out;
 }
 
 }  // namespace obscura::cli

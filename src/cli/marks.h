@@ -1,43 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a backend's logits are worth beside those of a reference, by the kind of answer: what `evaluate` reports.
+/// Figures of how good logits are, as text and JSON.
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
-#include <vector>
 
-#include "base/check.h"
-#include "cli/images.h"
-#include "plan/answer.h"
+#include "api/marks.h"
 
 namespace obscura::cli {
 
-/// Logits of the same images, image after image.
-struct Compared {
-  std::size_t outputs = 0;
-  std::span<const float> actual;
-  std::span<const float> reference;
-  std::string reference_name;  ///< "float network"
-};
+/// "correct", "accuracy" (null without labels), "agreement", "not_finite", and with `top` "top5_correct" (likewise),
+/// "top5_holds_label" and "top5_agreement".
+void add_score(nlohmann::ordered_json& json, const api::Score& score);
 
-struct Marks {
-  nlohmann::ordered_json json;
-  std::string text;                    ///< lines
+/// What --help says of these.
+std::string explain_score();
+
+/// "max_logit_error" and "measured_logit_error_std" (null of no images), and "logit_error_images".
+void add_logit_error(nlohmann::ordered_json& json, const api::LogitError& difference);
+
+/// "largest 0.1, standard deviation 0.02", and of how many images where some are left out.
+std::string to_text(const api::LogitError& difference, std::size_t images);
+
+struct MarksReport {
+  nlohmann::ordered_json json;         ///< without the logits' error
+  std::string text;                    ///< lines, likewise
   nlohmann::ordered_json predictions;  ///< by image: the label, or of several the labels; null where not finite
 };
-
-/// one, binary: as Score, and the reference's number of correct ones. several: the share of images with the same labels
-/// as the reference; `labels` have one an image, which says nothing of several. values: of one output the mean absolute
-/// distance from the label as a number; else what compare_logits says is all there is. Without labels there is nothing
-/// correct, and no distance.
-/// needs: a label an image, or none at all
-Marks mark(const plan::AnswerSpec& answer, const Compared& logits, const std::vector<std::uint16_t>& labels);
-
-/// True labels are below this; 0: any may be. `outputs` of the network.
-std::size_t label_bound(const plan::AnswerSpec& answer, std::size_t outputs);
-
-/// errors: wrong_params: a binary answer, but images of more than two classes.
-Result<void> check_classes(const plan::AnswerSpec& answer, const Images& images, const std::string& network);
+/// `reference`: "float network".
+MarksReport describe(const api::Marks& marks, const std::string& reference);
 
 }  // namespace obscura::cli

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/polynomials.h"
 
-#include <algorithm>
 #include <charconv>
-#include <cmath>
-
-#include "calibrate/ranges_file.h"
-#include "ckks/noise.h"
-#include "cli/progress.h"
 
 namespace obscura::cli {
 
-void add_polynomial_options(CLI::App& command, PolynomialOptions& options) {
-  command.add_option("--ranges", options.ranges,
+void add_polynomial_options(CLI::App& command, api::RangeOptions& ranges, std::string& noise) {
+  command.add_option("--ranges", ranges.file,
                      "Backend poly: ranges of the activations, a file of `obscura calibrate` (default: measure them)");
   command
-      .add_option("--margin", options.margin,
+      .add_option("--margin", ranges.margin,
                   "Polynomials hold this much beyond the calibrated extremes, a share of the largest argument")
       ->capture_default_str();
-  command.add_option("--noise", options.noise,
+  command.add_option("--noise", noise,
                      "Backend poly: noise on each activation's output: `model` (what ciphertexts of scale 2^46 at N = "
                      "2^16 have), or bits: a standard deviation of bound * 2^-BITS");
 }
@@ -28,118 +22,26 @@ Result<void> check_alpha(int alpha) {
   return error(Code::wrong_params, "--alpha {}: from {} to {} is allowed", alpha, approx::kMinAlpha, approx::kMaxAlpha);
 }
 
-namespace {
-
-/// With a file of ranges, only the sensitivities take training images.
-Result<std::vector<float>> training_images(const nn::Graph& graph, const TrainingData& data,
-                                           const PolynomialOptions& options) {
-  if (!options.ranges.empty() && options.calibration_images) {
-    return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", options.ranges);
-  }
-  return calibration_images(graph, data, options.calibration_images,
-                            options.ranges.empty() ? calibrate::kRangeImages : calibrate::kSensitivityImages);
+Result<void> check_margin(double margin) {
+  if (margin >= 0 && margin <= calibrate::kMaxMargin) return {};
+  return error(Code::wrong_params, "--margin {}: from 0 to {} is allowed (a share of the largest argument)", margin,
+               calibrate::kMaxMargin);
 }
 
-struct Noise {
-  bool model = false;
+Result<std::optional<api::Noise>> parse_noise(const std::string& text, std::uint64_t seed) {
+  if (text.empty()) return std::optional<api::Noise>();
+  if (text == "model") return std::optional<api::Noise>(api::Noise{{}, seed});
   double bits = 0;
-};
-
-Result<Noise> parse_noise(const std::string& text) {
-  Noise out;
-  out.model = text == "model";
-  if (out.model) return out;
   const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, out.bits);
-  if (parsed.ec == std::errc() && parsed.ptr == end && out.bits >= 1 && out.bits <= 60) return out;
+  const auto parsed = std::from_chars(text.data(), end, bits);
+  if (parsed.ec == std::errc() && parsed.ptr == end && bits >= 1 && bits <= 60) {
+    return std::optional<api::Noise>(api::Noise{bits, seed});
+  }
   return error(Code::wrong_params, "--noise {}: `model`, or bits from 1 to 60, are allowed", text);
 }
 
-Result<void> check_options(const PolynomialOptions& options) {
-  if (!(options.margin >= 0 && options.margin <= calibrate::kMaxMargin)) {
-    return error(Code::wrong_params, "--margin {}: from 0 to {} is allowed (a share of the largest argument)",
-                 options.margin, calibrate::kMaxMargin);
-  }
-  if (!options.noise.empty()) OBSCURA_TRY_VOID(parse_noise(options.noise));
-  return {};
-}
-
-}  // namespace
-
-Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& data,
-                                        const PolynomialOptions& options) {
-  OBSCURA_TRY_VOID(check_options(options));
-  OBSCURA_TRY(const std::vector<float> images, training_images(graph, data, options));
-  std::optional<calibrate::Calibration> calibration;
-  if (!options.ranges.empty()) {
-    OBSCURA_TRY(calibration, calibrate::read_ranges_file(options.ranges, graph));
-  }
-  return calibrate::Chooser::make(graph, images, options.margin, std::move(calibration), progress_bars());
-}
-
-std::uint64_t PolynomialInference::outside() const {
-  std::uint64_t sum = 0;
-  for (const auto& [node, one] : excess) sum += one.outside;
-  return sum;
-}
-
-std::uint64_t PolynomialInference::arguments() const {
-  std::uint64_t sum = 0;
-  for (const auto& [node, one] : excess) sum += one.count;
-  return sum;
-}
-
-namespace {
-
-/// The deviation that one level leaves in a slot at scale 2^46 and N = 2^16: the rounding of its rescale.
-Result<double> deviation_of_level() {
-  constexpr int kLog2Degree = 16, kScaleBits = 46;
-  ckks::ParamsLiteral literal;
-  literal.log2_degree = kLog2Degree;
-  OBSCURA_TRY(literal.chain, ckks::make_primes(kLog2Degree, kScaleBits, 3, {}));
-  literal.special = {literal.chain.back()};
-  literal.chain.pop_back();
-  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(literal));
-  return std::ldexp(ckks::noise_of_rounding(params, 2), -kScaleBits);
-}
-
-/// Standard deviation of the noise on each activation's output, by node.
-Result<std::map<std::size_t, double>> noise_of(const calibrate::Choice& choice, const PolynomialOptions& options) {
-  std::map<std::size_t, double> out;
-  if (options.noise.empty()) return out;
-  OBSCURA_TRY(const Noise noise, parse_noise(options.noise));
-  OBSCURA_TRY(const double level, deviation_of_level());
-  for (const calibrate::Chosen& one : choice.chosen) {
-    const auto& certificate = one.activation.certificate;
-    const double bound = std::max(std::abs(certificate.low), std::abs(certificate.high));
-    out[one.node] = bound * (noise.model ? level * std::sqrt(static_cast<double>(one.depth)) : std::exp2(-noise.bits));
-  }
-  return out;
-}
-
-}  // namespace
-
-Result<PolynomialInference> infer_poly(const nn::Graph& graph, const calibrate::Choice& choice,
-                                       std::span<const float> images, std::size_t count,
-                                       const PolynomialOptions& options) {
-  PolynomialInference result;
-  const Stopwatch watch;
-  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, choice.substitution()));
-  ProgressBar bar("polynomials");
-  eval::Options how;
-  OBSCURA_TRY(how.noise, noise_of(choice, options));
-  how.noise_seed = options.noise_seed;
-  how.progress = bar.callback();
-  OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, how));
-  result.inference.logits = std::move(outcome.logits);
-  result.inference.seconds.run = watch.seconds();
-  result.inference.batches = 1;
-  result.excess = std::move(outcome.excess);
-  return result;
-}
-
 nlohmann::ordered_json describe(const nn::Graph& graph, const calibrate::Choice& choice,
-                                const PolynomialInference& result) {
+                                const api::PolynomialInference& result) {
   nlohmann::ordered_json json = {{"depth", choice.depth()},
                                  {"products", choice.products()},
                                  {"predicted_logit_error_rms", choice.logit_error},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -26,19 +27,19 @@ struct RunOptions {
 
 /// What a person wants to know before a long run.
 std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) {
-  std::string text = fmt::format("{} in {}: {}", plural(outlook.images, "image"), plural(outlook.batches, "batch"),
-                                 memory_text(outlook.memory_bytes, allowed));
-  if (outlook.done > 0) text += fmt::format("; goes on after {} that are finished", plural(outlook.done, "batch"));
+  std::string text = fmt::format("{} in {}: {}", api::plural(outlook.images, "image"),
+                                 api::plural(outlook.batches, "batch"), memory_text(outlook.memory_bytes, allowed));
+  if (outlook.done > 0) text += fmt::format("; goes on after {} that are finished", api::plural(outlook.done, "batch"));
   if (outlook.done_steps > 0) {
     text += fmt::format("{} {} of {} of the {}", outlook.done > 0 ? " and" : "; goes on after", outlook.done_steps,
-                        plural(outlook.steps, "step"), outlook.done > 0 ? "next" : "first");
+                        api::plural(outlook.steps, "step"), outlook.done > 0 ? "next" : "first");
   }
   return text;
 }
 
 Result<Answer> perform(const RunOptions& options, bool json) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
-  const Stopwatch watch;
+  const api::Stopwatch watch;
   server::RunOptions how;
   how.memory = options.memory;
   how.signing_key = options.sign;
@@ -72,7 +73,7 @@ Result<Answer> perform(const RunOptions& options, bool json) {
   answer.text = fmt::format(
       "{}: answers for {}, {}\n"
       "load {:.2f} s, read {:.2f} s, run {:.2f} s ({:.3f} ms an image), write {:.2f} s; peak memory {}",
-      options.output, plural(report.images, "image"), bytes_text(file_bytes(options.output)), report.load_seconds,
+      options.output, api::plural(report.images, "image"), bytes_text(file_bytes(options.output)), report.load_seconds,
       report.read_seconds, report.run_seconds, milliseconds, report.write_seconds, bytes_text(peak_memory_bytes()));
   if (!options.trace) return answer;
   for (const run::StepTime& step : report.trace.steps) {

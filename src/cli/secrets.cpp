@@ -11,8 +11,10 @@
 #include <cstring>
 #include <utility>
 
+#include "api/words.h"
 #include "base/files.h"
 #include "cli/progress.h"
+#include "cli/support.h"
 #include "wire/signature.h"
 
 namespace obscura::cli {
@@ -115,6 +117,11 @@ void guard_secrets() {
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_DUMPABLE, 0);
   end_within_a_second();
+}
+
+std::string cost_text(const client::KeyCost& cost) {
+  return fmt::format("{}, {}; {} of memory, about {:.0f} s of a core", api::plural(cost.keys, "evaluation key"),
+                     bytes_text(cost.file_bytes), bytes_text(cost.memory_bytes), cost.core_seconds);
 }
 
 }  // namespace obscura::cli

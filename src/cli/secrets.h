@@ -23,6 +23,9 @@ Result<client::SecretSource> source_of(const SecretOptions& options);
 /// Nothing where no file is named. errors: those of wire::read_trust_file
 Result<std::optional<base::VerifyKey>> read_trust(const std::string& path);
 
+/// Keys, bytes, memory and time that an offer asks of its client.
+std::string cost_text(const client::KeyCost& cost);
+
 /// The first line of a file that its owner alone may reach. errors: io; wrong_params: it is empty, or too long
 Result<base::LockedBytes> read_passphrase(const std::string& path);
 /// From the terminal, without an echo. errors (io): there is none

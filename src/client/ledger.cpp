@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <sstream>
 #include <utility>
 
 #include "base/files.h"
+#include "client/answer.h"
 
 namespace obscura::client {
 
@@ -93,6 +95,24 @@ Result<void> Ledger::add(const wire::Nonce& request, std::size_t numbers, double
   earlier_.spent += spent;
   ++earlier_.publications;
   return {};
+}
+
+Result<Publication> publish_once(const Logits& exact, const plan::OutputSpec& output,
+                                 const std::filesystem::path& ledger, int bits) {
+  OBSCURA_TRY(Ledger book, Ledger::open(ledger, exact.key));
+  Publication out;
+  OBSCURA_TRY(out.published, publish(exact, output.answer.kind, worst_noise(output), bits, book.earlier()));
+  OBSCURA_TRY_VOID(book.add(exact.request, exact.values.size(), out.published.spent));
+  out.publications = book.earlier().publications;
+  if (output.answer.kind == plan::AnswerKind::values) return out;
+  const auto labels_in = [&](const Logits& logits, std::size_t image) {
+    return labels(output.answer, std::span(logits.values).subspan(image * logits.classes, logits.classes));
+  };
+  out.changed = 0;
+  for (std::size_t i = 0; i < exact.images; ++i) {
+    *out.changed += labels_in(exact, i) != labels_in(out.published.logits, i) ? 1 : 0;
+  }
+  return out;
 }
 
 }  // namespace obscura::client

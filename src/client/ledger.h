@@ -2,7 +2,9 @@
 /// What was published under a key: all of it together has to leave the bits that were promised.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "client/publish.h"
@@ -39,5 +41,17 @@ class Ledger {
   int descriptor_ = -1;
   Earlier earlier_;
 };
+
+/// What may be shown of an answer.
+struct Publication {
+  Published published;
+  std::size_t publications = 0;        ///< of this key, with it
+  std::optional<std::size_t> changed;  ///< images whose labels are other than the exact ones; of values nothing
+};
+
+/// Publishes and enters it in the ledger, so that what is given counts whether it is shown or not.
+/// errors  those of publish and Ledger
+Result<Publication> publish_once(const Logits& exact, const plan::OutputSpec& output,
+                                 const std::filesystem::path& ledger, int bits);
 
 }  // namespace obscura::client

@@ -21,20 +21,32 @@ struct OwnActivation {
   double bound = 1;
 };
 
+/// image: the pixels of an image in the slots of few ciphertexts; batch: an image in each slot.
+enum class Layout { automatic, image, batch };
+
+/// What is left empty is as the network's file says, else as is said here.
 struct CompileOptions {
-  std::uint32_t batch = 1;  ///< images classified at a time
-  /// Per channel: the network is fed (value - mean) / deviation. Empty: what the network's file says, else 0 and 1.
-  std::vector<double> mean, deviation;
+  std::uint32_t batch = 1;               ///< images classified at a time
+  Layout layout = Layout::automatic;     ///< automatic: what is cheaper for them
+  std::vector<double> mean, deviation;   ///< per channel: it is fed (value - mean) / deviation; else 0 and 1
+  std::vector<std::string> class_names;  ///< of the client's labels, one an output; else none
+  /// Bits between the largest value that calibration saw and the modulus; else 3, without calibration 6.
+  std::optional<int> headroom_bits = {};
+  /// Largest predicted standard deviation of a logit's error; 0, and else: a share of the logits' spread.
+  std::optional<double> max_error = {};
   /// Training images in units of pixel / 255, 0 to 1: they give the ranges of all values, and the polynomials.
   std::span<const float> calibration = {};
-  /// Polynomials in place of functions, each within bound * 2^-alpha; none: the cheapest within max_loss.
+  /// Polynomials in place of functions, by at most one of: each within bound * 2^-alpha; the best degrees for each
+  /// layer with so many levels, or so many products of ciphertexts an image, in all. None: the cheapest in max_loss.
   std::optional<int> alpha = {};
+  std::optional<double> depth = {}, products = {};
   /// By the name of a node whose function is no polynomial: what stands for it, instead of what would be chosen.
   std::map<std::string, OwnActivation> activations = {};
   /// Share of the calibration images whose answers polynomials may change.
   double max_loss = 0.002;
   std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take
   std::optional<std::uint64_t> max_key_bytes = {};
+  std::optional<int> log2_degree = {};  ///< forces the ring's degree
   /// (what, done, total) from time to time; false stops with Code::cancelled.
   std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
 };

@@ -40,8 +40,8 @@ Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile&
   return ClientSession{std::move(session), {plan.digest, named.name.key}};
 }
 
-Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out,
-                 const base::Progress& progress, const base::SigningKey* signing) {
+Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out, const base::Progress& progress,
+                 const base::SigningKey* signing) {
   const Session& session = client.session;
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(std::move(in), wire::Kind::inputs));
   wire::CiphertextHeader expected = expected_input(session.plan(), client.binding);

@@ -57,6 +57,15 @@ TEST(Ranges, HaveTheExactExtremesAndCountEveryArgument) {
   EXPECT_EQ(range.inputs.counts.back(), 1U);
 }
 
+TEST(Ranges, SayWhatAShareOfTheArgumentsStaysBelow) {
+  Range range;
+  range.inputs = {-4, 4, {1, 0, 3, 90, 4, 0, 0, 2}};  // parts of width 1
+  EXPECT_EQ(range.quantile(0.9), 1);
+  EXPECT_EQ(range.quantile(0.97), 2);
+  EXPECT_EQ(range.quantile(0.971), 4);
+  EXPECT_EQ(range.quantile(1), 4);
+}
+
 TEST(Ranges, OfAMaximumAreThoseOfDifferences) {
   One one({1, 1, 2}, Op::max_pool, [] {
     Attributes attributes;

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "cli/images.h"
+#include "api/images.h"
 #include "program.h"
 
 namespace obscura::cli {
@@ -230,11 +230,11 @@ TEST_F(Batches, ImagesOfCifarAreReadAPartAtATime) {
   }
   write("data/cifar10/test_batch.png", data::encode_png(planes, 3, kRows, kPixels));
   write("data/cifar10/test_lables.json", list);
-  Selection selection;
+  api::Selection selection;
   selection.dataset = "cifar10";
   selection.data = path("data");
   selection.first = 9;
-  const auto images = Images::of(selection, {3, 32, 32});
+  const auto images = api::Images::of(selection, {3, 32, 32});
   ASSERT_TRUE(images.ok()) << images.error().message;
   EXPECT_EQ(images->count(), kRows - 9);
   const auto part = images->read(4096, 2);
@@ -249,7 +249,7 @@ TEST_F(Batches, ImagesOfSeveralFilesAreReadAcrossThem) {
   write_many(7);
   write_png("one.png", 1);
   const std::string file = path("data/mnist/t10k-images-idx3-ubyte");
-  const auto images = Images::of_files({file + ":2:3", path("one.png"), file}, {1, kSide, kSide});
+  const auto images = api::Images::of_files({file + ":2:3", path("one.png"), file}, {1, kSide, kSide});
   ASSERT_TRUE(images.ok()) << images.error().message;
   ASSERT_EQ(images->count(), 11U);
   const auto part = images->read(2, 4);

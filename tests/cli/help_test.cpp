@@ -24,8 +24,8 @@ TEST_P(Verb, StandsInTheListOfVerbs) { EXPECT_THAT(good({"--help"}).out, HasSubs
 
 INSTANTIATE_TEST_SUITE_P(OfTheCommandLine, Verb,
                          ::testing::Values("data", "train", "compile", "inspect", "offer", "keygen", "encrypt", "run",
-                                           "decrypt", "classify", "signkey", "evaluate", "bench", "calibrate", "sweep", "approx",
-                                           "version"),
+                                           "decrypt", "classify", "signkey", "evaluate", "bench", "calibrate", "sweep",
+                                           "approx", "version"),
                          [](const auto& verb) { return std::string(verb.param); });
 
 class CommandLine : public ProgramTest {};

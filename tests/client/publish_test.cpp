@@ -193,6 +193,28 @@ TEST_F(LedgerFile, OfAnotherKeyOrDamagedIsRefused) {
   EXPECT_THAT(Ledger::open(path(), key_).error().message, HasSubstr("is no line of a ledger"));
 }
 
+TEST_F(LedgerFile, HasWhatIsPublishedBeforeAnybodySeesIt) {
+  Logits exact = answer();
+  exact.key = key_;
+  plan::OutputSpec output;
+  output.noise_std = 0x1p-45;
+  const auto first = publish_once(exact, output, path(), 20);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->publications, 1U);
+  // Of ten logits five are the largest, so that noise chooses among them.
+  EXPECT_GT(first->changed.value(), 500U);
+  const auto second = publish_once(exact, output, path(), 20);
+  ASSERT_TRUE(second.ok()) << second.error().message;
+  EXPECT_EQ(second->publications, 2U);
+  EXPECT_GT(second->published.deviation, first->published.deviation) << "it leaves room for all that are to come";
+  EXPECT_EQ(Ledger::open(path(), key_).value().earlier().spent, first->published.spent + second->published.spent);
+  output.answer.kind = AnswerKind::values;
+  for (std::size_t i = 0; i < 5000; ++i) exact.values[i] = 0;  // or no output would vary
+  EXPECT_FALSE(publish_once(exact, output, path(), 20).value().changed);
+  exact.key = {8};
+  EXPECT_EQ(publish_once(exact, output, path(), 20).error().code, Code::wrong_params);
+}
+
 TEST(Publish, RefusesBitsOutOfRange) {
   for (const int bits : {-1, 0, 129}) {
     const auto refused = publish(answer(), AnswerKind::one, 0x1p-60, bits);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/score.h"
+#include "api/score.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 namespace {
 
 bool all_finite(std::span<const float> row) {
@@ -72,28 +72,6 @@ Score score(const std::vector<Prediction>& predictions, const std::vector<Predic
   return out;
 }
 
-void add_score(nlohmann::ordered_json& json, const Score& score) {
-  const auto if_labelled = [&](auto figure) {
-    return score.labelled ? nlohmann::ordered_json(figure) : nlohmann::ordered_json();
-  };
-  json["correct"] = if_labelled(score.correct);
-  json["accuracy"] = if_labelled(score.share(score.correct));
-  json["agreement"] = score.share(score.agreeing);
-  json["not_finite"] = score.not_finite;
-  if (!score.top) return;
-  json["top5_correct"] = if_labelled(score.top->correct);
-  json["top5_holds_label"] = score.share(score.top->holding);
-  json["top5_agreement"] = score.share(score.top->agreeing);
-}
-
-std::string explain_score() {
-  return "`agreement` is the share of images with the float network's label. With more than 10 classes: top 5 correct\n"
-         "counts the images whose true label is among the five largest logits (top5_correct), `holds` is the share of\n"
-         "those where the float network's label is (top5_holds_label), `same` that of those with the float network's\n"
-         "five, in any order (top5_agreement). Images with a logit that is NaN or infinite are wrong and agree with\n"
-         "nothing (not_finite counts them).";
-}
-
 LogitError compare_logits(std::span<const float> actual, std::span<const float> reference, std::size_t classes) {
   OBSCURA_CHECK(actual.size() == reference.size(), "{} logits and {} of the reference", actual.size(),
                 reference.size());
@@ -113,21 +91,4 @@ LogitError compare_logits(std::span<const float> actual, std::span<const float> 
   return out;
 }
 
-void add_logit_error(nlohmann::ordered_json& json, const LogitError& difference) {
-  const bool some = difference.images > 0;
-  json["max_logit_error"] = some ? nlohmann::ordered_json(difference.largest) : nlohmann::ordered_json();
-  json["measured_logit_error_std"] = some ? nlohmann::ordered_json(difference.deviation) : nlohmann::ordered_json();
-  json["logit_error_images"] = difference.images;
-}
-
-std::string to_text(const LogitError& difference, std::size_t images) {
-  if (difference.images == 0) return "none: no image has finite logits";
-  std::string text = fmt::format("largest {:.3g}, standard deviation {:.3g}", difference.largest, difference.deviation);
-  if (difference.images < images) {
-    text +=
-        fmt::format(" (of {} images; the logits of {} are not finite)", difference.images, images - difference.images);
-  }
-  return text;
-}
-
-}  // namespace obscura::cli
+}  // namespace obscura::api

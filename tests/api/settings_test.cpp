@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/settings.h"
+#include "api/settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-namespace obscura::cli {
+#include "api/images.h"
+
+namespace obscura::api {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pointwise;
 
 /// Of two channels, whose file says everything.
 nn::Graph graph() {
@@ -90,5 +94,59 @@ TEST(Settings, OfAFileThatDoNotFitAreRefusedByTheirKey) {
   EXPECT_THAT(refusal(graph(), own), HasSubstr("--mean: 1 numbers given, but the images have 2 channels"));
 }
 
+TEST(Settings, AreRefusedInTheWordsOfWhoGaveThem) {
+  Settings own;
+  own.normalization.mean = {0};
+  own.caller = Caller::program;
+  EXPECT_THAT(refusal(graph(), own), HasSubstr("CompileOptions::mean: 1 numbers given"));
+  nn::Graph wrong = graph();
+  wrong.metadata.class_names = {"cat", "dog"};
+  own.normalization.mean = {0, 0};
+  EXPECT_THAT(refusal(wrong, own), HasSubstr("give CompileOptions::class_names, which goes before"));
+}
+
+TEST(Normalise, TakesEachChannelsOwnMeanAndDeviation) {
+  data::Dataset image;  // two channels of two pixels
+  image.channels = image.width = 2;
+  image.height = 1;
+  image.pixels = {0, 255, 255, 0};
+  EXPECT_THAT(normalise(image, {{0.5, 0.0}, {0.25, 2.0}}), ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
+  image.values = {0, 1, 1, 0};
+  image.pixels.clear();
+  const auto out = normalise(image, {{0.5, 0.0}, {0.25, 2.0}});
+  EXPECT_THAT(out, ElementsAre(-2.0F, 2.0F, 0.5F, 0.0F));
+}
+
+TEST(Normalise, TurnsRedGreenBlueIntoTheOrderOfTheNetwork) {
+  data::Dataset images;  // two of two pixels
+  images.channels = 3;
+  images.height = 1;
+  images.width = 2;
+  images.pixels = {255, 0, 51, 51, 0, 255, 0, 0, 0, 0, 255, 255};
+  const auto out = normalise(images, {{0, 0.2, 0}, {1, 1, 0.5}, true});
+  // Blue, green less its mean, twice the red. A float holds 51 / 255 to 2^-27.
+  const std::vector<float> expected{0, 1, 0, 0, 2, 0, 1, 1, -0.2F, -0.2F, 0, 0};
+  EXPECT_THAT(out, Pointwise(FloatNear(0x1p-27F), expected));
+}
+
+TEST(Normalise, TakesBlueGreenRedOfThreeChannelsAndInNoPlan) {
+  EXPECT_THAT(check_normalization({{}, {}, true}, 1).error().message, HasSubstr("--bgr"));
+  EXPECT_TRUE(check_normalization({{}, {}, true}, 3).ok());
+  EXPECT_TRUE(refuse_bgr({}).ok());
+  EXPECT_THAT(refuse_bgr({{}, {}, true}).error().message, HasSubstr("swap the input channels"));
+}
+
+TEST(Normalise, RefusesNumbersThatDoNotFitTheChannels) {
+  EXPECT_THAT(check_normalization({{0.5, 0.5}, {}}, 1).error().message, HasSubstr("2 numbers given"));
+  EXPECT_THAT(check_normalization({{}, {0.0}}, 1).error().message, HasSubstr("above 0"));
+  EXPECT_FALSE(check_normalization({{std::nan("")}, {}}, 1).ok());
+  EXPECT_TRUE(check_normalization({}, 3).ok());
+}
+
+TEST(Words, OfCountsHaveTheirPlural) {
+  EXPECT_EQ(plural(1, "image"), "1 image");
+  EXPECT_EQ(plural(2, "batch"), "2 batches");
+}
+
 }  // namespace
-}  // namespace obscura::cli
+}  // namespace obscura::api

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/images.h"
+#include "api/images.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "cli/support.h"
+#include "api/words.h"
 #include "data/image_file.h"
 #include "data/records.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 namespace {
 
 Result<std::size_t> parse_number(const std::string& text, const std::string& argument) {
@@ -48,42 +48,9 @@ Result<FileRange> parse_file_range(const std::string& argument) {
   return file;
 }
 
-data::ImageShape shape_of(const nn::Graph& graph) {
-  const nn::Shape& shape = graph.values[graph.input].shape;
-  const auto size = [&](std::size_t axis) { return static_cast<std::size_t>(shape[axis]); };
-  OBSCURA_CHECK(shape.size() == 3, "{}: an input of {}", graph.name, nn::to_string(shape));
-  return {size(0), size(1), size(2)};
-}
-
-data::ImageShape shape_of(const plan::InputSpec& input) { return {input.channels, input.height, input.width}; }
-
 std::string Selection::text() const {
   if (!dataset.empty()) return fmt::format("{} ({})", dataset, split);
   return files.size() == 1 ? files.front() : plural(files.size(), "file");
-}
-
-void add_selection(CLI::App& command, Selection& selection, const std::string& images) {
-  CLI::Option* dataset = command.add_option("--dataset", selection.dataset,
-                                            fmt::format("One of {}", fmt::join(data::dataset_names(), ", ")));
-  CLI::Option* files = command.add_option(
-      images, selection.files,
-      "Folders (of pictures, or of one folder a class) or files: PNG, JPEG, .npy, .npz, idx or CIFAR's "
-      "binary, FILE or FILE:FIRST:COUNT");
-  command
-      .add_option("--labels", selection.labels,
-                  "True labels where the files have none: .npy, .npz, idx, or a text of one number a line")
-      ->needs(files);
-  command.add_option("--split", selection.split, "train, test, or val where the data set has it")
-      ->check(CLI::IsMember(data::split_names()))
-      ->needs(dataset)
-      ->capture_default_str();
-  command.add_option("--limit", selection.limit, "Images to take (default: all)");
-  command.add_option("--first", selection.first, "The first of them")->capture_default_str();
-  command.add_option("--data", selection.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
-}
-
-CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help) {
-  return command.add_option("--calibrate", names, help)->allow_extra_args(false);
 }
 
 Result<Images> Images::of(const Selection& selection, const data::ImageShape& shape, std::size_t classes) {
@@ -96,7 +63,7 @@ Result<Images> Images::of(const Selection& selection, const data::ImageShape& sh
     OBSCURA_TRY(out, of_files(selection.files, shape));
     if (!selection.labels.empty()) OBSCURA_TRY_VOID(out.set_labels(selection.labels));
   } else {
-    OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, data_folder(selection.data), shape));
+    OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, selection.data, shape));
   }
   out.classes_ = classes;
   out.source_ = selection.text();
@@ -245,4 +212,37 @@ Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std:
   return labels;
 }
 
-}  // namespace obscura::cli
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization) {
+  return normalise(images.floats(), images.shape(), normalization);
+}
+
+namespace {
+
+Result<std::vector<float>> take_training(const std::vector<std::string>& names, const std::filesystem::path& folder,
+                                         const data::ImageShape& shape, const Normalization& normalization,
+                                         data::Range range) {
+  OBSCURA_TRY(const Images images, Images::of_training(names, folder, shape));
+  OBSCURA_TRY_VOID(data::check_range(fmt::format("{}", fmt::join(names, " ")), images.count(), range));
+  if (!images.of_files() || range.count == images.count()) {
+    OBSCURA_TRY(const data::Dataset some, images.read(0, range.count));
+    return normalise(some, normalization);
+  }
+  std::vector<float> out;
+  for (std::size_t i = 0; i < range.count; ++i) {
+    OBSCURA_TRY(const data::Dataset one, images.read(i * images.count() / range.count, 1));
+    const std::vector<float> values = normalise(one, normalization);
+    out.insert(out.end(), values.begin(), values.end());
+  }
+  return out;
+}
+
+}  // namespace
+
+TrainingData training_of(const std::vector<std::string>& names, const std::filesystem::path& folder) {
+  if (names.empty()) return {};
+  return {[=](const data::ImageShape& shape, const Normalization& normalization, data::Range range) {
+    return take_training(names, folder, shape, normalization, range);
+  }};
+}
+
+}  // namespace obscura::api

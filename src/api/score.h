@@ -3,15 +3,13 @@
 #pragma once
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "plan/answer.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 
 /// Of no class: of an image whose logits are not all finite, so that it is wrong whatever its label.
 inline constexpr std::uint32_t kNoLabel = 0xFFFFFFFF;
@@ -60,13 +58,6 @@ struct Score {
 Score score(const std::vector<Prediction>& predictions, const std::vector<Prediction>& reference,
             const std::vector<std::uint16_t>& labels, std::size_t classes);
 
-/// "correct", "accuracy" (null without labels), "agreement", "not_finite", and with `top` "top5_correct" (likewise),
-/// "top5_holds_label" and "top5_agreement".
-void add_score(nlohmann::ordered_json& json, const Score& score);
-
-/// What --help says of these.
-std::string explain_score();
-
 /// How far logits are from those of a reference, over the images where both are finite.
 struct LogitError {
   std::size_t images = 0;
@@ -75,10 +66,4 @@ struct LogitError {
 };
 LogitError compare_logits(std::span<const float> actual, std::span<const float> reference, std::size_t classes);
 
-/// "max_logit_error" and "measured_logit_error_std" (null of no images), and "logit_error_images".
-void add_logit_error(nlohmann::ordered_json& json, const LogitError& difference);
-
-/// "largest 0.1, standard deviation 0.02", and of how many images where some are left out.
-std::string to_text(const LogitError& difference, std::size_t images);
-
-}  // namespace obscura::cli
+}  // namespace obscura::api

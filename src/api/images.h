@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Images and labels named on the command line.
+/// Images and labels of files and data sets, as a command line names them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10,12 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "api/settings.h"
+#include "api/shape.h"
+#include "api/training.h"
 #include "base/check.h"
 #include "data/dataset.h"
-#include "nn/graph.h"
-#include "plan/plan.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 
 /// A file or folder named on the command line as PATH or PATH:FIRST:COUNT.
 struct FileRange {
@@ -28,27 +28,18 @@ Result<FileRange> parse_file_range(const std::string& argument);
 /// "FIRST:COUNT"; `argument` stands in messages. errors: as above.
 Result<data::Range> parse_range(const std::string& text, const std::string& argument);
 
-/// The images that a network, or a client of a plan, takes.
-data::ImageShape shape_of(const nn::Graph& graph);
-data::ImageShape shape_of(const plan::InputSpec& input);
-
 /// Images of a split of a data set, or of files and folders: all, or `limit` of them from `first` on.
 struct Selection {
   std::string dataset;
   std::vector<std::string> files;
   std::string labels;  ///< file of labels, which stand in for those that the files have
-  std::string data;    ///< folder of data sets; see data_folder()
+  std::string data;    ///< folder of data sets
   std::string split = "test";
   std::optional<std::size_t> limit;
   std::size_t first = 0;
   /// "mnist (test)", or the files: for people.
   std::string text() const;
 };
-/// --dataset, --images, --labels, --split, --limit, --first, --data. The names of a positional argument for the files
-/// may stand before --images: "IMAGES,--images".
-void add_selection(CLI::App& command, Selection& selection, const std::string& images = "--images");
-/// What names images for calibration, one a time: a data set, whose training images are taken, or files and folders.
-CLI::Option* add_calibrate(CLI::App& command, std::vector<std::string>& names, const std::string& help);
 
 /// Images of files or of a data set, one after the other, of the shape that a network takes, read from disk when they
 /// are asked for: the one way in for all verbs.
@@ -117,4 +108,11 @@ class Images {
 /// The labels of a file, as data::read_label_file takes them, FILE or FILE:FIRST:COUNT. errors: not `count` of them.
 Result<std::vector<std::uint16_t>> read_labels(const std::string& argument, std::size_t count);
 
-}  // namespace obscura::cli
+/// The images, normalised, image after image.
+std::vector<float> normalise(const data::Dataset& images, const Normalization& normalization);
+
+/// Training images as Images::of_training has them: the first of a data set; of files and folders, which may be sorted
+/// by class, every so-manieth. Of no names there are none. errors of taking them: those of Images::of_training; fewer
+TrainingData training_of(const std::vector<std::string>& names, const std::filesystem::path& folder);
+
+}  // namespace obscura::api

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/inference.h"
+#include "api/inference.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
-#include "cli/progress.h"
-#include "cli/support.h"
+#include "api/simulator.h"
+#include "api/stopwatch.h"
+#include "ckks/noise.h"
 #include "client/client.h"
 #include "eval/network.h"
-#include "run/clear_backend.h"
 #include "server/server.h"
 
-namespace obscura::cli {
+namespace obscura::api {
 namespace {
 
 /// Floats of images that are held at once.
@@ -31,13 +33,20 @@ void append(std::vector<float>& all, const std::vector<float>& some) {
   all.insert(all.end(), some.begin(), some.end());
 }
 
-/// A bar over all batches, each of which takes a share of its time from `from` to `to`.
-base::Progress part_of(const base::Progress& bar, std::size_t batch, std::size_t batches, double from, double to) {
+/// A report of one thing.
+base::Progress progress_of(const compile::Report& report, const std::string& what) {
+  if (!report) return {};
+  return [=](std::size_t done, std::size_t total) { return report(what, done, total); };
+}
+
+/// Progress over all batches, each of which takes a share of its time from `from` to `to`.
+base::Progress part_of(const base::Progress& all, std::size_t batch, std::size_t batches, double from, double to) {
+  if (!all) return {};
   constexpr std::size_t kTicks = 10000;
   return [=](std::size_t done, std::size_t total) {
     const double share =
         from + (to - from) * static_cast<double>(done) / static_cast<double>(std::max<std::size_t>(total, 1));
-    return bar(batch * kTicks + static_cast<std::size_t>(share * kTicks), batches * kTicks);
+    return all(batch * kTicks + static_cast<std::size_t>(share * kTicks), batches * kTicks);
   };
 }
 
@@ -47,17 +56,17 @@ struct Party {
 };
 
 /// One batch through client and server; appends its logits.
-Result<void> infer_batch(const Party& party, const data::Dataset& images, std::size_t batch, const base::Progress& bar,
+Result<void> infer_batch(const Party& party, const data::Dataset& images, std::size_t batch, const base::Progress& all,
                          Inference& result) {
   auto& seconds = result.seconds;
   // Encryption takes the share of a batch that it took so far.
   const double share = batch == 0 ? 0.1 : seconds.encrypt / (seconds.encrypt + seconds.run);
   const Stopwatch encrypt;
-  OBSCURA_TRY(auto inputs, party.client.encrypt(images.floats(), part_of(bar, batch, result.batches, 0, share)));
+  OBSCURA_TRY(auto inputs, party.client.encrypt(images.floats(), part_of(all, batch, result.batches, 0, share)));
   seconds.encrypt += encrypt.seconds();
   const Stopwatch run;
   OBSCURA_TRY(const auto outputs,
-              party.session.run_batch(std::move(inputs), part_of(bar, batch, result.batches, share, 1)));
+              party.session.run_batch(std::move(inputs), part_of(all, batch, result.batches, share, 1)));
   seconds.run += run.seconds();
   const Stopwatch decrypt;
   append(result.logits, party.client.decrypt(outputs, images.count()));
@@ -72,15 +81,39 @@ std::optional<std::uint64_t> seed_of(std::optional<std::uint64_t> seed, std::siz
   return seed;
 }
 
+/// The deviation that one level leaves in a slot at scale 2^46 and N = 2^16: the rounding of its rescale.
+Result<double> deviation_of_level() {
+  constexpr int kLog2Degree = 16, kScaleBits = 46;
+  ckks::ParamsLiteral literal;
+  literal.log2_degree = kLog2Degree;
+  OBSCURA_TRY(literal.chain, ckks::make_primes(kLog2Degree, kScaleBits, 3, {}));
+  literal.special = {literal.chain.back()};
+  literal.chain.pop_back();
+  OBSCURA_TRY(const ckks::Params params, ckks::Params::make(literal));
+  return std::ldexp(ckks::noise_of_rounding(params, 2), -kScaleBits);
+}
+
+/// Standard deviation of the noise on each activation's output, by node.
+Result<std::map<std::size_t, double>> noise_of(const calibrate::Choice& choice, const Noise& noise) {
+  std::map<std::size_t, double> out;
+  OBSCURA_TRY(const double level, deviation_of_level());
+  for (const calibrate::Chosen& one : choice.chosen) {
+    const auto& certificate = one.activation.certificate;
+    const double bound = std::max(std::abs(certificate.low), std::abs(certificate.high));
+    out[one.node] = bound * (noise.bits ? std::exp2(-*noise.bits) : level * std::sqrt(static_cast<double>(one.depth)));
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count) {
+Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> images, std::size_t count,
+                              const compile::Report& report) {
   Inference result;
   const Stopwatch watch;
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
-  ProgressBar bar("float network");
   eval::Options options;
-  options.progress = bar.callback();
+  options.progress = progress_of(report, "float network");
   OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, options));
   result.logits = std::move(outcome.logits);
   result.seconds.run = watch.seconds();
@@ -88,12 +121,12 @@ Result<Inference> infer_float(const nn::Graph& graph, std::span<const float> ima
   return result;
 }
 
-Result<Inference> infer_float(const nn::Graph& graph, const Images& images, const Normalization& normalization) {
+Result<Inference> infer_float(const nn::Graph& graph, const Images& images, const Normalization& normalization,
+                              const compile::Report& report) {
   Inference result;
   result.batches = 1;
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
-  ProgressBar bar("float network");
-  const base::Progress progress = bar.callback();
+  const base::Progress progress = progress_of(report, "float network");
   const std::size_t at_once = std::max<std::size_t>(kFloatsAtOnce / images.shape().elements(), 1);
   const std::size_t parts = (images.count() + at_once - 1) / at_once;
   const auto run_part = [&](const data::Dataset& part, std::size_t number) -> Result<void> {
@@ -110,26 +143,50 @@ Result<Inference> infer_float(const nn::Graph& graph, const Images& images, cons
   return result;
 }
 
+std::uint64_t PolynomialInference::outside() const {
+  std::uint64_t sum = 0;
+  for (const auto& [node, one] : excess) sum += one.outside;
+  return sum;
+}
+
+std::uint64_t PolynomialInference::arguments() const {
+  std::uint64_t sum = 0;
+  for (const auto& [node, one] : excess) sum += one.count;
+  return sum;
+}
+
+Result<PolynomialInference> infer_poly(const nn::Graph& graph, const calibrate::Choice& choice,
+                                       std::span<const float> images, std::size_t count,
+                                       const std::optional<Noise>& noise, const compile::Report& report) {
+  PolynomialInference result;
+  const Stopwatch watch;
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, choice.substitution()));
+  eval::Options how;
+  if (noise) {
+    OBSCURA_TRY(how.noise, noise_of(choice, *noise));
+    how.noise_seed = noise->seed;
+  }
+  how.progress = progress_of(report, "polynomials");
+  OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, how));
+  result.inference.logits = std::move(outcome.logits);
+  result.inference.seconds.run = watch.seconds();
+  result.inference.batches = 1;
+  result.excess = std::move(outcome.excess);
+  return result;
+}
+
 Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options) {
   Inference result;
-  OBSCURA_TRY(server::Allotment allotment, server::allot(plan, options.memory));
-  if (options.before) options.before(allotment.bytes);
-  ProgressBar bar("plaintext simulator");
-  const base::Progress progress = bar.callback();
-  std::shared_ptr<const ckks::Bootstrapper> bootstrapper;  // predicts noise
-  if (options.noise_seed) {
-    OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(plan.bootstrap));
-  }
-  const run::EncodedModel model(plan, std::move(allotment.schedule), std::move(bootstrapper));
+  OBSCURA_TRY(const Simulator simulator, Simulator::make(plan, options.memory, options.noise_seed.has_value()));
+  if (options.before) options.before(simulator.memory());
+  const base::Progress progress = progress_of(options.report, "plaintext simulator");
   // The plaintext simulator goes through few images as through many, so parts are of the same size in all layouts.
   const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
   result.batches = (images.count() + slots - 1) / slots;
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) -> Result<void> {
-    const std::vector<float> pixels = client::normalise(plan.input, part.floats());
     const Stopwatch watch;
-    OBSCURA_TRY(const std::vector<float> logits,
-                run::run_clear(model, pixels, part.count(), seed_of(options.noise_seed, batch),
-                               part_of(progress, batch, result.batches, 0, 1)));
+    OBSCURA_TRY(const std::vector<float> logits, simulator.run(part.floats(), seed_of(options.noise_seed, batch),
+                                                               part_of(progress, batch, result.batches, 0, 1)));
     result.seconds.run += watch.seconds();
     append(result.logits, logits);
     return {};
@@ -149,8 +206,7 @@ Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& ima
   const std::size_t slots = client.images_at_once();
   const Party party{std::move(client), std::move(session)};
   result.batches = (images.count() + slots - 1) / slots;
-  ProgressBar bar("encrypted");
-  const base::Progress progress = bar.callback();
+  const base::Progress progress = progress_of(options.report, "encrypted");
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) {
     return infer_batch(party, part, batch, progress, result);
   };
@@ -158,4 +214,4 @@ Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& ima
   return result;
 }
 
-}  // namespace obscura::cli
+}  // namespace obscura::api
