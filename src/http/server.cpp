@@ -28,6 +28,7 @@ namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kPieceBytes = std::size_t{1} << 16;
+constexpr std::chrono::milliseconds kPause{50};
 
 Head head_of(const bhttp::request_parser<bhttp::buffer_body>& parser) {
   Head head;
@@ -67,7 +68,12 @@ struct Server::Internal {
       error_code failed;
       auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failed));
       if (failed == asio::error::operation_aborted) co_return;
-      if (failed || connections.load() >= options.connections) continue;  // closed at once
+      if (failed) {  // too many files are open, as a rule
+        asio::steady_timer pause(loop, kPause);
+        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+        continue;
+      }
+      if (connections.load() >= options.connections) continue;  // closed at once
       ++connections;
       asio::co_spawn(loop, serve(beast::tcp_stream(std::move(socket))),
                      [this](const std::exception_ptr&) { --connections; });
@@ -147,7 +153,11 @@ struct Server::Internal {
     Response response;
     asio::steady_timer done(loop, asio::steady_timer::time_point::max());
     asio::post(workers, [&] {
-      response = exchange.answer();
+      try {
+        response = exchange.answer();
+      } catch (const std::exception&) {  // a bug, or no memory: one failed request, and not all of them
+        response = refusal(500, "an internal error");
+      }
       asio::post(loop, [&done] { done.cancel(); });
     });
     error_code woken;

@@ -19,14 +19,17 @@ using ::testing::HasSubstr;
 /// Answers with the number of bytes that came; /early refuses after the first piece.
 class Count final : public Exchange {
  public:
-  explicit Count(const Head& head) : early_(head.target == "/early") {}
+  explicit Count(const Head& head) : early_(head.target == "/early"), broken_(head.target == "/broken") {}
   std::uint64_t limit() const override { return std::uint64_t{100} << 20; }
   std::optional<Response> take(base::ByteView piece) override {
     if (early_) return text(400, "not this");
     bytes_ += piece.size();
     return std::nullopt;
   }
-  Response answer() override { return text(200, std::to_string(bytes_)); }
+  Response answer() override {
+    if (broken_) throw std::runtime_error("a bug");
+    return text(200, std::to_string(bytes_));
+  }
 
  private:
   static Response text(unsigned status, const std::string& words) {
@@ -36,7 +39,7 @@ class Count final : public Exchange {
     response.body.assign(bytes.begin(), bytes.end());
     return response;
   }
-  bool early_;
+  bool early_, broken_;
   std::uint64_t bytes_ = 0;
 };
 
@@ -115,6 +118,7 @@ TEST_F(Http, GarbageAndEndlessHeadsAreOneAnswer) {
   EXPECT_THAT(raw(server, "\x16\x03\x01 this is TLS\r\n\r\n"), HasSubstr("400 Bad Request"));
   EXPECT_THAT(raw(server, "GET / HTTP/1.1\r\nA: " + std::string(40000, 'a') + "\r\n\r\n"), HasSubstr("431"));
   EXPECT_THAT(raw(server, "GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"), HasSubstr("400"));
+  EXPECT_THAT(raw(server, "GET /broken HTTP/1.1\r\nConnection: close\r\n\r\n"), HasSubstr("500"));
   EXPECT_EQ(send(url_of(server), {})->status, 200U) << "it goes on";
 }
 
