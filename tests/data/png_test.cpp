@@ -180,7 +180,7 @@ class WildPng : public ::testing::Test {
  protected:
   void SetUp() override {
     const char* shared = std::getenv("OBSCURA_SHARED");
-    folder_ = std::filesystem::path(shared != nullptr ? shared : OBSCURA_SOURCE_DIR "/../shared") / "data/wild/png";
+    folder_ = std::filesystem::path(shared != nullptr ? shared : OBSCURA_SOURCE_DIR "/../shared/data") / "wild/png";
     if (!std::filesystem::exists(folder_)) GTEST_SKIP() << folder_ << " is absent: set OBSCURA_SHARED";
   }
   std::vector<float> floats(const std::string& name, const ImageShape& wanted) const {
