@@ -2,10 +2,10 @@
 #include "remote/remote.h"
 
 #include <cstdlib>
-#include <system_error>
 #include <utility>
 
 #include "base/random.h"
+#include "base/temporary.h"
 #include "protocol/protocol.h"
 #include "wire/plan_frame.h"
 #include "wire/signature.h"
@@ -73,22 +73,6 @@ Result<client::Client> key_of(const plan::Offer& offer, const fs::path& folder, 
   return client::Client::load(offer, source);
 }
 
-/// A file that goes with what holds it.
-class Temporary {
- public:
-  explicit Temporary(fs::path path) : path_(std::move(path)) {}
-  ~Temporary() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 }  // namespace
 
 fs::path default_folder() {
@@ -151,7 +135,7 @@ Result<client::Logits> RemoteClient::classify(const client::ImageSource& images)
   OBSCURA_TRY_VOID(send_keys());
   base::Seed random{};
   base::fill_random(random);
-  const Temporary file(folder_ / ("request-" + hex(std::span(random).first(8))));
+  const base::Temporary file(folder_ / ("request-" + hex(std::span(random).first(8))));
   OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(file.path(), {.overwrite = false, .secret = true}));
   OBSCURA_TRY_VOID(client::encrypt(client_, images, std::move(out), part("encrypt")));
   OBSCURA_TRY(base::InputFile encrypted, base::InputFile::open(file.path()));

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/temporary.h"
 #include "protocol/protocol.h"
 #include "wire/whole.h"
 
@@ -43,22 +44,6 @@ std::string without(std::string message, const fs::path& path, const std::string
   }
   return message;
 }
-
-/// A file that goes with what holds it.
-class Temporary {
- public:
-  explicit Temporary(fs::path path) : path_(std::move(path)) {}
-  ~Temporary() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 class Said final : public http::Exchange {
  public:
@@ -102,7 +87,7 @@ class ToFile : public http::Exchange {
 
  private:
   std::uint64_t limit_;
-  Temporary file_;
+  base::Temporary file_;
   std::optional<base::OutputFile> out_;
   std::optional<Error> failed_;
 };
@@ -186,7 +171,7 @@ class Infer final : public ToFile {
     if (!head_ || fs::file_size(images) != head_->bytes) {
       return error(Code::bad_format, "the body ends before the tensor does, or after it");
     }
-    const Temporary answer(how_.place.fresh());
+    const base::Temporary answer(how_.place.fresh());
     {
       const std::lock_guard one_at_a_time(how_.at_work);
       OBSCURA_TRY(const Sessions::Session session,
