@@ -74,7 +74,7 @@ class ToFile : public http::Exchange {
     if (!failed_) {
       if (auto written = out_->write(piece); !written) failed_ = written.error();
     }
-    if (failed_) return refusal(*failed_);
+    if (failed_) return refusal({failed_->code, without(failed_->message, path(), "the body")});
     return std::nullopt;
   }
   const fs::path& path() const { return file_.path(); }
@@ -94,12 +94,13 @@ class ToFile : public http::Exchange {
 
 class TakeKey final : public ToFile {
  public:
-  TakeKey(const Place& place, std::string id, std::uint64_t limit)
-      : ToFile(place, limit), place_(place), id_(std::move(id)) {}
+  TakeKey(const Place& place, Sessions& sessions, std::string id, std::uint64_t limit)
+      : ToFile(place, limit), place_(place), sessions_(sessions), id_(std::move(id)) {}
   std::optional<http::Response> take(base::ByteView piece) override { return write(piece); }
   http::Response answer() override {
     const auto kept = keep();
-    if (!kept) return refusal(kept.error());
+    if (!kept) return refusal({kept.error().code, without(kept.error().message, path(), "the body")});
+    sessions_.forget(id_);  // of the keys that were here before
     return json_response(201, "{\"key_id\":\"" + id_ + "\",\"bytes\":" + std::to_string(*kept) + "}\n");
   }
 
@@ -109,7 +110,7 @@ class TakeKey final : public ToFile {
     const auto checked = wire::check_whole(file);
     if (!checked || checked->kind != wire::Kind::evaluation_keys) {
       return error(Code::bad_format, "not a whole file of evaluation keys{}{}", checked ? "" : ": ",
-                   checked ? "" : without(checked.error().message, file, "the body"));
+                   checked ? "" : checked.error().message);
     }
     const std::uint64_t bytes = fs::file_size(file);
     std::error_code failed;
@@ -117,7 +118,9 @@ class TakeKey final : public ToFile {
     if (failed) return error(Code::io, "the key cannot be kept: {}", failed.message());
     return bytes;
   }
+
   const Place& place_;
+  Sessions& sessions_;
   std::string id_;
 };
 
@@ -233,8 +236,9 @@ std::unique_ptr<http::Exchange> refuse(unsigned status, const std::string& sente
   return say(json_response(status, write_error(sentence)));
 }
 
-std::unique_ptr<http::Exchange> take_key(const Place& place, const std::string& id, std::uint64_t limit) {
-  return std::make_unique<TakeKey>(place, id, limit);
+std::unique_ptr<http::Exchange> take_key(const Place& place, Sessions& sessions, const std::string& id,
+                                         std::uint64_t limit) {
+  return std::make_unique<TakeKey>(place, sessions, id, limit);
 }
 
 std::unique_ptr<http::Exchange> infer(const Inference& how, const http::Head& head) {

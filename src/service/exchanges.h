@@ -40,7 +40,8 @@ http::Response json_response(unsigned status, const std::string& json);
 std::unique_ptr<http::Exchange> say(http::Response response);
 std::unique_ptr<http::Exchange> refuse(unsigned status, const std::string& sentence);
 /// Evaluation keys, of at most so many bytes: whole, and in their place at the end.
-std::unique_ptr<http::Exchange> take_key(const Place& place, const std::string& id, std::uint64_t limit);
+std::unique_ptr<http::Exchange> take_key(const Place& place, Sessions& sessions, const std::string& id,
+                                         std::uint64_t limit);
 
 struct Inference {
   const Model& model;

@@ -110,7 +110,7 @@ struct Service::Internal {
   std::unique_ptr<http::Exchange> key_route(const std::string& method, const std::string& id) {
     if (!protocol::is_name(id)) return refuse(400, "a key's name has 1 to 64 letters, digits, '.', '-' and '_'");
     const fs::path file = place.key(id);
-    if (method == "PUT") return take_key(place, id, options.max_keys);
+    if (method == "PUT") return take_key(place, sessions, id, options.max_keys);
     std::error_code failed;
     const auto bytes = fs::file_size(file, failed);
     if (failed) return refuse(404, "no key of this name");

@@ -228,6 +228,18 @@ TEST_F(ServiceTest, KeysOfOtherParametersAndImagesOfAnotherPlanAreRefused) {
   EXPECT_EQ(other_model.status, 400U) << text(other_model);
 }
 
+TEST_F(ServiceTest, KeysThatTakeTheNameOfOthersTakeTheirPlace) {
+  start();
+  ASSERT_TRUE(classify("alice", "square", testing::random_pixels(1)).ok());
+  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys")->path().filename();
+  const auto flow = Flow(testing::square_plan());
+  const auto text_of = [](const base::Bytes& bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  EXPECT_EQ(send("PUT", "/v2/keys/" + key, text_of(flow.read("eval"))).status, 201U);
+  EXPECT_FALSE(classify("alice", "square", testing::random_pixels(1)).ok()) << "the keys from before are still used";
+}
+
 TEST_F(ServiceTest, OnlyTheTrustedServerIsAsked) {
   const base::SigningKey signer = base::make_signing_key(), other = base::make_signing_key();
   const base::OutputFile::Options secret{.overwrite = false, .secret = true};
