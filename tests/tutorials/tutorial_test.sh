@@ -25,7 +25,7 @@ fail() {
 }
 
 # blocks/K.sh, and blocks/K.text where a block of text follows the Kth.
-mkdir "$folder/blocks" "$folder/work"
+mkdir "$folder/blocks" "$folder/run"
 awk -v folder="$folder/blocks" '
   /^```/ && file == "" { kind = substr($0, 4); file = "-"
                          if (kind == "sh") file = folder "/" ++count ".sh"
@@ -46,7 +46,7 @@ if cat "$folder"/blocks/*.sh | grep -q 'obscura train' && [[ ! -x "$build/obscur
   skip "it trains, and obscura-train is not built"
 fi
 
-ln -s "$source/models" "$folder/work/models"
+ln -s "$source/models" "$folder/run/models"
 {
   echo 'set -euo pipefail'
   for ((k = 1; k <= blocks; ++k)); do
@@ -55,7 +55,7 @@ ln -s "$source/models" "$folder/work/models"
   done
 } >"$folder/all.sh"
 status=0
-(cd "$folder/work" && bash "$folder/all.sh" </dev/null) || status=$?
+(cd "$folder/run" && bash "$folder/all.sh" </dev/null) || status=$?
 if [[ "$status" -ne 0 ]]; then
   last="$(find "$folder/blocks" -name '*.out' | sed 's|.*/||' | sort -n | tail -n 1)"
   cat "$folder/blocks/${last%.out}.sh" "$folder/blocks/$last" >&2
