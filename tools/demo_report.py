@@ -32,13 +32,13 @@ def main():
     print(f"  accuracy, encrypted        {100 * answer['decrypt']['accuracy']:.2f} %")
     print(f"  accuracy, clear network    {100 * answer['float']['accuracy']:.2f} %")
     print(f"  agreement of both          {100 * agree / images:.2f} % ({images - agree} of {images} differ)")
-    print("\n  stage        seconds    ms an image   peak memory")
+    print("\n  stage        seconds   ms per image   peak memory")
     for stage in STAGES:
         seconds = answer[stage]["seconds"]
         print(f"  {stage:8} {seconds:11.2f} {1000 * seconds / images:14.3f}   "
               f"{bytes_text(answer[stage]['peak_memory_bytes']):>11}")
     network = answer["run"]["run_seconds"]
-    print(f"  of run, the network itself: {network:.2f} s, {1000 * network / images:.3f} ms an image; the rest reads and "
+    print(f"  of run, the network itself: {network:.2f} s, {1000 * network / images:.3f} ms per image; the rest reads and "
           "writes files")
     print("\n  file                    size")
     for name in FILES:

@@ -130,7 +130,7 @@ std::string text_of(const EvaluateOptions& options, const api::Evaluation& resul
                                  options.backend, marks) +
                      fmt::format(
                          "  logit error        {}\n"
-                         "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms an image), "
+                         "  time               keygen {:.2f} s, encrypt {:.2f} s, run {:.2f} s ({:.3f} ms per image), "
                          "decrypt {:.2f} s\n"
                          "  peak memory        {:.2f} GB",
                          to_text(result.marks.error, images), seconds.keygen, seconds.encrypt, seconds.run,

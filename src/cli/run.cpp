@@ -72,7 +72,7 @@ Result<Answer> perform(const RunOptions& options, bool json) {
                  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format(
       "{}: answers for {}, {}\n"
-      "load {:.2f} s, read {:.2f} s, run {:.2f} s ({:.3f} ms an image), write {:.2f} s; peak memory {}",
+      "load {:.2f} s, read {:.2f} s, run {:.2f} s ({:.3f} ms per image), write {:.2f} s; peak memory {}",
       options.output, api::plural(report.images, "image"), bytes_text(file_bytes(options.output)), report.load_seconds,
       report.read_seconds, report.run_seconds, milliseconds, report.write_seconds, bytes_text(peak_memory_bytes()));
   if (!options.trace) return answer;
