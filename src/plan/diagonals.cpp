@@ -2,11 +2,13 @@
 #include "plan/diagonals.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstdlib>
 #include <set>
 
 #include "base/parallel.h"
+#include "plan/diagonal_weights.h"
+#include "plan/slot_map.h"
 
 namespace obscura::plan {
 namespace {
@@ -15,66 +17,141 @@ constexpr std::int32_t kMaxWeight = 1 << 24;       // exact in a float
 constexpr std::uint64_t kMaxPairs = 1024;          // of an input and an output ciphertext
 constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
 
-/// Calls visit(entry, weight) for each weight that is not 0, in each copy of its output.
-template <class Visit>
-void for_entries(const Transform& transform, const SlotMap& slot_map, Visit visit) {
-  const std::uint32_t positions = slot_map.copies() * transform.to.period;
-  for (const ckks::IntegerBlock& block : transform.map.blocks) {
-    const ckks::IntegerMatrix& matrix = transform.map.matrices[block.matrix];
-    for (std::size_t r = 0; r < block.outputs.size(); ++r) {
-      for (std::size_t c = 0; c < block.inputs.size(); ++c) {
-        const std::int32_t w = matrix.data[r * matrix.cols + c];
-        if (w == 0) continue;
-        Entry entry = slot_map.at(block.outputs[r], block.inputs[c], 0);
-        visit(entry, w);
-        for (std::uint32_t copy = 1; copy < slot_map.copies(); ++copy) {
-          if (slot_map.alike()) {
-            entry.position = (entry.position + transform.to.period) % positions;
-          } else {
-            entry = slot_map.at(block.outputs[r], block.inputs[c], copy);
-          }
-          visit(entry, w);
-        }
+/// What the weights of some entries on one diagonal add up to.
+struct WeightSums {
+  std::uint32_t count = 0;
+  std::uint64_t square = 0;
+  std::array<std::int32_t, ckks::kFewNumbers> few{};  ///< the first of them
+  void add(std::int32_t weight, std::uint32_t times) {
+    const auto size = static_cast<std::uint64_t>(std::abs(weight));
+    square += size * size * times;
+    for (std::uint32_t k = count; k < std::min<std::uint64_t>(few.size(), count + times); ++k) few[k] = weight;
+    count += times;
+  }
+};
+
+/// A diagonal in one window of positions.
+struct Found {
+  ckks::Diagonal place;
+  WeightSums first;               ///< in the first copy of the outputs
+  WeightSums rest;                ///< in the others
+  std::int64_t between_ends = 0;  ///< weights in the first half of the window less those in the second
+};
+
+/// Goes over the groups of blocks that lie alike, each of which puts its weights on the same diagonals.
+class Finder {
+ public:
+  Finder(const MapBetween& of, const SlotMap& slot_map)
+      : map_(of.map),
+        slot_map_(slot_map),
+        table_(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.from_period()),
+        parts_(slot_map.offsets().size()),
+        writes_(of.to.ciphertexts(), std::vector<bool>(slot_map.window())) {}
+
+  void run() {
+    for (const AlikeBlocks& group : alike_blocks(map_, slot_map_)) {
+      const std::size_t rows = map_.blocks[group[0]].outputs.size();
+      for (std::uint32_t copy = 0; copy < slot_map_.copies_apart(); ++copy) {
+        for (std::size_t r = 0; r < rows; ++r) row(group, r, copy);
       }
     }
   }
-}
 
-/// Numbers diagonals: a table of n steps for each pair of ciphertexts that meet.
-class Numbering {
- public:
-  Numbering(std::uint32_t inputs, std::uint32_t outputs, std::uint64_t slots)
-      : inputs_(inputs), slots_(slots), tables_(std::size_t{inputs} * outputs) {}
-  std::uint32_t& operator[](const ckks::Diagonal& d) {
-    auto& table = tables_[std::size_t{d.output} * inputs_ + d.input];
-    if (table.empty()) table.assign(slots_, 0);
-    const std::int64_t step = d.step < 0 ? d.step + static_cast<std::int64_t>(slots_) : d.step;
-    return table[static_cast<std::size_t>(step)];
+  std::vector<Found> take() {
+    std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) { return a.place < b.place; });
+    return std::move(found_);
   }
+  /// Positions of a window that have a weight, by output.
+  std::vector<std::vector<bool>> take_writes() { return std::move(writes_); }
 
  private:
-  std::uint32_t inputs_;
-  std::uint64_t slots_;
-  std::vector<std::vector<std::uint32_t>> tables_;
+  /// A part of an output that a group computes.
+  struct Part {
+    std::uint64_t row = 0;  ///< that this was made for, counted
+    bool first = false;     ///< in the first copy
+    std::int64_t between_ends = 0;
+  };
+
+  /// One output of each block.
+  void row(const AlikeBlocks& group, std::size_t r, std::uint32_t copy) {
+    ++rows_;
+    const ckks::IntegerBlock& block = map_.blocks[group[0]];
+    const std::int32_t* weights = map_.matrices[block.matrix].data.data() + r * block.inputs.size();
+    const Place target = slot_map_.target(block.outputs[r]);
+    const std::uint32_t position = target.position + copy * slot_map_.to_period();
+    const std::uint32_t turn = slot_map_.from_period() - 1;  // periods are powers of two
+    const auto times = static_cast<std::uint32_t>(group.size());
+    for (std::size_t c = 0; c < block.inputs.size(); ++c) {
+      const std::int32_t weight = weights[c];
+      if (weight == 0) continue;
+      const Place& source = slot_map_.source(block.inputs[c]);
+      const std::uint32_t distance = (source.position - position) & turn;
+      const std::uint32_t number = slot_map_.part(distance);
+      if (parts_[number].row != rows_) open(group, r, copy, number);
+      const Part& part = parts_[number];
+      const auto offset = static_cast<std::uint32_t>(slot_map_.offsets()[number]);
+      Found& at = diagonal(target.ciphertext, source.ciphertext, (distance - offset) & turn);
+      (part.first ? at.first : at.rest).add(weight, times);
+      at.between_ends += part.between_ends * weight;
+    }
+  }
+
+  void open(const AlikeBlocks& group, std::size_t r, std::uint32_t copy, std::uint32_t number) {
+    Part& part = parts_[number];
+    part = {rows_, false, 0};
+    const std::uint32_t window = slot_map_.window();
+    const std::uint32_t more = static_cast<std::uint32_t>(slot_map_.offsets()[number]) + copy * slot_map_.to_period();
+    for (const std::uint32_t b : group) {
+      const Place target = slot_map_.target(map_.blocks[b].outputs[r]);
+      const std::uint32_t position = (target.position + more) & (window - 1);
+      part.first = position < slot_map_.to_period();
+      part.between_ends += position < window / 2 ? 1 : -1;
+      writes_[target.ciphertext][position] = true;
+    }
+  }
+
+  Found& diagonal(std::uint32_t output, std::uint32_t input, std::uint32_t turned) {
+    std::uint32_t& number = table_.of(output, input)[turned];
+    if (number == 0) {
+      const std::uint32_t period = slot_map_.from_period();
+      const std::int64_t step = turned > period / 2 ? std::int64_t{turned} - period : std::int64_t{turned};
+      found_.push_back({{output, input, step}, {}, {}, 0});
+      number = static_cast<std::uint32_t>(found_.size());
+    }
+    return found_[number - 1];
+  }
+
+  const ckks::IntegerMap& map_;
+  const SlotMap& slot_map_;
+  StepTable table_;  ///< of found_, from 1 on
+  std::vector<Found> found_;
+  std::uint64_t rows_ = 0;
+  std::vector<Part> parts_;  ///< of the row
+  std::vector<std::vector<bool>> writes_;
 };
 
 /// With the period of the outputs a diagonal repeats where its inputs do so too.
-ckks::DiagonalNumbers numbers_of(std::span<const Diagonals::Weight> weights, std::uint64_t slots, const Layout& to,
-                                 double weight_scale) {
+ckks::DiagonalNumbers numbers_of(const Found& found, const SlotMap& slot_map, const Layout& to, double weight_scale) {
   ckks::DiagonalNumbers out;
-  const auto first = static_cast<std::size_t>(
-      std::count_if(weights.begin(), weights.end(), [&](const auto& w) { return w.position < to.period; }));
-  const bool repeats = first * to.copies(slots) == weights.size();
-  const std::uint64_t period = repeats ? std::uint64_t{to.period} * to.images : slots;
-  out.period = static_cast<double>(period);
-  out.copies = static_cast<double>(slots) / out.period;
-  const bool few = (repeats ? first : weights.size()) * to.images <= ckks::kFewNumbers;
-  for (const auto& [position, weight] : weights) {
-    if (repeats && position >= to.period) continue;
-    const double w = static_cast<double>(weight) / weight_scale;
-    out.square += w * w * to.images;
-    if (few) out.few.insert(out.few.end(), to.images, w);
-  }
+  const auto images = static_cast<double>(to.images);
+  const std::uint64_t windows = slot_map.windows();
+  const std::uint64_t all = (std::uint64_t{found.first.count} + found.rest.count) * windows;
+  const bool repeats = std::uint64_t{found.first.count} * slot_map.copies() == all;
+  out.period =
+      repeats ? to.period * images : static_cast<double>(slot_map.window()) * static_cast<double>(windows) * images;
+  out.copies = repeats ? slot_map.copies() : 1;
+  const double square =
+      repeats ? static_cast<double>(found.first.square)
+              : static_cast<double>(found.first.square + found.rest.square) * static_cast<double>(windows);
+  out.square = square / weight_scale / weight_scale * images;
+  if ((repeats ? found.first.count : all) * to.images > ckks::kFewNumbers) return out;
+  const auto add = [&](const WeightSums& sums, std::uint64_t times) {
+    for (std::uint32_t k = 0; k < sums.count; ++k) {
+      out.few.insert(out.few.end(), times * to.images, static_cast<double>(sums.few[k]) / weight_scale);
+    }
+  };
+  add(found.first, repeats ? 1 : windows);
+  if (!repeats) add(found.rest, windows);
   return out;
 }
 
@@ -84,7 +161,7 @@ class Period {
   explicit Period(std::size_t positions) : values_(positions, 0.0F) {}
   /// The least power of two after which every diagonal so far repeats.
   std::size_t least() const { return least_; }
-  void add(std::span<const Diagonals::Weight> weights) {
+  void add(std::span<const DiagonalWeights::Weight> weights) {
     for (const auto& w : weights) values_[w.position] += w.weight;
     std::size_t own = values_.size();
     while (own > least_ && halves(weights, own / 2)) own /= 2;
@@ -94,7 +171,7 @@ class Period {
 
  private:
   /// Whether a diagonal that repeats after 2 half does so after half: where both are 0 there is nothing to compare.
-  bool halves(std::span<const Diagonals::Weight> weights, std::size_t half) const {
+  bool halves(std::span<const DiagonalWeights::Weight> weights, std::size_t half) const {
     return std::all_of(weights.begin(), weights.end(),
                        [&](const auto& w) { return values_[w.position] == values_[w.position ^ half]; });
   }
@@ -103,6 +180,25 @@ class Period {
   std::size_t least_ = 1;
 };
 
+/// Whether each ciphertext of the inputs and of the outputs has a weight.
+bool meets_all(const Transform& transform) {
+  std::vector<bool> read(transform.from.ciphertexts()), made(transform.to.ciphertexts());
+  std::size_t left = read.size() + made.size();
+  const auto mark = [&](std::vector<bool>& seen, const Place& at) {
+    if (!seen[at.ciphertext]) --left;
+    seen[at.ciphertext] = true;
+  };
+  for (const ckks::IntegerBlock& block : transform.map.blocks) {
+    const std::vector<std::int32_t>& weights = transform.map.matrices[block.matrix].data;
+    for (std::size_t k = 0; k < weights.size() && left > 0; ++k) {
+      if (weights[k] == 0) continue;
+      mark(read, transform.from.place(block.inputs[k % block.inputs.size()]));
+      mark(made, transform.to.place(block.outputs[k / block.inputs.size()]));
+    }
+  }
+  return left == 0;
+}
+
 std::int64_t least_turn(std::int64_t step, std::int64_t slots) {
   const std::int64_t left = (step % slots + slots) % slots;
   return left > slots / 2 ? left - slots : left;
@@ -110,62 +206,39 @@ std::int64_t least_turn(std::int64_t step, std::int64_t slots) {
 
 }  // namespace
 
-Diagonals::Diagonals(const Transform& transform, std::uint64_t slots)
-    : slots_(slots), images_(transform.to.images), weight_scale_(transform.weight_scale) {
-  const std::uint64_t positions = transform.to.positions(slots);
-  const SlotMap slot_map(transform.from, transform.to, transform.spread, positions);
-  Numbering count(transform.from.ciphertexts(), transform.to.ciphertexts(), positions);
-  std::vector<ckks::Diagonal> found;
-  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t) {
-    if (count[entry.diagonal]++ == 0) found.push_back(entry.diagonal);
-  });
-  std::sort(found.begin(), found.end());
-  places_ = std::move(found);
-  start_.push_back(0);
-  for (const ckks::Diagonal& d : places_) {
-    std::uint32_t& entries = count[d];
-    start_.push_back(start_.back() + entries);
-    entries = static_cast<std::uint32_t>(start_[start_.size() - 2]);  // where the next entry goes
-  }
-  weights_.resize(start_.back());
-  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t w) {
-    weights_[count[entry.diagonal]++] = {entry.position, static_cast<float>(w)};
-  });
-  numbers_.resize(places_.size());
-  base::parallel_for(places_.size(),
-                     [&](std::size_t d) { numbers_[d] = numbers_of(weights(d), slots, transform.to, weight_scale_); });
-  Period period(positions);
-  std::vector<std::uint32_t> writer(positions, 0);
-  written_.assign(transform.to.ciphertexts(), 0);
-  for (std::size_t k = 0; k < places_.size(); ++k) {  // ascending by output
-    if (period.least() < positions) period.add(weights(k));
-    const std::uint32_t output = places_[k].output;
-    double sum = 0;
-    for (const auto& [position, weight] : weights(k)) {
-      const double w = static_cast<double>(weight) / weight_scale_;
-      sum += w * w;
-      written_[output] += writer[position] == output + 1 ? 0 : 1;
-      writer[position] = output + 1;
-    }
-    squares_.push_back(sum);
-  }
-  period_ = period.least() > 1 ? period.least() * images_ : 1;  // 1: one number everywhere, whatever the images
-  for (ckks::Diagonal& d : places_) d.step *= images_;
-  for (std::uint32_t o = 0; o < transform.bias.size(); ++o) {
-    if (transform.bias[o] == 0) continue;
-    Place at = transform.to.place(o);
-    for (; at.position < positions; at.position += transform.to.period) biases_.emplace_back(at, transform.bias[o]);
-  }
+MapBetween map_between(const Transform& transform) {
+  return {transform.map, transform.from, transform.to, transform.spread, transform.weight_scale, transform.bias};
 }
 
-void Diagonals::fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const {
-  const auto found = std::lower_bound(places_.begin(), places_.end(), place);
-  OBSCURA_CHECK(found != places_.end() && *found == place, "no diagonal of step {}", place.step);
-  for (const Weight& w : weights(static_cast<std::size_t>(found - places_.begin()))) {
-    const double number = static_cast<double>(w.weight) / weight_scale_;
-    const std::size_t first = std::size_t{w.position} * images_;
-    for (std::size_t j = first; j < first + images_; ++j) slots[j] += number;
+Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
+    : slots_(slots), images_(of.to.images), weight_scale_(of.weight_scale) {
+  const SlotMap slot_map(of.from, of.to, of.spread, of.to.positions(slots));
+  Finder finder(of, slot_map);
+  finder.run();
+  writes_ = finder.take_writes();
+  for (const std::vector<bool>& one : writes_) {
+    written_.push_back(static_cast<std::size_t>(std::count(one.begin(), one.end(), true)) * slot_map.windows());
   }
+  bool whole = false;  // the ends of some diagonal's window differ, so that nothing shorter repeats
+  for (const Found& found : finder.take()) {
+    places_.push_back(found.place);
+    whole |= found.between_ends != 0;
+    counts_.push_back((found.first.count + found.rest.count) * slot_map.windows());
+    entries_ += counts_.back();
+    const auto square = static_cast<double>(found.first.square + found.rest.square);
+    squares_.push_back(square / weight_scale_ / weight_scale_ * slot_map.windows());
+    numbers_.push_back(numbers_of(found, slot_map, of.to, weight_scale_));
+  }
+  period_ = whole ? slot_map.window() : least_period(of);
+  if (period_ > 1) period_ *= images_;  // 1: one number everywhere, whatever the images
+  for (ckks::Diagonal& d : places_) d.step *= images_;
+}
+
+std::uint64_t Diagonals::least_period(const MapBetween& of) const {
+  const DiagonalWeights weights(of, *this);
+  Period period(of.to.positions(slots_));
+  for (std::size_t k = 0; k < places_.size(); ++k) period.add(weights.of(k));
+  return period.least();
 }
 
 std::span<const ckks::DiagonalNumbers> Diagonals::numbers(std::uint32_t output) const {
@@ -173,15 +246,6 @@ std::span<const ckks::DiagonalNumbers> Diagonals::numbers(std::uint32_t output) 
   const auto first = std::lower_bound(places_.begin(), places_.end(), output, of) - places_.begin();
   const auto last = std::lower_bound(places_.begin(), places_.end(), output + 1, of) - places_.begin();
   return std::span(numbers_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
-}
-
-std::vector<double> Diagonals::bias(std::uint32_t output) const {
-  std::vector<double> out(slots_, 0);
-  for (const auto& [place, value] : biases_) {
-    if (place.ciphertext != output) continue;
-    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(std::size_t{place.position} * images_), images_, value);
-  }
-  return out;
 }
 
 Result<void> verify_transform(const Transform& transform, std::uint64_t slots, const std::string& place) {
@@ -220,13 +284,7 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
       if (w <= -kMaxWeight || w >= kMaxWeight) return broken(fmt::format("a weight of {}; below 2^24 is allowed", w));
     }
   }
-  std::vector<bool> read(inputs), made(outputs);
-  const SlotMap slot_map(transform.from, transform.to, transform.spread, positions);
-  for_entries(transform, slot_map, [&](const Entry& entry, std::int32_t) {
-    read[entry.diagonal.input] = made[entry.diagonal.output] = true;
-  });
-  const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
-  if (!all(read) || !all(made)) return broken("a ciphertext without a weight");
+  if (!meets_all(transform)) return broken("a ciphertext without a weight");
   return {};
 }
 
@@ -302,7 +360,7 @@ std::vector<std::shared_ptr<const Diagonals>> diagonals_of(const Plan& plan) {
   std::vector<std::shared_ptr<const Diagonals>> out(plan.steps.size());
   base::parallel_for(out.size(), [&](std::size_t k) {
     const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
-    if (transform != nullptr) out[k] = std::make_shared<const Diagonals>(*transform, slots);
+    if (transform != nullptr) out[k] = std::make_shared<const Diagonals>(map_between(*transform), slots);
   });
   return out;
 }

@@ -3,7 +3,6 @@
 /// ckks/transform.h.
 #pragma once
 
-#include <complex>
 #include <map>
 #include <memory>
 #include <span>
@@ -14,54 +13,59 @@
 
 namespace obscura::plan {
 
-/// The entries of a transform's matrix between slots, by diagonal. With B images a diagonal says the same of each
-/// image: it is kept once, by position.
+/// Of a transform, what its diagonals follow from: a map between two layouts.
+struct MapBetween {
+  const ckks::IntegerMap& map;
+  const Layout& from;
+  const Layout& to;
+  const std::vector<std::uint32_t>& spread;
+  double weight_scale = 1;
+  std::span<const double> bias = {};
+};
+MapBetween map_between(const Transform& transform);
+
+/// Which diagonals a transform's matrix between slots has, and what the weights on each add up to: what its price, its
+/// error and its keys follow from. The weights themselves are DiagonalWeights.
 class Diagonals {
  public:
-  /// An entry: d[B position + b] = weight for all images b.
-  struct Weight {
-    std::uint32_t position = 0;
-    float weight = 0;  ///< an integer below 2^24 over the map's weight scale, to which it is exact
-  };
-  /// needs   a map and layouts that passed verify_transform
-  /// cost    a few passes over the weights at each position: 8 bytes for each
-  Diagonals(const Transform& transform, std::uint64_t slots);
+  /// needs   a map and layouts that would pass verify_transform
+  /// cost    a pass over the weights of each block of the map that lies unlike the others (alike_blocks)
+  Diagonals(const MapBetween& of, std::uint64_t slots);
 
   /// Ascending; those that are 0 everywhere are absent. Steps are in slots.
   const std::vector<ckks::Diagonal>& places() const { return places_; }
-  std::span<const Weight> weights(std::size_t index) const {
-    return std::span(weights_).subspan(start_[index], start_[index + 1] - start_[index]);
-  }
-  /// What ckks::DiagonalValues asks for: d[slot] += weight, in all of `slots`.
-  /// errors  ContractError: a diagonal that is not there
-  void fill(const ckks::Diagonal& place, std::span<std::complex<double>> slots) const;
   std::uint64_t slots() const { return slots_; }
   std::uint32_t images() const { return images_; }
   /// The least power of two after which every diagonal repeats.
   std::uint64_t period() const { return period_; }
   double weight_scale() const { return weight_scale_; }
-  /// Memory of the weights.
-  std::uint64_t bytes() const { return weights_.size() * sizeof(Weight); }
+  /// Positions that have a weight on a diagonal.
+  std::uint64_t entries(std::size_t index) const { return counts_[index]; }
+  /// On all.
+  std::uint64_t entries() const { return entries_; }
   /// The numbers of each diagonal of one output, in the order of places().
   std::span<const ckks::DiagonalNumbers> numbers(std::uint32_t output) const;
   /// The sum of a diagonal's squared weights, over their scale, in all positions.
   double square(std::size_t index) const { return squares_[index]; }
   /// Positions of one output that have a weight.
   std::size_t written(std::uint32_t output) const { return written_[output]; }
-  /// The bias in the slots of one output, 0 elsewhere.
-  std::vector<double> bias(std::uint32_t output) const;
+  /// Whether one position has.
+  bool writes(std::uint32_t output, std::uint64_t position) const {
+    return writes_[output][position % writes_[output].size()];
+  }
 
  private:
-  std::uint64_t slots_, period_ = 1;
+  std::uint64_t least_period(const MapBetween& of) const;
+
+  std::uint64_t slots_, period_ = 1, entries_ = 0;
   std::uint32_t images_;
   double weight_scale_;
   std::vector<ckks::Diagonal> places_;
-  std::vector<std::size_t> start_;
-  std::vector<Weight> weights_;
+  std::vector<std::uint64_t> counts_;  ///< by diagonal
   std::vector<ckks::DiagonalNumbers> numbers_;
-  std::vector<double> squares_;       ///< by diagonal
-  std::vector<std::size_t> written_;  ///< by output
-  std::vector<std::pair<Place, double>> biases_;
+  std::vector<double> squares_;            ///< by diagonal
+  std::vector<std::size_t> written_;       ///< by output
+  std::vector<std::vector<bool>> writes_;  ///< by output: one window of positions (SlotMap)
 };
 
 /// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an

@@ -2,21 +2,8 @@
 #include "plan/layout.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstdlib>
 
 namespace obscura::plan {
-namespace {
-
-std::int64_t floor_mod(std::int64_t a, std::int64_t m) { return (a % m + m) % m; }
-
-/// Into (-m/2, m/2].
-std::int64_t centred(std::int64_t a, std::int64_t m) {
-  const std::int64_t left = floor_mod(a, m);
-  return left > m / 2 ? left - m : left;
-}
-
-}  // namespace
 
 Place Layout::place(std::uint32_t element) const {
   const std::uint32_t x = element % width;
@@ -106,45 +93,6 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
     next = at.ciphertext + 1;
   }
   return {};
-}
-
-SlotMap::SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread,
-                 std::uint64_t positions)
-    : from_(from.places()),
-      to_(to.places()),
-      offsets_{0},
-      positions_(static_cast<std::int64_t>(positions)),
-      from_period_(from.period),
-      to_period_(to.period),
-      copies_(static_cast<std::uint32_t>(positions / to.period)) {
-  for (const std::uint32_t step : spread) {
-    const std::size_t size = offsets_.size();
-    for (std::size_t i = 0; i < size; ++i) offsets_.push_back(offsets_[i] + step);
-  }
-  std::sort(offsets_.begin(), offsets_.end());
-}
-
-Entry SlotMap::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
-  const Place source = from_[column];
-  const std::int64_t target = to_[row].position + std::int64_t{copy} * to_period_;
-  // Periods and positions are powers of two.
-  const std::int64_t distance = (source.position - target) & (from_period_ - 1);
-  const std::int64_t offset = offsets_.size() == 1 ? 0 : nearest(distance);
-  std::int64_t step = (distance - offset) & (from_period_ - 1);
-  if (step > from_period_ / 2) step -= from_period_;
-  Entry entry;
-  entry.diagonal = {to_[row].ciphertext, source.ciphertext, step};
-  entry.position = static_cast<std::uint32_t>((target + offset) & (positions_ - 1));
-  return entry;
-}
-
-std::int64_t SlotMap::nearest(std::int64_t distance) const {
-  const auto above = std::lower_bound(offsets_.begin(), offsets_.end(), distance);
-  const std::int64_t after = above == offsets_.end() ? offsets_.front() : *above;
-  const std::int64_t before = above == offsets_.begin() ? offsets_.back() : *(above - 1);
-  const std::int64_t to_after = centred(distance - after, from_period_);
-  const std::int64_t to_before = centred(distance - before, from_period_);
-  return std::abs(to_before) <= std::abs(to_after) ? before : after;
 }
 
 }  // namespace obscura::plan

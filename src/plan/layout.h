@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the elements of a tensor are in slots, and which diagonals of a matrix between two layouts are not zero.
-/// Arrows: the client packs images by a Layout; the runtime turns a step's map into diagonals.
+/// Where the elements of a tensor are in slots. Arrow: the client packs images by a Layout.
 #pragma once
 
 #include <array>
@@ -9,8 +8,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "ckks/integer_map.h"
-#include "ckks/transform.h"
 
 namespace obscura::plan {
 
@@ -92,33 +89,6 @@ class Packing {
   };
   std::uint64_t slots_, images_, stride_;  ///< stride: slots from one copy to the next
   std::vector<std::vector<Item>> by_ciphertext_;
-};
-
-/// One entry of a matrix between positions: y_output[position] += weight * x_input[(position + step) mod m].
-struct Entry {
-  ckks::Diagonal diagonal;  ///< step: in positions
-  std::uint32_t position = 0;
-};
-
-/// Where the entries of a matrix between the elements of two layouts go, in m = n / B positions of each of B images. An
-/// output may be computed in parts, at its position and at the sums of some of the `spread` steps from there (a fold
-/// adds them up afterwards): each entry goes to the part that is nearest to its input, so that few diagonals are not
-/// zero. Inputs with copies are read at the nearest one; outputs with copies are computed in each.
-class SlotMap {
- public:
-  SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
-  std::uint32_t copies() const { return copies_; }
-  /// Whether the entries of all copies of an output are on one diagonal: inputs repeat as often, or more.
-  bool alike() const { return to_period_ % from_period_ == 0; }
-  Entry at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const;
-
- private:
-  /// The offset that is nearest to a distance, around the period.
-  std::int64_t nearest(std::int64_t distance) const;
-  std::vector<Place> from_, to_;
-  std::vector<std::int64_t> offsets_;  ///< sums of spread steps, ascending
-  std::int64_t positions_, from_period_, to_period_;
-  std::uint32_t copies_;
 };
 
 }  // namespace obscura::plan

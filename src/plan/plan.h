@@ -24,6 +24,7 @@
 #include "ckks/integer_map.h"
 #include "ckks/params.h"
 #include "ckks/polyeval.h"
+#include "ckks/transform.h"
 #include "plan/answer.h"
 #include "plan/layout.h"
 

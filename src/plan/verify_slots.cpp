@@ -68,9 +68,8 @@ class Slots {
   Carriers follow(const Transform& step) const {
     const Diagonals& diagonals = *diagonals_[step_];
     Carriers out(step.to.ciphertexts(), Positions(positions_));
-    for (std::size_t k = 0; k < diagonals.places().size(); ++k) {
-      Positions& to = out[diagonals.places()[k].output];
-      for (const Diagonals::Weight& weight : diagonals.weights(k)) to[weight.position] = true;
+    for (std::uint32_t o = 0; o < out.size(); ++o) {
+      for (std::uint64_t p = 0; p < positions_; ++p) out[o][p] = diagonals.writes(o, p);
     }
     return out;
   }

@@ -25,9 +25,10 @@ EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>&
     const std::size_t more = std::min(all - std::min(all, place.memory), memory);
     place.memory += more;
     memory -= more;
-    const auto values = [diagonals = t.diagonals](const ckks::Diagonal& at, std::span<std::complex<double>> slots) {
-      const auto own = slots.first(diagonals->slots());
-      diagonals->fill(at, own);
+    const auto values = [weights = t.weights, n = t.diagonals->slots()](const ckks::Diagonal& at,
+                                                                        std::span<std::complex<double>> slots) {
+      const auto own = slots.first(n);
+      weights->fill(at, own);
       for (std::size_t j = own.size(); j < slots.size(); ++j) slots[j] = slots[j - own.size()];
     };
     by_step_.emplace(t.step, ckks::Transform(context, t.shape, values, place));
@@ -70,7 +71,7 @@ void CkksBackend::linear(const ckks::PreparedMap& map, std::span<const std::uint
 void CkksBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
   std::vector<Value> out = ckks::apply(*context_, *keys_, transforms_->at(transform.step), x);
   base::parallel_for(out.size(), [&](std::size_t o) {
-    std::vector<double> bias = transform.diagonals->bias(static_cast<std::uint32_t>(o));
+    std::vector<double> bias = transform.weights->bias(static_cast<std::uint32_t>(o));
     for (const std::size_t own = bias.size(); bias.size() < context_->params().slots();) {
       bias.push_back(bias[bias.size() - own]);
     }

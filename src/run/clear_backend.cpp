@@ -158,7 +158,7 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
   for (const Value& in : x) stream = mix(stream, in.stream);
   const double scale = transform.scale_out;
   for (std::uint32_t o = 0; o < y.size(); ++o) {
-    y[o] = {diagonals.bias(o), {transform.limbs - transform.rescale, 2, scale}, mix(stream, o)};
+    y[o] = {transform.weights->bias(o), {transform.limbs - transform.rescale, 2, scale}, mix(stream, o)};
   }
   // Of the slots that each output reads: others may hold anything.
   std::vector<double> squares(y.size(), 0), reads(y.size(), 0);
@@ -168,7 +168,7 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
     std::vector<double>& out = y[place.output].slots;
     const auto step =
         static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
-    for (const auto& [position, weight] : diagonals.weights(d)) {
+    for (const auto& [position, weight] : transform.weights->of(d)) {
       const double w = static_cast<double>(weight) / diagonals.weight_scale();
       const std::size_t first = std::size_t{position} * diagonals.images();
       for (std::size_t slot = first; slot < first + diagonals.images(); ++slot) {
@@ -178,7 +178,7 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
         squares[place.output] += v * v;
       }
     }
-    reads[place.output] += static_cast<double>(diagonals.weights(d).size() * diagonals.images());
+    reads[place.output] += static_cast<double>(transform.weights->of(d).size() * diagonals.images());
   }
   if (!noise_seed_) return;
   for (std::uint32_t o = 0; o < y.size(); ++o) {

@@ -31,6 +31,7 @@ EncodedModel::EncodedModel(plan::Plan plan, plan::Schedule schedule,
     const plan::ValueInfo in = plan_.value(transform->input);
     transforms_.push_back({i,
                            diagonals[i],
+                           std::make_shared<const plan::DiagonalWeights>(plan::map_between(*transform), *diagonals[i]),
                            shapes.by_step[i],
                            in.limbs,
                            transform->rescale,

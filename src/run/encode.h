@@ -10,7 +10,7 @@
 
 #include "ckks/bootstrap.h"
 #include "ckks/evaluator.h"
-#include "plan/diagonals.h"
+#include "plan/diagonal_weights.h"
 #include "plan/schedule.h"
 
 namespace obscura::run {
@@ -19,6 +19,7 @@ namespace obscura::run {
 struct PreparedTransform {
   std::size_t step = 0;
   std::shared_ptr<const plan::Diagonals> diagonals;
+  std::shared_ptr<const plan::DiagonalWeights> weights;
   std::shared_ptr<const ckks::TransformShape> shape;
   std::uint32_t limbs = 0;  ///< of the inputs
   std::uint32_t rescale = 0;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "plan/diagonals.h"
+#include "plan/slot_map.h"
 
 namespace obscura::plan {
 namespace {

@@ -89,7 +89,7 @@ std::string describe(const plan::Layout& layout) {
 std::string describe(const Operation& operation) {
   std::vector<std::string> out;
   if (operation.drops > 0) out.push_back(fmt::format("drops {}", operation.drops));
-  if (operation.transform) {
+  if (operation.laid_out) {
     out.push_back(fmt::format("{} diagonals", operation.diagonals ? operation.diagonals->places().size() : 0));
   }
   for (const auto& sum : operation.fold.sums) out.push_back(fmt::format("{} at {}", sum.count, sum.step));

@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 
+#include "compile/layout/prepared_map.h"
 #include "compile/measure/statistics.h"
 #include "plan/diagonals.h"
 
@@ -33,8 +34,8 @@ struct Operation {
   std::size_t segment = 0, map = 0;
   bool shortcut = false;       ///< linear: of a branch that is not the first of its sum
   bool scale_matched = false;  ///< linear: the last of such a branch
-  /// transform: all but input and scales; its diagonals; how many copies of an error its folds add up afterwards.
-  std::shared_ptr<const plan::Transform> transform;
+  /// transform: what it computes; its diagonals; how many copies of an error its folds add up afterwards.
+  std::shared_ptr<const LaidOutMap> laid_out;
   std::shared_ptr<const plan::Diagonals> diagonals;
   std::shared_ptr<const ckks::TransformShape> sketch;  ///< from some of its diagonals, for first estimates of its cost
   double parts = 1;

@@ -199,7 +199,8 @@ class BranchReader {
                            bool first) const {
     PlacedValue& value = state.values[branch.source];
     std::optional<LinearMap> pool;  // that a map follows
-    if (network_.segments[branch.segment].size() > 1) pool = first_map(network_, branch, value.factor);
+    const Segment& segment = network_.segments[branch.segment];
+    if (segment.size() > 1 && window_sum(segment[0])) pool = first_map(network_, branch, value.factor);
     auto sum = pool ? window_sum(*pool) : std::nullopt;
     const auto steps = sum ? sum_steps(*pool, sum->window, value.layout) : std::nullopt;
     if (!steps) sum.reset();
@@ -297,9 +298,8 @@ class Lowering {
     out.output = best.values.back().layout;
     base::parallel_for(best.maps.size(), [&](std::size_t i) {
       const auto& [k, map] = best.maps[i];
-      auto transform = std::make_shared<const plan::Transform>(map->transform());
-      out.operations[k].diagonals = append_.cache().diagonals(*map, *transform);
-      out.operations[k].transform = std::move(transform);
+      out.operations[k].diagonals = append_.cache().diagonals(*map);
+      out.operations[k].laid_out = map;
     });
     return out;
   }

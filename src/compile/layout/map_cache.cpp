@@ -18,17 +18,6 @@ Result<MapCache::MapPtr> MapCache::map(MapKey key, const std::function<Result<Pr
   return out;
 }
 
-plan::Transform LaidOutMap::transform() const {
-  plan::Transform out;
-  out.map = *map->integers;
-  out.weight_scale = map->weight_scale;
-  out.bias = map->map.bias;
-  out.from = from;
-  out.to = to;
-  out.spread = spread;
-  return out;
-}
-
 MapCache::At& MapCache::at(const LaidOutMap& map) {
   std::list<At>& all = laid_out_[map.map.get()];
   const auto found = std::find_if(all.begin(), all.end(), [&](const At& one) { return one.map == map; });
@@ -65,12 +54,14 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
   return shape;
 }
 
-MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map, const plan::Transform& transform) {
+MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map) {
   {
     const std::lock_guard lock(mutex_);
-    if (auto there = at(map).diagonals.lock()) return there;
+    if (auto there = at(map).diagonals) return there;
   }
-  const auto out = std::make_shared<const plan::Diagonals>(transform, map.slots);
+  const PreparedMap& own = *map.map;
+  const plan::MapBetween between{*own.integers, map.from, map.to, map.spread, own.weight_scale, own.map.bias};
+  const auto out = std::make_shared<const plan::Diagonals>(between, map.slots);
   const std::lock_guard lock(mutex_);
   at(map).diagonals = out;
   return out;

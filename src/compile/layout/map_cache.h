@@ -11,17 +11,6 @@
 
 namespace obscura::compile {
 
-/// A map between two layouts.
-struct LaidOutMap {
-  std::shared_ptr<const PreparedMap> map;
-  plan::Layout from, to;
-  std::vector<std::uint32_t> spread;
-  std::uint32_t slots = 0;
-  bool operator==(const LaidOutMap&) const = default;
-  /// All but its input, split and scales.
-  plan::Transform transform() const;
-};
-
 /// Maps and diagonals of one MonicNetwork, made once for all layouts, rings and numbers of slots that are tried.
 /// thread  concurrent
 class MapCache {
@@ -46,8 +35,7 @@ class MapCache {
   /// ciphertext has no diagonal.
   std::shared_ptr<const ckks::TransformShape> sketch(const LaidOutMap& map, std::uint64_t ring_slots,
                                                      const ckks::SplitOptions& options);
-  /// Kept as long as someone holds them: they are large. `transform` is the map's.
-  DiagonalsPtr diagonals(const LaidOutMap& map, const plan::Transform& transform);
+  DiagonalsPtr diagonals(const LaidOutMap& map);
 
  private:
   struct Sketch {
@@ -59,7 +47,7 @@ class MapCache {
     LaidOutMap map;
     std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
     std::vector<Sketch> sketches;
-    std::weak_ptr<const plan::Diagonals> diagonals;
+    DiagonalsPtr diagonals;
   };
   At& at(const LaidOutMap& map);
 

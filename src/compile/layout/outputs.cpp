@@ -2,6 +2,7 @@
 #include "compile/layout/outputs.h"
 
 #include <cmath>
+#include <utility>
 
 namespace obscura::compile {
 namespace {
@@ -58,12 +59,13 @@ LinearMap first_map(const MonicNetwork& network, const Branch& branch, double fa
 Result<PreparedMap> map_of(Segment maps, const std::optional<WindowSum>& sum, const JunctionOutput& output,
                            bool first) {
   LinearMap& last = maps.back();
-  scale_rows(last.matrix, divide(output.scale, {output.factor}));
+  const Elements scale = divide(output.scale, {output.factor});
+  if (scale != Elements{1}) scale_rows(last.matrix, scale);
   for (std::size_t r = 0; r < last.bias.size(); ++r) {
     const double shift = first ? element(output.shift, r) : 0;
     last.bias[r] = (last.bias[r] * element(output.scale, r) + shift) / output.factor;
   }
-  return prepare_map(maps, sum);
+  return prepare_map(std::move(maps), sum);
 }
 
 }  // namespace obscura::compile

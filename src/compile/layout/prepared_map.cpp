@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <span>
 
 #include "compile/front/symbol.h"
 #include "compile/measure/quantize.h"
+#include "plan/slot_map.h"
 
 namespace obscura::compile {
 namespace {
@@ -70,10 +72,10 @@ std::vector<bool> sampled(const LinearMap& map) {
 
 }  // namespace
 
-Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowSum>& sum) {
+Result<PreparedMap> prepare_map(Segment maps, const std::optional<WindowSum>& sum) {
   std::size_t first = sum ? 1 : 0;
   PreparedMap out;
-  out.map = maps[first];
+  out.map = std::move(maps[first]);
   if (sum) absorb(*sum, maps[0], out.map);
   for (++first; first < maps.size(); ++first) out.map = compose(maps[first], out.map);
   OBSCURA_TRY(const QuantizedWeights weights, quantized(out.map));
@@ -87,31 +89,132 @@ Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowS
   return out;
 }
 
+plan::Transform LaidOutMap::transform(bool weights) const {
+  plan::Transform out;
+  if (weights) out.map = *map->integers;
+  out.weight_scale = map->weight_scale;
+  out.bias = map->map.bias;
+  out.from = from;
+  out.to = to;
+  out.spread = spread;
+  return out;
+}
+
+namespace {
+
+/// Distances of 0 <= distance < period, a power of two, as bits.
+class Distances {
+ public:
+  explicit Distances(std::uint32_t period) : period_(period), bits_((period + kBits - 1) / kBits, 0) {}
+  void clear() { std::fill(bits_.begin(), bits_.end(), 0); }
+  void add(std::uint32_t distance) { bits_[distance / kBits] |= std::uint64_t{1} << distance % kBits; }
+  bool contains(std::uint32_t distance) const { return (bits_[distance / kBits] >> distance % kBits & 1) != 0; }
+  std::size_t words() const { return bits_.size(); }
+  /// All of other's, each less `turn`.
+  void add_turned(const Distances& other, std::uint32_t turn) {
+    if (period_ < kBits) {
+      for (std::uint32_t d = 0; d < period_; ++d) {
+        if (other.contains(d)) add((d - turn) & (period_ - 1));
+      }
+      return;
+    }
+    const std::size_t count = bits_.size(), first = turn / kBits;
+    const std::uint32_t shift = turn % kBits;
+    const auto add_words = [&](std::size_t to, std::size_t from, std::size_t some) {
+      for (std::size_t k = 0; k < some; ++k) {
+        // In two shifts, of which neither is 64 where the first of all is 0.
+        const std::uint64_t next = other.bits_[from + k + 1 == count ? 0 : from + k + 1];
+        bits_[to + k] |= other.bits_[from + k] >> shift | next << 1U << (kBits - 1 - shift);
+      }
+    };
+    add_words(0, first, count - first);
+    add_words(count - first, 0, first);
+  }
+
+ private:
+  static constexpr std::uint32_t kBits = 64;
+  std::uint32_t period_;
+  std::vector<std::uint64_t> bits_;
+};
+
+/// Distances from the outputs to the inputs that they have a weight of, by ciphertexts.
+class DistanceFinder {
+ public:
+  DistanceFinder(const PreparedMap& map, const plan::SlotMap& slot_map, std::uint32_t inputs, std::uint32_t outputs)
+      : map_(*map.integers),
+        slot_map_(slot_map),
+        inputs_(inputs),
+        found_(std::size_t{inputs} * outputs, Distances(slot_map.from_period())),
+        sources_(inputs, Distances(slot_map.from_period())) {}
+
+  const Distances& at(std::uint32_t output, std::uint32_t input) const {
+    return found_[std::size_t{output} * inputs_ + input];
+  }
+
+  /// Of the wanted outputs of a block.
+  void add(const ckks::IntegerBlock& block, const std::vector<bool>& wanted) {
+    for (Distances& one : sources_) one.clear();
+    for (const std::uint32_t input : block.inputs) {
+      const plan::Place& source = slot_map_.source(input);
+      sources_[source.ciphertext].add(source.position);
+    }
+    for (std::size_t r = 0; r < block.outputs.size(); ++r) {
+      if (!wanted[block.outputs[r]]) continue;
+      for (std::uint32_t copy = 0; copy < slot_map_.copies_apart(); ++copy) add_row(block, r, copy);
+    }
+  }
+
+ private:
+  void add_row(const ckks::IntegerBlock& block, std::size_t r, std::uint32_t copy) {
+    const auto weights =
+        std::span(map_.matrices[block.matrix].data).subspan(r * block.inputs.size(), block.inputs.size());
+    const plan::Place target = slot_map_.target(block.outputs[r]);
+    const std::uint32_t turn = slot_map_.from_period() - 1;  // a power of two
+    const std::uint32_t position = target.position + copy * slot_map_.to_period();
+    Distances* found = &found_[std::size_t{target.ciphertext} * inputs_];
+    const bool full =
+        weights.size() > inputs_ * sources_[0].words() && std::find(weights.begin(), weights.end(), 0) == weights.end();
+    if (full) {
+      for (std::uint32_t i = 0; i < inputs_; ++i) found[i].add_turned(sources_[i], position & turn);
+      return;
+    }
+    for (std::size_t c = 0; c < weights.size(); ++c) {
+      if (weights[c] == 0) continue;
+      const plan::Place& source = slot_map_.source(block.inputs[c]);
+      found[source.ciphertext].add((source.position - position) & turn);
+    }
+  }
+
+  const ckks::IntegerMap& map_;
+  const plan::SlotMap& slot_map_;
+  std::uint32_t inputs_;
+  std::vector<Distances> found_;    ///< by output and input
+  std::vector<Distances> sources_;  ///< positions that the block reads, by input
+};
+
+}  // namespace
+
 std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan::Layout& from, const plan::Layout& to,
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
-  const std::uint64_t positions = from.positions(slots);
-  const plan::SlotMap slot_map(from, to, spread, positions);
-  const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts();
-  const std::uint32_t copies = slot_map.alike() ? 1 : slot_map.copies();
+  const plan::SlotMap slot_map(from, to, spread, from.positions(slots));
   const std::vector<bool> sample = sampled(map.map);
-  std::vector<bool> seen(std::size_t{inputs} * outputs * positions);
+  const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts(), period = slot_map.from_period();
+  DistanceFinder finder(map, slot_map, inputs, outputs);
+  for (const plan::AlikeBlocks& group : plan::alike_blocks(*map.integers, slot_map, sample)) {
+    finder.add(map.integers->blocks[group[0]], sample);
+  }
   std::vector<ckks::Diagonal> out;
-  for (const ckks::IntegerBlock& block : map.integers->blocks) {
-    const ckks::IntegerMatrix& matrix = map.integers->matrices[block.matrix];
-    for (std::size_t r = 0; r < block.outputs.size(); ++r) {
-      if (!sample[block.outputs[r]]) continue;
-      for (std::size_t c = 0; c < block.inputs.size(); ++c) {
-        if (matrix.data[r * matrix.cols + c] == 0) continue;
-        for (std::uint32_t copy = 0; copy < copies; ++copy) {
-          ckks::Diagonal d = slot_map.at(block.outputs[r], block.inputs[c], copy).diagonal;
-          const std::size_t step =
-              static_cast<std::size_t>(d.step < 0 ? d.step + static_cast<std::int64_t>(positions) : d.step);
-          const std::size_t index = (std::size_t{d.output} * inputs + d.input) * positions + step;
-          if (seen[index]) continue;
-          seen[index] = true;
-          d.step *= from.images;
-          out.push_back(d);
-        }
+  for (std::uint32_t o = 0; o < outputs; ++o) {
+    for (std::uint32_t i = 0; i < inputs; ++i) {
+      Distances steps(period);
+      for (std::uint32_t distance = 0; distance < period; ++distance) {
+        if (!finder.at(o, i).contains(distance)) continue;
+        const auto offset = static_cast<std::uint32_t>(slot_map.offsets()[slot_map.part(distance)]);
+        const std::uint32_t turned = (distance - offset) & (period - 1);
+        if (steps.contains(turned)) continue;
+        steps.add(turned);
+        const std::int64_t step = turned > period / 2 ? std::int64_t{turned} - period : std::int64_t{turned};
+        out.push_back({o, i, step * from.images});
       }
     }
   }

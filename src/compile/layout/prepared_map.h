@@ -19,9 +19,20 @@ struct PreparedMap {
   double largest_weight = 0;  ///< in size
 };
 
+/// A map between two layouts.
+struct LaidOutMap {
+  std::shared_ptr<const PreparedMap> map;
+  plan::Layout from, to;
+  std::vector<std::uint32_t> spread;
+  std::uint32_t slots = 0;
+  bool operator==(const LaidOutMap&) const = default;
+  /// All of the step but its input, split and scales; `weights`: with the integers.
+  plan::Transform transform(bool weights) const;
+};
+
 /// The maps of a segment as one; with `sum` (of maps[0]) those behind it, which take over the sum's factors and biases.
 /// errors  infeasible: rows too long for integers of a few bits
-Result<PreparedMap> prepare_map(const Segment& maps, const std::optional<WindowSum>& sum);
+Result<PreparedMap> prepare_map(Segment maps, const std::optional<WindowSum>& sum);
 
 /// The diagonals of a map between two layouts, from some positions that represent all: a convolution's cut windows at
 /// both ends and a few in the middle.

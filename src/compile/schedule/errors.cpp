@@ -79,7 +79,7 @@ class Predictor {
       sources_.push_back({operation.point, polynomial_variance(k) * factor});
     } else if (operation.kind == Kind::transform) {
       sources_.push_back({operation.point, transform_variance(k) * factor});
-      const ckks::IntegerMap& map = operation.transform->map;
+      const ckks::IntegerMap& map = *operation.laid_out->map->integers;
       const double nonzeros = static_cast<double>(map.multiplications()) / map.outputs;
       sources_.push_back(
           {operation.point, operation.weight_error * nonzeros * mean_square(operation.input) * factor, false});

@@ -58,7 +58,7 @@ Splits split(const Circuit& circuit, std::uint32_t input_limbs, int digit_limbs,
     options.longest_period = operation.diagonals->slots();
     for (const auto& [rotation, _] : out.keys.rotations) options.keys_there.push_back(rotation);
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(
-        slots, operation.transform->from.ciphertexts(), operation.ciphertexts, operation.diagonals->places(), options);
+        slots, operation.laid_out->from.ciphertexts(), operation.ciphertexts, operation.diagonals->places(), options);
     plan::add_keys(out.keys, *out.shapes.back(), limbs, limbs - operation.drops);
     for (std::uint32_t o = 0; o < operation.ciphertexts; ++o) {
       out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *operation.diagonals, o));

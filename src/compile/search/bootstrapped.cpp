@@ -155,14 +155,7 @@ std::optional<Error> refusal_of(const Setting& setting, const Candidate& candida
 Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t images, Shortfall& shortfall) {
   std::optional<Candidate> best;
   std::optional<Error> refusal;
-  // Sets of the same slots follow each other and share diagonals, as long as someone holds them.
-  std::vector<ckks::BootstrapLiteral> sets = ckks::BootstrapParams::demonstrated();
-  std::stable_sort(sets.begin(), sets.end(), [](const auto& a, const auto& b) { return a.log2_slots > b.log2_slots; });
-  std::optional<Candidate> beaten;
-  int beaten_slots = 0;
-  for (const ckks::BootstrapLiteral& literal : sets) {
-    if (literal.log2_slots != beaten_slots) beaten.reset();
-    beaten_slots = literal.log2_slots;
+  for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
     const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
     if (sparse && most_elements(*setting.network) * images > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
@@ -175,7 +168,7 @@ Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t imag
     const std::optional<Error> refused = refusal_of(setting, *candidate, shortfall);
     if (refused) refusal = refused;
     const bool slower = best && best->schedule.total_nanoseconds() <= candidate->schedule.total_nanoseconds();
-    (refused || slower ? beaten : best) = std::move(candidate).value();
+    if (!refused && !slower) best = std::move(candidate).value();
   }
   if (best) return Selection{std::move(*best), {}, 1};
   OBSCURA_CHECK(refusal.has_value(), "no set of parameters for bootstrapping");

@@ -12,8 +12,12 @@ using Kind = Operation::Kind;
 
 class Emitter {
  public:
-  Emitter(const MonicNetwork& network, const Candidate& candidate)
-      : network_(network), candidate_(candidate), circuit_(*candidate.circuit), schedule_(candidate.schedule) {}
+  Emitter(const MonicNetwork& network, const Candidate& candidate, bool weights)
+      : network_(network),
+        candidate_(candidate),
+        circuit_(*candidate.circuit),
+        schedule_(candidate.schedule),
+        weights_(weights) {}
 
   Result<plan::Operation> operation(std::size_t k) const {
     const Operation& operation = circuit_.operations[k];
@@ -70,7 +74,7 @@ class Emitter {
 
   plan::Transform transform(std::size_t k) const {
     const Operation& operation = circuit_.operations[k];
-    plan::Transform out = *operation.transform;
+    plan::Transform out = operation.laid_out->transform(weights_);
     out.input = operation.input;
     out.split = schedule_.shapes[k]->split();
     out.plain_scale = schedule_.plain_scales[k];
@@ -110,6 +114,7 @@ class Emitter {
   const Candidate& candidate_;
   const Circuit& circuit_;
   const Schedule& schedule_;
+  bool weights_;
 };
 
 }  // namespace
@@ -119,8 +124,8 @@ ckks::SwitchSize switch_size(const plan::Plan& plan, plan::ValueId input) {
   return {limbs, alpha, (limbs + alpha - 1) / alpha};
 }
 
-Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate) {
-  const Emitter emitter(network, candidate);
+Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate, bool weights) {
+  const Emitter emitter(network, candidate, weights);
   const Circuit& circuit = *candidate.circuit;
   const Schedule& schedule = candidate.schedule;
   plan::Plan plan;

@@ -6,6 +6,7 @@
 
 #include "compile/cost/transform.h"
 #include "compile/search/emit.h"
+#include "plan/diagonal_weights.h"
 #include "plan/keys.h"
 #include "plan/schedule.h"
 
@@ -26,7 +27,7 @@ void Shortfall::too_large(std::uint64_t found) { keys = std::min(found, keys.val
 void predict_memory(const Setting& setting, Candidate& candidate) {
   const PassTimer timer(setting.passes, Pass::memory);
   const Circuit& circuit = *candidate.circuit;
-  const plan::Plan plan = emit(*setting.network, candidate).value();
+  const plan::Plan plan = emit(*setting.network, candidate, false).value();
   const double limb_bytes = std::exp2(plan.params.log2_degree) * sizeof(double);
   std::vector<std::size_t> steps;
   std::vector<ckks::SwitchSize> sizes;
@@ -38,7 +39,7 @@ void predict_memory(const Setting& setting, Candidate& candidate) {
     steps.push_back(k);
     sizes.push_back(switch_size(plan, operation.input));
     work.push_back(candidate.schedule.shapes[k]->cost(sizes.back(), operation.drops, operation.diagonals->period()));
-    memory.weights += operation.diagonals->bytes();
+    memory.weights += operation.diagonals->entries() * sizeof(plan::DiagonalWeights::Weight);
     memory.encoded += static_cast<std::uint64_t>(static_cast<double>(work.back().encoded_limbs) * limb_bytes);
   }
   const auto& bootstrapper = candidate.bootstrapper;
