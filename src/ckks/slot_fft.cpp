@@ -46,11 +46,16 @@ SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
       OBSCURA_CHECK(right.size() == n, "matrices of {} and {} slots", n, right.size());
       auto& sum = out[(k + l) % static_cast<std::int64_t>(n)];
       sum.resize(n);
-      for (std::size_t j = 0; j < n; ++j) {
-        const std::complex<double> x = left[j], y = right[(j + static_cast<std::size_t>(k)) % n];
-        sum[j] +=
-            std::complex<double>(x.real() * y.real() - x.imag() * y.imag(), x.real() * y.imag() + x.imag() * y.real());
-      }
+      const auto add = [&](std::size_t first, std::size_t end, std::size_t from) {
+        for (std::size_t j = first; j < end; ++j, ++from) {
+          const std::complex<double> x = left[j], y = right[from];
+          sum[j] += std::complex<double>(x.real() * y.real() - x.imag() * y.imag(),
+                                         x.real() * y.imag() + x.imag() * y.real());
+        }
+      };
+      const std::size_t turn = static_cast<std::size_t>(k) % n;
+      add(0, n - turn, turn);
+      add(n - turn, n, 0);
     }
   }
   return out;

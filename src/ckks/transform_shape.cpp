@@ -2,6 +2,7 @@
 /// The split of a set of diagonals into baby and giant steps, and what it costs.
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -99,6 +100,38 @@ std::vector<Plaintext> pair_up(std::span<const Diagonal> sorted, std::int64_t pa
   return out;
 }
 
+/// How many plaintexts pair_up leaves of the same diagonals, time and again.
+class PairCounter {
+ public:
+  /// `sorted` as in pair_up.
+  explicit PairCounter(std::span<const Diagonal> sorted) : taken_(sorted.size()) {
+    // One number for each, in the same order, apart enough that a pair never reaches into other ciphertexts.
+    constexpr std::int64_t kApart = std::int64_t{1} << 40;
+    std::int64_t block = -kApart;
+    for (std::size_t k = 0; k < sorted.size(); ++k) {
+      const bool fresh = k == 0 || sorted[k].output != sorted[k - 1].output || sorted[k].input != sorted[k - 1].input;
+      if (fresh) block += kApart;
+      places_.push_back(block + sorted[k].step);
+    }
+  }
+  std::size_t operator()(std::int64_t pair) {
+    std::fill(taken_.begin(), taken_.end(), char{0});
+    std::size_t partner = 0, count = 0;
+    for (std::size_t k = 0; k < places_.size(); ++k) {
+      if (taken_[k] != 0) continue;
+      ++count;
+      const std::int64_t wanted = places_[k] + pair;
+      while (partner < places_.size() && places_[partner] < wanted) ++partner;
+      if (partner < places_.size() && places_[partner] == wanted) taken_[partner] = 1;
+    }
+    return count;
+  }
+
+ private:
+  std::vector<std::int64_t> places_;
+  std::vector<char> taken_;
+};
+
 /// Of the steps by which the first diagonals stand apart those that leave the fewest plaintexts: the least and the
 /// largest. A convolution's taps and channels all show there.
 std::vector<std::int64_t> pairs_worth_a_try(std::span<const Diagonal> sorted) {
@@ -110,8 +143,9 @@ std::vector<std::int64_t> pairs_worth_a_try(std::span<const Diagonal> sorted) {
   }
   std::vector<std::int64_t> best;
   std::size_t least = sorted.size();
+  PairCounter plaintexts(sorted);
   for (const std::int64_t pair : apart) {
-    const std::size_t count = pair_up(sorted, pair).size();
+    const std::size_t count = plaintexts(pair);
     if (count < least) best.clear(), least = count;
     if (count == least && count < sorted.size()) best.push_back(pair);
   }
@@ -155,13 +189,16 @@ class Pricing {
     const auto number = [&](std::int64_t step) {
       return static_cast<std::uint32_t>(std::lower_bound(steps_.begin(), steps_.end(), step) - steps_.begin());
     };
-    std::set<std::pair<std::uint32_t, std::uint32_t>> by_input, by_output;
     for (const Diagonal& d : sorted) {
-      by_input.emplace(d.input, number(d.step));
-      by_output.emplace(d.output, number(d.step));
+      const std::uint32_t step = number(d.step);
+      by_input_.emplace_back(d.input, step);
+      by_output_.emplace_back(d.output, step);
+      unit_ = std::gcd(unit_, d.step);
     }
-    by_input_.assign(by_input.begin(), by_input.end());
-    by_output_.assign(by_output.begin(), by_output.end());
+    for (Uses* uses : {&by_input_, &by_output_}) {
+      std::sort(uses->begin(), uses->end());
+      uses->erase(std::unique(uses->begin(), uses->end()), uses->end());
+    }
     there_.clear();
     for (const std::int64_t step : options.keys_there) there_.add(size(floor_mod(step, slots)));
     baby_price_ = kProductPrice * static_cast<double>(baby_products(options.size));
@@ -170,6 +207,16 @@ class Pricing {
     key_price_ = options.key_price;
     baby_.resize(steps_.size());
     giant_.resize(steps_.size());
+  }
+
+  /// No split of this period costs less: so many babies do not reach more steps with one giant, nor so many giants
+  /// with one baby, and keys may all be there.
+  double least(std::int64_t period, double fixed) const {
+    constexpr double kRounding = 1 - 0x1p-30;
+    const std::int64_t babies = period / std::gcd(period, std::max<std::int64_t>(unit_, 1));
+    const std::int64_t giants = steps_.empty() ? 1 : (steps_.back() - steps_.front()) / period + 2;
+    return kRounding *
+           (fixed + fewest(by_input_, size(giants)) * baby_price_ + fewest(by_output_, size(babies)) * giant_price_);
   }
 
   /// Infinite where `fixed` and the price of the split are `most` or more together; else what they are.
@@ -192,6 +239,17 @@ class Pricing {
  private:
   using Uses = std::vector<std::pair<std::uint32_t, std::uint32_t>>;  // ciphertexts and numbers of steps, ascending
   static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+  /// Rotations, of all ciphertexts, each of which serves `reach` steps of its ciphertext, but for one that is none.
+  static double fewest(const Uses& uses, std::size_t reach) {
+    std::size_t sum = 0;
+    for (std::size_t first = 0, k = 0; k < uses.size(); ++k) {
+      if (k + 1 < uses.size() && uses[k + 1].first == uses[first].first) continue;
+      sum += (k + 1 - first + reach - 1) / reach - 1;
+      first = k + 1;
+    }
+    return static_cast<double>(sum);
+  }
 
   /// Of -2 slots to 2 slots: without a division.
   std::uint32_t modulo(std::int64_t rotation) const {
@@ -240,6 +298,7 @@ class Pricing {
   }
 
   std::int64_t slots_, pair_;
+  std::int64_t unit_ = 0;            ///< that divides all steps
   std::vector<std::int64_t> steps_;  ///< ascending
   Uses by_input_, by_output_;
   std::vector<std::uint32_t> baby_, giant_;  ///< by number of step
@@ -270,6 +329,36 @@ std::vector<std::int64_t> periods(std::span<const Diagonal> diagonals, std::int6
   return {out.begin(), out.end()};
 }
 
+/// A split that is worth a look.
+struct Attempt {
+  Split split;
+  Pricing* pricing = nullptr;
+  double fixed = 0, bound = 0;  ///< the price of its plaintexts, and what none of its period undercuts
+  std::size_t place = 0;
+};
+
+/// The first in their order of those that cost the least: looked at are the most promising first, up to the first that
+/// cannot be cheaper.
+Split cheapest(std::vector<Attempt> attempts) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  std::stable_sort(attempts.begin(), attempts.end(),
+                   [](const Attempt& a, const Attempt& b) { return a.bound < b.bound; });
+  const Attempt* best = nullptr;
+  double least = kInfinity;
+  for (const Attempt& attempt : attempts) {
+    if (attempt.bound > least) break;
+    const Split& split = attempt.split;
+    const double most = std::nextafter(least, kInfinity);  // a tie counts too
+    const double price = (*attempt.pricing)(split.period, split.phase, attempt.fixed, most);
+    if (price > least || price == kInfinity || (best != nullptr && price == least && best->place < attempt.place)) {
+      continue;
+    }
+    best = &attempt;
+    least = price;
+  }
+  return best == nullptr ? Split{} : best->split;
+}
+
 }  // namespace
 
 Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, const SplitOptions& options) {
@@ -289,21 +378,21 @@ Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, cons
   if (options.pairs) {
     for (const std::int64_t pair : pairs_worth_a_try(diagonals)) pairs.push_back(pair);
   }
-  Split best;
-  double least = std::numeric_limits<double>::infinity();
+  std::deque<Pricing> pricings;
+  std::vector<Attempt> attempts;
   for (const std::int64_t pair : pairs) {
     std::vector<Diagonal> plaintexts;
     for (const Plaintext& p : pair_up(diagonals, pair)) plaintexts.push_back(p.diagonal);
     const double fixed = plaintext_price * static_cast<double>(plaintexts.size()) + (pair == 0 ? 0 : pair_price);
-    Pricing pricing(plaintexts, slots, options, pair);
+    Pricing& pricing = pricings.emplace_back(plaintexts, slots, options, pair);
     for (const std::int64_t period : periods(plaintexts, longest)) {
+      const double bound = pricing.least(period, fixed);
       for (const std::int64_t phase : {std::int64_t{0}, -(period / 2)}) {
-        const double price = pricing(period, phase, fixed, least);
-        if (price < least) best = {period, phase, pair}, least = price;
+        attempts.push_back({{period, phase, pair}, &pricing, fixed, bound, attempts.size()});
       }
     }
   }
-  return best;
+  return cheapest(std::move(attempts));
 }
 
 TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uint32_t outputs,
