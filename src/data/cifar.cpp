@@ -52,7 +52,8 @@ Result<Dataset> read_cifar_binary(const std::filesystem::path& path, Range range
 Result<Dataset> read_image_rows(const std::filesystem::path& path, Range range) {
   const std::string name = path.string();
   OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPictureBytes));
-  OBSCURA_TRY(const Rows rows, decode_rows(bytes, name, kCifarPixels, kMaxImageRows));
+  const std::size_t most = range.first < kMaxImageRows ? range.first + std::min(range.count, kMaxImageRows) : kAll;
+  OBSCURA_TRY(const Rows rows, decode_rows(bytes, name, kCifarPixels, kMaxImageRows, std::max<std::size_t>(most, 1)));
   OBSCURA_TRY_VOID(check_range(name, rows.count, range));
   Dataset out = colour_images(name, range.count);
   out.available = rows.count;

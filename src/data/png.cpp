@@ -61,6 +61,14 @@ class PngReader {
     png_read_end(png_, nullptr);
     return true;
   }
+  /// Whether the first rows can be had without the others.
+  bool sequential() const { return png_get_interlace_type(png_, info_) == PNG_INTERLACE_NONE; }
+  /// What follows them is not looked at.
+  bool read_first(png_bytepp rows, std::size_t count) {
+    if (setjmp(failed_) != 0) return false;
+    png_read_rows(png_, rows, nullptr, static_cast<png_uint_32>(count));
+    return true;
+  }
   const char* message() const { return message_; }
 
  private:
@@ -99,9 +107,11 @@ Result<void> drop_alpha(Picture& picture, const std::string& name) {
   return {};
 }
 
-/// All pixels. `check` sees height and width before anything is allocated for them.
+/// All pixels, or those of the first `most` rows where the file has them first. `check` sees height and width before
+/// anything is allocated for them.
 Result<Picture> decode(base::ByteView bytes, const std::string& name,
-                       const std::function<Result<void>(std::size_t, std::size_t)>& check) {
+                       const std::function<Result<void>(std::size_t, std::size_t)>& check,
+                       std::size_t most = PNG_UINT_31_MAX) {
   if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
     return error(Code::bad_format, "{}: not a PNG file", name);
   }
@@ -113,12 +123,14 @@ Result<Picture> decode(base::ByteView bytes, const std::string& name,
   picture.width = reader.width();
   OBSCURA_TRY_VOID(check(picture.height, picture.width));
   if (!reader.start()) return damaged();
+  const bool first = reader.sequential() && most < picture.height;
+  if (first) picture.height = most;
   picture.channels = reader.channels();
   picture.largest = reader.sample_bytes() == 2 ? 65535 : 255;
   std::vector<png_byte> stored(picture.height * reader.row_bytes());
   std::vector<png_bytep> rows(picture.height);
   for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = stored.data() + y * reader.row_bytes();
-  if (!reader.read_rows(rows.data())) return damaged();
+  if (!(first ? reader.read_first(rows.data(), most) : reader.read_rows(rows.data()))) return damaged();
   picture.samples.resize(picture.height * picture.width * picture.channels);
   for (std::size_t i = 0; i < picture.samples.size(); ++i) {
     picture.samples[i] = picture.largest == 255 ? std::uint16_t{stored[i]}
@@ -137,17 +149,18 @@ Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const 
   return to_image(picture, name, wanted);
 }
 
-Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows) {
+Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows,
+                         std::size_t most) {
+  Rows rows;
   const auto check = [&](std::size_t height, std::size_t width) -> Result<void> {
+    rows.count = height;
     if (width == columns && height <= max_rows) return {};
     return error(Code::unsupported, "{}: a picture of {} rows and {} columns; 1 to {} rows of {} are wanted", name,
                  height, width, max_rows, columns);
   };
-  OBSCURA_TRY(const Picture picture, decode(bytes, name, check));
+  OBSCURA_TRY(const Picture picture, decode(bytes, name, check, most));
   if (picture.largest != 255) return error(Code::unsupported, "{}: 16 bits a sample; 8 are wanted", name);
   const Dataset planes = to_image(picture, name, {3, picture.height, picture.width});
-  Rows rows;
-  rows.count = picture.height;
   rows.rgb.resize(planes.pixels.size());
   const std::size_t area = picture.height * picture.width;
   for (std::size_t i = 0; i < rows.rgb.size(); ++i) rows.rgb[i] = planes.pixels[i % 3 * area + i / 3];

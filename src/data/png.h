@@ -16,12 +16,14 @@ Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wa
 
 /// The rows of a PNG as interleaved red, green, blue.
 struct Rows {
-  std::size_t count = 0;
-  std::vector<std::uint8_t> rgb;  ///< count x columns x 3
+  std::size_t count = 0;          ///< of the picture
+  std::vector<std::uint8_t> rgb;  ///< rows x columns x 3, of those that were decoded
 };
-/// A PNG of exactly `columns` columns and at most `max_rows` rows of 8 bits or fewer.
+/// A PNG of exactly `columns` columns and at most `max_rows` rows of 8 bits or fewer. Where `most` are fewer, and the
+/// file has its rows one after the other, only those are decoded: what follows them is not looked at.
 /// errors: as decode_png; another number of columns, or too many rows; 16 bits.
-Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows);
+Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows,
+                         std::size_t most = kAll);
 
 /// PNG bytes of one planar image of channels x height x width (channels 1 or 3).
 base::Bytes encode_png(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t height,
