@@ -93,7 +93,10 @@ class ActivationStep : public Step {
   void run(const Call& call) const override {
     const std::span<const float> x(call.in[0], call.used * size_);
     const std::span<float> y(call.out, x.size());
-    note_arguments(call, substitution_ ? &substitution_->activation() : nullptr, x);
+    if (call.observed != nullptr) *call.observed = x;
+    Call counted = call;
+    counted.arguments = nullptr;
+    note_arguments(counted, substitution_ ? &substitution_->activation() : nullptr, x);
     if (substitution_) {
       (*substitution_)(x, y);
     } else {
@@ -107,7 +110,8 @@ class ActivationStep : public Step {
     using Kind = approx::Function::Kind;
     if (function_.kind == Kind::relu || function_.kind == Kind::leaky_relu) {
       const auto slope = static_cast<float>(function_.kind == Kind::relu ? 0 : function_.alpha);
-      for (std::size_t e = 0; e < x.size(); ++e) y[e] = x[e] > 0 ? x[e] : slope * x[e];
+      // One of the two is 0: without a branch, which would not vectorise.
+      for (std::size_t e = 0; e < x.size(); ++e) y[e] = std::max(x[e], 0.0F) + slope * std::min(x[e], 0.0F);
     } else if (function_.kind == Kind::clip) {
       const auto low = static_cast<float>(function_.low);
       const auto high = static_cast<float>(function_.high);

@@ -67,6 +67,8 @@ class Chunk {
     call.scratch = scratch_.data();
     call.excess = planned.substituted ? &excess_[index] : nullptr;
     call.arguments = observed && planned.activation ? &arguments_ : nullptr;
+    observed_ = {};
+    call.observed = call.arguments == nullptr ? nullptr : &observed_;
     planned.step->run(call);
     for (const NoisePlace& place : planned.noise) {
       const auto deviation = options.noise.find(place.node);
@@ -81,7 +83,8 @@ class Chunk {
   }
 
   std::size_t used() const { return used_; }
-  std::span<const float> arguments() const { return arguments_; }
+  /// Of the last step, if it was observed.
+  std::span<const float> arguments() const { return observed_.empty() ? std::span(arguments_) : observed_; }
   const Excess& excess(std::size_t step) const { return excess_[step]; }
 
  private:
@@ -91,6 +94,7 @@ class Chunk {
   std::vector<Excess> excess_;  ///< by step, of all chunks so far
   std::vector<const float*> inputs_;
   std::vector<float> arguments_;
+  std::span<const float> observed_;  ///< instead, where they are what the step reads
   std::size_t first_ = 0;
   std::size_t used_ = 0;
 };

@@ -35,11 +35,12 @@ Layout layout_of(const nn::Shape& shape, std::size_t native);
 struct Call {
   std::span<const float* const> in;
   float* out = nullptr;
-  std::size_t images = 0;                   ///< that the buffers have room for
-  std::size_t used = 0;                     ///< of those, the ones that matter: the rest may be computed or not
-  std::byte* scratch = nullptr;             ///< scratch_bytes(), on 64 bytes
-  Excess* excess = nullptr;                 ///< of an activation: where its arguments are counted; may be null
-  std::vector<float>* arguments = nullptr;  ///< of an activation: where its arguments are appended; may be null
+  std::size_t images = 0;                      ///< that the buffers have room for
+  std::size_t used = 0;                        ///< of those, the ones that matter: the rest may be computed or not
+  std::byte* scratch = nullptr;                ///< scratch_bytes(), on 64 bytes
+  Excess* excess = nullptr;                    ///< of an activation: where its arguments are counted; may be null
+  std::vector<float>* arguments = nullptr;     ///< of an activation: where its arguments are appended; may be null
+  std::span<const float>* observed = nullptr;  ///< where they are said to lie already, in place of that; may be null
 };
 
 /// A node, or a few that were folded into one. run() may be called from many threads at a time.
