@@ -151,9 +151,10 @@ Compiled image_preferred(Compiled image, const Options& options, const std::stri
 /// From one network to a plan in either layout.
 class Compiler {
  public:
-  Compiler(const FusedNetwork& fused, const Images& images, plan::AnswerKind answer, bool unbounded,
-           const Options& options)
-      : fused_(fused),
+  Compiler(FusedNetwork fused, const Images& images, plan::AnswerKind answer, bool unbounded, const Options& options)
+      : name_(fused.name),
+        input_(fused.input),
+        fused_(std::move(fused)),
         images_(images),
         answer_(answer),
         unbounded_(unbounded),
@@ -165,7 +166,7 @@ class Compiler {
   Result<Compiled> run() {
     constexpr std::uint32_t kFewestSlots = std::uint32_t{1} << (ckks::kMinLog2Degree - 1);
     if (!layouts_differ(fused_)) {
-      OBSCURA_TRY(same_, measure_monic(Quartics::squared));
+      OBSCURA_TRY(same_, measure_monic(std::move(fused_), Quartics::squared));
     }
     if (options_.layout == LayoutChoice::image) return image();
     std::optional<Result<Compiled>> one;
@@ -202,16 +203,17 @@ class Compiler {
     return batch;
   }
 
-  Result<std::shared_ptr<const Measured>> measure_monic(Quartics quartics) const {
+  Result<std::shared_ptr<const Measured>> measure_monic(FusedNetwork fused, Quartics quartics) const {
     constexpr std::size_t kSteps = 3;
     OBSCURA_TRY_VOID(tell(options_.report, "measuring", 0, kSteps));
     OBSCURA_TRY(MonicNetwork network,
-                run_pass(options_.passes, Pass::monic, [&] { return make_monic(fused_, quartics); }));
+                run_pass(options_.passes, Pass::monic, [&] { return make_monic(std::move(fused), quartics); }));
     verify_after(Pass::monic, [&] { return verify(network); });
     const PassTimer timer(options_.passes, Pass::measure);
     const Images images = images_.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
     OBSCURA_TRY_VOID(tell(options_.report, "measuring", 1, kSteps));
-    Statistics statistics = measure(network, images);
+    const LaneMaps maps = lane_maps(network);
+    Statistics statistics = measure(network, maps, images);
     OBSCURA_TRY_VOID(tell(options_.report, "measuring", 2, kSteps));
     if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
       return error(Code::unsupported,
@@ -224,7 +226,7 @@ class Compiler {
           "needed to say how precise they have to be: calibrate with other images",
           network.name, images.count());
     }
-    ErrorAmplification amplification(network, statistics, images);
+    ErrorAmplification amplification(network, maps, statistics, images);
     return std::make_shared<const Measured>(
         Measured{std::move(network), std::move(statistics), std::move(amplification)});
   }
@@ -235,7 +237,7 @@ class Compiler {
     out.statistics = &measured.statistics;
     out.amplification = &measured.amplification;
     out.headroom_bits = options_.headroom_bits.value_or(calibrated_ ? kHeadroomBits : kHeadroomBitsProbes);
-    out.max_input = largest_input(fused_.input, options_);
+    out.max_input = largest_input(input_, options_);
     out.spread = spread_of(measured.statistics, answer_);
     out.max_error = options_.max_error_std == 0 ? kDefaultRelativeError * out.spread : options_.max_error_std;
     out.max_key_bytes = options_.max_key_bytes;
@@ -256,13 +258,13 @@ class Compiler {
 
   Result<Compiled> batch() const {
     if (image_only_) {
-      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)",
-                   fused_.name, unbounded_ ? "polynomials of degrees other than 2 and 4" : "approximated activations");
+      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)", name_,
+                   unbounded_ ? "polynomials of degrees other than 2 and 4" : "approximated activations");
     }
     Compiled out;
     out.measured = same_;
     if (!same_) {
-      OBSCURA_TRY(out.measured, measure_monic(Quartics::squared));
+      OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::squared));
     }
     const MonicNetwork& network = out.measured->network;
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 0, 2));
@@ -284,7 +286,7 @@ class Compiler {
     Compiled out;
     out.measured = same_;
     if (!same_) {
-      OBSCURA_TRY(out.measured, measure_monic(Quartics::plain));
+      OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::plain));
     }
     const Setting setting = setting_for(*out.measured);
     OBSCURA_TRY(ImageSelection image, search_image(setting, options_.log2_degree, options_.batch));
@@ -308,7 +310,9 @@ class Compiler {
     return std::isfinite(least) ? std::optional(least) : std::nullopt;
   }
 
-  const FusedNetwork& fused_;
+  std::string name_;
+  nn::Shape input_;
+  FusedNetwork fused_;  ///< until both layouts have what they take of it
   Images images_;
   plan::AnswerKind answer_;
   bool unbounded_, image_only_;
@@ -392,9 +396,12 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   const Images images{calibrated ? options.calibration : std::span<const float>(probes),
                       static_cast<std::size_t>(nn::element_count(fused.input))};
   OBSCURA_TRY(const bool unbounded, bound(fused, images, options));
-  OBSCURA_TRY(Compiled compiled, Compiler(fused, images, answer.kind, unbounded, options).run());
-  OBSCURA_TRY_VOID(finish(compiled.plan, options, answer, fused.input));
-  if (options.passes != nullptr) show(*options.passes, fused, compiled);
+  const nn::Shape input = fused.input;
+  std::optional<FusedNetwork> shown;
+  if (options.passes != nullptr) shown = fused;
+  OBSCURA_TRY(Compiled compiled, Compiler(std::move(fused), images, answer.kind, unbounded, options).run());
+  OBSCURA_TRY_VOID(finish(compiled.plan, options, answer, input));
+  if (shown) show(*options.passes, *shown, compiled);
   return std::move(compiled.plan);
 }
 

@@ -53,6 +53,36 @@ void lane_product_simd(const LaneProduct& job, const double* x, double* y) {
   for (; row < job.rows; ++row) lane_rows<1>(job, row, x, y);
 }
 
+/// One vector of each: the recurrence waits for itself, so that several go side by side.
+void chebyshev_sum_simd(const ChebyshevSum& job, double* x, double* slope) {
+  const LaneVector two = hn::Set(kLaneTag, 2), low = hn::Set(kLaneTag, job.low), high = hn::Set(kLaneTag, job.high);
+  const LaneVector width = hn::Set(kLaneTag, job.high - job.low), zero = hn::Zero(kLaneTag);
+  LaneVector t[kParts], value[kParts], derivative[kParts], next_value[kParts], next_derivative[kParts];
+  for (std::size_t v = 0; v < kParts; ++v) {
+    const LaneVector doubled = hn::Mul(two, hn::LoadU(kLaneTag, x + v * kWidth));
+    t[v] = hn::Div(hn::Sub(hn::Sub(doubled, low), high), width);
+    value[v] = derivative[v] = next_value[v] = next_derivative[v] = zero;
+  }
+  for (std::size_t k = job.count; k-- > 1;) {
+    const LaneVector c = hn::Set(kLaneTag, job.coefficients[k]);
+    for (std::size_t v = 0; v < kParts; ++v) {
+      const LaneVector twice = hn::Mul(two, t[v]);
+      const LaneVector own = hn::Sub(hn::Add(c, hn::Mul(twice, value[v])), next_value[v]);
+      const LaneVector its =
+          hn::Sub(hn::Add(hn::Mul(two, value[v]), hn::Mul(twice, derivative[v])), next_derivative[v]);
+      next_value[v] = value[v], next_derivative[v] = derivative[v];
+      value[v] = own, derivative[v] = its;
+    }
+  }
+  const LaneVector c = hn::Set(kLaneTag, job.coefficients[0]);
+  for (std::size_t v = 0; v < kParts; ++v) {
+    const LaneVector its = hn::Sub(hn::Add(value[v], hn::Mul(t[v], derivative[v])), next_derivative[v]);
+    const LaneVector inner = hn::LoadU(kLaneTag, slope + v * kWidth);
+    hn::StoreU(hn::Sub(hn::Add(c, hn::Mul(t[v], value[v])), next_value[v]), kLaneTag, x + v * kWidth);
+    hn::StoreU(hn::Mul(hn::Div(hn::Mul(its, two), width), inner), kLaneTag, slope + v * kWidth);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace obscura::kernels
 HWY_AFTER_NAMESPACE();
@@ -61,6 +91,28 @@ HWY_AFTER_NAMESPACE();
 namespace obscura::kernels {
 
 HWY_EXPORT(lane_product_simd);
+HWY_EXPORT(chebyshev_sum_simd);
+
+void chebyshev_sum(const ChebyshevSum& job, double* x, double* slope) {
+  HWY_DYNAMIC_DISPATCH(chebyshev_sum_simd)(job, x, slope);
+}
+
+void chebyshev_sum_portable(const ChebyshevSum& job, double* x, double* slope) {
+  const double width = job.high - job.low;
+  for (std::size_t lane = 0; lane < kVectors; ++lane) {
+    const double t = (2 * x[lane] - job.low - job.high) / width;
+    double value = 0, derivative = 0, next_value = 0, next_derivative = 0;
+    for (std::size_t k = job.count; k-- > 1;) {
+      const double own = job.coefficients[k] + 2 * t * value - next_value;
+      const double its = 2 * value + 2 * t * derivative - next_derivative;
+      next_value = value, next_derivative = derivative;
+      value = own, derivative = its;
+    }
+    const double its = value + t * derivative - next_derivative;
+    x[lane] = job.coefficients[0] + t * value - next_value;
+    slope[lane] = its * 2 / width * slope[lane];
+  }
+}
 
 void lane_product(const LaneProduct& job, const double* x, double* y) {
   HWY_DYNAMIC_DISPATCH(lane_product_simd)(job, x, y);

@@ -26,4 +26,18 @@ void lane_product(const LaneProduct& job, const double* x, double* y);
 /// The twin, a plain loop.
 void lane_product_portable(const LaneProduct& job, const double* x, double* y);
 
+/// p(x) = sum_k c_k T_k(t), t = (2 x - low - high) / (high - low).
+struct ChebyshevSum {
+  const double* coefficients = nullptr;
+  std::size_t count = 0;  ///< 1 or more
+  double low = -1, high = 1;
+};
+
+/// x <- p(x), slope <- p'(x) slope for kVectors numbers, by Clenshaw's recurrence b_k = c_k + 2 t b_{k+1} - b_{k+2};
+/// rounded one by one, so that every instruction set gives the same bits.
+void chebyshev_sum(const ChebyshevSum& job, double* x, double* slope);
+
+/// The twin, a plain loop.
+void chebyshev_sum_portable(const ChebyshevSum& job, double* x, double* slope);
+
 }  // namespace obscura::kernels

@@ -31,5 +31,26 @@ TEST(LaneProduct, GivesTheBitsOfThePlainLoopWhateverTheNumberOfRows) {
   }
 }
 
+TEST(ChebyshevSum, GivesTheBitsOfThePlainLoopAndTheDerivative) {
+  std::mt19937 random(6);
+  std::uniform_real_distribution<double> uniform(-2, 3);
+  for (std::size_t count = 1; count <= 33; count += 4) {
+    std::vector<double> coefficients(count), x(kVectors), slope(kVectors, 1), step(kVectors, 1);
+    for (double& c : coefficients) c = uniform(random);
+    for (double& v : x) v = uniform(random);
+    const ChebyshevSum job{coefficients.data(), count, -2, 3};
+    std::vector<double> value = x, expected = x, expected_slope = slope, near = x;
+    chebyshev_sum_portable(job, expected.data(), expected_slope.data());
+    chebyshev_sum(job, value.data(), slope.data());
+    EXPECT_EQ(value, expected) << count;
+    EXPECT_EQ(slope, expected_slope) << count;
+    for (double& v : near) v += 1e-7;
+    chebyshev_sum(job, near.data(), step.data());
+    for (std::size_t i = 0; i < kVectors; ++i) {
+      EXPECT_NEAR((near[i] - value[i]) / 1e-7, slope[i], 1e-4 * (1 + std::abs(slope[i])) * static_cast<double>(count));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace obscura::kernels

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels/lanes.h"
+
 namespace obscura::compile {
 namespace {
 
@@ -12,33 +14,11 @@ namespace {
 constexpr int kSamples = 4096;
 
 /// Arguments side by side: each step of a recurrence waits for the one before, but not for its neighbours.
-constexpr std::size_t kTogether = 16;
+constexpr std::size_t kTogether = kernels::kVectors;
 
 struct WithDerivatives {
   double value[kTogether], derivative[kTogether];
 };
-
-/// sum_k c_k T_k(t) by Clenshaw's recurrence, b_k = c_k + 2 t b_{k+1} - b_{k+2}, with its derivative.
-void evaluate(const plan::Polynomial::Stage& stage, WithDerivatives& x) {
-  const double width = stage.high - stage.low;
-  double t[kTogether];
-  for (std::size_t i = 0; i < kTogether; ++i) t[i] = (2 * x.value[i] - stage.low - stage.high) / width;
-  WithDerivatives b{}, next{};
-  for (std::size_t k = stage.coefficients.size(); k-- > 1;) {
-    const double c = stage.coefficients[k];
-    for (std::size_t i = 0; i < kTogether; ++i) {
-      const double value = c + 2 * t[i] * b.value[i] - next.value[i];
-      const double derivative = 2 * b.value[i] + 2 * t[i] * b.derivative[i] - next.derivative[i];
-      next.value[i] = b.value[i], next.derivative[i] = b.derivative[i];
-      b.value[i] = value, b.derivative[i] = derivative;
-    }
-  }
-  for (std::size_t i = 0; i < kTogether; ++i) {
-    const double derivative = b.value[i] + t[i] * b.derivative[i] - next.derivative[i];
-    x.value[i] = stage.coefficients[0] + t[i] * b.value[i] - next.value[i];
-    x.derivative[i] = derivative * 2 / width * x.derivative[i];
-  }
-}
 
 bool finite(const plan::Polynomial::Stage& stage) {
   return std::isfinite(stage.low) && std::isfinite(stage.high) && stage.low < stage.high &&
@@ -48,7 +28,10 @@ bool finite(const plan::Polynomial::Stage& stage) {
 /// A term of u, with its derivative.
 void evaluate(const Approximation::Term& term, WithDerivatives& u) {
   WithDerivatives p = u;
-  for (const auto& stage : term.stages) evaluate(stage, p);
+  for (const auto& stage : term.stages) {
+    kernels::chebyshev_sum({stage.coefficients.data(), stage.coefficients.size(), stage.low, stage.high}, p.value,
+                           p.derivative);
+  }
   for (std::size_t i = 0; term.relu && i < kTogether; ++i) {
     p.derivative[i] = (1 + p.value[i] + u.value[i] * p.derivative[i]) / 2;
     p.value[i] = u.value[i] * (1 + p.value[i]) / 2;

@@ -67,6 +67,7 @@ Result<LinearMap> convolution(const nn::Graph& graph, const nn::Node& node) {
   const auto [kh, kw] = node.attributes.kernel;
   LinearMap map;
   map.matrix.cols = static_cast<std::uint32_t>(nn::element_count(g.in));
+  map.matrix.reserve(static_cast<std::size_t>(nn::element_count(g.out)), static_cast<std::size_t>(channels * kh * kw));
   for (std::int64_t co = 0; co < g.out[0]; ++co) {
     for (std::int64_t oy = 0; oy < g.out[1]; ++oy) {
       for (std::int64_t ox = 0; ox < g.out[2]; ++ox) {

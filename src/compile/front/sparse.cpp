@@ -23,7 +23,7 @@ class RowSums {
     for (std::uint64_t k = m.start[row]; k < m.start[row + 1]; ++k) add(m.column[k], factor * m.value[k]);
   }
   void flush(SparseMatrix& out) {
-    std::sort(touched_.begin(), touched_.end());
+    if (!std::is_sorted(touched_.begin(), touched_.end())) std::sort(touched_.begin(), touched_.end());
     for (const std::uint32_t col : touched_) {
       out.push(col, sum_[col]);
       sum_[col] = 0;
@@ -99,17 +99,6 @@ std::vector<double> multiply(const SparseMatrix& matrix, std::span<const double>
   for (std::uint32_t r = 0; r < matrix.rows; ++r) {
     for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
       y[r] += matrix.value[k] * at(x, matrix.column[k]);
-    }
-  }
-  return y;
-}
-
-std::vector<double> multiply_squared(const SparseMatrix& matrix, std::span<const double> x) {
-  OBSCURA_CHECK(x.size() == 1 || x.size() == matrix.cols, "multiply_squared: {} numbers", x.size());
-  std::vector<double> y(matrix.rows, 0);
-  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
-    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
-      y[r] += matrix.value[k] * matrix.value[k] * at(x, matrix.column[k]);
     }
   }
   return y;

@@ -19,6 +19,12 @@ struct SparseMatrix {
   std::vector<double> value;
 
   std::uint64_t nonzeros() const { return column.size(); }
+  /// Memory for as many rows of so many entries.
+  void reserve(std::size_t count, std::size_t width) {
+    start.reserve(count + 1);
+    column.reserve(count * width);
+    value.reserve(count * width);
+  }
   /// Appends an entry to the row that is being built.
   void push(std::uint32_t col, double v) {
     column.push_back(col);
@@ -46,8 +52,5 @@ void scale_columns(SparseMatrix& matrix, std::span<const double> factors);
 
 /// y = W x; x may be one number for all columns.
 std::vector<double> multiply(const SparseMatrix& matrix, std::span<const double> x);
-
-/// y[r] = sum_c W(r, c)^2 x[c]: how independent errors' variances go through.
-std::vector<double> multiply_squared(const SparseMatrix& matrix, std::span<const double> x);
 
 }  // namespace obscura::compile

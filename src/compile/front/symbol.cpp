@@ -83,12 +83,20 @@ std::optional<Pair> align(const Symbol& a, const Symbol& b) {
   return Pair{a.polynomial, substitute(b.polynomial, slope, shift), a.variable};
 }
 
-LinearMap compose(const LinearMap& second, const LinearMap& first) {
-  auto matrix = product(second.matrix, first.matrix, std::numeric_limits<std::uint64_t>::max());
-  LinearMap out{std::move(*matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin})),
+namespace {
+
+/// `matrix`: the product of both.
+LinearMap composed(SparseMatrix matrix, const LinearMap& second, const LinearMap& first) {
+  LinearMap out{std::move(matrix), multiply(second.matrix, first.bias), join(merge({first.origin}, {second.origin})),
                 second.shape.empty() ? first.shape : second.shape};
   for (std::size_t r = 0; r < out.bias.size(); ++r) out.bias[r] += second.bias[r];
   return out;
+}
+
+}  // namespace
+
+LinearMap compose(const LinearMap& second, const LinearMap& first) {
+  return composed(*product(second.matrix, first.matrix, std::numeric_limits<std::uint64_t>::max()), second, first);
 }
 
 std::shared_ptr<const Affine> append(const Affine& affine, LinearMap map, std::vector<std::string>& notes) {
@@ -97,10 +105,10 @@ std::shared_ptr<const Affine> append(const Affine& affine, LinearMap map, std::v
   if (!affine.maps.empty()) {
     const LinearMap& last = *affine.maps.back();
     const std::uint64_t apart = last.matrix.nonzeros() + map.matrix.nonzeros();
-    if (product(map.matrix, last.matrix, apart)) {
+    if (auto both = product(map.matrix, last.matrix, apart)) {
       notes.push_back(fmt::format("'{}' and '{}' became one linear map, because that has no more weights than the two.",
                                   last.origin, map.origin));
-      out.maps.back() = std::make_shared<const LinearMap>(compose(map, last));
+      out.maps.back() = std::make_shared<const LinearMap>(composed(std::move(*both), map, last));
       return std::make_shared<const Affine>(std::move(out));
     }
     notes.push_back(

@@ -5,7 +5,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <initializer_list>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -20,19 +22,29 @@ std::vector<double> times(const std::vector<double>& a, const std::vector<double
   return out;
 }
 
-/// Follows errors from one place: 0 = the input, p + 1 = point p.
+/// a times a number for each element.
+std::vector<double> times_elements(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> out(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) out[i] = a[i] * b[i / kLanes];
+  return out;
+}
+
+/// Follows errors from kLanes places side by side: 0 = the input, p + 1 = point p.
 class Follower {
  public:
-  Follower(const MonicNetwork& network, const Statistics& statistics, std::size_t place)
+  /// `squared`: the network's maps with squared weights. The places from `first` on.
+  Follower(const MonicNetwork& network, const LaneMaps& squared, const Statistics& statistics, std::size_t first)
       : network_(network),
+        squared_(squared),
         statistics_(statistics),
         points_(network),
-        place_(place),
-        amplification_(points_.count(), 0),
+        first_(first),
+        amplification_(kLanes, std::vector<double>(points_.count(), 0)),
         values_(network.junctions.size() + 1) {}
 
-  std::vector<double> run() {
-    if (place_ == 0) values_[0].assign(network_.segments[0][0].matrix.cols, 1);
+  /// By place and point.
+  std::vector<std::vector<double>> run() {
+    if (first_ == 0) set_lane(values_[0], 0, std::vector<double>(network_.segments[0][0].matrix.cols, 1));
     for (std::size_t j = 0; j < network_.junctions.size(); ++j) {
       const Junction& junction = network_.junctions[j];
       const std::size_t elements = network_.segments[junction.branches[0].segment].back().matrix.rows;
@@ -42,8 +54,8 @@ class Follower {
         enter(points_.factor(j, 0), elements, sum);
         enter(points_.factor(j, 1), elements, other);
         const auto& [first, second] = statistics_.factor_squares[j];
-        if (!sum.empty()) sum = times(sum, second);
-        if (!other.empty()) add(sum, times(other, first));
+        if (!sum.empty()) sum = times_elements(sum, second);
+        if (!other.empty()) add(sum, times_elements(other, first));
       }
       if (junction.branches.size() > 1) enter(points_.sum(j), elements, sum);
       values_[j + 1] = junction.activation ? activation(*junction.activation, sum) : std::move(sum);
@@ -52,8 +64,18 @@ class Follower {
   }
 
  private:
-  /// Variances by element, or none where no error has come.
+  /// Variances by [element * kLanes + lane], or none where no error has come.
   using Variance = std::vector<double>;
+
+  /// The lane of a place, if it is one of these.
+  std::optional<std::size_t> lane_of(std::size_t place) const {
+    return place >= first_ && place < first_ + kLanes ? std::optional(place - first_) : std::nullopt;
+  }
+
+  static void set_lane(Variance& variance, std::size_t lane, const std::vector<double>& values) {
+    variance.resize(values.size() * kLanes, 0);
+    for (std::size_t e = 0; e < values.size(); ++e) variance[e * kLanes + lane] = values[e];
+  }
 
   static void add(Variance& to, Variance more) {
     if (to.empty()) {
@@ -75,17 +97,26 @@ class Follower {
   Variance branch(const Branch& branch) {
     Variance variance = values_[branch.source];
     for (std::size_t m = 0; m < network_.segments[branch.segment].size(); ++m) {
-      const SparseMatrix& matrix = network_.segments[branch.segment][m].matrix;
-      if (!variance.empty()) variance = multiply_squared(matrix, variance);
-      enter(points_.map(branch.segment, m), matrix.rows, variance);
+      const LaneMatrix& matrix = *squared_[branch.segment][m];
+      if (!variance.empty()) {
+        Variance after(matrix.rows() * kLanes, 0);
+        matrix.add_product(variance, after);
+        variance = std::move(after);
+      }
+      enter(points_.map(branch.segment, m), matrix.rows(), variance);
     }
     return variance;
   }
 
   /// Errors enter here, or come by.
   void enter(std::size_t point, std::size_t elements, Variance& variance) {
-    if (point + 1 == place_) variance.assign(elements, 1);
-    if (!variance.empty()) amplification_[point] = mean(variance);
+    if (const auto lane = lane_of(point + 1)) set_lane(variance, *lane, std::vector<double>(elements, 1));
+    if (variance.empty()) return;
+    std::array<double, kLanes> sums{};
+    for (std::size_t i = 0; i < variance.size(); ++i) sums[i % kLanes] += variance[i];
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      amplification_[lane][point] = sums[lane] / static_cast<double>(elements);
+    }
   }
 
   Variance activation(std::size_t k, const Variance& x) {
@@ -93,35 +124,36 @@ class Follower {
     const SquaredDerivatives& derivatives = statistics_.derivatives[k];
     Variance y;
     const auto through = [&](const std::vector<double>& slope, std::size_t point) {
-      y = x.empty() ? Variance() : times(x, slope);
+      y = x.empty() ? Variance() : times_elements(x, slope);
       enter(point, a.elements, y);
+    };
+    // Of an error that enters at a place within the activation.
+    const auto inner = [&](std::size_t point, std::initializer_list<std::size_t> seen) {
+      const auto lane = lane_of(point + 1);
+      if (!lane) return;
+      set_lane(y, *lane, derivatives.inner);
+      for (const std::size_t p : seen) amplification_[*lane][p] = mean(derivatives.inner);
     };
     through(derivatives.square, points_.square(k));
     if (!is_compound(a)) return y;
     if (a.approximation) {
-      if (points_.square(k) + 1 == place_) {
-        amplification_[points_.result(k)] = mean(derivatives.inner);
-        return derivatives.inner;
-      }
       through(derivatives.result, points_.result(k));
+      inner(points_.square(k), {points_.result(k)});
       return y;
     }
     through(derivatives.shifted, points_.shifted(k));
-    if (points_.shifted(k) + 1 == place_) {
-      amplification_[points_.outer_square(k)] = mean(derivatives.inner);
-      amplification_[points_.result(k)] = mean(derivatives.inner);
-      return derivatives.inner;
-    }
     through(derivatives.outer, points_.outer_square(k));
     through(derivatives.result, points_.result(k));
+    inner(points_.shifted(k), {points_.outer_square(k), points_.result(k)});
     return y;
   }
 
   const MonicNetwork& network_;
+  const LaneMaps& squared_;
   const Statistics& statistics_;
   Points points_;
-  std::size_t place_;
-  std::vector<double> amplification_;
+  std::size_t first_;
+  std::vector<std::vector<double>> amplification_;  ///< by lane and point
   std::vector<Variance> values_;
 };
 
@@ -142,9 +174,7 @@ class Backward {
       const std::vector<double>& x = inputs.of_activations[k];
       derivatives_.emplace_back();
       if (a.approximation && !is_compound(a)) {
-        Gradient values(x.size());
-        derivatives_.back().whole.resize(values.size());
-        evaluate_sum(*a.approximation, x, values, derivatives_.back().whole);
+        derivatives_.back().whole = std::move(inputs.slopes[k]);
         continue;
       }
       for (std::size_t i = 0; i < x.size(); ++i) {
@@ -243,12 +273,20 @@ class Backward {
 
 }  // namespace
 
-ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
+ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const LaneMaps& maps, const Statistics& statistics,
+                                       const Images& images)
     : amplification_(Points(network).count() + 1) {
-  base::parallel_for(amplification_.size(),
-                     [&](std::size_t place) { amplification_[place] = Follower(network, statistics, place).run(); });
+  LaneMaps squared = maps;
+  for (auto& segment : squared) {
+    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->squared());
+  }
+  base::parallel_for((amplification_.size() + kLanes - 1) / kLanes, [&](std::size_t group) {
+    auto found = Follower(network, squared, statistics, group * kLanes).run();
+    for (std::size_t lane = 0; lane < kLanes && group * kLanes + lane < amplification_.size(); ++lane) {
+      amplification_[group * kLanes + lane] = std::move(found[lane]);
+    }
+  });
   const std::size_t turns = std::clamp<std::size_t>(kGradients / images.count(), 1, kLanes);
-  const LaneMaps maps = lane_maps(network);
   LaneMaps transposed = maps;
   for (auto& segment : transposed) {
     for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());

@@ -13,9 +13,13 @@ namespace obscura::compile {
 /// again where layers pool, and an image whose values are large has large derivatives in all layers.
 class ErrorAmplification {
  public:
-  /// cost: one pass over the network's weights for each place where errors can enter, and for each 16 images as many
+  /// `maps`: the network's.
+  /// cost: one pass over the network's weights for 16 places where errors can enter, and for each 16 images as many
   /// as gradients are taken of one (512 in all, at most 16 of an image) and one more; all cores.
-  ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images);
+  ErrorAmplification(const MonicNetwork& network, const LaneMaps& maps, const Statistics& statistics,
+                     const Images& images);
+  ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
+      : ErrorAmplification(network, lane_maps(network), statistics, images) {}
 
   /// The mean variance at `point` for errors of variance 1 in every element of the input.
   double from_input(std::size_t point) const { return amplification_[0][point]; }

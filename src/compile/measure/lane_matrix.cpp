@@ -84,6 +84,12 @@ LaneMatrix LaneMatrix::rounded(double scale) const {
   return out;
 }
 
+LaneMatrix LaneMatrix::squared() const {
+  LaneMatrix out = *this;
+  for (double& w : out.weights_) w *= w;
+  return out;
+}
+
 LaneMatrix LaneMatrix::transposed() const {
   LaneMatrix out;
   out.rows_ = cols_;

@@ -19,6 +19,7 @@ class LaneMatrix {
   void add_product(std::span<const double> x, std::span<double> y) const;
   /// Weights to whole multiples of 1 / scale.
   LaneMatrix rounded(double scale) const;
+  LaneMatrix squared() const;
   LaneMatrix transposed() const;
 
  private:

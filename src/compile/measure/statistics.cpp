@@ -43,7 +43,8 @@ void accumulate(std::vector<double>& into, const std::vector<double>& from) {
   for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
 }
 
-/// Runs batches through a network: visit(point, values) at each point, before_activation(k, x) before each activation.
+/// Runs batches through a network: visit(point, values) at each point, before(k, x, slopes) before each activation of
+/// x: the slopes of its approximation, or none.
 template <class Visit, class Before>
 class Runner {
  public:
@@ -102,10 +103,14 @@ class Runner {
 
   Batch activate(std::size_t k, const Batch& x) {
     const MonicActivation& a = network_.activations[k];
-    before_(k, x);
+    Batch out, slopes;
     if (a.approximation) {
-      Batch out(x.size()), derivatives(x.size());
-      evaluate_sum(*a.approximation, x, out, derivatives);
+      out.resize(x.size());
+      slopes.resize(x.size());
+      evaluate_sum(*a.approximation, x, out, slopes);
+    }
+    before_(k, x, slopes);
+    if (a.approximation) {
       visit_(points_.square(k), out);
       if (!is_compound(a)) return out;
       for (std::size_t i = 0; i < out.size(); ++i) out[i] *= x[i];
@@ -150,7 +155,7 @@ class Runner {
   std::vector<Batch> values_;
 };
 
-constexpr auto kNoHook = [](std::size_t, const Batch&) {};
+constexpr auto kNoHook = [](std::size_t, const Batch&, const Batch& = {}) {};
 
 SquaredDerivatives no_derivatives(const MonicActivation& a) {
   const std::vector<double> zeros(a.elements, 0);
@@ -159,14 +164,13 @@ SquaredDerivatives no_derivatives(const MonicActivation& a) {
   return {zeros, zeros, zeros, two, two, two, plain, plain, plain};
 }
 
-void add_derivatives(const MonicActivation& a, const Batch& batch, std::size_t lanes, SquaredDerivatives& sums) {
+void add_derivatives(const MonicActivation& a, const Batch& batch, const Batch& slopes, std::size_t lanes,
+                     SquaredDerivatives& sums) {
   if (a.approximation && !is_compound(a)) {
-    Batch values(batch.size()), derivatives(batch.size());
-    evaluate_sum(*a.approximation, batch, values, derivatives);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (i % kLanes >= lanes) continue;
       sums.x_squared[i / kLanes] += batch[i] * batch[i];
-      sums.square[i / kLanes] += derivatives[i] * derivatives[i];
+      sums.square[i / kLanes] += slopes[i] * slopes[i];
     }
     return;
   }
@@ -289,8 +293,8 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     sums.mean_square[point] = squares * kLanes / static_cast<double>(x.size());
     if (factors[point] != nullptr) *factors[point] = element_squares(x, lanes);
   };
-  const auto before = [&](std::size_t k, const Batch& x) {
-    add_derivatives(network.activations[k], x, lanes, sums.derivatives[k]);
+  const auto before = [&](std::size_t k, const Batch& x, const Batch& slopes) {
+    add_derivatives(network.activations[k], x, slopes, lanes, sums.derivatives[k]);
     for (std::size_t n = 0; first == 0 && n < kArguments; ++n) {
       sums.arguments[k].push_back(x[(n * (x.size() / kLanes) / kArguments) * kLanes + n % lanes]);
     }
@@ -344,10 +348,9 @@ double resting(const MonicActivation& activation) {
   return same ? q[0] * q[0] : 0;
 }
 
-Statistics measure(const MonicNetwork& network, const Images& images) {
+Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
   OBSCURA_CHECK(images.elements > 0 && images.count() > 0, "measure without images");
   const Points points(network);
-  const LaneMaps maps = lane_maps(network);
   const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
   // Each batch sums for itself, and the sums are added in order: the result does not depend on threads.
   std::vector<Statistics> parts(batches);
@@ -404,9 +407,12 @@ LaneMaps lane_maps(const MonicNetwork& network) {
 Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
   OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
   const Points points(network);
-  Arguments out{std::vector<Batch>(network.activations.size()), {}};
+  Arguments out{std::vector<Batch>(network.activations.size()), std::vector<Batch>(network.activations.size()), {}};
   const auto factors = factor_places(network, points, out.of_products);
-  const auto keep = [&](std::size_t k, const Batch& x) { out.of_activations[k] = x; };
+  const auto keep = [&](std::size_t k, const Batch& x, const Batch& slopes) {
+    out.of_activations[k] = x;
+    out.slopes[k] = slopes;
+  };
   const auto visit = [&](std::size_t point, const Batch& x) {
     if (factors[point] != nullptr) *factors[point] = x;
   };

@@ -94,9 +94,6 @@ bool is_square(const MonicActivation& activation);
 /// What (x^2 + p x + q)^2 + r x is at x = 0, where it is the same for all elements: q^2. 0 for others.
 double resting(const MonicActivation& activation);
 
-/// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
-Statistics measure(const MonicNetwork& network, const Images& images);
-
 /// Images that go through the network side by side, so that a weight is read once for all of them.
 inline constexpr std::size_t kLanes = kernels::kVectors;
 
@@ -104,9 +101,17 @@ inline constexpr std::size_t kLanes = kernels::kVectors;
 using LaneMaps = std::vector<std::vector<std::shared_ptr<const LaneMatrix>>>;
 LaneMaps lane_maps(const MonicNetwork& network);
 
+/// `maps`: the network's.
+/// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
+Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images);
+inline Statistics measure(const MonicNetwork& network, const Images& images) {
+  return measure(network, lane_maps(network), images);
+}
+
 /// What activations and products read, for kLanes images at most: each [element * kLanes + lane].
 struct Arguments {
   std::vector<std::vector<double>> of_activations;
+  std::vector<std::vector<double>> slopes;                      ///< of approximations there; none of other activations
   std::vector<std::array<std::vector<double>, 2>> of_products;  ///< by junction: of a product, its two sums
 };
 Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images);

@@ -24,7 +24,6 @@ TEST(Sparse, MultipliesVectors) {
   const std::vector<double> x{1, 10, 100};
   EXPECT_THAT(multiply(sample(), x), ElementsAre(21, 300));
   EXPECT_THAT(multiply(sample(), std::vector<double>{2}), ElementsAre(6, 6));
-  EXPECT_THAT(multiply_squared(sample(), x), ElementsAre(41, 900));
 }
 
 TEST(Sparse, ProductIsTheCompositionAndStopsAtItsLimit) {
