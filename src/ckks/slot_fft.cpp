@@ -40,6 +40,7 @@ SlotMatrix level(std::size_t slots, std::size_t half, bool inverse) {
 
 SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
   SlotMatrix out;
+  const std::size_t period = std::max(least_period(a), least_period(b));
   for (const auto& [k, left] : a) {
     for (const auto& [l, right] : b) {
       const std::size_t n = left.size();
@@ -53,10 +54,13 @@ SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
                                          x.real() * y.imag() + x.imag() * y.real());
         }
       };
-      const std::size_t turn = static_cast<std::size_t>(k) % n;
-      add(0, n - turn, turn);
-      add(n - turn, n, 0);
+      const std::size_t turn = static_cast<std::size_t>(k) % period;
+      add(0, period - turn, turn);
+      add(period - turn, period, 0);
     }
+  }
+  for (auto& [_, sum] : out) {
+    for (std::size_t j = period; j < sum.size(); ++j) sum[j] = sum[j - period];
   }
   return out;
 }

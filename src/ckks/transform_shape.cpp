@@ -205,18 +205,22 @@ class Pricing {
     giant_price_ = static_cast<double>(giant_ntts(options.size)) +
                    kProductPrice * static_cast<double>(giant_products(options.size));
     key_price_ = options.key_price;
+    keys_there_ = options.keys_there.size();
     baby_.resize(steps_.size());
     giant_.resize(steps_.size());
   }
 
   /// No split of this period costs less: so many babies do not reach more steps with one giant, nor so many giants
-  /// with one baby, and keys may all be there.
+  /// with one baby. Babies and giants have no keys in common unless they go around all slots.
   double least(std::int64_t period, double fixed) const {
     constexpr double kRounding = 1 - 0x1p-30;
-    const std::int64_t babies = period / std::gcd(period, std::max<std::int64_t>(unit_, 1));
+    const std::int64_t reach = period / std::gcd(period, std::max<std::int64_t>(unit_, 1));
     const std::int64_t giants = steps_.empty() ? 1 : (steps_.back() - steps_.front()) / period + 2;
+    const Fewest baby = fewest(by_input_, size(giants)), giant = fewest(by_output_, size(reach));
+    const std::size_t keys = period <= slots_ / 8 ? baby.of_one + giant.of_one : std::max(baby.of_one, giant.of_one);
     return kRounding *
-           (fixed + fewest(by_input_, size(giants)) * baby_price_ + fewest(by_output_, size(babies)) * giant_price_);
+           (fixed + static_cast<double>(baby.all) * baby_price_ + static_cast<double>(giant.all) * giant_price_ +
+            static_cast<double>(keys - std::min(keys, keys_there_)) * key_price_);
   }
 
   /// Infinite where `fixed` and the price of the split are `most` or more together; else what they are.
@@ -240,15 +244,19 @@ class Pricing {
   using Uses = std::vector<std::pair<std::uint32_t, std::uint32_t>>;  // ciphertexts and numbers of steps, ascending
   static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
-  /// Rotations, of all ciphertexts, each of which serves `reach` steps of its ciphertext, but for one that is none.
-  static double fewest(const Uses& uses, std::size_t reach) {
-    std::size_t sum = 0;
+  /// Rotations of all ciphertexts, and of the one that has the most, where each serves `reach` steps and one is none.
+  struct Fewest {
+    std::size_t all = 0, of_one = 0;
+  };
+  static Fewest fewest(const Uses& uses, std::size_t reach) {
+    Fewest out;
     for (std::size_t first = 0, k = 0; k < uses.size(); ++k) {
       if (k + 1 < uses.size() && uses[k + 1].first == uses[first].first) continue;
-      sum += (k + 1 - first + reach - 1) / reach - 1;
+      const std::size_t own = (k + 1 - first + reach - 1) / reach - 1;
+      out = {out.all + own, std::max(out.of_one, own)};
       first = k + 1;
     }
-    return static_cast<double>(sum);
+    return out;
   }
 
   /// Of -2 slots to 2 slots: without a division.
@@ -303,7 +311,7 @@ class Pricing {
   Uses by_input_, by_output_;
   std::vector<std::uint32_t> baby_, giant_;  ///< by number of step
   Marks babies_, giants_, keys_, there_;
-  std::size_t fresh_ = 0;  ///< keys that are not there
+  std::size_t fresh_ = 0, keys_there_ = 0;  ///< keys that are not there, and at most how many are
   double baby_price_ = 0, giant_price_ = 0, key_price_ = 0;
 };
 
@@ -329,16 +337,15 @@ std::vector<std::int64_t> periods(std::span<const Diagonal> diagonals, std::int6
   return {out.begin(), out.end()};
 }
 
-/// A split that is worth a look.
+/// A split that is worth a look, with the price of its plaintexts and what none of its period undercuts.
 struct Attempt {
   Split split;
   Pricing* pricing = nullptr;
-  double fixed = 0, bound = 0;  ///< the price of its plaintexts, and what none of its period undercuts
+  double fixed = 0, bound = 0;
   std::size_t place = 0;
 };
 
-/// The first in their order of those that cost the least: looked at are the most promising first, up to the first that
-/// cannot be cheaper.
+/// The first of the cheapest in their order: the most promising are priced first, up to one that cannot be cheaper.
 Split cheapest(std::vector<Attempt> attempts) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   std::stable_sort(attempts.begin(), attempts.end(),

@@ -213,7 +213,9 @@ class Compiler {
     const Images images = images_.first(affordable(kMeasureBudget, multiplications(network), kMaxImages));
     OBSCURA_TRY_VOID(tell(options_.report, "measuring", 1, kSteps));
     const LaneMaps maps = lane_maps(network);
-    Statistics statistics = measure(network, maps, images);
+    OutputGains gains(network, maps, images.count());
+    Statistics statistics =
+        measure(network, maps, images, [&](std::size_t batch, Arguments own) { gains.take(batch, std::move(own)); });
     OBSCURA_TRY_VOID(tell(options_.report, "measuring", 2, kSteps));
     if (!std::isfinite(statistics.max_logit) || !std::isfinite(statistics.logit_deviation)) {
       return error(Code::unsupported,
@@ -226,7 +228,7 @@ class Compiler {
           "needed to say how precise they have to be: calibrate with other images",
           network.name, images.count());
     }
-    ErrorAmplification amplification(network, maps, statistics, images);
+    ErrorAmplification amplification(network, maps, statistics, gains);
     return std::make_shared<const Measured>(
         Measured{std::move(network), std::move(statistics), std::move(amplification)});
   }

@@ -164,11 +164,10 @@ constexpr std::size_t kGradients = 512;
 /// at once: from the output back, for each of a few images.
 class Backward {
  public:
-  /// `transposed`: of `maps`, the network's.
-  Backward(const MonicNetwork& network, const LaneMaps& maps, const LaneMaps& transposed, const Images& images)
-      : network_(network), points_(network), transposed_(transposed), lanes_(images.count()) {
+  /// `transposed`: of the network's maps. `inputs`: of so many images.
+  Backward(const MonicNetwork& network, const LaneMaps& transposed, Arguments inputs, std::size_t lanes)
+      : network_(network), points_(network), transposed_(transposed), lanes_(lanes) {
     amplification_.assign(points_.count() + 1, {});
-    Arguments inputs = arguments(network, maps, images);
     for (std::size_t k = 0; k < inputs.of_activations.size(); ++k) {
       const MonicActivation& a = network.activations[k];
       const std::vector<double>& x = inputs.of_activations[k];
@@ -273,8 +272,50 @@ class Backward {
 
 }  // namespace
 
+OutputGains::OutputGains(const MonicNetwork& network, const LaneMaps& maps, std::size_t images)
+    : network_(network),
+      transposed_(maps),
+      images_(images),
+      turns_(std::clamp<std::size_t>(kGradients / images, 1, kLanes)),
+      parts_((images + kLanes - 1) / kLanes) {
+  for (auto& segment : transposed_) {
+    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());
+  }
+}
+
+void OutputGains::take(std::size_t batch, Arguments arguments) {
+  Backward backward(network_, transposed_, std::move(arguments), std::min(kLanes, images_ - batch * kLanes));
+  std::mt19937 random(static_cast<std::uint32_t>(batch));
+  for (std::size_t turn = 0; turn < turns_; ++turn) backward.run(turn, random);
+  parts_[batch] = backward.amplification();
+}
+
+OutputGains::Gain OutputGains::at(std::size_t place) const {
+  double sum = 0, most = 0;
+  for (const auto& part : parts_) {
+    for (const double one : part[place]) {
+      sum += one;
+      most = std::max(most, one);
+    }
+  }
+  const double mean = sum / static_cast<double>(images_);
+  const std::size_t classes = network_.segments.back().back().matrix.rows;
+  return {mean / static_cast<double>(turns_ * classes), mean > 0 ? std::sqrt(most / mean) : 1};
+}
+
+namespace {
+
+OutputGains gains_of(const MonicNetwork& network, const Images& images) {
+  const LaneMaps maps = lane_maps(network);
+  OutputGains gains(network, maps, images.count());
+  measure(network, maps, images, [&](std::size_t batch, Arguments own) { gains.take(batch, std::move(own)); });
+  return gains;
+}
+
+}  // namespace
+
 ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const LaneMaps& maps, const Statistics& statistics,
-                                       const Images& images)
+                                       const OutputGains& gains)
     : amplification_(Points(network).count() + 1) {
   LaneMaps squared = maps;
   for (auto& segment : squared) {
@@ -286,32 +327,15 @@ ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const LaneMa
       amplification_[group * kLanes + lane] = std::move(found[lane]);
     }
   });
-  const std::size_t turns = std::clamp<std::size_t>(kGradients / images.count(), 1, kLanes);
-  LaneMaps transposed = maps;
-  for (auto& segment : transposed) {
-    for (auto& map : segment) map = std::make_shared<const LaneMatrix>(map->transposed());
-  }
-  std::vector<std::vector<Backward::ByImage>> parts((images.count() + kLanes - 1) / kLanes);
-  base::parallel_for(parts.size(), [&](std::size_t b) {
-    const Images own{images.data.subspan(b * kLanes * images.elements), images.elements};
-    Backward backward(network, maps, transposed, own.first(kLanes));
-    std::mt19937 random(static_cast<std::uint32_t>(b));
-    for (std::size_t turn = 0; turn < turns; ++turn) backward.run(turn, random);
-    parts[b] = backward.amplification();
-  });
-  const std::size_t output = Points(network).output(), classes = network.segments.back().back().matrix.rows;
+  const std::size_t output = Points(network).output();
   for (std::size_t place = 0; place < amplification_.size(); ++place) {
-    double sum = 0, most = 0;
-    for (const auto& part : parts) {
-      for (const double one : part[place]) {
-        sum += one;
-        most = std::max(most, one);
-      }
-    }
-    const double mean = sum / static_cast<double>(images.count());
-    amplification_[place][output] = mean / static_cast<double>(turns * classes);
-    if (mean > 0) growth_ = std::max(growth_, std::sqrt(most / mean));
+    const OutputGains::Gain gain = gains.at(place);
+    amplification_[place][output] = gain.mean;
+    growth_ = std::max(growth_, gain.growth);
   }
 }
+
+ErrorAmplification::ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
+    : ErrorAmplification(network, lane_maps(network), statistics, gains_of(network, images)) {}
 
 }  // namespace obscura::compile

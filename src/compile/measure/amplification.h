@@ -6,6 +6,30 @@
 
 namespace obscura::compile {
 
+/// What an error of variance 1 in every element of a place does to the logits: 0 = the input, p + 1 = point p. Each
+/// image goes backwards right after it went forwards.
+class OutputGains {
+ public:
+  /// needs   network outlives it
+  OutputGains(const MonicNetwork& network, const LaneMaps& maps, std::size_t images);
+  /// cost    as many passes over the network's weights as gradients are taken of an image: 512 of all, at most 16
+  /// thread  concurrent, of different batches
+  void take(std::size_t batch, Arguments arguments);
+
+  struct Gain {
+    double mean = 0;    ///< variance of a logit
+    double growth = 1;  ///< square root of how much larger that is for one of the images
+  };
+  /// Once all batches are taken.
+  Gain at(std::size_t place) const;
+
+ private:
+  const MonicNetwork& network_;
+  LaneMaps transposed_;
+  std::size_t images_, turns_;
+  std::vector<std::vector<std::array<double, kernels::kVectors>>> parts_;  ///< by batch, place and image
+};
+
 /// Errors of different elements are independent, so variances add: through a map with the squares of its weights,
 /// through an activation with the measured mean of its squared derivative. At the output nothing is taken as
 /// independent: the logits are derived by every value for each image (of a sum with random signs, whose gradient has
@@ -14,12 +38,11 @@ namespace obscura::compile {
 class ErrorAmplification {
  public:
   /// `maps`: the network's.
-  /// cost: one pass over the network's weights for 16 places where errors can enter, and for each 16 images as many
-  /// as gradients are taken of one (512 in all, at most 16 of an image) and one more; all cores.
+  /// cost: one pass over the network's weights for 16 places where errors can enter; all cores
   ErrorAmplification(const MonicNetwork& network, const LaneMaps& maps, const Statistics& statistics,
-                     const Images& images);
-  ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images)
-      : ErrorAmplification(network, lane_maps(network), statistics, images) {}
+                     const OutputGains& gains);
+  /// Runs the images once more for the gains.
+  ErrorAmplification(const MonicNetwork& network, const Statistics& statistics, const Images& images);
 
   /// The mean variance at `point` for errors of variance 1 in every element of the input.
   double from_input(std::size_t point) const { return amplification_[0][point]; }

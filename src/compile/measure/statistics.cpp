@@ -266,7 +266,7 @@ std::vector<double> element_squares(const Batch& x, std::size_t lanes) {
 
 /// Sums over one batch, as Statistics; logit_deviation and output_deviation hold sums of squares.
 Statistics measure_batch(const MonicNetwork& network, const Points& points, const LaneMaps& maps, const Images& images,
-                         std::size_t first) {
+                         std::size_t first, const TakeArguments& take) {
   const std::size_t lanes = std::min(kLanes, images.count() - first);
   Statistics sums;
   sums.max_abs.assign(points.count(), 0);
@@ -276,6 +276,9 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
   for (const auto& a : network.activations) sums.derivatives.push_back(no_derivatives(a));
   sums.arguments.resize(network.activations.size());
   const auto factors = factor_places(network, points, sums.factor_squares);
+  Arguments arguments{
+      std::vector<Batch>(network.activations.size()), std::vector<Batch>(network.activations.size()), {}};
+  const auto products = factor_places(network, points, arguments.of_products);
   const auto visit = [&](std::size_t point, const Batch& x) {
     double largest = 0;
     double moving = 0;
@@ -292,8 +295,10 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
     sums.max_moving[point] = moving;
     sums.mean_square[point] = squares * kLanes / static_cast<double>(x.size());
     if (factors[point] != nullptr) *factors[point] = element_squares(x, lanes);
+    if (products[point] != nullptr && take) *products[point] = x;
   };
   const auto before = [&](std::size_t k, const Batch& x, const Batch& slopes) {
+    if (take) arguments.of_activations[k] = x, arguments.slopes[k] = slopes;
     add_derivatives(network.activations[k], x, slopes, lanes, sums.derivatives[k]);
     for (std::size_t n = 0; first == 0 && n < kArguments; ++n) {
       sums.arguments[k].push_back(x[(n * (x.size() / kLanes) / kArguments) * kLanes + n % lanes]);
@@ -311,6 +316,7 @@ Statistics measure_batch(const MonicNetwork& network, const Points& points, cons
       sums.logit_deviation += distance * distance;
     }
   }
+  if (take) take(first / kLanes, std::move(arguments));
   return sums;
 }
 
@@ -348,14 +354,14 @@ double resting(const MonicActivation& activation) {
   return same ? q[0] * q[0] : 0;
 }
 
-Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
+Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images, const TakeArguments& take) {
   OBSCURA_CHECK(images.elements > 0 && images.count() > 0, "measure without images");
   const Points points(network);
   const std::size_t batches = (images.count() + kLanes - 1) / kLanes;
   // Each batch sums for itself, and the sums are added in order: the result does not depend on threads.
   std::vector<Statistics> parts(batches);
   base::parallel_for(batches,
-                     [&](std::size_t b) { parts[b] = measure_batch(network, points, maps, images, b * kLanes); });
+                     [&](std::size_t b) { parts[b] = measure_batch(network, points, maps, images, b * kLanes, take); });
   Statistics out = std::move(parts[0]);
   for (std::size_t b = 1; b < batches; ++b) {
     for (std::size_t p = 0; p < points.count(); ++p) {
@@ -401,22 +407,6 @@ LaneMaps lane_maps(const MonicNetwork& network) {
     const auto [s, m] = all[i];
     out[s][m] = std::make_shared<const LaneMatrix>(network.segments[s][m].matrix);
   });
-  return out;
-}
-
-Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images) {
-  OBSCURA_CHECK(images.count() <= kLanes, "{} images at once, at most {} are allowed", images.count(), kLanes);
-  const Points points(network);
-  Arguments out{std::vector<Batch>(network.activations.size()), std::vector<Batch>(network.activations.size()), {}};
-  const auto factors = factor_places(network, points, out.of_products);
-  const auto keep = [&](std::size_t k, const Batch& x, const Batch& slopes) {
-    out.of_activations[k] = x;
-    out.slopes[k] = slopes;
-  };
-  const auto visit = [&](std::size_t point, const Batch& x) {
-    if (factors[point] != nullptr) *factors[point] = x;
-  };
-  Runner(network, points, maps, visit, keep).run(load(images, 0, images.count()));
   return out;
 }
 

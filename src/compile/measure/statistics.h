@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <span>
 
 #include "compile/front/network.h"
@@ -101,20 +102,22 @@ inline constexpr std::size_t kLanes = kernels::kVectors;
 using LaneMaps = std::vector<std::vector<std::shared_ptr<const LaneMatrix>>>;
 LaneMaps lane_maps(const MonicNetwork& network);
 
-/// `maps`: the network's.
-/// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
-Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images);
-inline Statistics measure(const MonicNetwork& network, const Images& images) {
-  return measure(network, lane_maps(network), images);
-}
-
 /// What activations and products read, for kLanes images at most: each [element * kLanes + lane].
 struct Arguments {
   std::vector<std::vector<double>> of_activations;
   std::vector<std::vector<double>> slopes;                      ///< of approximations there; none of other activations
   std::vector<std::array<std::vector<double>, 2>> of_products;  ///< by junction: of a product, its two sums
 };
-Arguments arguments(const MonicNetwork& network, const LaneMaps& maps, const Images& images);
+/// Of the images from kLanes * batch on; from any thread.
+using TakeArguments = std::function<void(std::size_t batch, Arguments arguments)>;
+
+/// `maps`: the network's. `take` gets what is needed to go backwards, if anyone does.
+/// cost: one pass of multiply-adds an image; all cores. Same numbers on any number of cores.
+Statistics measure(const MonicNetwork& network, const LaneMaps& maps, const Images& images,
+                   const TakeArguments& take = {});
+inline Statistics measure(const MonicNetwork& network, const Images& images) {
+  return measure(network, lane_maps(network), images);
+}
 
 /// Mean squared difference at each point between the network with each of `rounded` in turn and with `exact`, its own
 /// maps.
