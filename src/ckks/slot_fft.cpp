@@ -47,7 +47,7 @@ SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
       OBSCURA_CHECK(right.size() == n, "matrices of {} and {} slots", n, right.size());
       auto& sum = out[(k + l) % static_cast<std::int64_t>(n)];
       sum.resize(n);
-      const auto add = [&](std::size_t first, std::size_t end, std::size_t from) {
+      const auto add = [&left = left, &right = right, &sum](std::size_t first, std::size_t end, std::size_t from) {
         for (std::size_t j = first; j < end; ++j, ++from) {
           const std::complex<double> x = left[j], y = right[from];
           sum[j] += std::complex<double>(x.real() * y.real() - x.imag() * y.imag(),

@@ -30,12 +30,12 @@ struct WeightSums {
   }
 };
 
-/// A diagonal in one window of positions.
+/// A diagonal in one period of positions.
 struct Found {
   ckks::Diagonal place;
   WeightSums first;               ///< in the first copy of the outputs
   WeightSums rest;                ///< in the others
-  std::int64_t between_ends = 0;  ///< weights in the first half of the window less those in the second
+  std::int64_t between_ends = 0;  ///< weights in the first half of the period less those in the second
 };
 
 /// Goes over the groups of blocks that lie alike, each of which puts its weights on the same diagonals.
@@ -46,7 +46,7 @@ class Finder {
         slot_map_(slot_map),
         table_(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.from_period()),
         parts_(slot_map.offsets().size()),
-        writes_(of.to.ciphertexts(), std::vector<bool>(slot_map.window())) {}
+        writes_(of.to.ciphertexts(), std::vector<bool>(slot_map.period())) {}
 
   void run() {
     for (const AlikeBlocks& group : alike_blocks(map_, slot_map_)) {
@@ -61,7 +61,7 @@ class Finder {
     std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) { return a.place < b.place; });
     return std::move(found_);
   }
-  /// Positions of a window that have a weight, by output.
+  /// Positions of a period that have a weight, by output.
   std::vector<std::vector<bool>> take_writes() { return std::move(writes_); }
 
  private:
@@ -99,13 +99,13 @@ class Finder {
   void open(const AlikeBlocks& group, std::size_t r, std::uint32_t copy, std::uint32_t number) {
     Part& part = parts_[number];
     part = {rows_, false, 0};
-    const std::uint32_t window = slot_map_.window();
+    const std::uint32_t period = slot_map_.period();
     const std::uint32_t more = static_cast<std::uint32_t>(slot_map_.offsets()[number]) + copy * slot_map_.to_period();
     for (const std::uint32_t b : group) {
       const Place target = slot_map_.target(map_.blocks[b].outputs[r]);
-      const std::uint32_t position = (target.position + more) & (window - 1);
+      const std::uint32_t position = (target.position + more) & (period - 1);
       part.first = position < slot_map_.to_period();
-      part.between_ends += position < window / 2 ? 1 : -1;
+      part.between_ends += position < period / 2 ? 1 : -1;
       writes_[target.ciphertext][position] = true;
     }
   }
@@ -134,15 +134,15 @@ class Finder {
 ckks::DiagonalNumbers numbers_of(const Found& found, const SlotMap& slot_map, const Layout& to, double weight_scale) {
   ckks::DiagonalNumbers out;
   const auto images = static_cast<double>(to.images);
-  const std::uint64_t windows = slot_map.windows();
-  const std::uint64_t all = (std::uint64_t{found.first.count} + found.rest.count) * windows;
+  const std::uint64_t periods = slot_map.periods();
+  const std::uint64_t all = (std::uint64_t{found.first.count} + found.rest.count) * periods;
   const bool repeats = std::uint64_t{found.first.count} * slot_map.copies() == all;
   out.period =
-      repeats ? to.period * images : static_cast<double>(slot_map.window()) * static_cast<double>(windows) * images;
+      repeats ? to.period * images : static_cast<double>(slot_map.period()) * static_cast<double>(periods) * images;
   out.copies = repeats ? slot_map.copies() : 1;
   const double square =
       repeats ? static_cast<double>(found.first.square)
-              : static_cast<double>(found.first.square + found.rest.square) * static_cast<double>(windows);
+              : static_cast<double>(found.first.square + found.rest.square) * static_cast<double>(periods);
   out.square = square / weight_scale / weight_scale * images;
   if ((repeats ? found.first.count : all) * to.images > ckks::kFewNumbers) return out;
   const auto add = [&](const WeightSums& sums, std::uint64_t times) {
@@ -150,8 +150,8 @@ ckks::DiagonalNumbers numbers_of(const Found& found, const SlotMap& slot_map, co
       out.few.insert(out.few.end(), times * to.images, static_cast<double>(sums.few[k]) / weight_scale);
     }
   };
-  add(found.first, repeats ? 1 : windows);
-  if (!repeats) add(found.rest, windows);
+  add(found.first, repeats ? 1 : periods);
+  if (!repeats) add(found.rest, periods);
   return out;
 }
 
@@ -217,19 +217,19 @@ Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
   finder.run();
   writes_ = finder.take_writes();
   for (const std::vector<bool>& one : writes_) {
-    written_.push_back(static_cast<std::size_t>(std::count(one.begin(), one.end(), true)) * slot_map.windows());
+    written_.push_back(static_cast<std::size_t>(std::count(one.begin(), one.end(), true)) * slot_map.periods());
   }
-  bool whole = false;  // the ends of some diagonal's window differ, so that nothing shorter repeats
+  bool whole = false;  // the ends of some diagonal's period differ, so that nothing shorter repeats
   for (const Found& found : finder.take()) {
     places_.push_back(found.place);
     whole |= found.between_ends != 0;
-    counts_.push_back((found.first.count + found.rest.count) * slot_map.windows());
+    counts_.push_back((found.first.count + found.rest.count) * slot_map.periods());
     entries_ += counts_.back();
     const auto square = static_cast<double>(found.first.square + found.rest.square);
-    squares_.push_back(square / weight_scale_ / weight_scale_ * slot_map.windows());
+    squares_.push_back(square / weight_scale_ / weight_scale_ * slot_map.periods());
     numbers_.push_back(numbers_of(found, slot_map, of.to, weight_scale_));
   }
-  period_ = whole ? slot_map.window() : least_period(of);
+  period_ = whole ? slot_map.period() : least_period(of);
   if (period_ > 1) period_ *= images_;  // 1: one number everywhere, whatever the images
   for (ckks::Diagonal& d : places_) d.step *= images_;
 }

@@ -65,7 +65,7 @@ class Diagonals {
   std::vector<ckks::DiagonalNumbers> numbers_;
   std::vector<double> squares_;            ///< by diagonal
   std::vector<std::size_t> written_;       ///< by output
-  std::vector<std::vector<bool>> writes_;  ///< by output: one window of positions (SlotMap)
+  std::vector<std::vector<bool>> writes_;  ///< by output: one period of positions (SlotMap)
 };
 
 /// Layouts and spread steps that fit each other, the map and the slots; every input and output ciphertext with an

@@ -34,7 +34,7 @@ class Pattern {
     const std::uint32_t base = slot_map.target(block.outputs.at(0)).position;
     words_.reserve(block.inputs.size() + block.outputs.size() + 2);
     words_.push_back(block.matrix);
-    // Parts of copies that differ are at other ends of a window, block by block.
+    // Parts of copies that differ are at other ends of a period, block by block.
     words_.push_back(slot_map.copies_apart() > 1 && slot_map.offsets().size() > 1 ? base : 0);
     for (const std::uint32_t input : block.inputs) {
       const Place& at = slot_map.source(input);

@@ -24,16 +24,16 @@ struct Entry {
 /// adds them up afterwards): each entry goes to the part that is nearest to its input, so that few diagonals are not
 /// zero. Inputs with copies are read at the nearest one; outputs with copies are computed in each.
 ///
-/// All of it repeats after a window of positions, the longer period of both layouts.
+/// All of it repeats after a period of positions, the longer one of both layouts.
 class SlotMap {
  public:
   SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
   /// Of an output.
   std::uint32_t copies() const { return copies_; }
-  std::uint32_t window() const { return static_cast<std::uint32_t>(std::max(from_period_, to_period_)); }
-  std::uint32_t windows() const { return static_cast<std::uint32_t>(positions_) / window(); }
-  /// Copies of an output within one window: the others are on the same diagonals.
-  std::uint32_t copies_apart() const { return window() / static_cast<std::uint32_t>(to_period_); }
+  std::uint32_t period() const { return static_cast<std::uint32_t>(std::max(from_period_, to_period_)); }
+  std::uint32_t periods() const { return static_cast<std::uint32_t>(positions_) / period(); }
+  /// Copies of an output within one period: the others are on the same diagonals.
+  std::uint32_t copies_apart() const { return period() / static_cast<std::uint32_t>(to_period_); }
   Entry at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const;
 
   const Place& source(std::uint32_t column) const { return from_[column]; }
