@@ -29,8 +29,10 @@ Result<compile::Approximations> approximate(const Settings& settings, const nn::
         "{} has functions that are no polynomials: {} gives the training images that polynomials are chosen by",
         network, option_name(settings.caller, "calibration"));
   }
+  // Nobody asks what polynomials of one alpha do to the logits.
+  const auto what = job.polynomials.alpha ? calibrate::Measured::extremes : calibrate::Measured::everything;
   OBSCURA_TRY(calibrate::Chooser chooser,
-              make_chooser(graph, job.training, settings.normalization, job.ranges, job.options.report));
+              make_chooser(graph, job.training, settings.normalization, job.ranges, job.options.report, what));
   OBSCURA_TRY(const calibrate::Choice choice, choose(chooser, job.polynomials));
   compile::Approximations all = approximations_of(graph, choice);
   for (const auto& [node, activation] : job.own) all[node] = activation;

@@ -9,7 +9,7 @@ namespace obscura::api {
 
 Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& training,
                                         const Normalization& normalization, const RangeOptions& ranges,
-                                        calibrate::Report report) {
+                                        calibrate::Report report, calibrate::Measured what) {
   const bool measured = !ranges.file.empty();
   if (measured && ranges.images) {
     return error(Code::wrong_params, "--calibration-images: the ranges of {} are measured already", ranges.file);
@@ -21,7 +21,7 @@ Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingDa
   if (measured) {
     OBSCURA_TRY(calibration, calibrate::read_ranges_file(ranges.file, graph));
   }
-  return calibrate::Chooser::make(graph, images, ranges.margin, std::move(calibration), std::move(report));
+  return calibrate::Chooser::make(graph, images, ranges.margin, std::move(calibration), std::move(report), what);
 }
 
 Result<calibrate::Choice> choose(calibrate::Chooser& chooser, const PolynomialChoice& how) {

@@ -23,7 +23,8 @@ struct RangeOptions {
 /// calibrate::Chooser::make.
 Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& training,
                                         const Normalization& normalization, const RangeOptions& ranges,
-                                        calibrate::Report report);
+                                        calibrate::Report report,
+                                        calibrate::Measured what = calibrate::Measured::everything);
 
 /// What is asked of the polynomials: at most one of these.
 struct PolynomialChoice {

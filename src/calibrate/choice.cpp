@@ -105,13 +105,14 @@ approx::Histogram spread(const Range& range, double low, double high) {
   return out;
 }
 
-/// The mean of the squared error over the calibrated arguments, four samples a part of the histogram.
+/// The mean of the squared error over the calibrated arguments, four samples a part of the histogram; 0 without one.
 double mean_square(const nn::Node& node, const Range& range, const approx::Activation& activation) {
   constexpr std::size_t kSamples = 4;
   const approx::Function function = function_of(node);
   const approx::Replacement replacement(function, activation);
   const double unit = unit_of(node);
   const std::size_t bins = range.inputs.counts.size();
+  if (bins == 0) return 0;
   const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(bins);
   double sum = 0, total = 0;
   for (std::size_t bin = 0; bin < bins; ++bin) {

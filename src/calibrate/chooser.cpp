@@ -40,19 +40,20 @@ base::Progress Chooser::progress(const std::string& what) const {
 }
 
 Result<Chooser> Chooser::make(const nn::Graph& graph, std::span<const float> images, double margin,
-                              std::optional<Calibration> calibration, Report report) {
+                              std::optional<Calibration> calibration, Report report, Measured what) {
   Chooser out;
   out.graph_ = &graph;
   out.margin_ = margin;
   out.report_ = std::move(report);
+  out.what_ = what;
   const std::size_t size = image_size(graph);
   const std::size_t count = images.size() / size;
   if (calibration) {
     out.calibration_ = std::move(*calibration);
   } else {
-    OBSCURA_TRY(out.calibration_, measure_ranges(graph, images, count, out.progress("ranges")));
+    OBSCURA_TRY(out.calibration_, measure_ranges(graph, images, count, out.progress("ranges"), what));
   }
-  if (out.calibration_.ranges.empty()) return out;
+  if (out.calibration_.ranges.empty() || what == Measured::extremes) return out;
   constexpr std::size_t kMostFloats = std::size_t{1} << 24;
   const std::size_t tried = std::min({count, kTriedImages, std::max<std::size_t>(kMostFloats / size, 1)});
   out.few_.assign(images.begin(), images.begin() + static_cast<std::ptrdiff_t>(tried * size));
@@ -68,6 +69,7 @@ Result<Choice> Chooser::alike(int alpha) const {
 
 Result<void> Chooser::tabulate() {
   if (layerwise_) return {};
+  OBSCURA_CHECK(what_ == Measured::everything, "choices for each layer by the extremes of their arguments alone");
   OBSCURA_TRY(layerwise_, LayerwiseChooser::make(*graph_, calibration_, sensitivities_, margin_));
   return {};
 }

@@ -25,9 +25,11 @@ using Report = std::function<bool(const std::string& what, std::size_t done, std
 class Chooser {
  public:
   /// `images`: normalised training images of C*H*W floats each. Measures their ranges, unless a calibration is given.
+  /// With extremes alone alike() chooses the same, and predicts no errors; the others need everything.
   /// `graph` must outlive this. errors: those of measure_ranges and measure_sensitivities; cancelled
   static Result<Chooser> make(const nn::Graph& graph, std::span<const float> images, double margin,
-                              std::optional<Calibration> calibration = {}, Report report = {});
+                              std::optional<Calibration> calibration = {}, Report report = {},
+                              Measured what = Measured::everything);
   const Calibration& calibration() const { return calibration_; }
   /// One alpha for all.
   Result<Choice> alike(int alpha) const;
@@ -50,6 +52,7 @@ class Chooser {
   std::optional<LayerwiseChooser> layerwise_;
   double margin_ = 0;
   Report report_;
+  Measured what_ = Measured::everything;
 };
 
 }  // namespace obscura::calibrate

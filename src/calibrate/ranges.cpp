@@ -100,7 +100,7 @@ Result<void> check_range(const Range& range) {
 }  // namespace
 
 Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,
-                                   const base::Progress& progress) {
+                                   const base::Progress& progress, Measured what) {
   if (count == 0) return error(Code::wrong_params, "calibration on 0 images: at least one is needed");
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));
   Calibration calibration;
@@ -115,16 +115,18 @@ Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float
   }
   if (calibration.ranges.empty()) return calibration;
   eval::Options options;
-  options.progress = part_of(progress, 0, 2);
+  const std::size_t runs = what == Measured::extremes ? 1 : 2;
+  options.progress = part_of(progress, 0, runs);
   options.observe = [&](std::size_t node, std::span<const float> arguments) {
     widen(calibration.ranges[place.at(node)], arguments);
   };
   OBSCURA_TRY_VOID(network.run(images, count, options));
   for (Range& range : calibration.ranges) {
     OBSCURA_TRY_VOID(check_range(range));
-    range.inputs = {range.low, range.high, std::vector<std::uint64_t>(kBins)};
+    range.inputs = {range.low, range.high, std::vector<std::uint64_t>(what == Measured::extremes ? 0 : kBins)};
   }
-  options.progress = part_of(progress, 1, 2);
+  if (what == Measured::extremes) return calibration;
+  options.progress = part_of(progress, 1, runs);
   options.observe = [&](std::size_t node, std::span<const float> arguments) {
     count_into(calibration.ranges[place.at(node)].inputs, arguments);
   };

@@ -21,7 +21,7 @@ struct Range {
   std::string operation;  ///< nn::operator_name of the node
   double low = 0;         ///< smallest and largest seen
   double high = 0;
-  approx::Histogram inputs;  ///< kBins equal parts of [low, high]
+  approx::Histogram inputs;  ///< kBins equal parts of [low, high]; no counts where only extremes are measured
 
   /// Largest |argument|.
   double largest() const;
@@ -37,11 +37,14 @@ struct Calibration {
   std::vector<Range> ranges;
 };
 
-/// Runs the network in floating point twice: for the extremes, then for the histograms between them.
+/// What is measured of activations: one alpha for all is chosen by their extremes alone.
+enum class Measured { extremes, everything };
+
+/// Runs the network in floating point: for the extremes, then once more for the histograms between them.
 /// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those
 ///         of eval::Network; cancelled.
 Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,
-                                   const base::Progress& progress = {});
+                                   const base::Progress& progress = {}, Measured what = Measured::everything);
 
 /// The mean over the images of the summed squared change of the logits for a unit of mean square error in the output
 /// of each activation: noise is added to one after the other. `probe` is its standard deviation, as a share of the

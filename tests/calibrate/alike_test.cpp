@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One alpha for all.
 #include "approx/bent.h"
+#include "calibrate/chooser.h"
 #include "tests/calibrate/networks.h"
 
 namespace obscura::calibrate {
@@ -48,6 +49,27 @@ TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
     EXPECT_LE(error_on_grid(third, third.certificate.low, third.certificate.high, sigmoid),
               third.certificate.max_error * (1 + 1e-6));
   }
+}
+
+TEST(Alike, ChoosesTheSameByExtremesAlone) {
+  Stack stack(6, {Kind::relu, Kind::leaky_relu, Kind::sigmoid, Kind::gelu});
+  const auto images = Numbers(4).normal(60 * 6);
+  const auto chosen = [&](Measured what) {
+    return Chooser::make(stack.graph(), images, 0.5, {}, {}, what).value().alike(9).value();
+  };
+  const Choice all = chosen(Measured::everything), some = chosen(Measured::extremes);
+  ASSERT_EQ(all.chosen.size(), some.chosen.size());
+  for (std::size_t i = 0; i < all.chosen.size(); ++i) {
+    const auto& one = all.chosen[i].activation;
+    const auto& other = some.chosen[i].activation;
+    EXPECT_EQ(one.certificate.high, other.certificate.high) << i;
+    ASSERT_EQ(one.composite.stages.size(), other.composite.stages.size()) << i;
+    for (std::size_t s = 0; s < one.composite.stages.size(); ++s) {
+      EXPECT_EQ(one.composite.stages[s].coefficients, other.composite.stages[s].coefficients) << i;
+    }
+  }
+  EXPECT_GT(all.logit_error, 0);
+  EXPECT_EQ(some.logit_error, 0) << "nothing is predicted without histograms";
 }
 
 /// A function on arguments that reach from -largest to largest.
