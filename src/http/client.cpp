@@ -23,11 +23,17 @@ using boost::system::error_code;
 
 constexpr std::size_t kSentAtOnce = std::size_t{1} << 16;
 constexpr std::chrono::seconds kPieceWait{30};
+constexpr std::chrono::milliseconds kAskEvery{200};  ///< whether to go on, also while the server is silent
 
 /// One request and what is left of it when it ends.
 class Sending {
  public:
-  Sending(asio::io_context& loop, const Url& to, Call& call) : loop_(loop), to_(to), call_(call), stream_(loop) {}
+  Sending(asio::io_context& loop, const Url& to, Call& call)
+      : loop_(loop),
+        to_(to),
+        call_(call),
+        stream_(loop),
+        total_(call.body.size() + (call.file != nullptr ? call.file->remaining() : 0)) {}
 
   asio::awaitable<void> run() {
     asio::ip::tcp::resolver resolver(loop_);
@@ -41,6 +47,14 @@ class Sending {
     co_await send_request();
     // A server that refuses a body may answer before it has read it.
     if (outcome_.ok() || outcome_.error().code == Code::io) co_await read_answer();
+  }
+
+  /// Whether the caller still wants the answer; where not, the result is `cancelled`.
+  bool wanted() {
+    if (!call_.progress || call_.progress(sent_, total_)) return true;
+    outcome_ = sent_ < total_ ? error(Code::cancelled, "stopped after {} of {} bytes", sent_, total_)
+                              : error(Code::cancelled, "stopped while {}:{} had not answered yet", to_.host, to_.port);
+    return false;
   }
 
   Result<Reply> result() {
@@ -59,28 +73,24 @@ class Sending {
     message.set(bhttp::field::host, to_.host);
     message.set(bhttp::field::user_agent, "obscura");
     for (const auto& [name, value] : call_.headers) message.set(name, value);
-    const std::uint64_t total = call_.body.size() + (call_.file != nullptr ? call_.file->remaining() : 0);
-    if (total > 0) message.content_length(total);
+    if (total_ > 0) message.content_length(total_);
     message.keep_alive(false);
     bhttp::request_serializer<bhttp::buffer_body> serializer(message);
     error_code failed;
     stream_.expires_after(kPieceWait);
-    message.body().more = total > 0;
+    message.body().more = total_ > 0;
     co_await bhttp::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
     if (fail(failed, "broke off")) co_return;
     std::vector<std::byte> piece = std::move(call_.body);
-    for (std::uint64_t sent = 0; sent < total || total == 0;) {
-      sent += piece.size();
-      message.body() = {piece.data(), piece.size(), sent < total};
+    for (std::uint64_t given = 0; given < total_ || total_ == 0;) {
+      given += piece.size();
+      message.body() = {piece.data(), piece.size(), given < total_};
       stream_.expires_after(kPieceWait);
       co_await bhttp::async_write(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
       if (failed == bhttp::error::need_buffer) failed = {};
       if (fail(failed, "broke off")) co_return;
-      if (call_.progress && !call_.progress(sent, total)) {
-        outcome_ = error(Code::cancelled, "stopped after {} of {} bytes", sent, total);
-        co_return;
-      }
-      if (sent >= total) break;
+      sent_ = given;
+      if (!wanted() || sent_ >= total_) co_return;
       piece.resize(std::min<std::uint64_t>(kSentAtOnce, call_.file->remaining()));
       if (const auto read = call_.file->read(piece); !read.ok()) {
         outcome_ = read.error();
@@ -117,6 +127,8 @@ class Sending {
   const Url& to_;
   Call& call_;
   beast::tcp_stream stream_;
+  std::uint64_t total_;
+  std::uint64_t sent_ = 0;
   Result<void> outcome_ = {};
   Reply reply_;
 };
@@ -150,7 +162,9 @@ Result<Reply> send(const Url& to, Call call) {
   Sending sending(loop, to, call);
   std::exception_ptr thrown;
   asio::co_spawn(loop, sending.run(), [&](const std::exception_ptr& e) { thrown = e; });
-  loop.run();
+  do {
+    loop.run_for(kAskEvery);
+  } while (!loop.stopped() && sending.wanted());
   if (thrown) std::rethrow_exception(thrown);
   return sending.result();
 }

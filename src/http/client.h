@@ -30,7 +30,7 @@ struct Call {
   std::map<std::string, std::string> headers = {};
   base::Bytes body = {};
   base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
-  base::Progress progress = {};     ///< counts bytes that were sent
+  base::Progress progress = {};     ///< counts bytes that were sent; asked while waiting for the answer too
   std::uint64_t max_answer = std::uint64_t{1} << 20;
   std::chrono::seconds wait{3600};  ///< for the answer; pieces on their way have 30 s each
 };

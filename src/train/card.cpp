@@ -79,15 +79,15 @@ std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::str
   card += fmt::format("| loss (cross entropy) test / validation | {:.4f} / {:.4f} |\n", outcome.test.loss,
                       outcome.validation.loss);
   card += fmt::format("| trained parameters | {} |\n", outcome.parameters);
-  card += fmt::format("| multiplications by weights for one image | {} |\n", outcome.multiplications);
+  card += fmt::format("| MACs per image | {} |\n", outcome.multiplications);
   card += fmt::format("| largest pre-activations on the validation images | {} |\n",
                       join_rounded(outcome.largest_pre_activation));
   card += fmt::format("| epoch chosen | {} of {} |\n", outcome.best_epoch, outcome.history.size());
   card += fmt::format("| seed | {} |\n", recipe.training.seed);
-  card += fmt::format("| input | (pixel / 255 - mean) / deviation with mean {} and deviation {} |\n",
+  card += fmt::format("| input | (pixel / 255 - mean) / standard deviation, with mean {} and standard deviation {} |\n",
                       fmt::join(recipe.data.mean, ", "), fmt::join(recipe.data.deviation, ", "));
   card += fmt::format("| time | {:.0f} s on {} |\n\n", outcome.seconds, outcome.device);
-  card += "All figures are of the float network.\n\n" + choice(recipe, outcome) + teaching(recipe) + "\n\n";
+  card += "All figures are of floating-point inference.\n\n" + choice(recipe, outcome) + teaching(recipe) + "\n\n";
   card += fmt::format(
       "The same again (the same weights on a CPU of the same kind with the same number of threads):\n\n    {}\n",
       command);

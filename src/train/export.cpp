@@ -29,11 +29,12 @@ class GraphBuilder {
         return dense(step.name, parts.dense);
       case StepKind::activation:
         return activation(step.name, parts.activation);
-      case StepKind::average_pool: {
+      case StepKind::average_pool:
+      case StepKind::max_pool: {
         nn::Attributes attributes;
         attributes.kernel = {step.layer.kernel, step.layer.kernel};
         attributes.strides = {step.layer.stride, step.layer.stride};
-        node(nn::Op::average_pool, step.name, {last_}, attributes);
+        node(step.kind == StepKind::max_pool ? nn::Op::max_pool : nn::Op::average_pool, step.name, {last_}, attributes);
         return;
       }
       case StepKind::global_average_pool:

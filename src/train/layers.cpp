@@ -26,6 +26,7 @@ void read_layer(Fields& fields, const ActivationRecipe& activation, LayerRecipe&
                  {"batch_norm", LayerKind::batch_norm},
                  {"activation", LayerKind::activation},
                  {"average_pool", LayerKind::average_pool},
+                 {"max_pool", LayerKind::max_pool},
                  {"global_average_pool", LayerKind::global_average_pool},
                  {"flatten", LayerKind::flatten},
                  {"dense", LayerKind::dense},
@@ -52,6 +53,7 @@ void read_layer(Fields& fields, const ActivationRecipe& activation, LayerRecipe&
       read_activation(fields, layer.activation);
       break;
     case LayerKind::average_pool:
+    case LayerKind::max_pool:
       layer.kernel = 2;
       fields.whole("kernel", layer.kernel, 1, 64);
       layer.stride = layer.kernel;
@@ -107,6 +109,10 @@ class Expansion {
       case LayerKind::average_pool:
         step.kind = StepKind::average_pool;
         OBSCURA_TRY_VOID(window(layer, "average_pool", shape_.front(), step.out));
+        break;
+      case LayerKind::max_pool:
+        step.kind = StepKind::max_pool;
+        OBSCURA_TRY_VOID(window(layer, "max_pool", shape_.front(), step.out));
         break;
       case LayerKind::batch_norm:
         step.kind = StepKind::batch_norm;
@@ -227,8 +233,6 @@ class Expansion {
   }
 
   Result<void> append(Step step) {
-    static constexpr const char* kNames[] = {"conv",    "norm",  "activation", "pool", "global_pool",
-                                             "flatten", "dense", "branch",     "join"};
     const auto kind = static_cast<std::size_t>(step.kind);
     step.name = fmt::format("{}{}", kNames[kind], ++counts_[kind]);
     shape_ = step.out;
@@ -241,7 +245,9 @@ class Expansion {
 
   nn::Shape shape_;
   std::vector<Step> steps_;
-  std::array<int, 9> counts_{};
+  static constexpr std::array kNames{"conv",        "norm",    "activation", "pool",   "max_pool",
+                                     "global_pool", "flatten", "dense",      "branch", "join"};
+  std::array<int, kNames.size()> counts_{};
 };
 
 std::string describe(const ActivationRecipe& activation) {
@@ -360,7 +366,9 @@ std::string describe(const Step& step) {
     case StepKind::activation:
       return describe(layer.activation);
     case StepKind::average_pool:
-      return fmt::format("average pool {0}x{0}{1}", layer.kernel, layer.stride == layer.kernel ? "" : stride);
+    case StepKind::max_pool:
+      return fmt::format("{0} pool {1}x{1}{2}", step.kind == StepKind::max_pool ? "max" : "average", layer.kernel,
+                         layer.stride == layer.kernel ? "" : stride);
     case StepKind::global_average_pool:
       return "global average pool";
     case StepKind::flatten:

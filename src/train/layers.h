@@ -20,6 +20,7 @@ enum class StepKind {
   batch_norm,
   activation,
   average_pool,
+  max_pool,
   global_average_pool,
   flatten,
   dense,

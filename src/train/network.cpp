@@ -106,6 +106,9 @@ NetworkImpl::Output NetworkImpl::forward(const torch::Tensor& images, const Opti
       case StepKind::average_pool:
         x = torch::avg_pool2d(x, step.layer.kernel, step.layer.stride);
         break;
+      case StepKind::max_pool:
+        x = torch::max_pool2d(x, step.layer.kernel, step.layer.stride);
+        break;
       case StepKind::global_average_pool:
         x = x.mean({2, 3}, true);
         break;

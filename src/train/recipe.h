@@ -29,6 +29,7 @@ enum class LayerKind {
   batch_norm,
   activation,
   average_pool,
+  max_pool,
   global_average_pool,
   flatten,
   dense,
@@ -62,8 +63,8 @@ struct LayerRecipe {
   LayerKind kind = LayerKind::conv;
   std::string place;                           ///< "file:line", for messages
   std::int64_t channels = 0;                   ///< conv, residual: out; dense: features out
-  std::int64_t kernel = 1;                     ///< conv, average_pool
-  std::int64_t stride = 1;                     ///< conv, average_pool; residual: of the first block
+  std::int64_t kernel = 1;                     ///< conv, average_pool, max_pool
+  std::int64_t stride = 1;                     ///< conv, pools; residual: of the first block
   std::int64_t padding = 0;                    ///< conv: zeros on each side
   bool bias = true;                            ///< conv, dense
   FirstWeights weights = FirstWeights::drawn;  ///< conv

@@ -16,10 +16,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-/// Answers with the number of bytes that came; /early refuses after the first piece.
+/// Answers with the number of bytes that came; /early refuses after the first piece, /slow takes two seconds.
 class Count final : public Exchange {
  public:
-  explicit Count(const Head& head) : early_(head.target == "/early"), broken_(head.target == "/broken") {}
+  explicit Count(const Head& head)
+      : early_(head.target == "/early"), broken_(head.target == "/broken"), slow_(head.target == "/slow") {}
   std::uint64_t limit() const override { return std::uint64_t{100} << 20; }
   std::optional<Response> take(base::ByteView piece) override {
     if (early_) return text(400, "not this");
@@ -28,6 +29,7 @@ class Count final : public Exchange {
   }
   Response answer() override {
     if (broken_) throw std::runtime_error("a bug");
+    if (slow_) std::this_thread::sleep_for(std::chrono::seconds(2));
     return text(200, std::to_string(bytes_));
   }
 
@@ -39,7 +41,7 @@ class Count final : public Exchange {
     response.body.assign(bytes.begin(), bytes.end());
     return response;
   }
-  bool early_, broken_;
+  bool early_, broken_, slow_;
   std::uint64_t bytes_ = 0;
 };
 
@@ -149,6 +151,21 @@ TEST_F(Http, ServesRequestsOneAfterTheOtherAndManyConnections) {
   }
   for (std::thread& one : clients) one.join();
   EXPECT_EQ(right, 20);
+}
+
+TEST_F(Http, AClientStopsWaitingWhenItIsTold) {
+  const Server server = start();
+  Call call;
+  call.target = "/slow";
+  const auto begin = std::chrono::steady_clock::now();
+  call.progress = [&](std::size_t, std::size_t) {
+    return std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(300);
+  };
+  const auto reply = send(url_of(server), std::move(call));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  ASSERT_FALSE(reply.ok());
+  EXPECT_EQ(reply.error().code, Code::cancelled);
+  EXPECT_THAT(reply.error().message, HasSubstr("had not answered yet"));
 }
 
 TEST_F(Http, ErrorsNameTheServer) {

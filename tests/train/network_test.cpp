@@ -186,6 +186,7 @@ layers = [
   { type = "batch_norm" },
   { type = "activation" },
   { type = "residual", channels = 6 },
+  { type = "max_pool", kernel = 2, stride = 1 },
   { type = "residual", channels = 9, stride = 2, repeat = 2 },
   { type = "residual", channels = 12, stride = 2, shortcut = "pad" },
   { type = "conv", channels = 5, kernel = 1 },
