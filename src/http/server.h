@@ -31,6 +31,14 @@ struct Response {
   base::Bytes body = {};
   /// What comes after `body`, for answers larger than memory should hold.
   std::optional<base::InputFile> file = {};
+  /// Where set, the answer is not there yet: this is asked every 2 to 50 ms until it gives one, which is sent in place
+  /// of all that stands here. No thread waits meanwhile, and a client that goes away ends the exchange.
+  /// threads  the server's loop, like `events`: neither may take long, and neither is called after the exchange's end
+  std::function<std::optional<Response>()> later = {};
+  /// Where set, the answer is a stream of server-sent events, without `type`, `body` and `file`: the text that comes
+  /// back is sent as it is, lines and all; "" is nothing new yet, asked again as `later` is; nullopt is the end. A
+  /// client that goes away ends the exchange, and so does the server's end, which breaks the stream off.
+  std::function<std::optional<std::string>()> events = {};
 };
 
 /// One request. Made when its head is there, and ended with the connection or the answer, whichever comes first.
@@ -55,8 +63,9 @@ struct ServerOptions {
   std::uint16_t port = 0;  ///< 0: any that is free
   std::size_t connections = 256;
   std::uint32_t header_bytes = 16384;
-  std::chrono::seconds idle{30};  ///< between two pieces of a head or body, and two requests
-  std::size_t workers = 4;        ///< answers at a time
+  std::chrono::seconds idle{30};           ///< between two pieces of a head or body, and two requests
+  std::size_t workers = 4;                 ///< calls of Exchange::answer() at a time
+  std::chrono::milliseconds alive{15000};  ///< events without a word for this long get a comment, so that they last
 };
 
 class Server {
@@ -66,7 +75,7 @@ class Server {
   static Result<Server> start(const ServerOptions& options, Route route);
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
-  /// Takes no more connections, and waits for the answers that are under way.
+  /// Takes no more connections, and waits for the answers that are under way, those of Response::later too.
   ~Server();
   std::uint16_t port() const;
 

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <thread>
 
-#include "http/client.h"
-#include "http/server.h"
+#include "tests/http/support.h"
 
 namespace obscura::http {
 namespace {
@@ -34,13 +30,6 @@ class Count final : public Exchange {
   }
 
  private:
-  static Response text(unsigned status, const std::string& words) {
-    Response response;
-    response.status = status;
-    const base::ByteView bytes = base::as_bytes(words);
-    response.body.assign(bytes.begin(), bytes.end());
-    return response;
-  }
   bool early_, broken_, slow_;
   std::uint64_t bytes_ = 0;
 };
@@ -49,25 +38,6 @@ class Http : public ::testing::Test {
  protected:
   Server start(ServerOptions options = {}) const {
     return Server::start(options, [](const Head& head) { return std::make_unique<Count>(head); }).value();
-  }
-  static Url url_of(const Server& server) { return {"127.0.0.1", std::to_string(server.port())}; }
-  static std::string body_of(const Reply& reply) {
-    return {reinterpret_cast<const char*>(reply.body.data()), reply.body.size()};
-  }
-  /// What comes back for these bytes, until the server ends the connection.
-  static std::string raw(const Server& server, const std::string& bytes) {
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(server.port());
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(s, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-    EXPECT_EQ(send(s, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-    std::string out;
-    char piece[4096];
-    for (ssize_t n = 0; (n = recv(s, piece, sizeof piece, 0)) > 0;) out.append(piece, static_cast<std::size_t>(n));
-    close(s);
-    return out;
   }
 };
 
