@@ -2,27 +2,19 @@
 #include "http/client.h"
 
 #include <algorithm>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <cctype>
 #include <utility>
+
+#include "http/beast.h"
 
 namespace obscura::http {
 
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace bhttp = boost::beast::http;
-using boost::system::error_code;
-
-constexpr std::size_t kSentAtOnce = std::size_t{1} << 16;
 constexpr std::chrono::seconds kPieceWait{30};
+constexpr std::chrono::seconds kEventWait{60};
 constexpr std::chrono::milliseconds kAskEvery{200};  ///< whether to go on, also while the server is silent
 
 /// One request and what is left of it when it ends.
@@ -38,11 +30,10 @@ class Sending {
   asio::awaitable<void> run() {
     asio::ip::tcp::resolver resolver(loop_);
     error_code failed;
-    const auto found =
-        co_await resolver.async_resolve(to_.host, to_.port, asio::redirect_error(asio::use_awaitable, failed));
+    const auto found = co_await resolver.async_resolve(to_.host, to_.port, into(failed));
     if (fail(failed, "cannot be found")) co_return;
     stream_.expires_after(kPieceWait);
-    co_await stream_.async_connect(found, asio::redirect_error(asio::use_awaitable, failed));
+    co_await stream_.async_connect(found, into(failed));
     if (fail(failed, "cannot be reached")) co_return;
     co_await send_request();
     // A server that refuses a body may answer before it has read it.
@@ -79,19 +70,19 @@ class Sending {
     error_code failed;
     stream_.expires_after(kPieceWait);
     message.body().more = total_ > 0;
-    co_await bhttp::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
+    co_await bhttp::async_write_header(stream_, serializer, into(failed));
     if (fail(failed, "broke off")) co_return;
     std::vector<std::byte> piece = std::move(call_.body);
     for (std::uint64_t given = 0; given < total_ || total_ == 0;) {
       given += piece.size();
       message.body() = {piece.data(), piece.size(), given < total_};
       stream_.expires_after(kPieceWait);
-      co_await bhttp::async_write(stream_, serializer, asio::redirect_error(asio::use_awaitable, failed));
+      co_await bhttp::async_write(stream_, serializer, into(failed));
       if (failed == bhttp::error::need_buffer) failed = {};
       if (fail(failed, "broke off")) co_return;
       sent_ = given;
       if (!wanted() || sent_ >= total_) co_return;
-      piece.resize(std::min<std::uint64_t>(kSentAtOnce, call_.file->remaining()));
+      piece.resize(std::min<std::uint64_t>(kPieceBytes, call_.file->remaining()));
       if (const auto read = call_.file->read(piece); !read.ok()) {
         outcome_ = read.error();
         co_return;
@@ -100,27 +91,44 @@ class Sending {
   }
 
   asio::awaitable<void> read_answer() {
-    bhttp::response_parser<bhttp::vector_body<std::byte>> parser;
+    bhttp::response_parser<bhttp::buffer_body> parser;
     parser.body_limit(call_.max_answer);
     beast::flat_buffer buffer;
     error_code failed;
     stream_.expires_after(call_.wait);
-    co_await bhttp::async_read(stream_, buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
-    if (failed == bhttp::error::body_limit) {
-      outcome_ =
-          error(Code::bad_format, "{}:{}: an answer of more than {} bytes", to_.host, to_.port, call_.max_answer);
-      co_return;
-    }
+    co_await bhttp::async_read_header(stream_, buffer, parser, into(failed));
     if (failed && !outcome_.ok()) co_return;  // why sending broke off says more
-    if (fail(failed, "gave no answer")) co_return;
     outcome_ = {};
+    if (fail_to_read(failed)) co_return;
     reply_.status = parser.get().result_int();
-    for (const auto& field : parser.get()) {
-      std::string name(field.name_string());
-      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-      reply_.headers[name] = std::string(field.value());
+    reply_.headers = headers_of(parser.get());
+    const auto type = reply_.headers.find("content-type");
+    const bool events = call_.event && type != reply_.headers.end() && type->second.rfind("text/event-stream", 0) == 0;
+    if (events) parser.body_limit(boost::none);
+    EventReader reader(call_.event, call_.max_answer);
+    std::vector<std::byte> piece(kPieceBytes);
+    while (!parser.is_done()) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      stream_.expires_after(events ? kEventWait : kPieceWait);
+      co_await bhttp::async_read_some(stream_, buffer, parser, into(failed));
+      if (failed == bhttp::error::need_buffer) failed = {};
+      if (fail_to_read(failed)) co_return;
+      const base::ByteView got(piece.data(), piece.size() - parser.get().body().size);
+      if (!events) {
+        reply_.body.insert(reply_.body.end(), got.begin(), got.end());
+      } else if (auto read = reader.feed(got); !read.ok()) {
+        outcome_ = error(read.error().code, "{}:{}: {}", to_.host, to_.port, read.error().message);
+        co_return;
+      }
     }
-    reply_.body = std::move(parser.get().body());
+  }
+
+  bool fail_to_read(const error_code& failed) {
+    if (failed != bhttp::error::body_limit) return fail(failed, reply_.status == 0 ? "gave no answer" : "broke off");
+    outcome_ = error(Code::bad_format, "{}:{}: an answer of more than {} bytes", to_.host, to_.port, call_.max_answer);
+    return true;
   }
 
   asio::io_context& loop_;

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/parallel.h"
+#include "http/events.h"
 
 namespace obscura::http {
 
@@ -31,8 +32,11 @@ struct Call {
   base::Bytes body = {};
   base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
   base::Progress progress = {};     ///< counts bytes that were sent; asked while waiting for the answer too
-  std::uint64_t max_answer = std::uint64_t{1} << 20;
-  std::chrono::seconds wait{3600};  ///< for the answer; pieces on their way have 30 s each
+  /// Where set, gets each event of an answer that is a stream of events, as it comes; false stops with `cancelled`.
+  /// Such a stream may last; one without a byte for 60 s has broken off. The body of the reply is empty then.
+  std::function<bool(const Event&)> event = {};
+  std::uint64_t max_answer = std::uint64_t{1} << 20;  ///< bytes; of a stream of events, of each
+  std::chrono::seconds wait{3600};                    ///< for the answer to begin; pieces on their way have 30 s each
 };
 
 struct Reply {

@@ -130,5 +130,61 @@ TEST_F(HttpWaiting, EventsWithoutAWordGiveSignsOfLife) {
   EXPECT_THAT(socket.read_until("\r\n:\n\n\r\n"), HasSubstr("\r\n:\n\n\r\n"));
 }
 
+TEST_F(HttpWaiting, AClientGetsEventsWhileTheAnswerIsUnderWay) {
+  const Server server = start();
+  Call call;
+  call.target = "/events";
+  std::vector<std::string> got;
+  call.event = [&](const Event& event) {
+    got.push_back(event.name + " " + event.data);
+    ready_ = true;  // the second event does not come without this
+    return true;
+  };
+  const Reply reply = send(url_of(server), std::move(call)).value();
+  EXPECT_EQ(reply.status, 200U);
+  EXPECT_THAT(got, ::testing::ElementsAre("step 1", "step 2"));
+  EXPECT_TRUE(reply.body.empty());
+}
+
+TEST_F(HttpWaiting, AClientStopsEventsOrWaitingForThem) {
+  const Server server = start();
+  Call call;
+  call.target = "/events";
+  call.event = [](const Event&) { return false; };
+  EXPECT_EQ(send(url_of(server), call).error().code, Code::cancelled);
+  std::atomic<bool> seen{false};
+  call.event = [&](const Event&) { return seen = true; };
+  call.progress = [&](std::size_t, std::size_t) { return !seen; };
+  EXPECT_EQ(send(url_of(server), call).error().code, Code::cancelled);
+  EXPECT_TRUE(eventually([&] { return alive_ == 0; }));
+  call.target = "/other";
+  call.progress = {};
+  EXPECT_EQ(body_of(send(url_of(server), call).value()), "at once") << "no events, and an answer all the same";
+}
+
+TEST(HttpEvents, AreReadHoweverTheyAreCut) {
+  const std::string stream =
+      ": hello\n\nevent: a\ndata: 1\ndata:2\r\n\r\nid: 7\ndata\n\ndata:  x:y\r\revent: b\n\ndata: whole\n\ndata: not";
+  for (std::size_t cut = 1; cut < 20; ++cut) {
+    std::vector<std::string> got;
+    EventReader reader([&](const Event& e) { return got.push_back(e.name + "|" + e.data), true; }, 20);
+    for (std::size_t at = 0; at < stream.size(); at += cut) {
+      EXPECT_TRUE(reader.feed(base::as_bytes(stream).subspan(at, std::min(cut, stream.size() - at))).ok());
+    }
+    EXPECT_THAT(got, ::testing::ElementsAre("a|1\n2", "message|", "message| x:y", "message|whole")) << cut;
+  }
+}
+
+TEST(HttpEvents, AreBounded) {
+  const auto take = [](const Event&) { return true; };
+  EXPECT_EQ(EventReader(take, 100).feed(base::as_bytes(std::string(101, 'x'))).error().code, Code::bad_format);
+  std::string lines;
+  for (int k = 0; k < 30; ++k) lines += "data: 12345\n";
+  EXPECT_THAT(EventReader(take, 100).feed(base::as_bytes(lines)).error().message, HasSubstr("more than 100 bytes"));
+  lines.clear();
+  for (int k = 0; k < 300; ++k) lines += "data\n";
+  EXPECT_FALSE(EventReader(take, 100).feed(base::as_bytes(lines)).ok());
+}
+
 }  // namespace
 }  // namespace obscura::http
