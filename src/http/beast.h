@@ -7,8 +7,10 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 #include <map>
 #include <string>
+#include <type_traits>
 
 namespace obscura::http {
 
@@ -18,6 +20,9 @@ namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
 using Plain = beast::tcp_stream;
+using Secure = beast::ssl_stream<Plain>;
+template <class Stream>
+inline constexpr bool kIsSecure = std::is_same_v<Stream, Secure>;
 
 inline constexpr std::size_t kPieceBytes = std::size_t{1} << 16;
 

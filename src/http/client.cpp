@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "http/beast.h"
+#include "http/tls.h"
 
 namespace obscura::http {
 
@@ -18,23 +19,24 @@ constexpr std::chrono::seconds kEventWait{60};
 constexpr std::chrono::milliseconds kAskEvery{200};  ///< whether to go on, also while the server is silent
 
 /// One request and what is left of it when it ends.
+template <class Stream>
 class Sending {
  public:
-  Sending(asio::io_context& loop, const Url& to, Call& call)
-      : loop_(loop),
-        to_(to),
+  Sending(const Url& to, Call& call, Stream stream)
+      : to_(to),
         call_(call),
-        stream_(loop),
+        stream_(std::move(stream)),
         total_(call.body.size() + (call.file != nullptr ? call.file->remaining() : 0)) {}
 
   asio::awaitable<void> run() {
-    asio::ip::tcp::resolver resolver(loop_);
+    asio::ip::tcp::resolver resolver(stream_.get_executor());
     error_code failed;
     const auto found = co_await resolver.async_resolve(to_.host, to_.port, into(failed));
     if (fail(failed, "cannot be found")) co_return;
-    stream_.expires_after(kPieceWait);
-    co_await stream_.async_connect(found, into(failed));
+    allow(kPieceWait);
+    co_await beast::get_lowest_layer(stream_).async_connect(found, into(failed));
     if (fail(failed, "cannot be reached")) co_return;
+    if (!co_await shake_hands()) co_return;
     co_await send_request();
     // A server that refuses a body may answer before it has read it.
     if (outcome_.ok() || outcome_.error().code == Code::io) co_await read_answer();
@@ -54,6 +56,24 @@ class Sending {
   }
 
  private:
+  void allow(std::chrono::seconds time) { beast::get_lowest_layer(stream_).expires_after(time); }
+
+  asio::awaitable<bool> shake_hands() {
+    if constexpr (kIsSecure<Stream>) {
+      outcome_ = expect_host(stream_.native_handle(), to_.host);
+      if (!outcome_.ok()) co_return false;
+      Doubt doubt;
+      stream_.set_verify_callback([&doubt](bool good, asio::ssl::verify_context& checked) {
+        if (!good) doubt = doubt_of(checked.native_handle());
+        return good;
+      });
+      error_code failed;
+      co_await stream_.async_handshake(asio::ssl::stream_base::client, into(failed));
+      if (failed) outcome_ = explain(to_, failed, doubt);
+    }
+    co_return outcome_.ok();
+  }
+
   bool fail(const error_code& failed, const char* what) {
     if (failed) outcome_ = error(Code::io, "{}:{} {}: {}", to_.host, to_.port, what, failed.message());
     return static_cast<bool>(failed);
@@ -68,7 +88,7 @@ class Sending {
     message.keep_alive(false);
     bhttp::request_serializer<bhttp::buffer_body> serializer(message);
     error_code failed;
-    stream_.expires_after(kPieceWait);
+    allow(kPieceWait);
     message.body().more = total_ > 0;
     co_await bhttp::async_write_header(stream_, serializer, into(failed));
     if (fail(failed, "broke off")) co_return;
@@ -76,7 +96,7 @@ class Sending {
     for (std::uint64_t given = 0; given < total_ || total_ == 0;) {
       given += piece.size();
       message.body() = {piece.data(), piece.size(), given < total_};
-      stream_.expires_after(kPieceWait);
+      allow(kPieceWait);
       co_await bhttp::async_write(stream_, serializer, into(failed));
       if (failed == bhttp::error::need_buffer) failed = {};
       if (fail(failed, "broke off")) co_return;
@@ -95,8 +115,12 @@ class Sending {
     parser.body_limit(call_.max_answer);
     beast::flat_buffer buffer;
     error_code failed;
-    stream_.expires_after(call_.wait);
+    allow(call_.wait);
     co_await bhttp::async_read_header(stream_, buffer, parser, into(failed));
+    if (is_alert(failed)) {  // of TLS 1.3, whose handshake ends before the server has seen this client's certificate
+      outcome_ = explain(to_, failed, {});
+      co_return;
+    }
     if (failed && !outcome_.ok()) co_return;  // why sending broke off says more
     outcome_ = {};
     if (fail_to_read(failed)) co_return;
@@ -111,7 +135,7 @@ class Sending {
       auto& body = parser.get().body();
       body.data = piece.data();
       body.size = piece.size();
-      stream_.expires_after(events ? kEventWait : kPieceWait);
+      allow(events ? kEventWait : kPieceWait);
       co_await bhttp::async_read_some(stream_, buffer, parser, into(failed));
       if (failed == bhttp::error::need_buffer) failed = {};
       if (fail_to_read(failed)) co_return;
@@ -131,26 +155,38 @@ class Sending {
     return true;
   }
 
-  asio::io_context& loop_;
   const Url& to_;
   Call& call_;
-  beast::tcp_stream stream_;
+  Stream stream_;
   std::uint64_t total_;
   std::uint64_t sent_ = 0;
   Result<void> outcome_ = {};
   Reply reply_;
 };
 
+template <class Stream>
+Result<Reply> run(asio::io_context& loop, Sending<Stream> sending) {
+  std::exception_ptr thrown;
+  asio::co_spawn(loop, sending.run(), [&](const std::exception_ptr& e) { thrown = e; });
+  do {
+    loop.run_for(kAskEvery);
+  } while (!loop.stopped() && sending.wanted());
+  if (thrown) std::rethrow_exception(thrown);
+  return sending.result();
+}
+
 }  // namespace
 
 Result<Url> parse_url(const std::string& text) {
-  static const std::string kScheme = "http://";
-  if (text.rfind(kScheme, 0) != 0) {
-    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT", text);
-  }
-  std::string rest = text.substr(kScheme.size());
-  while (!rest.empty() && rest.back() == '/') rest.pop_back();
+  static const std::string kPlain = "http://", kSecure = "https://";
   Url url;
+  url.tls = text.rfind(kSecure, 0) == 0;
+  if (!url.tls && text.rfind(kPlain, 0) != 0) {
+    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT or https://HOST:PORT", text);
+  }
+  if (url.tls) url.port = "443";
+  std::string rest = text.substr(url.tls ? kSecure.size() : kPlain.size());
+  while (!rest.empty() && rest.back() == '/') rest.pop_back();
   const std::size_t colon = rest.rfind(':');
   const bool has_port = colon != std::string::npos && rest.find(']', colon) == std::string::npos;
   url.host = has_port ? rest.substr(0, colon) : rest;
@@ -159,7 +195,7 @@ Result<Url> parse_url(const std::string& text) {
       !url.port.empty() && url.port.size() <= 5 &&
       std::all_of(url.port.begin(), url.port.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   if (url.host.empty() || url.host.find('/') != std::string::npos || !digits) {
-    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT", text);
+    return error(Code::wrong_params, "{}: a server is named as http://HOST:PORT or https://HOST:PORT", text);
   }
   if (url.host.front() == '[' && url.host.back() == ']') url.host = url.host.substr(1, url.host.size() - 2);
   return url;
@@ -167,14 +203,9 @@ Result<Url> parse_url(const std::string& text) {
 
 Result<Reply> send(const Url& to, Call call) {
   asio::io_context loop(1);
-  Sending sending(loop, to, call);
-  std::exception_ptr thrown;
-  asio::co_spawn(loop, sending.run(), [&](const std::exception_ptr& e) { thrown = e; });
-  do {
-    loop.run_for(kAskEvery);
-  } while (!loop.stopped() && sending.wanted());
-  if (thrown) std::rethrow_exception(thrown);
-  return sending.result();
+  if (!to.tls) return run(loop, Sending<Plain>(to, call, Plain(loop)));
+  OBSCURA_TRY(asio::ssl::context tls, client_context(call.tls));
+  return run(loop, Sending<Secure>(to, call, Secure(loop, tls)));
 }
 
 }  // namespace obscura::http

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -17,19 +18,28 @@
 
 namespace obscura::http {
 
-/// http://HOST[:PORT]
+/// http://HOST[:PORT] or https://HOST[:PORT]
 struct Url {
   std::string host;
   std::string port = "80";
+  bool tls = false;
 };
 /// errors  wrong_params: another scheme, or no host
 Result<Url> parse_url(const std::string& text);
+
+/// For https; of no meaning for http.
+struct ClientTls {
+  std::filesystem::path ca = {};           ///< PEM: trusted in place of the system's certificates
+  std::filesystem::path certificate = {};  ///< PEM: this client's, for servers that ask for one, then its issuers'
+  std::filesystem::path key = {};          ///< PEM, under no passphrase: the certificate's
+};
 
 struct Call {
   std::string method = "GET";
   std::string target = "/";
   std::map<std::string, std::string> headers = {};
   base::Bytes body = {};
+  ClientTls tls = {};
   base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
   base::Progress progress = {};     ///< counts bytes that were sent; asked while waiting for the answer too
   /// Where set, gets each event of an answer that is a stream of events, as it comes; false stops with `cancelled`.
@@ -46,8 +56,10 @@ struct Reply {
 };
 
 /// Sends one request, on a connection of its own.
-/// errors  io: no such host, refused, broken off, too late; bad_format: no HTTP, or an answer over max_answer;
-///         cancelled
+/// errors  io: no such host, refused, broken off, too late, no TLS there; a file of `tls` is absent. bad_format: no
+///         HTTP, or an answer over max_answer; no PEM in a file. wrong_params: the server's certificate is out of its
+///         dates, of an issuer that is not trusted, or another host's; the server does not take this client's; a key
+///         that is not the certificate's. cancelled
 Result<Reply> send(const Url& to, Call call);
 
 }  // namespace obscura::http

@@ -20,6 +20,7 @@
 
 #include "http/beast.h"
 #include "http/server.h"
+#include "http/tls.h"
 
 namespace obscura::http {
 
@@ -63,6 +64,30 @@ class Pause {
   std::chrono::milliseconds next_ = kFirst;
 };
 
+/// A request that is whole and has no answer yet.
+class Answering {
+ public:
+  explicit Answering(Shared& shared) : shared_(shared) { ++shared_.answering; }
+  Answering(const Answering&) = delete;
+  ~Answering() { --shared_.answering; }
+
+ private:
+  Shared& shared_;
+};
+
+using Parser = bhttp::request_parser<bhttp::buffer_body>;
+
+inline Head head_of(const Parser& parser, const std::string& client) {
+  Head head;
+  const auto& message = parser.get();
+  head.method = std::string(message.method_string());
+  head.target = std::string(message.target());
+  head.headers = headers_of(message);
+  if (const auto length = parser.content_length()) head.length = *length;
+  head.client = client;
+  return head;
+}
+
 template <class Stream>
 class Connection {
  public:
@@ -71,27 +96,34 @@ class Connection {
 
   /// Requests, one after the other.
   asio::awaitable<void> run() {
-    for (bool open = true; open && !shared_.stopping.load();) open = co_await serve_one();
+    bool open = co_await shake_hands();
+    while (open && !shared_.stopping.load()) open = co_await serve_one();
     co_await end();
   }
 
  private:
-  using Parser = bhttp::request_parser<bhttp::buffer_body>;
   static constexpr std::chrono::seconds kFarewell{1};
   static constexpr std::size_t kFarewellBytes = std::size_t{1} << 20;
 
-  /// A request that was whole and has no answer yet.
-  class Answering {
-   public:
-    explicit Answering(Shared& shared) : shared_(shared) { ++shared_.answering; }
-    Answering(const Answering&) = delete;
-    ~Answering() { --shared_.answering; }
-
-   private:
-    Shared& shared_;
-  };
-
   void expect_progress() { beast::get_lowest_layer(stream_).expires_after(shared_.options.idle); }
+
+  asio::awaitable<bool> shake_hands() {
+    if constexpr (kIsSecure<Stream>) {
+      error_code failed;
+      expect_progress();
+      co_await stream_.async_handshake(asio::ssl::stream_base::server, into(failed));
+      if (speaks_http(failed)) {
+        const std::string answer =
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks TLS: https://\n";
+        co_await asio::async_write(stream_.next_layer(), asio::buffer(answer), into(failed));
+        co_return false;
+      }
+      if (failed) co_return false;
+      secured_ = true;
+      client_ = common_name_of_peer(stream_.native_handle());
+    }
+    co_return true;
+  }
 
   /// Whether the connection serves for another request.
   asio::awaitable<bool> serve_one() {
@@ -109,7 +141,7 @@ class Connection {
       co_return co_await send(refusal(400, "not a request of HTTP/1.1: " + failed.message()), false);
     }
     if (failed) co_return false;
-    const Head head = head_of(parser);
+    const Head head = head_of(parser, client_);
     const std::unique_ptr<Exchange> exchange = shared_.route(head);
     if (auto known = exchange->at_once()) {
       co_return co_await respond(*exchange, std::move(known), parser.is_done() && parser.get().keep_alive());
@@ -129,16 +161,6 @@ class Connection {
     }
     if (failed) co_return false;
     co_return co_await respond(*exchange, std::nullopt, parser.get().keep_alive());
-  }
-
-  Head head_of(const Parser& parser) const {
-    Head head;
-    const auto& message = parser.get();
-    head.method = std::string(message.method_string());
-    head.target = std::string(message.target());
-    head.headers = headers_of(message);
-    if (const auto length = parser.content_length()) head.length = *length;
-    return head;
   }
 
   asio::awaitable<std::optional<Response>> read_body(Parser& parser, Exchange& exchange, error_code& failed) {
@@ -289,6 +311,10 @@ class Connection {
     auto& lowest = beast::get_lowest_layer(stream_);
     lowest.expires_after(kFarewell);
     error_code failed;
+    if constexpr (kIsSecure<Stream>) {
+      if (secured_) co_await stream_.async_shutdown(into(failed));
+      failed = {};
+    }
     lowest.socket().shutdown(asio::ip::tcp::socket::shutdown_send, failed);
     std::vector<std::byte> piece(kPieceBytes);
     for (std::size_t taken = 0; !failed && taken < kFarewellBytes;) {
@@ -299,6 +325,8 @@ class Connection {
   Shared& shared_;
   Stream stream_;
   beast::flat_buffer buffer_;
+  bool secured_ = false;
+  std::string client_;  ///< whose certificate it is
 };
 
 template <class Stream>

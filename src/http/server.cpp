@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <thread>
@@ -27,14 +31,35 @@ struct Server::Internal {
         co_await pause.async_wait(into(failed));
         continue;
       }
-      if (shared.connections.load() >= shared.options.connections) continue;  // closed at once
-      ++shared.connections;
-      asio::co_spawn(shared.loop, serve(shared, Plain(std::move(socket))),
-                     [this](const std::exception_ptr&) { --shared.connections; });
+      if (shared.connections.load() < shared.options.connections) take(std::move(socket));  // else closed at once
     }
   }
 
+  void take(asio::ip::tcp::socket socket) {
+    notice_death(socket.native_handle());
+    ++shared.connections;
+    const auto ended = [this](const std::exception_ptr&) { --shared.connections; };
+    try {
+      if (tls) {
+        asio::co_spawn(shared.loop, serve(shared, Secure(Plain(std::move(socket)), *tls)), ended);
+      } else {
+        asio::co_spawn(shared.loop, serve(shared, Plain(std::move(socket))), ended);
+      }
+    } catch (const std::exception&) {  // no memory, for this one
+      --shared.connections;
+    }
+  }
+
+  /// A machine that lost its power or network closes nothing: 2 minutes without a sign of it end its connection.
+  static void notice_death(int socket) {
+    const std::pair<int, int> settings[] = {{TCP_KEEPIDLE, 60}, {TCP_KEEPINTVL, 10}, {TCP_KEEPCNT, 6}};
+    for (const auto& [name, value] : settings) setsockopt(socket, IPPROTO_TCP, name, &value, sizeof value);
+    const int on = 1;
+    setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  }
+
   static constexpr std::chrono::milliseconds kPause{50};
+  std::optional<asio::ssl::context> tls;
   Shared shared;
   asio::ip::tcp::acceptor acceptor;
   std::thread thread;
@@ -64,6 +89,9 @@ std::uint16_t Server::port() const { return internal_->acceptor.local_endpoint()
 Result<Server> Server::start(const ServerOptions& options, Route route) {
   auto internal = std::make_unique<Internal>(options, std::move(route));
   Internal& self = *internal;
+  if (options.tls) {
+    OBSCURA_TRY(self.tls, server_context(*options.tls));
+  }
   error_code failed;
   const auto address = asio::ip::make_address(options.address, failed);
   if (failed) return error(Code::wrong_params, "{}: not an address of IPv4 or IPv6", options.address);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// HTTP/1.1 over sockets, on Boost.Beast: bodies go to whoever takes them piece by piece, so that memory does not grow
-/// with what is sent. Knows nothing of models, keys and images.
+/// HTTP/1.1 over sockets and TLS, on Boost.Beast: bodies go to whoever takes them piece by piece, so that memory does
+/// not grow with what is sent. Knows nothing of models, keys and images.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@ struct Head {
   std::string target;                          ///< path and query, as sent
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::optional<std::uint64_t> length;         ///< of the body, where it was announced
+  std::string client = {};  ///< the common name of the client's certificate, where one was asked for and it has one
 };
 
 struct Response {
@@ -58,6 +60,13 @@ class Exchange {
 /// Who takes a request, by its head.
 using Route = std::function<std::unique_ptr<Exchange>(const Head&)>;
 
+struct ServerTls {
+  std::filesystem::path certificate;  ///< PEM: the server's, then those of its issuers
+  std::filesystem::path key;          ///< PEM, under no passphrase
+  std::filesystem::path client_ca =
+      {};  ///< PEM: where given, clients need a certificate that one of these issued or is
+};
+
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any that is free
@@ -66,12 +75,14 @@ struct ServerOptions {
   std::chrono::seconds idle{30};           ///< between two pieces of a head or body, and two requests
   std::size_t workers = 4;                 ///< calls of Exchange::answer() at a time
   std::chrono::milliseconds alive{15000};  ///< events without a word for this long get a comment, so that they last
+  std::optional<ServerTls> tls = {};       ///< where set, TLS 1.2 or later, and nothing in the clear
 };
 
 class Server {
  public:
   /// Listens, and serves on threads of its own until it is destroyed.
-  /// errors  io: the address is taken, or not this machine's
+  /// errors  io: the address is taken, or not this machine's; a file of `tls` is absent. bad_format: no PEM, or a key
+  ///         under a passphrase. wrong_params: no address; a key that is not the certificate's
   static Result<Server> start(const ServerOptions& options, Route route);
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;

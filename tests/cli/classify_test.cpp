@@ -70,7 +70,7 @@ TEST_F(Classify, GivesTheLabelsOfTheFilesWay) {
   EXPECT_FALSE(good(classify({images, "--json"})).json().at("made_key"));
   refused({"classify", "--server", url_, "--keys", "client", "nets", images},
           {"no model of this name; there are: net"});
-  refused({"classify", "--server", "https://a", "--keys", "client", "net", images}, {"http://HOST:PORT"});
+  refused({"classify", "--server", "ftp://a", "--keys", "client", "net", images}, {"http://HOST:PORT"});
   refused(classify({"absent.png"}), {"absent.png"});
   EXPECT_EQ(stop(SIGTERM), 0);
   EXPECT_THAT(slurp(path("server.out")), HasSubstr("ends after the answers that are under way"));
