@@ -10,11 +10,12 @@
 # Works as root, or through sudo. docs/DEPENDENCIES.md says why each package.
 set -euo pipefail
 
-build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-dev libtbb-dev libsodium-dev libssl-dev libonnx-dev libdnnl-dev
+build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-dev libtbb-dev libsodium-dev libonnx-dev libdnnl-dev
   libprotobuf-dev protobuf-compiler libboost-dev libmpfr-dev libgmp-dev libcli11-dev libfmt-dev
-  nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev)
+  nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
+  libssl-dev libtomlplusplus-dev libsqlite3-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
 developer=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format clang-tidy libclang-rt-14-dev)
-train=(libtorch-dev libtomlplusplus-dev)
+train=(libtorch-dev)
 
 for option in "$@"; do
   case "$option" in

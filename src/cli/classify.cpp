@@ -15,6 +15,7 @@ namespace {
 
 struct ClassifyOptions {
   std::string server, model;
+  std::string token_file, ca, certificate, key;
   api::Selection selection;
   std::string keys;
   std::uint64_t max_keys = remote::RemoteOptions{}.max_keys;
@@ -23,6 +24,13 @@ struct ClassifyOptions {
   std::string passphrase_file;
   bool logits = false;
 };
+
+Result<std::string> read_token(const std::string& path) {
+  constexpr std::uint64_t kLongest = 4096;
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kLongest));
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return text.substr(0, text.find_first_of("\r\n"));
+}
 
 Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, bool json) {
   remote::RemoteOptions how;
@@ -36,6 +44,12 @@ Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, boo
     how.passphrase = [] { return ask_passphrase("Passphrase of the key: "); };
     if (options.passphrase) how.new_passphrase = ask_new_passphrase;
   }
+  if (!options.token_file.empty()) {
+    OBSCURA_TRY(how.token, read_token(options.token_file));
+  } else if (const char* token = std::getenv("OBSCURA_TOKEN"); token != nullptr) {
+    how.token = token;
+  }
+  how.tls = {options.ca, options.certificate, options.key};
   how.before_keys = [json](const client::KeyCost& cost) {
     note("a key for this model, once: " + cost_text(cost), json);
   };
@@ -77,13 +91,19 @@ Action define_classify(CLI::App& command, const Common& common) {
       "makes a key for it once and keeps it, sends the evaluation keys where the server has none, encrypts, asks, and\n"
       "decrypts. Prints for each image its number, its label and the probability of that label.\n"
       "IMAGES are as for `obscura encrypt`.",
-      "obscura classify --server http://127.0.0.1:8080 mnist-square digit.png",
+      "obscura classify --server https://localhost:8080 --ca plans/tls/certificate.pem mnist-square digit.png",
       "Keys are kept in --keys, a folder for each set of parameters, mode 0700: the secret key in it decrypts\n"
       "everything, and never leaves this machine. What is sent is ciphertext, and evaluation keys, which decrypt\n"
       "nothing.");
   auto options = std::make_shared<ClassifyOptions>();
   command.add_option("MODEL", options->model, "Its name on the server")->required();
-  command.add_option("--server", options->server, "http://HOST:PORT")->required();
+  command.add_option("--server", options->server, "https://HOST:PORT, or http://HOST:PORT")->required();
+  command.add_option("--token-file", options->token_file,
+                     "File whose first line is this client's token (default: $OBSCURA_TOKEN)");
+  command.add_option("--ca", options->ca, "PEM file: whom to trust in place of this machine's certificates");
+  CLI::Option* certificate =
+      command.add_option("--certificate", options->certificate, "PEM file: this client's, where the server wants one");
+  command.add_option("--key", options->key, "PEM file: its private key")->needs(certificate);
   add_selection(command, options->selection, "IMAGES,--images");
   command.add_option("--keys", options->keys,
                      "Folder of this client's keys (default: $XDG_DATA_HOME/obscura, else ~/.local/share/obscura)");

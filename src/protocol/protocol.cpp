@@ -21,6 +21,11 @@ std::string text_of(const nlohmann::json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::uint64_t number_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
 nlohmann::json object_of(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_object() ? *found : nlohmann::json::object();
@@ -100,6 +105,16 @@ base::Bytes write_prefix(std::uint64_t bytes) {
 std::uint64_t read_prefix(base::ByteView bytes) {
   base::Reader reader(bytes);
   return reader.u32();
+}
+
+std::uint64_t read_received(base::ByteView body) {
+  return number_of(parse({reinterpret_cast<const char*>(body.data()), std::min<std::size_t>(body.size(), kMaxHead)}),
+                   "received");
+}
+
+std::pair<std::uint64_t, std::uint64_t> read_work(const std::string& json) {
+  const nlohmann::json all = parse(json);
+  return {number_of(all, "work_done"), number_of(all, "work_total")};
 }
 
 std::string write_error(const std::string& sentence) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -39,6 +40,11 @@ Result<TensorHead> read_answer(const std::string& json);
 
 base::Bytes write_prefix(std::uint64_t bytes);
 std::uint64_t read_prefix(base::ByteView bytes);
+
+/// Bytes that the server has of keys that are not whole: {"received": BYTES}; 0 where it says none.
+std::uint64_t read_received(base::ByteView body);
+/// What an event of a job says of its work, done and in all; 0 of 0 where it says none.
+std::pair<std::uint64_t, std::uint64_t> read_work(const std::string& json);
 
 /// {"error": sentence}
 std::string write_error(const std::string& sentence);

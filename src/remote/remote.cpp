@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "remote/remote.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "base/random.h"
@@ -17,6 +19,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxOffer = std::uint64_t{1} << 24;
+/// What the server does not compute in this time becomes a job, whose progress it tells.
+constexpr const char* kPatience = "respond-async, wait=2";
+constexpr int kTries = 5;  ///< of an upload that breaks off
+constexpr std::chrono::seconds kPause{1};
 constexpr std::uint64_t kMaxAnswer = std::uint64_t{2} << 30;
 
 std::string hex(std::span<const std::uint8_t> bytes) {
@@ -35,12 +41,24 @@ std::string name_of_keys(const plan::Offer& offer) {
   return hex(std::span(digest).first(16));
 }
 
+http::Call authorised(const RemoteOptions& options, const std::string& method, const std::string& target) {
+  http::Call call;
+  call.method = method;
+  call.target = target;
+  call.tls = options.tls;
+  if (!options.token.empty()) call.headers["Authorization"] = "Bearer " + options.token;
+  return call;
+}
+
 /// What the server says in an answer that is none of `expected`.
-Result<http::Reply> expect(const http::Url& url, http::Call call, unsigned expected) {
+Result<http::Reply> expect(const http::Url& url, http::Call call, std::initializer_list<unsigned> expected) {
   const std::string target = call.target;
   OBSCURA_TRY(http::Reply reply, http::send(url, std::move(call)));
-  if (reply.status == expected) return reply;
-  const Code code = reply.status == 404 ? Code::missing_key : reply.status < 500 ? Code::wrong_params : Code::io;
+  if (std::find(expected.begin(), expected.end(), reply.status) != expected.end()) return reply;
+  const Code code = reply.status == 404   ? Code::missing_key
+                    : reply.status == 429 ? Code::busy
+                    : reply.status < 500  ? Code::wrong_params
+                                          : Code::io;
   std::string sentence = protocol::read_error(reply.body);
   if (!base::is_readable(sentence)) sentence = "it gave no reason";
   return error(code, "{}:{}{}: {}: {}", url.host, url.port, target, reply.status, sentence);
@@ -96,10 +114,9 @@ Result<RemoteClient> RemoteClient::connect(const std::string& url, const std::st
   if (!protocol::is_name(model)) {
     return error(Code::wrong_params, "{}: a model's name has 1 to 64 letters, digits, '.', '-' and '_'", model);
   }
-  http::Call call;
-  call.target = "/v2/models/" + model + "/offer";
+  http::Call call = authorised(options, "GET", "/v2/models/" + model + "/offer");
   call.max_answer = kMaxOffer;
-  OBSCURA_TRY(const http::Reply reply, expect(to, std::move(call), 200));
+  OBSCURA_TRY(const http::Reply reply, expect(to, std::move(call), {200}));
   base::InputFile file = base::InputFile::of_memory(reply.body, "the offer of " + model);
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer(file));
   if (options.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *options.trust, "the offer of " + model));
@@ -115,20 +132,84 @@ base::Progress RemoteClient::part(const char* what) const {
   return [this, what](std::size_t done, std::size_t total) { return options_.progress(what, done, total); };
 }
 
+http::Call RemoteClient::call_to(const std::string& method, const std::string& target) const {
+  return authorised(options_, method, target);
+}
+
 Result<void> RemoteClient::send_keys() {
-  http::Call look;
-  look.target = "/v2/keys/" + hex(client_.key_name().key);
-  OBSCURA_TRY(const http::Reply there, http::send(url_, look));
-  if (there.status == 200) return {};
   OBSCURA_TRY(base::InputFile keys, base::InputFile::open(folder_ / "eval"));
-  http::Call put;
-  put.method = "PUT";
-  put.target = look.target;
+  Result<void> last = {};
+  for (int tries = 0; tries < kTries; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(kPause);
+    OBSCURA_TRY(const bool there, send_rest_of(keys, last));
+    if (there) return {};
+  }
+  return last;
+}
+
+/// One try, from where the server stands: whether it has them all. `failed` is why not, where another try may do.
+Result<bool> RemoteClient::send_rest_of(base::InputFile& keys, Result<void>& failed) {
+  const std::string target = "/v2/keys/" + hex(client_.key_name().key);
+  OBSCURA_TRY(const http::Reply there, expect(url_, call_to("GET", target), {200, 404}));
+  if (there.status == 200) return true;
+  const std::uint64_t total = keys.size();
+  std::uint64_t first = protocol::read_received(there.body);
+  if (first >= total) first = 0;  // of other keys of this name
+  OBSCURA_TRY_VOID(keys.seek(first));
+  http::Call put = call_to("PUT", target);
   put.headers["Content-Type"] = "application/octet-stream";
+  if (first > 0) put.headers["Content-Range"] = fmt::format("bytes {}-{}/{}", first, total - 1, total);
   put.file = &keys;
-  put.progress = part("sending keys");
-  OBSCURA_TRY_VOID(expect(url_, std::move(put), 201));
-  return {};
+  if (const auto told = part("sending keys")) {
+    put.progress = [told, first, total](std::size_t done, std::size_t) { return told(first + done, total); };
+  }
+  const auto reply = expect(url_, std::move(put), {201});
+  if (reply) return true;
+  // The connection broke off, or what is there does not go together with this.
+  if (reply.error().code != Code::io && first == 0) return reply.error();
+  failed = reply.error();
+  return false;
+}
+
+/// Of a job, until it has ended: its answer.
+Result<http::Reply> RemoteClient::follow(const std::string& job) {
+  http::Call watch = call_to("GET", job + "/events");
+  const auto told = part("the server computes");
+  watch.event = [&](const http::Event& event) {
+    const auto [done, total] = protocol::read_work(event.data);
+    return !told || told(done, total);
+  };
+  watch.progress = [&](std::size_t, std::size_t) { return true; };
+  OBSCURA_TRY(const http::Reply watched, expect(url_, std::move(watch), {200}));
+  http::Call get = call_to("GET", job + "/result");
+  get.max_answer = kMaxAnswer;
+  return expect(url_, std::move(get), {200});
+}
+
+Result<http::Reply> RemoteClient::send_images(base::InputFile& encrypted, const std::string& id) {
+  const std::string head = protocol::write_request({id, "", hex(client_.key_name().key), encrypted.size()});
+  http::Call call = call_to("POST", "/v2/models/" + model_ + "/infer");
+  call.headers["Content-Type"] = "application/octet-stream";
+  call.headers["Prefer"] = kPatience;
+  call.headers[protocol::kHeadLength] = std::to_string(head.size());
+  const base::ByteView text = base::as_bytes(head);
+  call.body.assign(text.begin(), text.end());
+  const base::Bytes prefix = protocol::write_prefix(encrypted.size());
+  call.body.insert(call.body.end(), prefix.begin(), prefix.end());
+  call.file = &encrypted;
+  call.progress = part("sending images");
+  call.max_answer = kMaxAnswer;
+  OBSCURA_TRY(http::Reply reply, expect(url_, std::move(call), {200, 202}));
+  if (reply.status == 200) return reply;
+  const auto location = reply.headers.find("location");
+  const std::string job = location == reply.headers.end() ? "" : location->second;
+  if (!job.starts_with("/v2/jobs/")) {
+    return error(Code::bad_format, "{}:{}: a job of no name", url_.host, url_.port);
+  }
+  auto answer = follow(job);
+  // Fetched, or not wanted any more.
+  static_cast<void>(http::send(url_, call_to("DELETE", job)));
+  return answer;
 }
 
 Result<client::Logits> RemoteClient::classify(const client::ImageSource& images) {
@@ -139,21 +220,7 @@ Result<client::Logits> RemoteClient::classify(const client::ImageSource& images)
   OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(file.path(), {.overwrite = false, .secret = true}));
   OBSCURA_TRY_VOID(client::encrypt(client_, images, std::move(out), part("encrypt")));
   OBSCURA_TRY(base::InputFile encrypted, base::InputFile::open(file.path()));
-  const std::string head =
-      protocol::write_request({hex(std::span(random).first(8)), "", hex(client_.key_name().key), encrypted.size()});
-  http::Call call;
-  call.method = "POST";
-  call.target = "/v2/models/" + model_ + "/infer";
-  call.headers["Content-Type"] = "application/octet-stream";
-  call.headers[protocol::kHeadLength] = std::to_string(head.size());
-  const base::ByteView text = base::as_bytes(head);
-  call.body.assign(text.begin(), text.end());
-  const base::Bytes prefix = protocol::write_prefix(encrypted.size());
-  call.body.insert(call.body.end(), prefix.begin(), prefix.end());
-  call.file = &encrypted;
-  call.progress = part("sending images");
-  call.max_answer = kMaxAnswer;
-  OBSCURA_TRY(const http::Reply reply, expect(url_, std::move(call), 200));
+  OBSCURA_TRY(const http::Reply reply, send_images(encrypted, hex(std::span(random).first(8))));
   const auto length = reply.headers.find(protocol::kHeadLength);
   const std::size_t json = length == reply.headers.end() ? 0 : std::strtoul(length->second.c_str(), nullptr, 10);
   if (json == 0 || json > protocol::kMaxHead || reply.body.size() < json + protocol::kPrefixBytes) {

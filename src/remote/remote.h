@@ -20,6 +20,8 @@ struct RemoteOptions {
   std::optional<base::VerifyKey> trust = {};              ///< whose offers and answers alone are taken
   client::PassphraseSource new_passphrase = {};           ///< of a key that is made
   client::PassphraseSource passphrase = {};               ///< of a key that is there
+  std::string token = {};                                 ///< of servers that want one
+  http::ClientTls tls = {};                               ///< for https://
   /// Called before the first key is made.
   std::function<void(const client::KeyCost&)> before_keys = {};
   /// (what, done, total) from time to time; false stops with Code::cancelled.
@@ -38,7 +40,8 @@ class RemoteClient {
   const plan::Offer& offer() const { return client_.offer(); }
   /// Whether connect() made the key.
   bool made_key() const { return made_key_; }
-  /// The images' logits. Keys are sent before, where the server has none of this client.
+  /// The images' logits. Keys are sent before, where the server has none of this client; an upload that broke off goes
+  /// on. What takes long is a job of the server: its progress is told, and where this stops, so does the job.
   /// errors  io; those of client::encrypt and client::decrypt; what the server says
   Result<client::Logits> classify(const client::ImageSource& images);
 
@@ -46,6 +49,10 @@ class RemoteClient {
   RemoteClient(http::Url url, std::string model, RemoteOptions options, client::Client client,
                std::filesystem::path folder, bool made);
   Result<void> send_keys();
+  Result<bool> send_rest_of(base::InputFile& keys, Result<void>& failed);
+  http::Call call_to(const std::string& method, const std::string& target) const;
+  Result<http::Reply> send_images(base::InputFile& encrypted, const std::string& id);
+  Result<http::Reply> follow(const std::string& job);
   base::Progress part(const char* what) const;
   http::Url url_;
   std::string model_;

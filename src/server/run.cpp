@@ -34,6 +34,7 @@ struct Job {
   wire::CiphertextReader reader;
   wire::CiphertextWriter writer;
   std::optional<Saver> saver;  ///< in the image layout
+  std::filesystem::path out;
 };
 
 bool is_there(const std::filesystem::path& path) {
@@ -81,6 +82,31 @@ Result<Saver> open_state(const Session& session, const std::filesystem::path& ou
   return saver;
 }
 
+/// The inputs, held to a plan and a client's key.
+Result<wire::CiphertextReader> open_input(const std::filesystem::path& in, const plan::Plan& plan,
+                                          const wire::Binding& binding,
+                                          const std::shared_ptr<const ckks::Context>& context) {
+  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::inputs));
+  wire::CiphertextHeader expected = expected_input(plan, binding);
+  expected.images = reader.header().images;
+  expected.request = reader.header().request;
+  OBSCURA_TRY_VOID(reader.expect(context, expected));
+  return reader;
+}
+
+Result<Job> prepare(Session session, wire::CiphertextReader reader, const std::filesystem::path& out,
+                    const RunOptions& options) {
+  wire::CiphertextHeader header = output_header(session.plan(), reader.header());
+  OBSCURA_TRY(header.inputs, reader.digest());
+  OBSCURA_TRY(auto writer, open_output(out, session.context(), header, options));
+  OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
+  std::optional<Saver> saver;
+  if (!plan::is_batch(session.plan())) {
+    OBSCURA_TRY(saver, open_state(session, out, header, writer, options));
+  }
+  return Job{std::move(session), std::move(reader), std::move(writer), std::move(saver), out};
+}
+
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
                     const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
@@ -88,23 +114,11 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper));
   const ckks::KeyNeeds needs = plan::key_needs(*tables, named.plan.keys, bootstrapper);
   OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, eval_path));
-  OBSCURA_TRY(auto reader, wire::CiphertextReader::open(in, wire::Kind::inputs));
-  wire::CiphertextHeader expected = expected_input(named.plan, {named.digest, keys.name.key});
-  expected.images = reader.header().images;
-  expected.request = reader.header().request;
-  OBSCURA_TRY_VOID(reader.expect(tables, expected));
-  wire::CiphertextHeader header = output_header(named.plan, expected);
-  OBSCURA_TRY(header.inputs, reader.digest());
+  OBSCURA_TRY(auto reader, open_input(in, named.plan, {named.digest, keys.name.key}, tables));
   const Batches batches = reader.header().batches() > 1 ? Batches::many : Batches::one;
   OBSCURA_TRY(Session session,
               Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, batches));
-  OBSCURA_TRY(auto writer, open_output(out, tables, header, options));
-  OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
-  std::optional<Saver> saver;
-  if (!plan::is_batch(session.plan())) {
-    OBSCURA_TRY(saver, open_state(session, out, header, writer, options));
-  }
-  return Job{std::move(session), std::move(reader), std::move(writer), std::move(saver)};
+  return prepare(std::move(session), std::move(reader), out, options);
 }
 
 Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
@@ -141,6 +155,40 @@ Result<void> run_batches(Job& job, Report& report, const base::Progress& progres
   return {};
 }
 
+/// The batches of a job that is ready; `report` may have times already.
+Result<Report> run(Job& job, Report report, const RunOptions& options, const base::SigningKey* signing) {
+  const wire::CiphertextHeader& header = job.reader.header();
+  report.images = header.images;
+  report.batches = header.batches();
+  report.resumed_batches = job.writer.batches();
+  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.images_at_once);
+  report.memory_bytes = job.session.memory();
+  report.resumed_steps = job.saver ? job.saver->steps() : 0;
+  if (options.before) {
+    options.before({report.images, report.batches, report.resumed_batches, report.resumed_steps,
+                    job.session.plan().steps.size(), report.memory_bytes});
+  }
+  std::uint64_t finished = report.resumed_batches;
+  if (const auto ran = run_batches(job, report, options.progress, finished); !ran) {
+    const std::size_t steps = job.saver ? job.saver->steps() : 0;
+    if (finished == 0 && steps == 0) return ran.error();
+    const std::string next =
+        steps == 0 ? "" : fmt::format(" and {} of {} steps of the next", steps, job.session.plan().steps.size());
+    const std::string also = steps == 0 ? "" : " and " + state_of(job.out).string();
+    return error(ran.error().code, "{}; {} of {} batches{} are finished and stay in {}{}: --resume goes on after them",
+                 ran.error().message, finished, report.batches, next, base::partial_of(job.out).string(), also);
+  }
+  if (job.saver) job.saver->drop();
+  OBSCURA_TRY_VOID(job.writer.commit(signing));
+  return report;
+}
+
+Result<std::optional<base::SigningKey>> signing_key(const RunOptions& options) {
+  if (options.signing_key.empty()) return std::optional<base::SigningKey>();
+  OBSCURA_TRY(base::SigningKey key, wire::read_signing_key_file(options.signing_key));
+  return std::optional<base::SigningKey>(std::move(key));
+}
+
 }  // namespace
 
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
@@ -150,35 +198,19 @@ Result<Report> run(const std::filesystem::path& plan, const std::filesystem::pat
   std::optional<Job> job;
   {
     const Stopwatch watch(report.load_seconds);
-    if (!options.signing_key.empty()) {
-      OBSCURA_TRY(signing, wire::read_signing_key_file(options.signing_key));
-    }
+    OBSCURA_TRY(signing, signing_key(options));
     OBSCURA_TRY(job, prepare(plan, eval, in, out, options));
   }
-  const wire::CiphertextHeader& header = job->reader.header();
-  report.images = header.images;
-  report.batches = header.batches();
-  report.resumed_batches = job->writer.batches();
-  report.run_images = header.images - std::min(header.images, report.resumed_batches * header.images_at_once);
-  report.memory_bytes = job->session.memory();
-  report.resumed_steps = job->saver ? job->saver->steps() : 0;
-  if (options.before) {
-    options.before({report.images, report.batches, report.resumed_batches, report.resumed_steps,
-                    job->session.plan().steps.size(), report.memory_bytes});
-  }
-  std::uint64_t finished = report.resumed_batches;
-  if (const auto ran = run_batches(*job, report, options.progress, finished); !ran) {
-    const std::size_t steps = job->saver ? job->saver->steps() : 0;
-    if (finished == 0 && steps == 0) return ran.error();
-    const std::string next =
-        steps == 0 ? "" : fmt::format(" and {} of {} steps of the next", steps, job->session.plan().steps.size());
-    const std::string also = steps == 0 ? "" : " and " + state_of(out).string();
-    return error(ran.error().code, "{}; {} of {} batches{} are finished and stay in {}{}: --resume goes on after them",
-                 ran.error().message, finished, report.batches, next, base::partial_of(out).string(), also);
-  }
-  if (job->saver) job->saver->drop();
-  OBSCURA_TRY_VOID(job->writer.commit(signing ? &*signing : nullptr));
-  return report;
+  return run(*job, std::move(report), options, signing ? &*signing : nullptr);
+}
+
+Result<Report> run(const ClientSession& client, const std::filesystem::path& in, const std::filesystem::path& out,
+                   const RunOptions& options) {
+  const Session& session = client.session;
+  OBSCURA_TRY(const std::optional<base::SigningKey> signing, signing_key(options));
+  OBSCURA_TRY(auto reader, open_input(in, session.plan(), client.binding, session.context()));
+  OBSCURA_TRY(Job job, prepare(session, std::move(reader), out, options));
+  return run(job, {}, options, signing ? &*signing : nullptr);
 }
 
 }  // namespace obscura::server

@@ -148,5 +148,8 @@ std::filesystem::path state_of(const std::filesystem::path& out);
 ///         state saved, nothing stays of the output file then; after it, these files do, and the message says so.
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options = {});
+/// The same with a session that is loaded already; options.memory is that session's.
+Result<Report> run(const ClientSession& client, const std::filesystem::path& in, const std::filesystem::path& out,
+                   const RunOptions& options);
 
 }  // namespace obscura::server

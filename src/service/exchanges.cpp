@@ -7,6 +7,8 @@
 
 #include "base/temporary.h"
 #include "protocol/protocol.h"
+#include "server/server.h"
+#include "wire/ciphertexts.h"
 #include "wire/whole.h"
 
 namespace obscura::service {
@@ -14,125 +16,152 @@ namespace obscura::service {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 using protocol::kPrefixBytes;
-using protocol::write_error;
 
-/// The status that the protocol has for an error of ours.
-unsigned status_of(Code code) {
-  switch (code) {
-    case Code::wrong_params:
-    case Code::bad_format:
-    case Code::unsupported:
-      return 400;
-    case Code::missing_key:
-      return 404;
-    case Code::infeasible:
-    case Code::busy:
-      return 503;
-    default:
-      return 500;
-  }
+/// Digits at the front of a text, which they are cut off.
+std::optional<std::uint64_t> cut_number(std::string_view& text) {
+  std::uint64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
 }
 
-http::Response refusal(const Error& error) { return json_response(status_of(error.code), write_error(error.message)); }
-
-/// Paths of the server are nobody's business.
-std::string without(std::string message, const fs::path& path, const std::string& what) {
-  const std::string name = path.string();
-  for (std::size_t at = 0; (at = message.find(name, at)) != std::string::npos; at += what.size()) {
-    message.replace(at, name.size(), what);
-  }
-  return message;
+bool cut(std::string_view& text, std::string_view front) {
+  if (!text.starts_with(front)) return false;
+  text.remove_prefix(front.size());
+  return true;
 }
 
-class Said final : public http::Exchange {
- public:
-  explicit Said(http::Response response) : response_(std::move(response)) {}
-  std::optional<http::Response> at_once() override { return std::move(response_); }
-  std::optional<http::Response> take(base::ByteView) override { return std::nullopt; }
-  http::Response answer() override { return std::move(response_); }
-
- private:
-  http::Response response_;
+/// "bytes 0-99/1000"
+struct Range {
+  std::uint64_t first = 0, last = 0, total = 0;
 };
+std::optional<Range> read_range(std::string_view text) {
+  if (!cut(text, "bytes ")) return std::nullopt;
+  const auto first = cut_number(text);
+  if (!first || !cut(text, "-")) return std::nullopt;
+  const auto last = cut_number(text);
+  if (!last || !cut(text, "/")) return std::nullopt;
+  const auto total = cut_number(text);
+  if (!total || !text.empty() || *first > *last || *last >= *total) return std::nullopt;
+  return Range{*first, *last, *total};
+}
 
-/// The body goes to a file.
-class ToFile : public http::Exchange {
+/// Evaluation keys on their way to their file.
+class TakeKey final : public http::Exchange {
  public:
-  ToFile(const Place& place, std::uint64_t limit) : limit_(limit), file_(place.fresh()) {
-    auto out = base::OutputFile::create(file_.path(), {.overwrite = false, .secret = true});
-    if (out) {
-      out_.emplace(std::move(out).value());
-    } else {
-      failed_ = out.error();
-    }
+  TakeKey(const KeyUpload& how, base::OutputFile file, fs::path path, const Range& range)
+      : how_(how), file_(std::move(file)), path_(std::move(path)), range_(range) {}
+  ~TakeKey() override {
+    if (file_) static_cast<void>(file_->keep());  // an upload that broke off
   }
-  std::uint64_t limit() const override { return limit_; }
-
- protected:
-  std::optional<http::Response> write(base::ByteView piece) {
-    if (!failed_) {
-      if (auto written = out_->write(piece); !written) failed_ = written.error();
+  std::uint64_t limit() const override { return range_.total > 0 ? range_.last - range_.first + 1 : how_.limit; }
+  std::optional<http::Response> take(base::ByteView piece) override {
+    taken_ += piece.size();
+    if (auto written = file_->write(piece); !written) {
+      return refusal({written.error().code, "the keys cannot be kept: the server's disk is full, or worse"});
     }
-    if (failed_) return refusal({failed_->code, without(failed_->message, path(), "the body")});
     return std::nullopt;
   }
-  const fs::path& path() const { return file_.path(); }
-  /// The file, whole. errors: io
-  Result<fs::path> whole() {
-    if (failed_) return *failed_;
-    OBSCURA_TRY_VOID(out_->commit());
-    return file_.path();
-  }
-
- private:
-  std::uint64_t limit_;
-  base::Temporary file_;
-  std::optional<base::OutputFile> out_;
-  std::optional<Error> failed_;
-};
-
-class TakeKey final : public ToFile {
- public:
-  TakeKey(const Place& place, Sessions& sessions, std::string id, std::uint64_t limit)
-      : ToFile(place, limit), place_(place), sessions_(sessions), id_(std::move(id)) {}
-  std::optional<http::Response> take(base::ByteView piece) override { return write(piece); }
   http::Response answer() override {
-    const auto kept = keep();
-    if (!kept) return refusal({kept.error().code, without(kept.error().message, path(), "the body")});
-    sessions_.forget(id_);  // of the keys that were here before
-    return json_response(201, "{\"key_id\":\"" + id_ + "\",\"bytes\":" + std::to_string(*kept) + "}\n");
+    const std::uint64_t here = range_.first + taken_;
+    if (range_.total > 0 && here < range_.total) {
+      return json_response(202, fmt::format("{{\"key_id\":\"{}\",\"received\":{}}}\n", how_.id, here));
+    }
+    if (const auto kept = keep(); !kept) {
+      std::error_code ignored;
+      file_.reset();
+      fs::remove(base::partial_of(path_), ignored);
+      return refusal(kept.error());
+    }
+    return json_response(201, fmt::format("{{\"key_id\":\"{}\",\"bytes\":{}}}\n", how_.id, here));
   }
 
  private:
-  Result<std::uint64_t> keep() {
-    OBSCURA_TRY(const fs::path file, whole());
-    const auto checked = wire::check_whole(file);
+  Result<void> keep() {
+    OBSCURA_TRY_VOID(file_->keep());
+    const auto checked = wire::check_whole(base::partial_of(path_));
     if (!checked || checked->kind != wire::Kind::evaluation_keys) {
-      return error(Code::bad_format, "not a whole file of evaluation keys{}{}", checked ? "" : ": ",
-                   checked ? "" : checked.error().message);
+      return error(Code::bad_format, "not a whole file of evaluation keys");
     }
-    const std::uint64_t bytes = fs::file_size(file);
-    std::error_code failed;
-    fs::rename(file, place_.key(id_), failed);
-    if (failed) return error(Code::io, "the key cannot be kept: {}", failed.message());
-    return bytes;
+    OBSCURA_TRY_VOID(file_->commit());
+    file_.reset();
+    how_.jobs.forget(how_.tenant, how_.id);  // of the keys that were here before
+    const auto bytes = static_cast<std::int64_t>(range_.first + taken_);
+    Event event{how_.tenant, "keys", "", "", how_.id, "kept"};
+    event.bytes_in = bytes;
+    OBSCURA_TRY_VOID(how_.store.note(event));
+    return how_.store.put_key(how_.tenant, how_.id, bytes);
   }
 
-  const Place& place_;
-  Sessions& sessions_;
-  std::string id_;
+  KeyUpload how_;
+  std::optional<base::OutputFile> file_;
+  fs::path path_;
+  Range range_;
+  std::uint64_t taken_ = 0;
 };
 
-class Infer final : public ToFile {
+/// A job that goes with what holds it, unless it is let go.
+class Attended {
  public:
-  Infer(const Inference& how, std::uint64_t head_bytes)
-      : ToFile(how.place, how.limit), how_(how), head_bytes_(head_bytes) {}
+  Attended(Jobs& jobs, std::string tenant, std::string id)
+      : jobs_(jobs), tenant_(std::move(tenant)), id_(std::move(id)) {}
+  ~Attended() {
+    if (!let_go_) jobs_.remove(tenant_, id_);
+  }
+  Attended(const Attended&) = delete;
+  Attended& operator=(const Attended&) = delete;
+  void let_go() { let_go_ = true; }
+  const std::string& id() const { return id_; }
+
+ private:
+  Jobs& jobs_;
+  std::string tenant_, id_;
+  bool let_go_ = false;
+};
+
+/// How long a client waits, and what then: "respond-async, wait=10" (RFC 7240).
+struct Preference {
+  bool as_job = false;
+  std::chrono::seconds wait{0};
+};
+Preference read_preference(const http::Head& head) {
+  constexpr std::uint64_t kLongest = 3600;
+  Preference out;
+  const auto found = head.headers.find("prefer");
+  if (found == head.headers.end()) return out;
+  std::string_view text = found->second;
+  while (!text.empty()) {
+    if (cut(text, "respond-async")) {
+      out.as_job = true;
+    } else if (cut(text, "wait=")) {
+      const auto seconds = cut_number(text);
+      if (seconds) out.wait = std::chrono::seconds(std::min(*seconds, kLongest));
+    } else {
+      text.remove_prefix(1);
+    }
+  }
+  return out;
+}
+
+class Infer final : public http::Exchange {
+ public:
+  Infer(const Inference& how, std::uint64_t head_bytes, const Preference& preference)
+      : how_(how), head_bytes_(head_bytes), preference_(preference), file_(how.place.fresh()) {
+    auto out = base::OutputFile::create(file_.path(), {.overwrite = false, .secret = true});
+    if (out) out_.emplace(std::move(out).value());
+  }
+  std::uint64_t limit() const override { return how_.limit; }
 
   std::optional<http::Response> take(base::ByteView piece) override {
     while (!piece.empty()) {
       const std::uint64_t start = head_bytes_ + kPrefixBytes;
-      if (taken_ >= start) return write(piece);
+      if (taken_ >= start) {
+        if (out_ && out_->write(piece).ok()) return std::nullopt;
+        return refusal({Code::io, "the images cannot be kept: the server's disk is full, or worse"});
+      }
       const auto own = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), start - taken_));
       front_.insert(front_.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(own));
       taken_ += own;
@@ -145,12 +174,19 @@ class Infer final : public ToFile {
   }
 
   http::Response answer() override {
-    auto answered = run();
-    if (!answered) {
-      const std::string message = without(answered.error().message, path(), "the encrypted images");
-      return refusal({answered.error().code, without(message, how_.place.key(head_ ? head_->key : ""), "the key")});
-    }
-    return std::move(answered).value();
+    const auto accepted = accept();
+    if (!accepted) return refusal(accepted.error());
+    auto job = std::make_shared<Attended>(how_.jobs, how_.tenant, *accepted);
+    http::Response response;
+    response.later = [job, how = how_, until = Clock::now() + preference_.wait, preference = preference_,
+                      request = head_->id]() -> std::optional<http::Response> {
+      http::Response now = answer_of(how.jobs, how.tenant, job->id(), request);
+      if (now.status != 202) return now;  // with its file open, the job may go
+      if (!preference.as_job || Clock::now() < until) return std::nullopt;
+      job->let_go();
+      return now;
+    };
+    return response;
   }
 
  private:
@@ -160,43 +196,51 @@ class Infer final : public ToFile {
     auto head = protocol::read_request(json);
     if (!head) return refusal(head.error());
     if (protocol::read_prefix(all.last(kPrefixBytes)) != head->bytes) {
-      return json_response(400, write_error("the tensor's length is not that of its binary data"));
+      return refusal({Code::bad_format, "the tensor's length is not that of its binary data"});
     }
-    if (!fs::exists(how_.place.key(head->key))) {
-      return json_response(404, write_error("no key of the name " + head->key + " here: PUT /v2/keys/" + head->key));
+    if (!fs::exists(how_.place.key(how_.tenant, head->key))) {
+      return refusal({Code::missing_key, "no key of the name " + head->key + " here: PUT /v2/keys/" + head->key});
     }
     head_ = std::move(head).value();
     return std::nullopt;
   }
 
-  Result<http::Response> run() {
-    OBSCURA_TRY(const fs::path images, whole());
-    if (!head_ || fs::file_size(images) != head_->bytes) {
-      return error(Code::bad_format, "the body ends before the tensor does, or after it");
+  /// The job's id.
+  Result<std::string> accept() {
+    if (!out_ || !head_) return error(Code::bad_format, "the body ends before the tensor does");
+    OBSCURA_TRY_VOID(out_->commit());
+    const std::uint64_t bytes = fs::file_size(file_.path());
+    if (bytes != head_->bytes) return error(Code::bad_format, "the body ends before the tensor does, or after it");
+    const auto images = wire::CiphertextReader::open(file_.path(), wire::Kind::inputs);
+    if (!images)
+      return error(Code::bad_format, "the tensor is not a file of Obscura's encrypted images: {}",
+                   without(images.error().message, file_.path(), "it"));
+    const wire::NamedPlan& plan = how_.model.plan;
+    if (images->header().binding.plan != plan.digest) {
+      return error(Code::wrong_params, "the images are encrypted for another plan than that of {}", how_.model.name);
     }
-    const base::Temporary answer(how_.place.fresh());
-    {
-      const std::lock_guard one_at_a_time(how_.at_work);
-      OBSCURA_TRY(const Sessions::Session session,
-                  how_.sessions.get(how_.model.name, how_.model.plan, head_->key, how_.place.key(head_->key)));
-      OBSCURA_TRY(base::InputFile in, base::InputFile::open(images));
-      OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(answer.path(), {.overwrite = false, .secret = true}));
-      OBSCURA_TRY_VOID(server::run(*session, std::move(in), std::move(out), {}, how_.signing));
+    OBSCURA_TRY(const server::Allotment allotment, server::allot(plan.plan, 0));
+    if (how_.memory > 0 && allotment.bytes > how_.memory) {
+      return error(Code::infeasible, "model {} takes {:.2f} GB of memory; this server has {:.2f} GB", how_.model.name,
+                   static_cast<double>(allotment.bytes) / 1e9, static_cast<double>(how_.memory) / 1e9);
     }
-    http::Response response;
-    OBSCURA_TRY(response.file, base::InputFile::open(answer.path()));
-    const std::string json = protocol::write_answer({head_->id, how_.model.name, "", response.file->size()});
-    response.type = "application/octet-stream";
-    response.headers[protocol::kHeadLength] = std::to_string(json.size());
-    const base::ByteView text = base::as_bytes(json);
-    response.body.assign(text.begin(), text.end());
-    const base::Bytes prefix = protocol::write_prefix(response.file->size());
-    response.body.insert(response.body.end(), prefix.begin(), prefix.end());
-    return response;
+    static_cast<void>(how_.store.use_key(how_.tenant, head_->key));
+    Job job;
+    job.tenant = how_.tenant;
+    job.model = how_.model.name;
+    job.key = head_->key;
+    for (const auto byte : plan.digest) job.plan += fmt::format("{:02x}", static_cast<unsigned>(byte));
+    job.images = static_cast<std::int64_t>(images->header().images);
+    job.bytes = static_cast<std::int64_t>(bytes);
+    job.attended = !preference_.as_job;
+    return how_.jobs.submit(std::move(job), file_.path());
   }
 
   Inference how_;
   std::uint64_t head_bytes_;
+  Preference preference_;
+  base::Temporary file_;
+  std::optional<base::OutputFile> out_;
   base::Bytes front_;  ///< JSON and the prefix of the tensor
   std::uint64_t taken_ = 0;
   std::optional<protocol::TensorHead> head_;
@@ -204,55 +248,58 @@ class Infer final : public ToFile {
 
 }  // namespace
 
-Result<Place> Place::open(const fs::path& folder) {
-  Place place;
-  place.folder_ = folder;
-  std::error_code failed;
-  fs::remove_all(folder / "incoming", failed);
-  for (const fs::path& one : {folder, folder / "keys", folder / "incoming"}) {
-    if (!failed) fs::create_directories(one, failed);
-    if (!failed) fs::permissions(one, fs::perms::owner_all, failed);
+std::uint64_t received(const Place& place, const std::string& tenant, const std::string& id) {
+  std::error_code absent;
+  const auto bytes = fs::file_size(base::partial_of(place.key(tenant, id)), absent);
+  return absent ? 0 : bytes;
+}
+
+std::unique_ptr<http::Exchange> take_key(const KeyUpload& how, const http::Head& head) {
+  Range range;
+  if (const auto found = head.headers.find("content-range"); found != head.headers.end()) {
+    const auto read = read_range(found->second);
+    if (!read) return refuse(400, "Content-Range is 'bytes FIRST-LAST/TOTAL'");
+    range = *read;
   }
-  if (failed) return error(Code::io, "{}: {}", folder.string(), failed.message());
-  return place;
-}
-
-fs::path Place::fresh() const {
-  static std::atomic<std::uint64_t> next{0};
-  return folder_ / "incoming" / std::to_string(next++);
-}
-
-http::Response json_response(unsigned status, const std::string& json) {
-  http::Response response;
-  response.status = status;
-  const base::ByteView bytes = base::as_bytes(json);
-  response.body.assign(bytes.begin(), bytes.end());
-  return response;
-}
-
-std::unique_ptr<http::Exchange> say(http::Response response) { return std::make_unique<Said>(std::move(response)); }
-
-std::unique_ptr<http::Exchange> refuse(unsigned status, const std::string& sentence) {
-  return say(json_response(status, write_error(sentence)));
-}
-
-std::unique_ptr<http::Exchange> take_key(const Place& place, Sessions& sessions, const std::string& id,
-                                         std::uint64_t limit) {
-  return std::make_unique<TakeKey>(place, sessions, id, limit);
+  const std::uint64_t total = range.total > 0 ? range.total : head.length.value_or(0);
+  if (total > how.limit) {
+    return refuse(413, fmt::format("keys of {} bytes; no model here has keys of more than {}", total, how.limit));
+  }
+  if (how.quota > 0) {
+    const auto all = how.store.bytes_of_keys(how.tenant);
+    const auto own = how.store.key(how.tenant, how.id);
+    if (!all || !own) return say(refusal(all ? own.error() : all.error()));
+    const auto before = static_cast<std::uint64_t>(*all - (own->has_value() ? (*own)->bytes : 0));
+    if (before + total > how.quota) {
+      return refuse(413, fmt::format("{} bytes of keys are here, and {} more: over the quota of {}; DELETE one", before,
+                                     total, how.quota));
+    }
+  }
+  const auto path = how.place.key_to_be(how.tenant, how.id);
+  if (!path) return say(refusal({Code::io, "the keys cannot be kept"}));
+  base::OutputFile::Options options{.overwrite = true, .secret = true, .resumable = true, .restart = true};
+  auto file = range.first == 0 ? base::OutputFile::create(*path, options)
+                               : base::OutputFile::resume(*path, range.first, options);
+  if (!file && file.error().code == Code::busy) return refuse(409, "another upload of these keys is under way");
+  if (!file) {
+    return say(json_response(409, fmt::format("{{\"error\":\"the upload goes on after byte {0}\",\"received\":{0}}}\n",
+                                              received(how.place, how.tenant, how.id))));
+  }
+  return std::make_unique<TakeKey>(how, std::move(file).value(), *path, range);
 }
 
 std::unique_ptr<http::Exchange> infer(const Inference& how, const http::Head& head) {
   const auto found = head.headers.find(protocol::kHeadLength);
   std::uint64_t bytes = 0;
   if (found != head.headers.end()) {
-    const std::string& text = found->second;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), bytes);
-    if (failed != std::errc() || end != text.data() + text.size()) bytes = 0;
+    std::string_view text = found->second;
+    const auto read = cut_number(text);
+    bytes = read && text.empty() ? *read : 0;
   }
   if (bytes == 0 || bytes > protocol::kMaxHead) {
     return refuse(400, "Inference-Header-Content-Length says how long the JSON before the tensor is: 1 to 65536 bytes");
   }
-  return std::make_unique<Infer>(how, bytes);
+  return std::make_unique<Infer>(how, bytes, read_preference(head));
 }
 
 }  // namespace obscura::service

@@ -1,57 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The requests of the service, each from its body to its answer.
+/// The requests that have a body or a long answer, each from its head to its answer.
 #pragma once
 
 #include <atomic>
-#include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "base/signing.h"
 #include "http/server.h"
-#include "service/sessions.h"
-#include "wire/plan_frame.h"
+#include "service/jobs.h"
 
 namespace obscura::service {
 
-struct Model {
-  std::string name;
-  wire::NamedPlan plan;
-  base::Bytes offer;  ///< with its signature, where offers are signed
-};
-
-/// Where keys and requests on their way are.
-class Place {
- public:
-  /// Made where it is not; what an earlier process left of requests goes.
-  /// errors  io
-  static Result<Place> open(const std::filesystem::path& folder);
-  std::filesystem::path key(const std::string& id) const { return folder_ / "keys" / id; }
-  /// A file that nobody else has.
-  std::filesystem::path fresh() const;
-
- private:
-  std::filesystem::path folder_;
-};
-
+/// {"error": sentence}, with the status that the protocol has for the code.
+http::Response refusal(const Error& error);
 http::Response json_response(unsigned status, const std::string& json);
 /// An answer that needs no body.
 std::unique_ptr<http::Exchange> say(http::Response response);
 std::unique_ptr<http::Exchange> refuse(unsigned status, const std::string& sentence);
-/// Evaluation keys, of at most so many bytes: whole, and in their place at the end.
-std::unique_ptr<http::Exchange> take_key(const Place& place, Sessions& sessions, const std::string& id,
-                                         std::uint64_t limit);
+
+struct KeyUpload {
+  const Store& store;
+  const Place& place;
+  Jobs& jobs;
+  std::string tenant, id;
+  std::uint64_t limit = 0;  ///< bytes
+  std::uint64_t quota = 0;  ///< bytes of all keys of the tenant; 0: no limit
+};
+/// Evaluation keys, whole or a piece of them (Content-Range: bytes FIRST-LAST/TOTAL). What came of an upload that broke
+/// off stays, and the next one goes on after it. 201 with the last byte, 202 before it.
+std::unique_ptr<http::Exchange> take_key(const KeyUpload& how, const http::Head& head);
+/// Bytes of an upload that is not whole; 0: none is there.
+std::uint64_t received(const Place& place, const std::string& tenant, const std::string& id);
 
 struct Inference {
   const Model& model;
+  const Store& store;
   const Place& place;
-  Sessions& sessions;
-  std::mutex& at_work;
-  const base::SigningKey* signing;
-  std::uint64_t limit;
+  Jobs& jobs;
+  std::string tenant;
+  std::uint64_t limit = 0;
+  std::uint64_t memory = 0;  ///< of the server; 0: any
 };
-/// Encrypted images, classified.
+/// Encrypted images, classified: at once, while the client waits on its connection; or, where it sends `Prefer:
+/// respond-async[, wait=SECONDS]`, as a job (202) if that takes longer.
 std::unique_ptr<http::Exchange> infer(const Inference& how, const http::Head& head);
+
+/// A done job's answer, as infer gives it; else 202 with its state, or what it failed with.
+http::Response answer_of(const Jobs& jobs, const std::string& tenant, const std::string& id,
+                         const std::string& request);
+http::Response status_response(unsigned status, const JobStatus& job);
+/// Server-sent events: the job's state where it changes, until it has ended.
+http::Response events_of(const Jobs& jobs, const std::string& tenant, const std::string& id);
 
 }  // namespace obscura::service

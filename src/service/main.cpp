@@ -3,14 +3,21 @@
 /// can be checked: nothing in it can decrypt.
 #include <fmt/format.h>
 #include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "server/server.h"
-#include "service/service.h"
+#include "service/configuration.h"
+#include "service/verbs.h"
+#include "worker/worker.h"
 
 namespace {
 
@@ -18,9 +25,12 @@ using obscura::server::RunOptions;
 
 struct ServeOptions {
   std::string folder;
-  obscura::http::ServerOptions http;
-  obscura::service::ServiceOptions service;
+  std::optional<std::uint16_t> port;
+  std::optional<std::uint64_t> memory;
+  std::string signing_key;
+  bool check = false;
 };
+constexpr int kWorkersChannel = 3;
 
 int fail(const obscura::Error& error) {
   fmt::print(stderr, "obscura-server: {}\n", error.message);
@@ -35,17 +45,48 @@ int run(const std::string& plan, const std::string& eval, const std::string& in,
   return 0;
 }
 
-int serve(const ServeOptions& options) {
+/// One line of JSON on standard error for each event.
+void log_event(const obscura::service::Event& event) {
+  nlohmann::ordered_json json{{"tenant", event.tenant}, {"action", event.action}, {"model", event.model}};
+  json["plan"] = event.plan;
+  json["key"] = event.key;
+  json["images"] = event.images;
+  json["bytes_in"] = event.bytes_in;
+  json["bytes_out"] = event.bytes_out;
+  json["seconds"] = event.seconds;
+  json["outcome"] = event.outcome;
+  // Without the braces: the pattern has them, with the time.
+  const std::string text = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  spdlog::info("{}", std::string_view(text).substr(1, text.size() - 2));
+}
+
+int serve(ServeOptions options) {
   // Blocked before any thread is made, so that all inherit it and this one waits for them.
   sigset_t ends;
   sigemptyset(&ends);
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&ends, signal);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  const auto service = obscura::service::Service::open(options.folder, options.service);
+  auto read = obscura::service::read_configuration(options.folder);
+  if (!read) return fail(read.error());
+  obscura::service::Configuration& told = *read;
+  if (options.port) told.http.port = *options.port;
+  if (options.memory) told.service.memory = *options.memory;
+  if (!options.signing_key.empty()) told.service.signing_key = options.signing_key;
+  if (options.check) {
+    fmt::print("{}/server.toml can be served by\n", options.folder);
+    return 0;
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("server"));
+  spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})", spdlog::pattern_time_type::utc);
+  told.service.watch = log_event;
+  told.service.worker = std::filesystem::canonical("/proc/self/exe");
+  const auto service = obscura::service::Service::open(options.folder, told.service);
   if (!service) return fail(service.error());
-  const auto server = obscura::http::Server::start(options.http, service->route());
+  const auto server = obscura::http::Server::start(told.http, service->route());
   if (!server) return fail(server.error());
-  fmt::print("obscura-server: http://{}:{} serves {}\n", options.http.address, server->port(),
+  const bool six = told.http.address.find(':') != std::string::npos;
+  fmt::print("obscura-server: {}://{}:{} serves {}\n", told.http.tls ? "https" : "http",
+             six ? "[" + told.http.address + "]" : told.http.address, server->port(),
              fmt::join(service->models(), ", "));
   std::fflush(stdout);
   int signal = 0;
@@ -72,27 +113,25 @@ CLI::App* add_run(CLI::App& app, std::string (&files)[4], RunOptions& options, b
 CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   CLI::App* verb = app.add_subcommand(
       "serve",
-      "Serves the plans of a folder to clients of this machine (`obscura classify`), by the Open Inference Protocol,\n"
-      "version 2. Ctrl-C and SIGTERM end it after the answers that are under way.\n"
+      "Serves the plans of a folder to clients (`obscura classify`), by the Open Inference Protocol, version 2, as\n"
+      "DIR/server.toml says (`obscura-server init`); without that file, this machine alone. Ctrl-C and SIGTERM end it\n"
+      "after the answers that clients wait for; other jobs go on when it is started again.\n"
       "Example: obscura-server serve plans --port 8080");
-  verb->add_option("DIR", options.folder, "NAME.plan in it is the model NAME; DIR/state keeps the clients' keys")
+  verb->add_option("DIR", options.folder, "NAME.plan in it is the model NAME; DIR/state keeps keys, jobs and tokens")
       ->required();
-  verb->add_option("--port", options.http.port, "0: any that is free")->capture_default_str();
-  // Without TLS and tokens nobody else may reach it.
-  verb->add_option("--address", options.http.address, "127.0.0.1 or ::1: a proxy in front has to bring TLS and tokens")
-      ->check(CLI::IsMember({"127.0.0.1", "::1"}))
-      ->capture_default_str();
-  verb->add_option("--memory", options.service.memory,
-                   "Memory that keys, weights and ciphertexts may take together, as 8GB (default: no limit)")
+  verb->add_option("--port", options.port, "In place of http.port; 0: any that is free");
+  verb->add_option("--memory", options.memory, "In place of limits.memory_gb, as 8GB")
       ->transform(CLI::AsSizeValue(true));
-  verb->add_option("--max-keys", options.service.max_keys, "Largest evaluation keys of a client")
-      ->transform(CLI::AsSizeValue(true))
-      ->default_str("8GB");
-  verb->add_option("--max-images", options.service.max_images, "Largest request of encrypted images")
-      ->transform(CLI::AsSizeValue(true))
-      ->default_str("2GB");
-  verb->add_option("--connections", options.http.connections, "Connections at a time")->capture_default_str();
-  verb->add_option("--sign", options.service.signing_key, "Sign offers and answers with this key (obscura signkey)");
+  verb->add_option("--sign", options.signing_key, "In place of signing.key (obscura signkey)");
+  verb->add_flag("--check-config", options.check, "Only read DIR/server.toml, and say what is wrong with it");
+  return verb;
+}
+
+CLI::App* add_worker(CLI::App& app, obscura::worker::Options& options) {
+  CLI::App* verb = app.add_subcommand("worker", "The process of `serve` that computes");
+  verb->group("");  // nobody starts it by hand
+  verb->add_option("--memory", options.memory);
+  verb->add_option("--sign", options.signing_key);
   return verb;
 }
 
@@ -108,8 +147,17 @@ int main(int argc, char** argv) {
     ServeOptions serving;
     CLI::App* run_verb = add_run(app, files, options, resume, restart);
     CLI::App* serve_verb = add_serve(app, serving);
+    obscura::worker::Options working;
+    CLI::App* worker_verb = add_worker(app, working);
+    const auto verbs = obscura::service::add_verbs(app);
     CLI11_PARSE(app, argc, argv);
     if (serve_verb->parsed()) return serve(serving);
+    if (worker_verb->parsed()) return obscura::worker::serve(kWorkersChannel, working);
+    for (const auto& [verb, perform] : verbs) {
+      if (!verb->parsed()) continue;
+      const auto performed = perform();
+      return performed ? 0 : fail(performed.error());
+    }
     if (!run_verb->parsed()) return 2;
     if (resume) options.unfinished = RunOptions::Unfinished::resume;
     if (restart) options.unfinished = RunOptions::Unfinished::restart;

@@ -3,13 +3,15 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "plan/keys.h"
 #include "protocol/protocol.h"
 #include "service/exchanges.h"
+#include "service/metrics.h"
+#include "service/openapi.h"
 #include "wire/signature.h"
 
 namespace obscura::service {
@@ -19,12 +21,14 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
+constexpr const char* kVersion = "1";  ///< of every model: another plan is another model
+
 http::Response ok(const ordered_json& json) { return json_response(200, json.dump() + "\n"); }
 
 http::Response metadata() {
   return ok({{"name", "obscura-server"},
              {"version", OBSCURA_VERSION},
-             {"extensions", {"binary_tensor_data", "obscura_offer", "obscura_keys"}}});
+             {"extensions", {"binary_tensor_data", "obscura_offer", "obscura_keys", "obscura_jobs"}}});
 }
 
 http::Response metadata_of(const Model& model) {
@@ -33,7 +37,7 @@ http::Response metadata_of(const Model& model) {
   };
   const plan::Plan& plan = model.plan.plan;
   return ok({{"name", model.name},
-             {"versions", {"1"}},
+             {"versions", {kVersion}},
              {"platform", "obscura_ckks"},
              {"inputs", {tensor(protocol::kInput)}},
              {"outputs", {tensor(protocol::kOutput)}},
@@ -43,6 +47,14 @@ http::Response metadata_of(const Model& model) {
                {"images_at_once", plan.images_at_once()},
                {"core_seconds", plan.predicted_seconds},
                {"memory_bytes", plan.predicted_bytes}}}});
+}
+
+http::Response unauthorized() {
+  http::Response response = json_response(
+      401, protocol::write_error("this server wants a token: Authorization: Bearer TOKEN; "
+                                 "`obscura-server token add` makes one, and it may be expired or revoked"));
+  response.headers["WWW-Authenticate"] = "Bearer";
+  return response;
 }
 
 /// The parts of a path; none where it is not one of this protocol.
@@ -58,31 +70,85 @@ std::vector<std::string> parts_of(const std::string& target) {
   return parts;
 }
 
+/// "Bearer TOKEN"
+std::string token_of(const http::Head& head) {
+  const auto found = head.headers.find("authorization");
+  constexpr std::string_view kScheme = "Bearer ";
+  if (found == head.headers.end() || !found->second.starts_with(kScheme)) return "";
+  return found->second.substr(kScheme.size());
+}
+
+/// Bound on a file of evaluation keys of a plan: what they take in memory, where nothing is packed.
+std::uint64_t key_bytes_of(const plan::Plan& plan, std::uint64_t most) {
+  constexpr std::uint64_t kHeads = 1 << 20;
+  return plan.bootstrap ? most : std::min(most, plan::key_bytes(plan.params, plan.keys) + kHeads);
+}
+
+constexpr const char* kLocal = "local";  ///< the tenant, where there are no tokens
+constexpr std::chrono::seconds kTidyEvery{60};
+
 }  // namespace
 
 struct Service::Internal {
-  explicit Internal(ServiceOptions with) : options(std::move(with)), sessions(options.memory) {}
+  explicit Internal(ServiceOptions with, Store kept) : options(std::move(with)), store(std::move(kept)) {}
   ServiceOptions options;
+  Store store;
   Place place;
+  std::optional<base::OutputFile> lock;  ///< one process at a time
   std::map<std::string, Model> models;
-  std::optional<base::SigningKey> signing;
-  Sessions sessions;
-  std::mutex at_work;
+  std::unique_ptr<Jobs> jobs;
+  Metrics metrics;
+  std::chrono::steady_clock::time_point tidied = std::chrono::steady_clock::now();
 
   std::unique_ptr<http::Exchange> route(const http::Head& head) {
+    tidy();
+    metrics.request();
     const std::vector<std::string> parts = parts_of(head.target);
     const bool get = head.method == "GET";
+    if (parts.size() == 1 && parts[0] == "metrics" && get) return say(metrics.response(jobs->counts()));
+    if (parts.size() == 1 && parts[0] == "openapi.json" && get) return say(json_response(200, kOpenApi));
     if (parts.empty() || parts[0] != "v2") return refuse(404, "no such path; GET /v2 says what there is");
     if (parts.size() == 1 && get) return say(metadata());
     if (parts.size() == 3 && parts[1] == "health" && get && (parts[2] == "live" || parts[2] == "ready")) {
       return say(ok({{parts[2], true}}));
     }
-    if (parts.size() >= 3 && parts[1] == "models") return model_route(head, parts);
-    if (parts.size() == 3 && parts[1] == "keys") return key_route(head.method, parts[2]);
+    std::string tenant = kLocal;
+    if (options.tokens) {
+      const auto known = store.tenant_of(token_of(head));
+      if (!known) return say(refusal(known.error()));
+      if (!*known) return say(unauthorized());
+      tenant = **known;
+    } else if (!head.client.empty()) {
+      if (!protocol::is_name(head.client)) return refuse(401, "the certificate's common name is no tenant's name");
+      tenant = head.client;
+    }
+    if (parts.size() >= 3 && parts[1] == "models") return model_route(head, parts, tenant);
+    if (parts.size() == 3 && parts[1] == "keys") return key_route(head, parts[2], tenant);
+    if ((parts.size() == 3 || parts.size() == 4) && parts[1] == "jobs") return job_route(head, parts, tenant);
     return refuse(404, "no such path; GET /v2 says what there is");
   }
 
-  std::unique_ptr<http::Exchange> model_route(const http::Head& head, const std::vector<std::string>& parts) {
+  /// From time to time: what is too old goes.
+  void tidy() {
+    if (std::chrono::steady_clock::now() - tidied < kTidyEvery) return;
+    tidied = std::chrono::steady_clock::now();
+    jobs->expire();
+    const auto old = store.keys_unused_since(now() - options.keep_keys.count());
+    if (!old) return;
+    for (const auto& [tenant, id] : *old) remove_key(tenant, id);
+  }
+
+  bool remove_key(const std::string& tenant, const std::string& id) {
+    jobs->forget(tenant, id);
+    std::error_code failed;
+    fs::remove(base::partial_of(place.key(tenant, id)), failed);
+    const bool removed = fs::remove(place.key(tenant, id), failed);
+    static_cast<void>(store.remove_key(tenant, id));
+    return removed;
+  }
+
+  std::unique_ptr<http::Exchange> model_route(const http::Head& head, std::vector<std::string> parts,
+                                              const std::string& tenant) {
     const auto found = models.find(parts[2]);
     if (found == models.end()) {
       std::string names;
@@ -90,6 +156,10 @@ struct Service::Internal {
       return refuse(404, "no model of this name; there are: " + names);
     }
     const Model& model = found->second;
+    if (parts.size() >= 5 && parts[3] == "versions") {
+      if (parts[4] != kVersion) return refuse(404, "no such version of the model; there is: 1");
+      parts.erase(parts.begin() + 3, parts.begin() + 5);
+    }
     const std::string what = parts.size() == 4 ? parts[3] : "";
     if (parts.size() > 4) return refuse(404, "no such path of a model");
     if (head.method == "GET" && parts.size() == 3) return say(metadata_of(model));
@@ -101,25 +171,51 @@ struct Service::Internal {
       return say(std::move(response));
     }
     if (head.method == "POST" && what == "infer") {
-      const Inference how{model, place, sessions, at_work, signing ? &*signing : nullptr, options.max_images};
-      return infer(how, head);
+      return infer({model, store, place, *jobs, tenant, options.max_images, options.memory}, head);
     }
     return refuse(405, "models have GET, GET ready, GET offer and POST infer");
   }
 
-  std::unique_ptr<http::Exchange> key_route(const std::string& method, const std::string& id) {
+  std::unique_ptr<http::Exchange> key_route(const http::Head& head, const std::string& id, const std::string& tenant) {
     if (!protocol::is_name(id)) return refuse(400, "a key's name has 1 to 64 letters, digits, '.', '-' and '_'");
-    const fs::path file = place.key(id);
-    if (method == "PUT") return take_key(place, sessions, id, options.max_keys);
-    std::error_code failed;
-    const auto bytes = fs::file_size(file, failed);
-    if (failed) return refuse(404, "no key of this name");
-    if (method == "GET") return say(ok({{"key_id", id}, {"bytes", bytes}}));
-    if (method != "DELETE") return refuse(405, "keys have GET, PUT and DELETE");
-    sessions.forget(id);
-    fs::remove(file, failed);
-    return say(failed ? json_response(500, protocol::write_error(failed.message()))
-                      : ok({{"key_id", id}, {"deleted", true}}));
+    if (head.method == "PUT") {
+      std::uint64_t largest = 0;
+      for (const auto& one : models) largest = std::max(largest, key_bytes_of(one.second.plan.plan, options.max_keys));
+      return take_key({store, place, *jobs, tenant, id, largest, options.key_quota}, head);
+    }
+    if (head.method != "GET" && head.method != "DELETE") return refuse(405, "keys have GET, PUT and DELETE");
+    const auto known = store.key(tenant, id);
+    if (!known) return say(refusal(known.error()));
+    if (!known->has_value()) {
+      const std::uint64_t partly = received(place, tenant, id);
+      if (head.method == "DELETE" && partly > 0) {
+        remove_key(tenant, id);
+        return say(ok({{"key_id", id}, {"deleted", true}}));
+      }
+      return say(
+          json_response(404, ordered_json{{"error", "no key of this name"}, {"received", partly}}.dump() + "\n"));
+    }
+    if (head.method == "GET") return say(ok({{"key_id", id}, {"bytes", (*known)->bytes}}));
+    remove_key(tenant, id);
+    static_cast<void>(store.note({tenant, "keys", "", "", id, "deleted"}));
+    return say(ok({{"key_id", id}, {"deleted", true}}));
+  }
+
+  std::unique_ptr<http::Exchange> job_route(const http::Head& head, const std::vector<std::string>& parts,
+                                            const std::string& tenant) {
+    const std::string& id = parts[2];
+    const std::string what = parts.size() == 4 ? parts[3] : "";
+    if (head.method == "DELETE" && what.empty()) {
+      return jobs->remove(tenant, id) ? say(ok({{"job_id", id}, {"deleted", true}}))
+                                      : refuse(404, "no job of this name");
+    }
+    if (head.method != "GET") return refuse(405, "jobs have GET, GET events, GET result and DELETE");
+    const auto status = jobs->status(tenant, id);
+    if (!status) return refuse(404, "no job of this name");
+    if (what.empty()) return say(status_response(200, *status));
+    if (what == "events") return say(events_of(*jobs, tenant, id));
+    if (what == "result") return say(answer_of(*jobs, tenant, id, id));
+    return refuse(404, "no such path of a job");
   }
 };
 
@@ -128,35 +224,66 @@ Service::Service(Service&&) noexcept = default;
 Service& Service::operator=(Service&&) noexcept = default;
 Service::~Service() = default;
 
-Result<Service> Service::open(const fs::path& folder, const ServiceOptions& options) {
-  auto internal = std::make_unique<Internal>(options);
-  if (!options.signing_key.empty()) {
-    OBSCURA_TRY(internal->signing, wire::read_signing_key_file(options.signing_key));
-  }
+namespace {
+
+Result<std::map<std::string, Model>> read_models(const fs::path& folder, const base::SigningKey* signing) {
+  std::map<std::string, Model> models;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
     if (entry.path().extension() != ".plan") continue;
     Model model;
     model.name = entry.path().stem().string();
+    model.file = entry.path();
     if (!protocol::is_name(model.name)) {
       return error(Code::wrong_params, "{}: a model's name has 1 to 64 letters, digits, '.', '-' and '_'",
                    entry.path().string());
     }
     OBSCURA_TRY(model.plan, wire::read_plan_file(entry.path()));
     model.offer = wire::write_offer(wire::make_offer(model.plan));
-    if (internal->signing) {
-      const base::Bytes signature =
-          wire::write_signature(*internal->signing, wire::Kind::offer, wire::frame_digest(model.offer));
+    if (signing != nullptr) {
+      const base::Bytes signature = wire::write_signature(*signing, wire::Kind::offer, wire::frame_digest(model.offer));
       model.offer.insert(model.offer.end(), signature.begin(), signature.end());
     }
     const std::string name = model.name;
-    internal->models.emplace(name, std::move(model));
+    models.emplace(name, std::move(model));
   }
   if (failed) return error(Code::io, "{}: {}", folder.string(), failed.message());
-  if (internal->models.empty()) {
+  if (models.empty()) {
     return error(Code::wrong_params, "{}: no plan in it (NAME.plan, of `obscura compile`)", folder.string());
   }
-  OBSCURA_TRY(internal->place, Place::open(folder / "state"));
+  return models;
+}
+
+}  // namespace
+
+Result<Store> open_store(const fs::path& folder) {
+  OBSCURA_TRY(const Place place, Place::open(folder / "state"));
+  return Store::open(place.database());
+}
+
+Result<Service> Service::open(const fs::path& folder, const ServiceOptions& options) {
+  std::optional<base::SigningKey> signing;
+  if (!options.signing_key.empty()) {
+    OBSCURA_TRY(signing, wire::read_signing_key_file(options.signing_key));
+  }
+  OBSCURA_TRY(auto models, read_models(folder, signing ? &*signing : nullptr));
+  OBSCURA_TRY(const Place place, Place::open(folder / "state"));
+  auto lock =
+      base::OutputFile::create(place.lock(), {.overwrite = true, .secret = true, .resumable = true, .restart = true});
+  if (!lock) {
+    const bool busy = lock.error().code == Code::busy;
+    return error(lock.error().code, "{}: {}", folder.string(),
+                 busy ? "another process serves it" : lock.error().message);
+  }
+  place.clear();
+  OBSCURA_TRY(Store store, Store::open(place.database()));
+  if (options.watch) store.watch(options.watch);
+  auto internal = std::make_unique<Internal>(options, std::move(store));
+  internal->place = place;
+  internal->lock = std::move(lock).value();
+  internal->models = std::move(models);
+  const worker::Options worker{options.worker, options.memory, options.signing_key};
+  OBSCURA_TRY(internal->jobs, Jobs::open(internal->store, internal->place, internal->models, worker, options.jobs));
   return Service(std::move(internal));
 }
 
@@ -165,6 +292,10 @@ std::vector<std::string> Service::models() const {
   for (const auto& one : internal_->models) names.push_back(one.first);
   return names;
 }
+
+JobCounts Service::counts() const { return internal_->jobs->counts(); }
+
+pid_t Service::worker_process() const { return internal_->jobs->worker_process(); }
 
 http::Route Service::route() const {
   return [internal = internal_.get()](const http::Head& head) { return internal->route(head); };

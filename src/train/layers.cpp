@@ -19,7 +19,7 @@ const std::vector<std::pair<const char*, ActivationKind>> kActivationKinds = {
 const std::vector<std::pair<const char*, Sharing>> kSharings = {
     {"layer", Sharing::layer}, {"channel", Sharing::channel}, {"element", Sharing::element}};
 
-void read_layer(Fields& fields, const ActivationRecipe& activation, LayerRecipe& layer) {
+void read_layer(config::Fields& fields, const ActivationRecipe& activation, LayerRecipe& layer) {
   layer.place = fields.place("type");
   fields.choice("type", layer.kind,
                 {{"conv", LayerKind::conv},
@@ -273,7 +273,7 @@ std::string describe(const ActivationRecipe& activation) {
 const char* to_string(ActivationKind kind) { return kActivationKinds[static_cast<std::size_t>(kind)].first; }
 const char* to_string(Sharing sharing) { return kSharings[static_cast<std::size_t>(sharing)].first; }
 
-void read_activation(Fields& fields, ActivationRecipe& activation) {
+void read_activation(config::Fields& fields, ActivationRecipe& activation) {
   const ActivationKind before = activation.kind;
   fields.choice("kind", activation.kind, kActivationKinds);
   if (activation.kind != before) activation.initial.clear();
@@ -311,8 +311,8 @@ void read_activation(Fields& fields, ActivationRecipe& activation) {
   if (activation.initial.empty()) activation.initial = initial_coefficients(activation.kind, activation.range);
 }
 
-void read_layers(Fields fields, const ActivationRecipe& activation, std::vector<LayerRecipe>& layers) {
-  for (Fields& entry : fields.tables("layers")) {
+void read_layers(config::Fields fields, const ActivationRecipe& activation, std::vector<LayerRecipe>& layers) {
+  for (config::Fields& entry : fields.tables("layers")) {
     read_layer(entry, activation, layers.emplace_back());
     (void)entry.finish();
   }

@@ -5,15 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "train/fields.h"
+#include "config/fields.h"
 #include "train/recipe.h"
 
 namespace obscura::train {
 
 /// Reads the keys of an activation over what `activation` holds, and refuses what does not fit together.
-void read_activation(Fields& fields, ActivationRecipe& activation);
+void read_activation(config::Fields& fields, ActivationRecipe& activation);
 /// Reads network.layers; `activation` is what activation layers start from.
-void read_layers(Fields fields, const ActivationRecipe& activation, std::vector<LayerRecipe>& layers);
+void read_layers(config::Fields fields, const ActivationRecipe& activation, std::vector<LayerRecipe>& layers);
 
 enum class StepKind {
   conv,

@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "base/files.h"
-#include "train/fields.h"
+#include "config/fields.h"
 #include "train/layers.h"
 
 namespace obscura::train {
@@ -13,13 +13,6 @@ namespace {
 constexpr std::uint64_t kMaxRecipeBytes = 1 << 20;
 constexpr int kMaxBases = 4;
 constexpr double kHuge = 1e9;
-
-Result<toml::table> parse(const std::string& text, const std::string& name) {
-  toml::parse_result parsed = toml::parse(text, name);
-  if (parsed) return std::move(parsed).table();
-  const toml::parse_error& problem = parsed.error();
-  return error(Code::bad_format, "{}:{}: not TOML: {}", name, problem.source().begin.line, problem.description());
-}
 
 /// Puts into `to` what `from` has and `to` has not. Nodes are moved, since copies forget the lines they stood on.
 void inherit(toml::table& to, toml::table&& from) {
@@ -34,7 +27,7 @@ void inherit(toml::table& to, toml::table&& from) {
 }
 
 Result<toml::table> merge(const std::string& text, const std::filesystem::path& path, int bases) {
-  OBSCURA_TRY(toml::table table, parse(text, path.string()));
+  OBSCURA_TRY(toml::table table, config::parse(text, path.string()));
   const toml::node* base = table.get("base");
   if (base == nullptr) return table;
   if (!base->is_string()) return error(Code::unsupported, "{}: base must be the path of a recipe", path.string());
@@ -48,7 +41,7 @@ Result<toml::table> merge(const std::string& text, const std::filesystem::path& 
   return table;
 }
 
-void read_data(Fields fields, DataRecipe& data) {
+void read_data(config::Fields fields, DataRecipe& data) {
   fields.text("set", data.set);
   if (data.set.empty()) fields.refuse("set", "is absent; it must be the name of a data set");
   std::vector<double> shape;
@@ -69,7 +62,7 @@ void read_data(Fields fields, DataRecipe& data) {
   (void)fields.finish();
 }
 
-void read_augmentation(Fields fields, AugmentationRecipe& augmentation) {
+void read_augmentation(config::Fields fields, AugmentationRecipe& augmentation) {
   fields.number("rotation", augmentation.rotation, 0, 180);
   fields.number("zoom", augmentation.zoom, 0, 0.9);
   fields.number("shift", augmentation.shift, 0, 1);
@@ -80,7 +73,7 @@ void read_augmentation(Fields fields, AugmentationRecipe& augmentation) {
   (void)fields.finish();
 }
 
-void read_training(Fields fields, const std::filesystem::path& folder, TrainingRecipe& training) {
+void read_training(config::Fields fields, const std::filesystem::path& folder, TrainingRecipe& training) {
   std::int64_t seed = 1;
   fields.whole("seed", seed, 0, INT64_MAX);
   training.seed = static_cast<std::uint64_t>(seed);
@@ -98,7 +91,7 @@ void read_training(Fields fields, const std::filesystem::path& folder, TrainingR
   (void)fields.finish();
 }
 
-void read_optimizer(Fields fields, OptimizerRecipe& optimizer) {
+void read_optimizer(config::Fields fields, OptimizerRecipe& optimizer) {
   fields.choice("kind", optimizer.kind, {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}});
   if (optimizer.kind == OptimizerKind::adamw) {
     optimizer.rate = 1e-3;
@@ -120,7 +113,8 @@ void read_optimizer(Fields fields, OptimizerRecipe& optimizer) {
   (void)fields.finish();
 }
 
-void read_teacher(Fields fields, std::size_t channels, const std::filesystem::path& folder, TeacherRecipe& teacher) {
+void read_teacher(config::Fields fields, std::size_t channels, const std::filesystem::path& folder,
+                  TeacherRecipe& teacher) {
   std::string model;
   fields.text("model", model);
   if (model.empty()) fields.refuse("model", "is absent; it must be the path of an ONNX file");
@@ -156,13 +150,13 @@ std::string canonical_of(const toml::table& table, const Overrides& overrides) {
 
 Result<Recipe> read(const toml::table& table, const std::filesystem::path& path, const Overrides& overrides) {
   Recipe recipe;
-  Fields top(table, path.string(), "");
+  config::Fields top(table, path.string(), "");
   top.text("name", recipe.name);
   if (recipe.name.empty()) top.refuse("name", "is absent; it names the network");
   read_data(top.table("data"), recipe.data);
   read_augmentation(top.table("augmentation"), recipe.augmentation);
   ActivationRecipe activation;
-  Fields shared = top.table("activation");
+  config::Fields shared = top.table("activation");
   read_activation(shared, activation);
   (void)shared.finish();
   read_layers(top.table("network"), activation, recipe.layers);

@@ -1,26 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A folder of plans behind a socket, and clients that it never sees the images of.
-#include "service/service.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
-
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <thread>
-
-#include "../flow/file_flow.h"
-#include "base/signing.h"
-#include "http/client.h"
-#include "protocol/protocol.h"
-#include "remote/remote.h"
-#include "wire/signature.h"
+#include "service_fixture.h"
 
 namespace obscura::service {
 namespace {
-
-using ::testing::HasSubstr;
 
 TEST(Protocol, WritesWhatItReads) {
   const protocol::TensorHead head{"id 1", "", "key-1", 12345};
@@ -60,71 +43,6 @@ TEST(Protocol, NamesAreNoPaths) {
   }
   EXPECT_FALSE(protocol::is_name(std::string(65, 'a')));
 }
-
-class ServiceTest : public ::testing::Test {
- protected:
-  ServiceTest() {
-    std::string name = fs::temp_directory_path() / "obscura-service-XXXXXX";
-    folder_ = mkdtemp(name.data());
-    fs::create_directories(folder_ / "plans");
-    Flow::write(folder_ / "plans" / "square.plan", wire::write_plan(testing::square_plan()));
-    Flow::write(folder_ / "plans" / "quartic.plan", wire::write_plan(testing::quartic_plan()));
-  }
-  ~ServiceTest() override {
-    server_.reset();
-    service_.reset();
-    fs::remove_all(folder_);
-  }
-  void start(const ServiceOptions& options = {}) {
-    service_.emplace(Service::open(folder_ / "plans", options).value());
-    server_.emplace(http::Server::start({}, service_->route()).value());
-  }
-  http::Url url() const { return {"127.0.0.1", std::to_string(server_->port())}; }
-  std::string base() const { return "http://127.0.0.1:" + url().port; }
-  http::Reply send(const std::string& method, const std::string& target, const std::string& body = "",
-                   const std::map<std::string, std::string>& headers = {}) const {
-    http::Call call;
-    call.method = method;
-    call.target = target;
-    call.headers = headers;
-    const base::ByteView bytes = base::as_bytes(body);
-    call.body.assign(bytes.begin(), bytes.end());
-    return http::send(url(), std::move(call)).value();
-  }
-  static std::string text(const http::Reply& reply) {
-    return {reinterpret_cast<const char*>(reply.body.data()), reply.body.size()};
-  }
-  remote::RemoteOptions options_of(const std::string& client) const {
-    remote::RemoteOptions options;
-    options.folder = folder_ / client;
-    return options;
-  }
-  Result<client::Logits> classify(const std::string& client, const std::string& model,
-                                  std::span<const float> pixels) const {
-    OBSCURA_TRY(auto remote, remote::RemoteClient::connect(base(), model, options_of(client)));
-    OBSCURA_TRY(const auto images, client::images_in(pixels, remote.offer().input));
-    return remote.classify(images);
-  }
-  /// The answer that the files' way gives.
-  static std::vector<float> expected(const plan::Plan& plan, const std::vector<float>& pixels) {
-    const Flow flow(plan);
-    Flow::require(client::encrypt(flow.offer, flow.path("secret"), pixels, flow.path("in2")));
-    Flow::require(server::run(flow.path("net.plan"), flow.path("eval"), flow.path("in2"), flow.path("out2")));
-    return client::decrypt(flow.offer, flow.path("secret"), flow.path("out2")).value().values;
-  }
-  /// Whether no file of a request is left: one goes after its answer is sent.
-  bool nothing_incoming() const {
-    const fs::path folder = folder_ / "plans/state/incoming";
-    for (int tries = 0; tries < 200 && !fs::is_empty(folder); ++tries) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return fs::is_empty(folder);
-  }
-
-  fs::path folder_;
-  std::optional<Service> service_;
-  std::optional<http::Server> server_;
-};
 
 TEST_F(ServiceTest, ClassifiesAsFilesDo) {
   start();
@@ -173,7 +91,7 @@ TEST_F(ServiceTest, TellsWhatItServes) {
 TEST_F(ServiceTest, BadRequestsAreASentenceAndTheServerGoesOn) {
   start();
   ASSERT_TRUE(classify("alice", "square", testing::random_pixels(1)).ok());
-  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys")->path().filename();
+  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys/local")->path().filename();
   const auto infer = [&](const std::string& head, const std::string& tensor, std::size_t said) {
     return send("POST", "/v2/models/square/infer", head + tensor,
                 {{"Inference-Header-Content-Length", std::to_string(said)}});
@@ -216,7 +134,7 @@ TEST_F(ServiceTest, BadRequestsAreASentenceAndTheServerGoesOn) {
 TEST_F(ServiceTest, KeysOfOtherParametersAndImagesOfAnotherPlanAreRefused) {
   start();
   ASSERT_TRUE(classify("alice", "square", testing::random_pixels(1)).ok());
-  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys")->path().filename();
+  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys/local")->path().filename();
   const auto flow = Flow(testing::square_plan());
   const base::Bytes images = flow.read("in");
   std::string body = protocol::write_request({"", "", key, images.size()});
@@ -235,13 +153,39 @@ TEST_F(ServiceTest, KeysOfOtherParametersAndImagesOfAnotherPlanAreRefused) {
 TEST_F(ServiceTest, KeysThatTakeTheNameOfOthersTakeTheirPlace) {
   start();
   ASSERT_TRUE(classify("alice", "square", testing::random_pixels(1)).ok());
-  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys")->path().filename();
+  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys/local")->path().filename();
   const auto flow = Flow(testing::square_plan());
   const auto text_of = [](const base::Bytes& bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
   EXPECT_EQ(send("PUT", "/v2/keys/" + key, text_of(flow.read("eval"))).status, 201U);
   EXPECT_FALSE(classify("alice", "square", testing::random_pixels(1)).ok()) << "the keys from before are still used";
+}
+
+TEST_F(ServiceTest, TheDocumentOfTheInterfaceIsTrue) {
+  start();
+  ASSERT_TRUE(classify("alice", "square", testing::random_pixels(1)).ok());
+  const std::string key = fs::directory_iterator(folder_ / "plans/state/keys/local")->path().filename();
+  const auto document = json("GET", "/openapi.json");
+  std::size_t asked = 0;
+  for (const auto& [path, methods] : document.at("paths").items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      if (method == "parameters") continue;
+      std::string target = path, verb = method;
+      for (const auto& [name, value] :
+           std::map<std::string, std::string>{{"{model}", "square"}, {"{key}", key}, {"{job}", "none"}}) {
+        if (const auto at = target.find(name); at != std::string::npos) target.replace(at, name.size(), value);
+      }
+      std::transform(verb.begin(), verb.end(), verb.begin(), [](unsigned char c) { return std::toupper(c); });
+      const http::Reply reply = send(verb, target);
+      EXPECT_TRUE(operation.at("responses").contains(std::to_string(reply.status))) << verb << target << reply.status;
+      const bool of_error = reply.status >= 400 && nlohmann::json::parse(text(reply)).contains("error");
+      EXPECT_TRUE(reply.status < 400 || of_error) << verb << target;
+      ++asked;
+    }
+  }
+  EXPECT_EQ(asked, 16U);
+  EXPECT_EQ(send("GET", "/v2/other").status, 404U);
 }
 
 TEST_F(ServiceTest, OnlyTheTrustedServerIsAsked) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/fields.h"
+#include "config/fields.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-namespace obscura::train {
+namespace obscura::config {
+
 namespace {
 
 const toml::table& nothing() {
@@ -54,6 +55,13 @@ std::string nearest(const std::string& key, const std::set<std::string>& known) 
 }
 
 }  // namespace
+
+Result<toml::table> parse(const std::string& text, const std::string& name) {
+  toml::parse_result parsed = toml::parse(text, name);
+  if (parsed) return std::move(parsed).table();
+  const toml::parse_error& problem = parsed.error();
+  return error(Code::bad_format, "{}:{}: not TOML: {}", name, problem.source().begin.line, problem.description());
+}
 
 Fields::Fields(const toml::table& table, std::string path, std::string name)
     : table_(&table), path_(std::move(path)), name_(std::move(name)) {}
@@ -195,4 +203,4 @@ Result<void> Fields::finish() {
   return {};
 }
 
-}  // namespace obscura::train
+}  // namespace obscura::config

@@ -11,7 +11,7 @@
 
 #include "server/server.h"
 
-namespace obscura::service {
+namespace obscura::worker {
 
 class Sessions {
  public:
@@ -35,4 +35,4 @@ class Sessions {
   std::list<Entry> entries_;  ///< the most recently used first
 };
 
-}  // namespace obscura::service
+}  // namespace obscura::worker

@@ -14,7 +14,10 @@
 
 #include "base/check.h"
 
-namespace obscura::train {
+namespace obscura::config {
+
+/// errors  bad_format, with file and line
+Result<toml::table> parse(const std::string& text, const std::string& name);
 
 /// One table. A key that is absent leaves its variable as it is; the first mistake is kept, and told by finish().
 class Fields {
@@ -64,4 +67,4 @@ class Fields {
   std::shared_ptr<std::optional<Error>> problem_ = std::make_shared<std::optional<Error>>();
 };
 
-}  // namespace obscura::train
+}  // namespace obscura::config

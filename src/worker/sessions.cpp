@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "service/sessions.h"
+#include "worker/sessions.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace obscura::service {
+namespace obscura::worker {
 
 Result<Sessions::Session> Sessions::get(const std::string& model, const wire::NamedPlan& plan, const std::string& key,
                                         const std::filesystem::path& file) {
@@ -40,4 +40,4 @@ void Sessions::forget(const std::string& key) {
   entries_.remove_if([&](const Entry& e) { return e.key == key; });
 }
 
-}  // namespace obscura::service
+}  // namespace obscura::worker
