@@ -39,9 +39,9 @@ struct Call {
   std::string target = "/";
   std::map<std::string, std::string> headers = {};
   base::Bytes body = {};
-  ClientTls tls = {};
   base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
   base::Progress progress = {};     ///< counts bytes that were sent; asked while waiting for the answer too
+  ClientTls tls = {};
   /// Where set, gets each event of an answer that is a stream of events, as it comes; false stops with `cancelled`.
   /// Such a stream may last; one without a byte for 60 s has broken off. The body of the reply is empty then.
   std::function<bool(const Event&)> event = {};

@@ -23,7 +23,7 @@ struct Head {
   std::string target;                          ///< path and query, as sent
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::optional<std::uint64_t> length;         ///< of the body, where it was announced
-  std::string client = {};  ///< the common name of the client's certificate, where one was asked for and it has one
+  std::string client = {};                     ///< common name in the client's certificate; "": none, or none asked for
 };
 
 struct Response {
@@ -34,7 +34,8 @@ struct Response {
   /// What comes after `body`, for answers larger than memory should hold.
   std::optional<base::InputFile> file = {};
   /// Where set, the answer is not there yet: this is asked every 2 to 50 ms until it gives one, which is sent in place
-  /// of all that stands here. No thread waits meanwhile, and a client that goes away ends the exchange.
+  /// of all that stands here. No thread waits meanwhile, and a client that goes away, or closes its half of the
+  /// connection, ends the exchange. What it throws is answered with 500.
   /// threads  the server's loop, like `events`: neither may take long, and neither is called after the exchange's end
   std::function<std::optional<Response>()> later = {};
   /// Where set, the answer is a stream of server-sent events, without `type`, `body` and `file`: the text that comes
@@ -63,8 +64,8 @@ using Route = std::function<std::unique_ptr<Exchange>(const Head&)>;
 struct ServerTls {
   std::filesystem::path certificate;  ///< PEM: the server's, then those of its issuers
   std::filesystem::path key;          ///< PEM, under no passphrase
-  std::filesystem::path client_ca =
-      {};  ///< PEM: where given, clients need a certificate that one of these issued or is
+  /// PEM: where given, clients show a certificate that is one of these, or issued by one.
+  std::filesystem::path client_ca = {};
 };
 
 struct ServerOptions {
