@@ -65,19 +65,22 @@ step one-encrypt encrypt "$client/one.offer" --secret "$client/one.secret" "$one
 step one-run run "$server/one.plan" --eval "$server/one.keys" "$server/one.enc" -o "$client/one.answer"
 step one-decrypt decrypt "$client/one.offer" --secret "$client/one.secret" "$client/one.answer"
 
-# The same over a socket: a server, and a client that knows its address and the model's name.
+# The same over a network: a server with a fresh certificate, and a client that has its address and a token.
 mkdir "$folder/plans"
 mv "$server/one.plan" "$folder/plans/mnist.plan"
+build/release/obscura-server init "$folder/plans" >"$folder/init.log"
+build/release/obscura-server token add "$folder/plans" demo >"$client/token"
+: >"$folder/server.log"
 build/release/obscura-server serve "$folder/plans" --port 0 >"$folder/server.log" 2>&1 &
 serving=$!
 trap 'kill "$serving" 2>/dev/null || true' EXIT
 url=""
 for _ in {1..100}; do
-  url="$(sed -n 's/.*\(http:[^ ]*\) serves.*/\1/p' "$folder/server.log")"
+  url="$(sed -n 's/.*\(https:[^ ]*\) serves.*/\1/p' "$folder/server.log")"
   [[ -z "$url" ]] || break
   sleep 0.1
 done
-step classify classify --server "$url" --keys "$client/keys" mnist "$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:10"
+step classify classify --server "$url" --ca "$folder/plans/tls/certificate.pem" --token-file "$client/token" --keys "$client/keys" mnist "$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:10"
 kill -TERM "$serving"
 wait "$serving"
 

@@ -12,7 +12,7 @@ import re
 import subprocess
 
 # Compiled in: there is no library to load.
-HEADERS_ONLY = ["libboost-dev", "libcli11-dev", "nlohmann-json3-dev"]
+HEADERS_ONLY = ["libboost-dev", "libcli11-dev", "libtomlplusplus-dev", "nlohmann-json3-dev"]
 
 
 def run(*command):
@@ -29,13 +29,19 @@ def libraries(program):
     return [m.group(1) for m in re.finditer(r"(?:=> )?(/\S+) \(0x", run("ldd", program))]
 
 
-def package_of(path):
-    """Debian's name for who owns a file; libraries stand under /lib or /usr/lib, of which one is a link."""
-    for name in {path, os.path.realpath(path), "/usr" + path, path.removeprefix("/usr")}:
-        owner = run("dpkg-query", "-S", name).split(":")[0]
-        if owner:
-            return owner
-    return None
+def names_of(path):
+    """Libraries stand under /lib or /usr/lib, of which one is a link; Debian knows one of the names."""
+    return [path, os.path.realpath(path), "/usr" + path, path.removeprefix("/usr")]
+
+
+def packages_of(paths):
+    """Debian's names for who owns which file; asked once, since each question reads all of its lists."""
+    answer = run("dpkg-query", "-S", *sorted({name for path in paths for name in names_of(path)}))
+    owners = {}
+    for line in answer.splitlines():
+        owner, _, file = line.partition(": ")
+        owners[file] = owner.split(":")[0]
+    return {path: next((owners[name] for name in names_of(path) if name in owners), None) for path in paths}
 
 
 def version_of(package):
@@ -53,8 +59,9 @@ def component(package, path=None):
 
 def bill(programs):
     files = sorted({path for program in programs for path in libraries(program)})
-    parts = [component(package_of(path), path) for path in files if package_of(path)]
-    unknown = [os.path.basename(path) for path in files if not package_of(path)]
+    owners = packages_of(files)
+    parts = [component(owners[path], path) for path in files if owners[path]]
+    unknown = [os.path.basename(path) for path in files if not owners[path]]
     parts += [component(package) for package in HEADERS_ONLY if version_of(package)]
     parts += [{"type": "library", "name": name, "version": "not packaged"} for name in unknown]
     return {
