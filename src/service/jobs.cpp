@@ -43,6 +43,8 @@ Result<std::unique_ptr<Jobs>> Jobs::open(const Store& store, const Place& place,
     } else if (!ended(job)) {
       entry.job.state = "queued";
     }
+    std::error_code ignored;
+    if (ended(entry.job)) fs::remove(place.images(job.id), ignored);
     self->entries_.push_back(std::move(entry));
   }
   // Files of jobs that were never accepted, or are removed.
@@ -281,9 +283,7 @@ void Jobs::finish(Entry& entry, const worker::Outcome& outcome) {
     job.error = without(job.error, place_.key(job.tenant, job.key), "the key");
     job.error = without(job.error, place_.answer(job.id), "the answer");
     event.outcome = job.state + ": " + job.error;
-    drop(job.id);
   }
-  fs::remove(place_.images(job.id), ignored);
   counts_.run_seconds += outcome.run_seconds;
   event.seconds = std::chrono::duration<double>(Clock::now() - entry.started).count();
   static_cast<void>(store_.note(event));  // a full disk must not take a finished answer away
@@ -293,6 +293,12 @@ void Jobs::finish(Entry& entry, const worker::Outcome& outcome) {
     return;
   }
   save(entry);
+  // Only now: a process that is killed before must find the images again.
+  if (job.state == "done") {
+    fs::remove(place_.images(job.id), ignored);
+  } else {
+    drop(job.id);
+  }
 }
 
 void Jobs::save(Entry& entry) {

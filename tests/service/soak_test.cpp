@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Jobs while server, worker and clients are killed at random: of what was accepted nothing is lost.
+/// OBSCURA_KILLS sets how often (default 20; the figure of docs/SERVICE.md is of 200).
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <random>
+
+#include "service_fixture.h"
+
+namespace obscura::service {
+namespace {
+
+/// obscura-server as a process of its own.
+class Process {
+ public:
+  Process(const fs::path& folder, std::uint16_t port) {
+    int out[2];
+    if (::pipe2(out, O_CLOEXEC) != 0) std::abort();
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    posix_spawn_file_actions_addopen(&actions, 2, (folder / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    std::vector<std::string> words{OBSCURA_SERVER, "serve", folder, "--port", std::to_string(port)};
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    if (::posix_spawn(&pid_, OBSCURA_SERVER, &actions, nullptr, arguments.data(), environ) != 0) std::abort();
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(out[1]);
+    std::string said;
+    char piece[256];
+    while (said.find('\n') == std::string::npos) {
+      const ssize_t n = ::read(out[0], piece, sizeof piece);
+      if (n <= 0) break;
+      said.append(piece, static_cast<std::size_t>(n));
+    }
+    ::close(out[0]);
+    const std::size_t at = said.find("127.0.0.1:");
+    port_ = at == std::string::npos ? 0 : static_cast<std::uint16_t>(std::stoul(said.substr(at + 10)));
+  }
+  void kill(int signal) {
+    ::kill(pid_, signal);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  std::uint16_t port() const { return port_; }
+  /// Its children: the worker, where there is one.
+  std::vector<pid_t> children() const {
+    std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", pid_));
+    std::vector<pid_t> out;
+    for (pid_t one = 0; file >> one;) out.push_back(one);
+    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid_))) {
+      std::ifstream own(task.path() / "children");
+      for (pid_t one = 0; own >> one;) out.push_back(one);
+    }
+    return out;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  std::uint16_t port_ = 0;
+};
+
+class Soak : public ServiceTest {
+ protected:
+  static int kills() {
+    const char* told = std::getenv("OBSCURA_KILLS");
+    return told == nullptr ? 20 : std::atoi(told);
+  }
+  static Result<http::Reply> ask(std::uint16_t port, const std::string& method, const std::string& target,
+                                 const Body* body = nullptr, std::uint64_t most = ~std::uint64_t{0}) {
+    http::Call call;
+    call.method = method;
+    call.target = target;
+    call.max_answer = std::uint64_t{1} << 30;
+    if (body != nullptr) {
+      call.headers = body->headers;
+      call.headers["Prefer"] = "respond-async";
+      const base::ByteView bytes = base::as_bytes(body->bytes);
+      call.body.assign(bytes.begin(), bytes.end());
+    }
+    call.progress = [most](std::size_t done, std::size_t) { return done < most; };
+    return http::send({"127.0.0.1", std::to_string(port)}, std::move(call));
+  }
+};
+
+TEST_F(Soak, NoAcceptedJobIsLostWhateverIsKilled) {
+  std::ofstream(folder_ / "plans/server.toml") << "[tenants]\nqueued_jobs = 100000\n[jobs]\nattempts = 100\n";
+  start();
+  const std::vector<float> pixels = testing::random_pixels(2048 * 2);
+  const Body body = encrypted("alice", "quartic", testing::quartic_plan(), pixels);
+  const auto wanted = expected(testing::quartic_plan(), pixels);
+  stop();
+  std::optional<Process> server(std::in_place, folder_ / "plans", 0);
+  const std::uint16_t port = server->port();
+  ASSERT_GT(port, 0);
+  std::mt19937 random(7);
+  std::vector<std::string> accepted;
+  int killed[3] = {0, 0, 0};
+  for (int k = 0; k < kills();) {
+    const auto what = random() % 3;
+    if (what == 2) {  // a client, in the middle of its images
+      static_cast<void>(ask(port, "POST", "/v2/models/quartic/infer", &body, random() % body.bytes.size()));
+      ++killed[2], ++k;
+    }
+    for (auto n = random() % 3; n > 0; --n) {
+      const auto reply = ask(port, "POST", "/v2/models/quartic/infer", &body);
+      if (reply && reply->status == 202) accepted.push_back(reply->headers.at("location"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
+    if (what == 0) {
+      server->kill(SIGKILL);
+      server.emplace(folder_ / "plans", port);
+      ASSERT_EQ(server->port(), port) << "it starts again";
+      ++killed[0], ++k;
+    } else if (what == 1) {
+      for (const pid_t worker : server->children()) {
+        ::kill(worker, SIGKILL);
+        ++killed[1], ++k;
+        break;
+      }
+    }
+  }
+  for (const std::string& job : accepted) {
+    http::Reply reply;
+    for (int tries = 0; tries < 6000; ++tries) {
+      reply = ask(port, "GET", job + "/result").value();
+      if (reply.status != 202) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ASSERT_EQ(reply.status, 200U) << job << ": " << text(reply);
+    const auto logits = logits_of(body, reply);
+    ASSERT_EQ(logits.size(), wanted.size());
+    EXPECT_NEAR(logits[0], wanted[0], 1e-2);
+    EXPECT_NEAR(logits.back(), wanted.back(), 1e-2);
+    EXPECT_EQ(ask(port, "DELETE", job)->status, 200U);
+  }
+  server->kill(SIGTERM);
+  EXPECT_TRUE(fs::is_empty(folder_ / "plans/state/jobs"));
+  EXPECT_TRUE(nothing_incoming());
+  const auto sound = Database::open(folder_ / "plans/state/service.db", {""})->run("PRAGMA integrity_check");
+  EXPECT_EQ(service::text(sound->at(0).at(0)), "ok");
+  std::printf("%zu jobs accepted and answered; killed: %d servers, %d workers, %d clients\n", accepted.size(),
+              killed[0], killed[1], killed[2]);
+}
+
+}  // namespace
+}  // namespace obscura::service
