@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/parallel.h"
+#include "bench/bench.h"
 #include "ckks/bootstrap.h"
 #include "ckks/evaluator.h"
 #include "secret/crypt.h"
@@ -29,9 +30,9 @@ std::size_t bytes_of(const SwitchKey& key) {
 struct World {
   explicit World(std::size_t set)
       : scale(std::exp2(BootstrapParams::demonstrated().at(set).level_bits)),
-        bootstrapper(
-            Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(), {scale, scale})
-                .value()),
+        bootstrapper(Bootstrapper::make(BootstrapParams::make(BootstrapParams::demonstrated().at(set)).value(),
+                                        {scale, scale}, Resources::make(bench::chosen_kernels()))
+                         .value()),
         key(secret::SecretKey::generate(*bootstrapper->context())) {
     KeyNeeds needs;
     needs.add_bootstrap(bootstrapper);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/parallel.h"
+#include "bench/bench.h"
 #include "ckks/evaluator.h"
 #include "secret/crypt.h"
 
@@ -23,7 +24,7 @@ struct World {
     literal.chain = make_primes(literal.log2_degree, bits, static_cast<std::size_t>(limbs + digit_limbs), {}).value();
     literal.special.assign(literal.chain.end() - digit_limbs, literal.chain.end());
     literal.chain.resize(static_cast<std::size_t>(limbs));
-    context = Context::make(Params::make(literal).value());
+    context = Context::make(Params::make(literal).value(), Resources::make(bench::chosen_kernels()));
     key.emplace(secret::SecretKey::generate(*context));
     keys.relinearization.push_back(secret::make_relinearization_key(*context, *key));
     keys.galois.emplace(context->galois_element(1),

@@ -4,11 +4,13 @@
 
 #include <vector>
 
+#include "bench/bench.h"
 #include "ckks/params.h"
-#include "kernels/kernels.h"
 
 namespace obscura::kernels {
 namespace {
+
+const Kernels& chosen() { return bench::chosen_kernels(); }
 
 struct Limbs {
   Limbs(std::int64_t log2_degree, std::int64_t bits, std::size_t count)
@@ -33,19 +35,19 @@ void report_per_bit(benchmark::State& state, std::int64_t bits) {
 
 void ntt_forward(benchmark::State& state) {
   Limbs x(state.range(0), state.range(1), 1);
-  for (auto _ : state) active().ntt_forward(x[0], x.table);
+  for (auto _ : state) chosen().ntt_forward(x[0], x.table);
   report_per_bit(state, state.range(1));
 }
 
 void ntt_inverse(benchmark::State& state) {
   Limbs x(state.range(0), state.range(1), 1);
-  for (auto _ : state) active().ntt_inverse(x[0], x.table, 1.0);
+  for (auto _ : state) chosen().ntt_inverse(x[0], x.table, 1.0);
   report_per_bit(state, state.range(1));
 }
 
 void multiply(benchmark::State& state) {
   Limbs x(state.range(0), 48, 3);
-  for (auto _ : state) active().multiply(x[0], x[1], x[2], x.n, x.table.modulus);
+  for (auto _ : state) chosen().multiply(x[0], x[1], x[2], x.n, x.table.modulus);
   state.SetItemsProcessed(static_cast<std::int64_t>(x.n) * state.iterations());
 }
 
@@ -54,7 +56,7 @@ void inner_product(benchmark::State& state) {
   Limbs x(state.range(0), 48, 2 * terms + 1);
   std::vector<const double*> a, b;
   for (std::size_t t = 0; t < terms; ++t) a.push_back(x[2 * t]), b.push_back(x[2 * t + 1]);
-  for (auto _ : state) active().inner_product(x[2 * terms], a.data(), b.data(), terms, x.n, x.table.modulus);
+  for (auto _ : state) chosen().inner_product(x[2 * terms], a.data(), b.data(), terms, x.n, x.table.modulus);
   state.SetItemsProcessed(static_cast<std::int64_t>(x.n * terms) * state.iterations());
 }
 
@@ -65,7 +67,7 @@ void weighted_sum(benchmark::State& state) {
   std::vector<const double*> a;
   for (std::size_t t = 0; t < terms; ++t) a.push_back(x[t]);
   for (auto _ : state) {
-    active().weighted_sum(x[terms], a.data(), 0.6 * 0x1p48, weights.data(), terms, x.n, x.table.modulus);
+    chosen().weighted_sum(x[terms], a.data(), 0.6 * 0x1p48, weights.data(), terms, x.n, x.table.modulus);
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(x.n * terms) * state.iterations());
 }

@@ -9,18 +9,19 @@
 #include <numeric>
 
 #include "base/parallel.h"
+#include "bench/bench.h"
 #include "ckks/evaluator.h"
-#include "kernels/kernels.h"
 
 namespace obscura::ckks {
 namespace {
 
-std::shared_ptr<const Context> make_context(int log2_degree, int bits, std::size_t limbs) {
+std::shared_ptr<const Context> make_context(const kernels::Kernels& kernels, int log2_degree, int bits,
+                                            std::size_t limbs) {
   ParamsLiteral literal;
   literal.log2_degree = log2_degree;
   literal.special = make_primes(log2_degree, 50, 1, {}).value();
   literal.chain = make_primes(log2_degree, bits, limbs, literal.special).value();
-  return Context::make(Params::make(literal).value());
+  return Context::make(Params::make(literal).value(), Resources::make(kernels));
 }
 
 /// A layer of `positions` windows of `inputs` inputs and `outputs` outputs each, neighbours sharing half of their
@@ -48,7 +49,7 @@ std::vector<Ciphertext> make_inputs(const Context& context, std::size_t count) {
   for (Ciphertext& c : x) {
     c.scale = 0x1p40;
     for (int part = 0; part < 2; ++part) {
-      c.parts.emplace_back(context.degree(), limbs);
+      c.parts.emplace_back(context.resources(), context.degree(), limbs);
       for (std::size_t i = 0; i < limbs; ++i) {
         for (double& r : c.parts.back().residues(i)) r = 1e14;
       }
@@ -91,7 +92,7 @@ void tile(benchmark::State& state) {
   const kernels::Modulus modulus = kernels::make_modulus(make_primes(14, 48, 1, {}).value()[0]);
   const kernels::MatrixProduct job{weights.data(), rows, cols, x_rows.data(), y_rows.data(), nullptr};
   for (auto _ : state) {
-    kernels::active().matrix_product(job, modulus);
+    bench::chosen_kernels().matrix_product(job, modulus);
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(rows * cols * kernels::kMatrixTile) * state.iterations());
@@ -99,7 +100,7 @@ void tile(benchmark::State& state) {
 
 void layer(benchmark::State& state) {
   const base::ThreadLimit limit(static_cast<std::size_t>(state.range(3)));
-  const auto context = make_context(14, 48, 3);
+  const auto context = make_context(bench::chosen_kernels(), 14, 48, 3);
   const PreparedMap map(windows(static_cast<std::uint32_t>(state.range(0)), static_cast<std::uint32_t>(state.range(1)),
                                 static_cast<std::uint32_t>(state.range(2))));
   const std::vector<Ciphertext> x = make_inputs(*context, map.map().inputs);
@@ -111,7 +112,7 @@ void layer(benchmark::State& state) {
 }
 
 void digits(benchmark::State& state) {
-  const kernels::Kernels& kernels = kernels::active();
+  const kernels::Kernels& kernels = bench::chosen_kernels();
   if (kernels.digit_product == nullptr) return state.SkipWithError("no AMX here");
   const auto rows = static_cast<std::size_t>(state.range(0)), cols = static_cast<std::size_t>(state.range(1));
   constexpr std::size_t kOctets = kernels::kMatrixTile / 8;
@@ -139,9 +140,10 @@ void digits(benchmark::State& state) {
 
 void convolution(benchmark::State& state) {
   const bool tiles = state.range(2) != 0;
-  if (!kernels::force(tiles ? "avx512+amx" : "avx512")) return state.SkipWithError("no such kernels here");
+  const kernels::Kernels* kernels = kernels::named(tiles ? "avx512+amx" : "avx512");
+  if (kernels == nullptr) return state.SkipWithError("no such kernels here");
   const base::ThreadLimit limit(1);
-  const auto context = make_context(14, 49, 1);
+  const auto context = make_context(*kernels, 14, 49, 1);
   constexpr std::uint32_t kPositions = 4, kTaskOutputs = 128;
   const auto outputs = static_cast<std::uint32_t>(state.range(1));
   const PreparedMap map(convolution_map(kPositions, static_cast<std::uint32_t>(state.range(0)), outputs));
@@ -160,7 +162,6 @@ void convolution(benchmark::State& state) {
   for (auto _ : state) run();
   state.SetItemsProcessed(static_cast<std::int64_t>(map.map().multiplications() * context->degree() * 2) *
                           state.iterations());
-  kernels::force("");
 }
 
 BENCHMARK(tile)

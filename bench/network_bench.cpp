@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/parallel.h"
+#include "bench/bench.h"
 #include "ckks/context.h"
 #include "compile/compile.h"
 #include "nn/onnx.h"
@@ -37,7 +38,8 @@ void run_network(benchmark::State& state, const fs::path& path, std::uint32_t ba
   options.batch = batch;
   const auto plan = compile::compile(*graph, options);
   if (!plan.ok()) return state.SkipWithError(plan.error().message.c_str());
-  const auto context = ckks::Context::make(ckks::Params::make(plan->params).value());
+  const auto context =
+      ckks::Context::make(ckks::Params::make(plan->params).value(), ckks::Resources::make(bench::chosen_kernels()));
   const auto key = secret::SecretKey::generate(*context);
   ckks::EvalKeys keys;
   keys.relinearization.push_back(secret::make_relinearization_key(*context, key));

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/parallel.h"
+#include "bench/bench.h"
 #include "ckks/evaluator.h"
 #include "ckks/plain.h"
 #include "ckks/transform.h"
@@ -105,7 +106,8 @@ void fill(const Diagonal& at, std::size_t period, std::span<std::complex<double>
 
 struct World {
   World(const Workload& work, std::span<const std::int64_t> steps, double scale)
-      : context(Context::make(make_params(work))), key(secret::SecretKey::generate(*context)) {
+      : context(Context::make(make_params(work), Resources::make(bench::chosen_kernels()))),
+        key(secret::SecretKey::generate(*context)) {
     keys.galois = secret::make_galois_keys(*context, key, steps);
     const std::vector<double> slots(context->params().slots(), 0.5);
     for (std::uint32_t i = 0; i < work.inputs; ++i) {

@@ -17,7 +17,7 @@ ring::Basis basis_of(std::int64_t bits) {
 }
 
 ring::NttPoly uniform(const ring::Basis& basis) {
-  ring::NttPoly poly(basis.degree(), kLimbs);
+  ring::NttPoly poly(basis.resources(), basis.degree(), kLimbs);
   for (std::size_t j = 0; j < kLimbs; ++j) ring::sample_uniform(base::Seed{}, j, basis.prime(j), poly.residues(j));
   return poly;
 }

@@ -62,7 +62,7 @@ base::ByteView payload_of(const base::Bytes& frame) {
 }
 
 ring::NttPoly poly(const ckks::Context& context, std::size_t limbs) {
-  ring::NttPoly out(context.degree(), limbs);
+  ring::NttPoly out(context.resources(), context.degree(), limbs);
   for (std::size_t i = 0; i < limbs; ++i) {
     ring::sample_uniform(base::Seed{}, i, context.basis().prime(i), out.residues(i));
   }

@@ -57,16 +57,16 @@ Result<void> compile_network(const EvaluationJob& job, Evaluation& out) {
 
 /// The plan of clear and ckks. Gives the reference's logits.
 Result<std::vector<float>> run_plan(const EvaluationJob& job, Evaluation& out) {
-  PlanOptions how{job.memory, job.noise_seed, {}, job.making.options.report};
+  PlanOptions how{job.memory, job.noise_seed, {}, job.making.options.report, job.resources};
   how.before = [&](std::uint64_t bytes) {
     out.memory = bytes;
     if (job.before) job.before(out.images.count(), bytes);
   };
   OBSCURA_TRY(out.inference, job.backend == Backend::clear ? infer_clear(out.plan->plan, out.images, how)
                                                            : infer_encrypted(*out.plan, out.images, how));
-  OBSCURA_TRY(Inference reference, out.graph
-                                       ? infer_float(*out.graph, out.images, out.settings.normalization, how.report)
-                                       : infer_clear(out.plan->plan, out.images, {job.memory, {}, {}, how.report}));
+  OBSCURA_TRY(Inference reference,
+              out.graph ? infer_float(*out.graph, out.images, out.settings.normalization, how.report)
+                        : infer_clear(out.plan->plan, out.images, {job.memory, {}, {}, how.report, job.resources}));
   return std::move(reference.logits);
 }
 

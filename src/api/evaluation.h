@@ -40,6 +40,7 @@ struct EvaluationJob {
   std::uint64_t memory = 0;                 ///< of running a plan; see server::allot
   std::optional<std::uint64_t> noise_seed;  ///< of clear
   std::optional<Noise> noise;               ///< of polynomials
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
   /// Called with the number of images and the memory that the plan takes, before any image is run.
   std::function<void(std::size_t images, std::uint64_t bytes)> before;
 };

@@ -198,10 +198,11 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
 Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& images, const PlanOptions& options) {
   Inference result;
   const Stopwatch keygen;
-  OBSCURA_TRY(client::Client client, client::Client::generate(wire::make_offer(plan)));
+  OBSCURA_TRY(client::Client client, client::Client::generate(wire::make_offer(plan), options.resources));
   ckks::EvalKeys keys = client.make_eval_keys();
   result.seconds.keygen = keygen.seconds();
-  OBSCURA_TRY(server::Session session, server::Session::make(plan, std::move(keys), options.memory));
+  OBSCURA_TRY(server::Session session,
+              server::Session::make(plan, std::move(keys), options.memory, server::Batches::many, options.resources));
   if (options.before) options.before(session.memory());
   const std::size_t slots = client.images_at_once();
   const Party party{std::move(client), std::move(session)};

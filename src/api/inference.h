@@ -66,6 +66,7 @@ struct PlanOptions {
   std::optional<std::uint64_t> noise_seed;          ///< of the plaintext simulator
   std::function<void(std::uint64_t bytes)> before;  ///< called with the memory that the plan takes, before any image
   compile::Report report;
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();  ///< of both sides
 };
 
 /// The plan on the plaintext simulator, batch by batch of N/2 images, each read from disk when it is due; without noise

@@ -10,15 +10,16 @@
 namespace obscura {
 
 struct EvaluationKeys::Internal {
-  server::ClientSession client;
+  std::shared_ptr<const server::ClientSession> client;
 };
 
 struct Server::Internal {
   wire::NamedPlan plan;
   Options options;
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();  ///< of all clients' sessions
 };
 
-std::uint64_t EvaluationKeys::memory() const { return internal_->client.session.memory(); }
+std::uint64_t EvaluationKeys::memory() const { return internal_->client->session.memory(); }
 
 Result<Server> Server::open(const Source& plan, const Options& options) {
   const std::string name = plan.path().string();
@@ -34,15 +35,17 @@ Bytes Server::offer() const { return wire::write_offer(wire::make_offer(internal
 
 Result<EvaluationKeys> Server::read_keys(const Source& source) const {
   OBSCURA_TRY(base::InputFile file, api::open(source));
-  OBSCURA_TRY(server::ClientSession client, server::make_session(internal_->plan, file, internal_->options.memory));
-  return EvaluationKeys(std::make_shared<const EvaluationKeys::Internal>(EvaluationKeys::Internal{std::move(client)}));
+  OBSCURA_TRY(server::ClientSession client,
+              server::make_session(internal_->plan, file, internal_->options.memory, internal_->resources));
+  return EvaluationKeys(
+      std::make_shared<const EvaluationKeys::Internal>(EvaluationKeys::Internal{server::share(std::move(client))}));
 }
 
 Result<void> Server::run(const EvaluationKeys& keys, const Source& images, const Sink& logits,
                          const Progress& progress) const {
   OBSCURA_TRY(base::InputFile in, api::open(images));
   OBSCURA_TRY(base::OutputFile out, api::create(logits));
-  return server::run(keys.internal_->client, std::move(in), std::move(out), progress);
+  return server::run(*keys.internal_->client, std::move(in), std::move(out), progress);
 }
 
 }  // namespace obscura

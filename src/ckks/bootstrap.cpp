@@ -35,25 +35,27 @@ void scale_diagonals(SlotMatrix& matrix, double factor) {
 
 }  // namespace
 
-Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place)
+Bootstrapper::Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place,
+                           const std::shared_ptr<Resources>& resources)
     : params_(params),
       place_(place),
-      context_(Context::make(params.params())),
-      sparse_context_(Context::make(params.sparse_params())),
-      raise_context_(Context::make(params.raise_params())) {}
+      context_(Context::make(params.params(), resources)),
+      sparse_context_(Context::make(params.sparse_params(), resources)),
+      raise_context_(Context::make(params.raise_params(), resources)) {}
 
 double Bootstrapper::ratio() const { return std::exp2(params_.literal().log2_ratio); }
 
 double Bootstrapper::message_scale() const { return static_cast<double>(context_->basis().prime(0)) / ratio(); }
 
 Result<std::shared_ptr<const Bootstrapper>> Bootstrapper::make(const BootstrapParams& params,
-                                                               const BootstrapPlace& place) {
+                                                               const BootstrapPlace& place,
+                                                               const std::shared_ptr<Resources>& resources) {
   const auto allowed = [](double scale) { return scale >= kMinBootstrapScale && scale <= kMaxBootstrapScale; };
   if (!allowed(place.input_scale) || !allowed(place.output_scale)) {
     return error(Code::wrong_params, "bootstrapping from scale {} to {}, 2^20 .. 2^60 are allowed", place.input_scale,
                  place.output_scale);
   }
-  std::shared_ptr<Bootstrapper> out(new Bootstrapper(params, place));
+  std::shared_ptr<Bootstrapper> out(new Bootstrapper(params, place, resources));
   OBSCURA_TRY_VOID(out->plan_eval_mod());
   OBSCURA_TRY_VOID(out->plan_coeff_to_slot());
   OBSCURA_TRY_VOID(out->plan_slot_to_coeff());
@@ -219,10 +221,10 @@ Ciphertext Bootstrapper::mod_raise(const BootstrapKeys& own, const Ciphertext& x
   const Context& context = *raise_context_;
   const ring::Basis& basis = context.basis();
   const std::size_t n = context.degree(), limbs = params_.limbs().raised;
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   std::vector<ring::CoeffPoly> low;
   for (const ring::NttPoly& part : x.parts) {
-    std::copy_n(part.limb(0), n, low.emplace_back(n, 1).limb(0));
+    std::copy_n(part.limb(0), n, low.emplace_back(context.resources(), n, 1).limb(0));
     basis.inverse(low.back().limb(0), 0);
   }
   // The sum over the automorphisms leaves every gap-th coefficient, so many times.
@@ -231,10 +233,10 @@ Ciphertext Bootstrapper::mod_raise(const BootstrapKeys& own, const Ciphertext& x
   std::vector<std::vector<std::uint32_t>> permutations;
   permutations.reserve(elements.size());
   for (const std::uint64_t element : elements) permutations.push_back(context.automorphisms().permutation(element));
-  ring::NttPoly sums[2] = {{n, basis.size()}, {n, basis.size()}};
+  ring::NttPoly sums[2] = {{context.resources(), n, basis.size()}, {context.resources(), n, basis.size()}};
   base::parallel_for(basis.size(), [&](std::size_t t) {
     const auto& m = basis.modulus(t);
-    ring::NttPoly raised(n, elements.size());
+    ring::NttPoly raised(context.resources(), n, elements.size());
     kernels.reduce(raised.limb(0), low[1].limb(0), n, m);
     basis.forward(raised.limb(0), t);
     std::vector<const double*> rows, key_rows[2];

@@ -53,7 +53,9 @@ struct BootstrapMemory {
 class Bootstrapper {
  public:
   /// errors  as plan_polynomial; wrong_params: scales that leave the transforms' plaintexts fewer than 20 bits
-  static Result<std::shared_ptr<const Bootstrapper>> make(const BootstrapParams& params, const BootstrapPlace& place);
+  static Result<std::shared_ptr<const Bootstrapper>> make(
+      const BootstrapParams& params, const BootstrapPlace& place,
+      const std::shared_ptr<Resources>& resources = Resources::make());
 
   const BootstrapParams& params() const { return params_; }
   const std::shared_ptr<const Context>& context() const { return context_; }
@@ -92,7 +94,7 @@ class Bootstrapper {
   BootstrapError predict(std::span<const double> slots) const;
 
  private:
-  Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place);
+  Bootstrapper(const BootstrapParams& params, const BootstrapPlace& place, const std::shared_ptr<Resources>& resources);
   Result<void> plan_eval_mod();
   Result<void> plan_coeff_to_slot();
   Result<void> plan_slot_to_coeff();

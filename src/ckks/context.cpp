@@ -2,6 +2,7 @@
 #include "ckks/context.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace obscura::ckks {
 
@@ -21,13 +22,13 @@ std::vector<std::size_t> indices(std::size_t first, std::size_t last) {
 
 }  // namespace
 
-std::shared_ptr<const Context> Context::make(const Params& params) {
-  return std::shared_ptr<const Context>(new Context(params));
+std::shared_ptr<const Context> Context::make(const Params& params, std::shared_ptr<Resources> resources) {
+  return std::shared_ptr<const Context>(new Context(params, std::move(resources)));
 }
 
-Context::Context(const Params& params)
+Context::Context(const Params& params, std::shared_ptr<Resources> resources)
     : params_(params),
-      basis_(params.degree(), all_primes(params.literal())),
+      basis_(params.degree(), all_primes(params.literal()), std::move(resources)),
       encoder_(basis_),
       automorphisms_(basis_.degree()),
       drop_conversions_(2) {

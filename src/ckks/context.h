@@ -12,12 +12,18 @@
 
 namespace obscura::ckks {
 
+using ring::Resources;
+
 /// Immutable; shared by all threads. Chain primes are limbs 0 .. chain_limbs()-1 of the basis, special primes follow.
 class Context {
  public:
-  static std::shared_ptr<const Context> make(const Params& params);
+  /// Contexts of the same resources share NTT tables and memory; on others they share nothing.
+  static std::shared_ptr<const Context> make(const Params& params,
+                                             std::shared_ptr<Resources> resources = Resources::make());
   const Params& params() const { return params_; }
   const ring::Basis& basis() const { return basis_; }
+  const std::shared_ptr<Resources>& resources() const { return basis_.resources(); }
+  const kernels::Kernels& kernels() const { return basis_.kernels(); }
   const Encoder& encoder() const { return encoder_; }
   const ring::Automorphisms& automorphisms() const { return automorphisms_; }
   std::size_t degree() const { return params_.degree(); }
@@ -42,7 +48,7 @@ class Context {
   Context& operator=(const Context&) = delete;
 
  private:
-  explicit Context(const Params& params);
+  Context(const Params& params, std::shared_ptr<Resources> resources);
   Params params_;
   ring::Basis basis_;
   Encoder encoder_;

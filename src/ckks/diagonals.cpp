@@ -85,7 +85,7 @@ void DiagonalStore::reduce(const Embedding& embedding, std::size_t row, double* 
   if (octets_.empty()) return context_->encoder().reduce(embedding, prime, limb);
   double* values = limb + context_->degree() / 2;
   context_->encoder().reduce(embedding, prime, values);
-  kernels::active().permute(limb, values, octets_.data(), octets_.size());
+  context_->kernels().permute(limb, values, octets_.data(), octets_.size());
 }
 
 std::vector<Embedding> DiagonalStore::embed(const TransformGroup& group) const {
@@ -117,9 +117,9 @@ void DiagonalStore::subtract_imaginary(std::span<std::complex<double>> slots, Di
 std::vector<ring::NttPoly> DiagonalStore::reduce_all(const std::vector<Embedding>& embeddings) const {
   const std::size_t rows = place_.limbs + context_->special_limbs(), degree = context_->degree() / repeat_;
   std::vector<ring::NttPoly> out;
-  for (std::size_t k = 0; k < embeddings.size(); ++k) out.emplace_back(degree, rows);
+  for (std::size_t k = 0; k < embeddings.size(); ++k) out.emplace_back(context_->resources(), degree, rows);
   base::parallel_for(embeddings.size(), [&](std::size_t k) {
-    ring::NttPoly scratch(context_->degree(), 1);
+    ring::NttPoly scratch(context_->resources(), context_->degree(), 1);
     for (std::size_t row = 0; row < rows; ++row) {
       reduce(embeddings[k], row, scratch.limb(0));
       std::copy_n(scratch.limb(0), degree, out[k].limb(row));

@@ -103,7 +103,7 @@ Embedding Encoder::round(std::vector<std::complex<double>> values, double scale)
   inverse(values);
   const double factor = scale / static_cast<double>(half);
   Embedding out;
-  out.coefficients = ring::CoeffPoly(2 * half, 1);
+  out.coefficients = ring::CoeffPoly(basis_->resources(), 2 * half, 1);
   double* coefficients = out.coefficients.limb(0);
   std::array<double, kPieces> piece_largest{};
   base::parallel_for(kPieces, [&](std::size_t k) {
@@ -147,7 +147,7 @@ void Encoder::reduce(const Embedding& embedding, std::size_t prime, double* limb
   const std::size_t degree = embedding.coefficients.degree();
   const double* coefficients = embedding.coefficients.limb(0);
   if (embedding.largest < 0x1p51) {
-    kernels::active().reduce(limb, coefficients, degree, basis_->modulus(prime));
+    basis_->kernels().reduce(limb, coefficients, degree, basis_->modulus(prime));
   } else {
     const auto p = static_cast<std::int64_t>(basis_->prime(prime));
     for (std::size_t j = 0; j < degree; ++j) {
@@ -155,12 +155,12 @@ void Encoder::reduce(const Embedding& embedding, std::size_t prime, double* limb
       limb[j] = static_cast<double>(r > p / 2 ? r - p : r < -(p / 2) ? r + p : r);
     }
   }
-  kernels::active().ntt_forward(limb, basis_->table(prime, degree));
+  basis_->kernels().ntt_forward(limb, basis_->table(prime, degree));
 }
 
 ring::NttPoly Encoder::reduce_all(const Embedding& embedding, std::size_t limbs) const {
   OBSCURA_CHECK(limbs >= 1 && limbs <= basis_->size(), "encode: {} limbs of {}", limbs, basis_->size());
-  ring::NttPoly poly(basis_->degree(), limbs);
+  ring::NttPoly poly(basis_->resources(), basis_->degree(), limbs);
   base::parallel_for(limbs, [&](std::size_t i) { reduce(embedding, i, poly.limb(i)); });
   return poly;
 }

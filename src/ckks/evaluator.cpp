@@ -28,8 +28,8 @@ Ciphertext multiply(const Context& context, const Ciphertext& a, const Ciphertex
   const std::size_t limbs = std::min(a.limbs(), b.limbs());
   Ciphertext out;
   out.scale = a.scale * b.scale;
-  for (int part = 0; part < 3; ++part) out.parts.emplace_back(n, limbs);
-  const auto& kernels = kernels::active();
+  for (int part = 0; part < 3; ++part) out.parts.emplace_back(context.resources(), n, limbs);
+  const auto& kernels = context.kernels();
   base::parallel_for(limbs, [&](std::size_t i) {
     const auto& m = context.basis().modulus(i);
     const double *a0 = a.parts[0].limb(i), *a1 = a.parts[1].limb(i), *b0 = b.parts[0].limb(i), *b1 = b.parts[1].limb(i);
@@ -44,16 +44,16 @@ Ciphertext rescale(const Context& context, const Ciphertext& x, std::size_t coun
   const std::size_t n = context.degree();
   const std::size_t limbs = x.limbs();
   const ring::Conversion& drop = context.drop_conversion(limbs, count, false);
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   const std::size_t parts = x.parts.size();
   Ciphertext out;
   out.scale = x.scale / prime_product(context, limbs - count, limbs);
   std::vector<ring::CoeffPoly> dropped;  // of each part the y_i, then their overflow
   std::vector<std::vector<const double*>> y(parts);
   for (std::size_t part = 0; part < parts; ++part) {
-    ring::CoeffPoly& rows = dropped.emplace_back(n, count + 1);
+    ring::CoeffPoly& rows = dropped.emplace_back(context.resources(), n, count + 1);
     for (std::size_t k = 0; k <= count; ++k) y[part].push_back(rows.limb(k));
-    out.parts.emplace_back(n, limbs - count);
+    out.parts.emplace_back(context.resources(), n, limbs - count);
   }
   base::parallel_for(parts * count, [&](std::size_t task) {
     const std::size_t part = task / count, k = task % count, i = drop.sources()[k];
@@ -81,10 +81,10 @@ Ciphertext combine(const Context& context, std::span<const CombineTerm> terms, d
     limbs = std::min(limbs, term.x->limbs());
     parts = std::max(parts, term.x->parts.size());
   }
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   Ciphertext out;
   out.scale = scale;
-  for (std::size_t part = 0; part < parts; ++part) out.parts.emplace_back(n, limbs);
+  for (std::size_t part = 0; part < parts; ++part) out.parts.emplace_back(context.resources(), n, limbs);
   base::parallel_for(parts * limbs, [&](std::size_t task) {
     const std::size_t part = task % parts, i = task / parts;
     const auto& m = context.basis().modulus(i);
@@ -145,7 +145,8 @@ Ciphertext apply_galois(const Context& context, const SwitchKey& key, const Ciph
   const std::vector<std::uint32_t> permutation = context.automorphisms().permutation(element);
   Ciphertext out;
   out.scale = x.scale;
-  for (const ring::NttPoly& part : switched.front()) out.parts.push_back(ring::permute(part, permutation));
+  for (const ring::NttPoly& part : switched.front())
+    out.parts.push_back(ring::permute(context.basis(), part, permutation));
   return out;
 }
 
@@ -180,14 +181,14 @@ Ciphertext multiply_by_i(const Context& context, const Ciphertext& x) {
   const std::size_t n = context.degree(), limbs = x.limbs();
   Ciphertext out;
   out.scale = x.scale;
-  for (std::size_t part = 0; part < x.parts.size(); ++part) out.parts.emplace_back(n, limbs);
+  for (std::size_t part = 0; part < x.parts.size(); ++part) out.parts.emplace_back(context.resources(), n, limbs);
   base::parallel_for(limbs, [&](std::size_t k) {
-    ring::NttPoly monomial(n, 1);
+    ring::NttPoly monomial(context.resources(), n, 1);
     monomial.set_zero();
     monomial.limb(0)[n / 2] = 1;
     context.basis().forward(monomial.limb(0), k);
     for (std::size_t part = 0; part < x.parts.size(); ++part) {
-      kernels::active().multiply(out.parts[part].limb(k), x.parts[part].limb(k), monomial.limb(0), n,
+      context.kernels().multiply(out.parts[part].limb(k), x.parts[part].limb(k), monomial.limb(0), n,
                                  context.basis().modulus(k));
     }
   });
@@ -199,7 +200,7 @@ Ciphertext expand(const Context& context, SeededCiphertext x) {
   out.scale = x.scale;
   const std::size_t limbs = x.body.limbs();
   out.parts.push_back(std::move(x.body));
-  ring::NttPoly& uniform = out.parts.emplace_back(context.degree(), limbs);
+  ring::NttPoly& uniform = out.parts.emplace_back(context.resources(), context.degree(), limbs);
   base::parallel_for(
       limbs, [&](std::size_t i) { ring::sample_uniform(x.seed, i, context.basis().prime(i), uniform.residues(i)); });
   return out;

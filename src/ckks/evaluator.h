@@ -88,9 +88,9 @@ class PreparedMap {
   std::vector<bool> in_digits_;
 };
 
-/// How apply multiplies a block of this matrix with residues modulo `prime` on this machine: the products of digits
-/// that stand for one of weight and residue (kernels/digits.h), or 0 where it multiplies doubles.
-int digit_products(const IntegerMatrix& matrix, std::uint64_t prime);
+/// How apply multiplies a block of this matrix with residues modulo `prime` on a context of these kernels: the products
+/// of digits that stand for one of weight and residue (kernels/digits.h), or 0 where it multiplies doubles.
+int digit_products(const kernels::Kernels& kernels, const IntegerMatrix& matrix, std::uint64_t prime);
 
 /// y[o] = sum_i W(o, i) x[i] / weight_scale + bias[o]: an exact integer matrix product over the residues.
 /// limbs, parts  unchanged                  scale  in * weight_scale

@@ -11,7 +11,7 @@ Decomposition::Decomposition(const Context& context, const ring::NttPoly& poly)
     : context_(&context),
       poly_(&poly),
       digits_(context.digits(poly.limbs())),
-      coefficients_(context.degree(), poly.limbs()) {
+      coefficients_(context.resources(), context.degree(), poly.limbs()) {
   std::vector<double> factors(poly.limbs());
   for (std::size_t d = 0; d < digits_; ++d) {
     const ring::Conversion& conversion = context.digit_conversion(d, poly.limbs());
@@ -21,7 +21,7 @@ Decomposition::Decomposition(const Context& context, const ring::NttPoly& poly)
   }
   base::parallel_for(poly.limbs(), [&](std::size_t i) {
     std::copy_n(poly.limb(i), context.degree(), coefficients_.limb(i));
-    kernels::active().ntt_inverse(coefficients_.limb(i), context.basis().table(i), factors[i]);
+    context.kernels().ntt_inverse(coefficients_.limb(i), context.basis().table(i), factors[i]);
   });
 }
 
@@ -60,7 +60,7 @@ void Decomposition::raise_all() {
   std::vector<ring::NttPoly> raised(context_->basis().size());
   base::parallel_for(raised.size(), [&](std::size_t t) {
     if (t >= limbs() && t < context_->chain_limbs()) return;
-    raised[t] = ring::NttPoly(context_->degree(), digits_);
+    raised[t] = ring::NttPoly(context_->resources(), context_->degree(), digits_);
     rows(std::span(&t, 1), raised[t]);
   });
   raised_ = std::move(raised);
@@ -81,17 +81,17 @@ ring::NttPoly divide_extended(const Context& context, ring::NttPoly x, std::size
   const std::size_t n = context.degree(), kept = limbs - rescale;
   const ring::Conversion& drop = context.drop_conversion(limbs, rescale, true);
   const std::size_t count = drop.sources().size();
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   base::parallel_for(count, [&](std::size_t k) {
     kernels.ntt_inverse(x.limb(kept + k), context.basis().table(drop.sources()[k]), drop.factor(k));
   });
-  ring::CoeffPoly overflow(n, 1);
+  ring::CoeffPoly overflow(context.resources(), n, 1);
   std::vector<const double*> dropped;
   for (std::size_t k = 0; k < count; ++k) dropped.push_back(x.limb(kept + k));
   drop.overflow(dropped.data(), overflow.limb(0));
   dropped.push_back(overflow.limb(0));
   base::parallel_for(kept, [&](std::size_t t) {
-    ring::NttPoly converted(n, 1);
+    ring::NttPoly converted(context.resources(), n, 1);
     double* to = converted.limb(0);
     drop.convert(dropped.data(), true, std::span(&t, 1), &to);
     context.basis().forward(to, t);
@@ -122,7 +122,7 @@ class Switching {
  public:
   Switching(const Context& context, const SwitchKey& key, const std::vector<SwitchTerm>& terms, std::size_t rescale)
       : context_(context),
-        kernels_(kernels::active()),
+        kernels_(context.kernels()),
         key_(key),
         terms_(terms),
         n_(context.degree()),
@@ -137,7 +137,7 @@ class Switching {
     const std::size_t count = drop_.sources().size();
     for (Dropped& state : dropped_) {
       for (int part = 0; part < 2; ++part) {
-        state.parts[part] = ring::CoeffPoly(n_, count + 1);
+        state.parts[part] = ring::CoeffPoly(context.resources(), n_, count + 1);
         for (std::size_t k = 0; k <= count; ++k) state.rows[part].push_back(state.parts[part].limb(k));
       }
     }
@@ -147,7 +147,7 @@ class Switching {
     const std::size_t count = drop_.sources().size();
     std::vector<std::vector<ring::NttPoly>> out(terms_.size());
     for (auto& parts : out) {
-      for (int part = 0; part < 2; ++part) parts.emplace_back(n_, kept_);
+      for (int part = 0; part < 2; ++part) parts.emplace_back(context_.resources(), n_, kept_);
     }
     const std::size_t together = primes_together(n_);
     base::parallel_for((count + kept_ + together - 1) / together, [&](std::size_t task) {
@@ -170,7 +170,7 @@ class Switching {
     const std::size_t count = drop_.sources().size();
     std::vector<std::size_t> primes;
     for (std::size_t k = first; k < last; ++k) primes.push_back(k < count ? drop_.sources()[k] : k - count);
-    ring::NttPoly scratch(n_, primes.size() * key_.body.size());
+    ring::NttPoly scratch(context_.resources(), n_, primes.size() * key_.body.size());
     for (std::size_t i = 0; i < terms_.size(); ++i) {
       const auto rows = terms_[i].digits->rows(primes, scratch);
       for (std::size_t k = first; k < last; ++k) {
@@ -186,7 +186,7 @@ class Switching {
 
   /// sum <- (sum - dropped) / product of the dropped primes, at a prime that stays.
   void divide(std::size_t t, const std::vector<const double*>& dropped, double* sum) const {
-    ring::NttPoly converted(n_, 1);
+    ring::NttPoly converted(context_.resources(), n_, 1);
     double* to = converted.limb(0);
     drop_.convert(dropped.data(), true, std::span(&t, 1), &to);
     context_.basis().forward(converted.limb(0), t);

@@ -65,12 +65,13 @@ struct Job {
   std::span<Ciphertext> y;
 };
 
-bool wide_enough(std::size_t rows, std::size_t columns) {
-  return kernels::active().digit_product != nullptr && rows >= kDigitRows && columns >= kDigitColumns;
+bool wide_enough(const kernels::Kernels& kernels, std::size_t rows, std::size_t columns) {
+  return kernels.digit_product != nullptr && rows >= kDigitRows && columns >= kDigitColumns;
 }
 
-bool by_digits(const PreparedMap& map, const IntegerBlock& block) {
-  if (!wide_enough(block.outputs.size(), block.inputs.size()) || !map.in_digits(block.matrix)) return false;
+bool by_digits(const Job& job, const IntegerBlock& block) {
+  const bool wide = wide_enough(job.context.kernels(), block.outputs.size(), block.inputs.size());
+  if (!wide || !job.map.in_digits(block.matrix)) return false;
   std::vector<std::uint32_t> inputs = block.inputs;
   std::ranges::sort(inputs);
   return std::ranges::adjacent_find(inputs) == inputs.end();  // a tile has one place for an input
@@ -162,14 +163,14 @@ class Group {
     for (std::size_t c = 0; c < inputs.size(); ++c) {
       std::memcpy(packed[c * kTile / 8].x, inputs[c], kTile * sizeof(double));
     }
+    const kernels::Kernels& kernels = job_.context.kernels();
     std::vector<const double*> own;
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       own.clear();
       for (const std::uint32_t place : places_[b]) own.push_back(packed[place * kTile / 8].x);
       const std::uint32_t matrix = job_.map.map().blocks[blocks_[b]].matrix;
       const std::size_t rows = job_.map.map().matrices[matrix].rows;
-      kernels::active().matrix_product({job_.map.weights(matrix).data(), rows, own.size(), own.data(), outputs, bias},
-                                       modulus);
+      kernels.matrix_product({job_.map.weights(matrix).data(), rows, own.size(), own.data(), outputs, bias}, modulus);
       outputs += rows;
       if (bias != nullptr) bias += rows;
     }
@@ -181,9 +182,10 @@ class Group {
     inputs.resize(kernels::kQuad * quads, inputs.back());  // no column meets these
     std::vector<Line> packed(kernels::packed_bytes(quads, modulus) / sizeof(Line));
     auto* const digits = reinterpret_cast<std::int8_t*>(packed.data());
-    kernels::active().pack_digits(digits, inputs.data(), quads, modulus);
+    const kernels::Kernels& kernels = job_.context.kernels();
+    kernels.pack_digits(digits, inputs.data(), quads, modulus);
     for (const kernels::DigitMatrix& matrix : matrices_) {
-      kernels::active().digit_product({&matrix, digits, quads, outputs, bias}, modulus);
+      kernels.digit_product({&matrix, digits, quads, outputs, bias}, modulus);
       outputs += matrix.rows;
       if (bias != nullptr) bias += matrix.rows;
     }
@@ -201,7 +203,7 @@ class Group {
 /// The blocks in order, those by digits and those not apart, cut where a group would pack too many inputs.
 std::vector<Group> make_groups(const Job& job, std::span<const std::uint32_t> blocks) {
   std::vector<std::uint32_t> kinds[2];
-  for (const std::uint32_t b : blocks) kinds[by_digits(job.map, job.map.map().blocks[b]) ? 1 : 0].push_back(b);
+  for (const std::uint32_t b : blocks) kinds[by_digits(job, job.map.map().blocks[b]) ? 1 : 0].push_back(b);
   std::vector<Group> groups;
   for (const bool digits : {false, true}) {
     std::vector<std::uint32_t> some;
@@ -224,8 +226,8 @@ std::vector<Group> make_groups(const Job& job, std::span<const std::uint32_t> bl
 
 }  // namespace
 
-int digit_products(const IntegerMatrix& matrix, std::uint64_t prime) {
-  if (!wide_enough(matrix.rows, matrix.cols) || matrix.cols > kernels::kMaxDigitColumns) return 0;
+int digit_products(const kernels::Kernels& kernels, const IntegerMatrix& matrix, std::uint64_t prime) {
+  if (!wide_enough(kernels, matrix.rows, matrix.cols) || matrix.cols > kernels::kMaxDigitColumns) return 0;
   const std::vector<double> weights(matrix.data.begin(), matrix.data.end());
   const std::optional<int> digits = kernels::weight_digits(weights.data(), weights.size());
   return digits.value_or(0) * kernels::residue_digits(kernels::make_modulus(prime));
@@ -244,7 +246,8 @@ void apply(const Context& context, const PreparedMap& map, std::span<const std::
     for (const auto o : integers.blocks[b].outputs) {
       y[o].scale = like.scale * weight_scale;
       y[o].parts.clear();
-      for (std::size_t part = 0; part < parts; ++part) y[o].parts.emplace_back(context.degree(), limbs);
+      for (std::size_t part = 0; part < parts; ++part)
+        y[o].parts.emplace_back(context.resources(), context.degree(), limbs);
     }
   }
   const Job job{context, map, bias, x, y};

@@ -20,10 +20,11 @@ Ciphertext multiply_plain(const Context& context, const Ciphertext& x, const Pla
   const std::size_t parts = x.parts.size();
   Ciphertext out;
   out.scale = x.scale * p.scale;
-  for (std::size_t part = 0; part < parts; ++part) out.parts.emplace_back(context.degree(), x.limbs());
+  for (std::size_t part = 0; part < parts; ++part)
+    out.parts.emplace_back(context.resources(), context.degree(), x.limbs());
   base::parallel_for(x.limbs(), [&](std::size_t i) {
     for (std::size_t part = 0; part < parts; ++part) {
-      kernels::active().multiply(out.parts[part].limb(i), x.parts[part].limb(i), p.poly.limb(i), context.degree(),
+      context.kernels().multiply(out.parts[part].limb(i), x.parts[part].limb(i), p.poly.limb(i), context.degree(),
                                  context.basis().modulus(i));
     }
   });
@@ -37,7 +38,7 @@ Ciphertext add_plain(const Context& context, const Ciphertext& x, const Plaintex
   Ciphertext out = x;
   base::parallel_for(x.limbs(), [&](std::size_t i) {
     double* to = out.parts[0].limb(i);
-    kernels::active().add(to, to, p.poly.limb(i), context.degree(), context.basis().modulus(i));
+    context.kernels().add(to, to, p.poly.limb(i), context.degree(), context.basis().modulus(i));
   });
   return out;
 }

@@ -60,9 +60,10 @@ class Evaluation {
                   step.products.size());
     Ciphertext sum;
     sum.scale = step.sum_scale;
-    for (std::size_t part = 0; part < parts; ++part) sum.parts.emplace_back(context_.degree(), step.limbs);
+    for (std::size_t part = 0; part < parts; ++part)
+      sum.parts.emplace_back(context_.resources(), context_.degree(), step.limbs);
     base::parallel_for(step.limbs, [&](std::size_t i) {
-      ring::NttPoly scratch(context_.degree(), 1);
+      ring::NttPoly scratch(context_.resources(), context_.degree(), 1);
       for (std::size_t part = 0; part < parts; ++part) {
         double* to = sum.parts[part].limb(i);
         if (!step.products.empty()) add_products(step, part, i, to);
@@ -83,7 +84,7 @@ class Evaluation {
       }
     }
     const auto& m = context_.basis().modulus(i);
-    const auto& kernels = kernels::active();
+    const auto& kernels = context_.kernels();
     kernels.inner_product(to, left.data(), right.data(), left.size(), context_.degree(), m);
     const double constant = part == 0 ? ring::integer_residue(step.constant, m.value) : 0.0;
     if (step.multiplier == 1 && constant == 0) return;
@@ -93,7 +94,7 @@ class Evaluation {
   /// to += sum of terms, or to = sum of terms + constant where there are no products.
   void add_terms(const PolynomialStep& step, std::size_t part, std::size_t i, double* to, double* scratch) const {
     const auto& m = context_.basis().modulus(i);
-    const auto& kernels = kernels::active();
+    const auto& kernels = context_.kernels();
     const std::size_t n = context_.degree();
     bool empty = step.products.empty();
     for (std::size_t first = 0; first < step.terms.size(); first += kernels::kMaxTerms) {

@@ -52,7 +52,7 @@ class Application {
   Application(const Context& context, const EvalKeys& keys, const TransformShape& shape, const DiagonalStore& store,
               const TransformPlace& place, std::span<const Ciphertext> x)
       : context_(context),
-        kernels_(kernels::active()),
+        kernels_(context.kernels()),
         shape_(shape),
         store_(store),
         place_(place),
@@ -100,7 +100,7 @@ class Application {
       for (std::size_t row = task * together; row < std::min(rows_, (task + 1) * together); ++row) {
         primes.push_back(prime(row));
       }
-      ring::NttPoly scratch(n_, primes.size() * digits.digits());
+      ring::NttPoly scratch(context_.resources(), n_, primes.size() * digits.digits());
       const auto raised = digits.rows(primes, scratch);
       for (std::size_t k = 0; k < primes.size(); ++k) body(task * together + k, raised[k]);
     });
@@ -125,7 +125,7 @@ class Application {
       const Baby& baby = shape_.babies()[b];
       if (baby.input != input) continue;
       const std::size_t rows = baby.step == 0 ? place_.limbs : rows_;
-      for (std::size_t part = 0; part < 2; ++part) babies_[b][part] = ring::NttPoly(n_, rows);
+      for (std::size_t part = 0; part < 2; ++part) babies_[b][part] = ring::NttPoly(context_.resources(), n_, rows);
       if (baby.step != 0) {
         rotated.push_back(b);
         continue;
@@ -138,7 +138,7 @@ class Application {
     }
     if (rotated.empty()) return;
     for_raised(Decomposition(context_, x.parts[1]), [&](std::size_t row, const std::vector<const double*>& raised) {
-      ring::NttPoly scratch(n_, 1);
+      ring::NttPoly scratch(context_.resources(), n_, 1);
       double* sum = scratch.limb(0);
       for (const std::size_t b : rotated) {
         const Rotation& rotation = rotations_.at(shape_.babies()[b].step);
@@ -174,12 +174,12 @@ class Application {
     std::vector<Open> open;
     std::size_t longest = 0;
     for (std::size_t g = first; g < last; ++g) {
-      for (ring::NttPoly& part : out[g - first]) part = ring::NttPoly(n_, rows_);
+      for (ring::NttPoly& part : out[g - first]) part = ring::NttPoly(context_.resources(), n_, rows_);
       open.push_back({&shape_.groups()[g].terms, store_.open(g), &out[g - first]});
       longest = std::max(longest, open.back().terms->size());
     }
     base::parallel_for(rows_, [&](std::size_t row) {
-      ring::NttPoly scratch = ring::NttPoly::absent(n_, kGroupsTogether * kernels::kMaxTerms);
+      ring::NttPoly scratch = ring::NttPoly::absent(context_.resources(), n_, kGroupsTogether * kernels::kMaxTerms);
       std::array<Slice, kGroupsTogether> slices;
       for (std::size_t g = 0; g < open.size(); ++g) slices[g].out = open[g].out;
       for (std::size_t k = 0; k < longest; k += kernels::kMaxTerms) {
@@ -250,11 +250,11 @@ class Application {
   void add_rotated(ExtendedPair& inner, const Rotation& rotation, ExtendedPair& sum) const {
     const bool first = sum[0].limbs() == 0;
     if (first) {
-      for (ring::NttPoly& part : sum) part = ring::NttPoly(n_, rows_);
+      for (ring::NttPoly& part : sum) part = ring::NttPoly(context_.resources(), n_, rows_);
     }
     const ring::NttPoly divided = divide_extended(context_, std::move(inner[1]), place_.limbs, 0);
     for_raised(Decomposition(context_, divided), [&](std::size_t row, const std::vector<const double*>& raised) {
-      ring::NttPoly scratch(n_, 2);
+      ring::NttPoly scratch(context_.resources(), n_, 2);
       const kernels::Modulus& m = modulus(row);
       for (std::size_t part = 0; part < 2; ++part) {
         double *switched = scratch.limb(0), *to = sum[part].limb(row), *moved = first ? to : scratch.limb(1);

@@ -31,7 +31,7 @@ UniformHalf::UniformHalf(const ring::Basis& basis, const base::Seed& seed, std::
   state_->seed = seed;
   for (std::size_t i = 0; i < basis.size(); ++i) state_->primes.push_back(basis.prime(i));
   for (std::size_t d = 0; d < digits; ++d) {
-    state_->polynomials.push_back(ring::NttPoly::absent(basis.degree(), basis.size()));
+    state_->polynomials.push_back(ring::NttPoly::absent(basis.resources(), basis.degree(), basis.size()));
   }
   state_->drawn = std::vector<std::once_flag>(digits * basis.size());
 }

@@ -119,8 +119,10 @@ Result<std::vector<Network>> read_list(const BenchOptions& options) {
 }
 
 /// The run that took the median time of `repeat` runs; the times of all are in its "all_milliseconds_per_image".
-Result<Json> measure(const Network& network, const BenchOptions& options, bool json) {
+Result<Json> measure(const Network& network, const BenchOptions& options,
+                     const std::shared_ptr<ckks::Resources>& resources, bool json) {
   EvaluateOptions how;
+  how.job.resources = resources;
   how.network = network.model.string();
   how.job.selection.dataset = network.dataset;
   how.job.selection.data = data_folder(options.data);
@@ -206,15 +208,16 @@ Result<void> keep(const BenchOptions& options, const Json& report) {
   return base::write_file(options.output, base::as_bytes(text), {.overwrite = true});
 }
 
-Result<Answer> perform(const BenchOptions& options, bool json) {
+Result<Answer> perform(const BenchOptions& options, const Common& common) {
   OBSCURA_TRY(const std::vector<Network> networks, read_list(options));
   if (!options.output.empty()) OBSCURA_TRY_VOID(refuse_existing(options.output));
   if (!options.plot.empty()) OBSCURA_TRY_VOID(refuse_existing(options.plot));
-  Json report = {{"machine", describe_machine()}, {"networks", Json::array()}};
+  Json report = {{"machine", describe_machine(common.kernels())}, {"networks", Json::array()}};
   std::string table = heading();
+  const auto resources = common.resources();  // of all: memory that is touched for the first time takes time
   for (const Network& network : networks) {
-    note(fmt::format("{}: {} of {}", network.name, network.model.string(), network.dataset), json);
-    const Result<Json> measured = measure(network, options, json);
+    note(fmt::format("{}: {} of {}", network.name, network.model.string(), network.dataset), common.json);
+    const Result<Json> measured = measure(network, options, resources, common.json);
     if (!measured.ok() && measured.error().code == Code::cancelled) return measured.error();
     Json row = {{"name", network.name}};
     row["threads"] = report["machine"]["threads"];
@@ -233,7 +236,7 @@ Result<Answer> perform(const BenchOptions& options, bool json) {
     if (any) {
       OBSCURA_TRY_VOID(base::write_file(options.plot, draw_fronts(report), {}));
     } else {
-      note(fmt::format("{}: not written, since no network with an accuracy was measured", options.plot), json);
+      note(fmt::format("{}: not written, since no network with an accuracy was measured", options.plot), common.json);
     }
   }
   return Answer{report, machine_text(report["machine"]) + "\n\n" + table +
@@ -265,7 +268,7 @@ Action define_bench(CLI::App& command, const Common& common) {
   add_memory(command, options->memory);
   command.add_option("-o,--out", options->output, "The report to write, as JSON");
   command.add_option("--plot", options->plot, "Write a PNG: accuracy over time, a panel for each data set");
-  return [options, &common] { return perform(*options, common.json); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

@@ -32,10 +32,11 @@ Result<std::string> read_token(const std::string& path) {
   return text.substr(0, text.find_first_of("\r\n"));
 }
 
-Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, bool json) {
+Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, const Common& common) {
   remote::RemoteOptions how;
   how.folder = options.keys;
   how.max_keys = options.max_keys;
+  how.resources = common.resources();
   OBSCURA_TRY(how.trust, read_trust(options.trust));
   if (!options.passphrase_file.empty()) {
     how.passphrase = [file = options.passphrase_file] { return read_passphrase(file); };
@@ -50,16 +51,16 @@ Result<remote::RemoteOptions> remote_options(const ClassifyOptions& options, boo
     how.token = token;
   }
   how.tls = {options.ca, options.certificate, options.key};
-  how.before_keys = [json](const client::KeyCost& cost) {
+  how.before_keys = [json = common.json](const client::KeyCost& cost) {
     note("a key for this model, once: " + cost_text(cost), json);
   };
   how.progress = progress_bars();
   return how;
 }
 
-Result<Answer> perform(const ClassifyOptions& options, bool json) {
+Result<Answer> perform(const ClassifyOptions& options, const Common& common) {
   guard_secrets();
-  OBSCURA_TRY(remote::RemoteOptions how, remote_options(options, json));
+  OBSCURA_TRY(remote::RemoteOptions how, remote_options(options, common));
   const api::Stopwatch watch;
   OBSCURA_TRY(auto client, remote::RemoteClient::connect(options.server, options.model, std::move(how)));
   const plan::Offer& offer = client.offer();
@@ -114,7 +115,7 @@ Action define_classify(CLI::App& command, const Common& common) {
   command.add_option("--passphrase-file", options->passphrase_file, "File whose first line is the passphrase")
       ->excludes(ask);
   command.add_flag("--logits", options->logits, "Print the network's numbers too");
-  return [options, &common] { return perform(*options, common.json); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

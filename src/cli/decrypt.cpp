@@ -152,7 +152,7 @@ Result<client::Published> publish(const DecryptOptions& options, const plan::Off
   return std::move(one.published);
 }
 
-Result<Answer> perform(const DecryptOptions& options) {
+Result<Answer> perform(const DecryptOptions& options, const Common& common) {
   guard_secrets();
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
@@ -162,7 +162,9 @@ Result<Answer> perform(const DecryptOptions& options) {
   client::Logits logits;
   {
     ProgressBar bar("decrypt");
-    OBSCURA_TRY(logits, client::decrypt(offer, secret, options.input, {bar.callback(), options.request}));
+    OBSCURA_TRY(const client::Client client, client::Client::load(offer, secret, common.resources()));
+    OBSCURA_TRY(base::InputFile in, base::InputFile::open(options.input));
+    OBSCURA_TRY(logits, client::decrypt(client, std::move(in), {bar.callback(), options.request}));
   }
   const double seconds = watch.seconds();
   // From here on, with --publish, only what was published goes anywhere: labels, accuracy and the picture too.
@@ -201,7 +203,7 @@ Result<Answer> perform(const DecryptOptions& options) {
 
 }  // namespace
 
-Action define_decrypt(CLI::App& command, const Common&) {
+Action define_decrypt(CLI::App& command, const Common& common) {
   teach(
       command,
       "Decrypts the server's answer and prints, for each image in the order they were encrypted: its number, its "
@@ -241,7 +243,7 @@ Action define_decrypt(CLI::App& command, const Common&) {
       ->needs(publish)
       ->check(CLI::Range(1, client::kMaxPublishBits))
       ->capture_default_str();
-  return [options] { return perform(*options); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

@@ -35,7 +35,7 @@ Result<api::Images> find_images(const EncryptOptions& options, const plan::Input
   return api::Images::of(selection, api::shape_of(input));
 }
 
-Result<Answer> perform(const EncryptOptions& options) {
+Result<Answer> perform(const EncryptOptions& options, const Common& common) {
   guard_secrets();
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   OBSCURA_TRY(const client::SecretSource secret, source_of(options.secret));
@@ -48,7 +48,9 @@ Result<Answer> perform(const EncryptOptions& options) {
   const api::Stopwatch watch;
   {
     ProgressBar bar("encrypt");
-    OBSCURA_TRY_VOID(client::encrypt(offer, secret, {images.count(), read}, options.output, false, bar.callback()));
+    OBSCURA_TRY(const client::Client client, client::Client::load(offer, secret, common.resources()));
+    OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(options.output, {}));
+    OBSCURA_TRY_VOID(client::encrypt(client, {images.count(), read}, std::move(out), bar.callback()));
   }
   const std::size_t at_once = offer.images_at_once();
   const std::size_t batches = (images.count() + at_once - 1) / at_once;
@@ -70,7 +72,7 @@ Result<Answer> perform(const EncryptOptions& options) {
 
 }  // namespace
 
-Action define_encrypt(CLI::App& command, const Common&) {
+Action define_encrypt(CLI::App& command, const Common& common) {
   teach(
       command,
       "Encrypts images with the secret key. IMAGES are folders of pictures, or files: PNG, JPEG, arrays of numpy "
@@ -92,7 +94,7 @@ Action define_encrypt(CLI::App& command, const Common&) {
       ->excludes("--first")
       ->excludes("--limit");
   command.add_option("-o,--out", options->output, "The encrypted images to write")->required();
-  return [options] { return perform(*options); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

@@ -108,7 +108,8 @@ Result<api::EvaluationJob> job_of(const EvaluateOptions& options) {
   return job;
 }
 
-void describe_plan(nlohmann::ordered_json& json, const std::optional<wire::NamedPlan>& named) {
+void describe_plan(nlohmann::ordered_json& json, const std::optional<wire::NamedPlan>& named,
+                   const kernels::Kernels& kernels) {
   json["ring_degree"] = nullptr;
   json["log2_qp"] = nullptr;
   json["limbs"] = nullptr;
@@ -120,7 +121,7 @@ void describe_plan(nlohmann::ordered_json& json, const std::optional<wire::Named
   json["log2_qp"] = ckks::log2_qp(plan.params);
   json["limbs"] = plan.input.limbs;
   json["predicted_logit_error_std"] = plan.output.error_std;
-  json["predicted_seconds"] = compile::seconds_here(plan);
+  json["predicted_seconds"] = compile::seconds_here(plan, kernels);
 }
 
 std::string text_of(const EvaluateOptions& options, const api::Evaluation& result, const std::string& marks) {
@@ -179,7 +180,7 @@ Answer summarise(const EvaluateOptions& options, const api::Evaluation& result) 
         {{"keygen", seconds.keygen}, {"encrypt", seconds.encrypt}, {"run", seconds.run}, {"decrypt", seconds.decrypt}}},
        {"milliseconds_per_image", 1000 * seconds.run / static_cast<double>(count)},
        {"peak_memory_bytes", peak_memory_bytes()}});
-  describe_plan(answer.json, result.plan);
+  describe_plan(answer.json, result.plan, options.job.resources->kernels());
   answer.json["batches"] = result.inference.batches;
   answer.json["backend"] = options.backend;
   answer.json["reference"] = result.graph ? "float" : "clear";
@@ -269,6 +270,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   add_read_options(command, options->job.read);
   return [options, &command, &common]() -> Result<Answer> {
     OBSCURA_TRY_VOID(refuse_restricted(command, options->backend));
+    options->job.resources = common.resources();
     return evaluate(*options, common.json);
   };
 }

@@ -22,13 +22,14 @@ struct Options {
   std::string passphrase_file;
 };
 
-Result<Answer> perform(const Options& options, bool json) {
+Result<Answer> perform(const Options& options, const Common& common) {
   guard_secrets();
   OBSCURA_TRY_VOID(refuse_existing(options.secret));
   OBSCURA_TRY_VOID(refuse_existing(options.eval));
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer_file(options.offer));
   client::KeygenOptions how;
   how.max_bytes = options.max_keys;
+  how.resources = common.resources();
   OBSCURA_TRY(how.trust, read_trust(options.trust));
   if (!options.passphrase_file.empty()) {
     how.passphrase = [&] { return read_passphrase(options.passphrase_file); };
@@ -36,7 +37,7 @@ Result<Answer> perform(const Options& options, bool json) {
     how.passphrase = ask_new_passphrase;
   }
   OBSCURA_TRY(const client::KeyCost cost, client::cost_of_keys(offer));
-  if (cost.file_bytes <= options.max_keys) note(cost_text(cost), json);
+  if (cost.file_bytes <= options.max_keys) note(cost_text(cost), common.json);
   const api::Stopwatch watch;
   {
     ProgressBar bar("keys");
@@ -83,7 +84,7 @@ Action define_keygen(CLI::App& command, const Common& common) {
   CLI::Option* ask = command.add_flag("--passphrase", options->passphrase, "Ask for a passphrase at the terminal");
   command.add_option("--passphrase-file", options->passphrase_file, "File whose first line is the passphrase")
       ->excludes(ask);
-  return [options, &common] { return perform(*options, common.json); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

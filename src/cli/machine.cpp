@@ -12,7 +12,6 @@
 
 #include "base/parallel.h"
 #include "cli/support.h"
-#include "kernels/kernels.h"
 
 namespace obscura::cli {
 namespace {
@@ -43,7 +42,7 @@ std::string text_of(const nlohmann::ordered_json& name) {
 
 }  // namespace
 
-nlohmann::ordered_json describe_machine() {
+nlohmann::ordered_json describe_machine(const kernels::Kernels& kernels) {
   utsname kernel{};
   uname(&kernel);
   return {{"processor", entry("/proc/cpuinfo", "model name", ':')},
@@ -51,7 +50,7 @@ nlohmann::ordered_json describe_machine() {
           {"memory_bytes", memory_bytes()},
           {"system", entry("/etc/os-release", "PRETTY_NAME", '=')},
           {"kernel", fmt::format("{} {}", kernel.sysname, kernel.release)},
-          {"kernels", kernels::active().name},
+          {"kernels", kernels.name},
           {"threads", base::thread_count()},
           {"compiler", __VERSION__},
           {"version", OBSCURA_VERSION},

@@ -5,11 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "kernels/kernels.h"
+
 namespace obscura::cli {
 
-/// "processor", "cores", "memory_bytes", "system", "kernels" (the instruction set in use), "threads", "compiler",
+/// "processor", "cores", "memory_bytes", "system", "kernels" (their name), "threads", "compiler",
 /// "version", "date" (UTC). Names are null where the system does not tell.
-nlohmann::ordered_json describe_machine();
+nlohmann::ordered_json describe_machine(const kernels::Kernels& kernels);
 
 /// The same in two lines.
 std::string machine_text(const nlohmann::ordered_json& machine);

@@ -75,7 +75,7 @@ std::string available_simd() {
 /// Runs the action of the verb that was chosen, with the instruction set and threads asked for.
 Result<Answer> perform(const Action& action, const Common& common) {
   if (sodium_init() < 0) return error(Code::io, "libsodium could not be initialised: no source of randomness here");
-  if (!kernels::force(common.simd)) {
+  if (!common.simd.empty() && kernels::named(common.simd) == nullptr) {
     return error(Code::unsupported, "--simd {}: this machine can run {}", common.simd, available_simd());
   }
   const base::ThreadLimit limit(common.threads);

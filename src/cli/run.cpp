@@ -37,15 +37,16 @@ std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) 
   return text;
 }
 
-Result<Answer> perform(const RunOptions& options, bool json) {
+Result<Answer> perform(const RunOptions& options, const Common& common) {
   OBSCURA_TRY_VOID(refuse_existing(options.output));
   const api::Stopwatch watch;
   server::RunOptions how;
   how.memory = options.memory;
+  how.resources = common.resources();
   how.signing_key = options.sign;
   if (options.resume) how.unfinished = server::RunOptions::Unfinished::resume;
   if (options.restart) how.unfinished = server::RunOptions::Unfinished::restart;
-  how.before = [&](const server::Outlook& outlook) { note(outlook_text(outlook, options.memory), json); };
+  how.before = [&](const server::Outlook& outlook) { note(outlook_text(outlook, options.memory), common.json); };
   server::Report report;
   {
     ProgressBar bar("run");
@@ -117,7 +118,7 @@ Action define_run(CLI::App& command, const Common& common) {
       command.add_flag("--resume", options->resume, "Go on after the finished batches of a run that did not end");
   command.add_flag("--restart", options->restart, "Begin again where such a run left finished batches")
       ->excludes(resume);
-  return [options, &common] { return perform(*options, common.json); };
+  return [options, &common] { return perform(*options, common); };
 }
 
 }  // namespace obscura::cli

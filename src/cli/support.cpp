@@ -15,6 +15,10 @@
 
 namespace obscura::cli {
 
+const kernels::Kernels& Common::kernels() const { return simd.empty() ? kernels::best() : *kernels::named(simd); }
+
+std::shared_ptr<ckks::Resources> Common::resources() const { return ckks::Resources::make(kernels()); }
+
 void teach(CLI::App& command, const char* explanation, const char* example, const char* files) {
   command.footer(fmt::format("{}\n\nExample:\n  {}\n\n{}", explanation, example, files));
 }

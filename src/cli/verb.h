@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/check.h"
+#include "ckks/context.h"
 
 namespace obscura::cli {
 
@@ -16,6 +18,11 @@ struct Common {
   bool json = false;        ///< one JSON object as the last line of standard output; the rest to standard error
   std::size_t threads = 0;  ///< 0 = all cores
   std::string simd;         ///< empty = the best of this machine
+
+  /// Those of --simd, which main() made sure of.
+  const kernels::Kernels& kernels() const;
+  /// Fresh ones, with these kernels.
+  std::shared_ptr<ckks::Resources> resources() const;
 };
 
 /// The answer of a verb: a JSON object with --json, and a text for people without.

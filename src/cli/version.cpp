@@ -7,13 +7,13 @@
 
 namespace obscura::cli {
 
-Action define_version(CLI::App& command, const Common&) {
+Action define_version(CLI::App& command, const Common& common) {
   teach(command, "Prints the version, the instruction set that the kernels use here (see --simd), and the threads.",
         "obscura version --json", "It reads and writes no files.");
-  return []() -> Result<Answer> {
+  return [&common]() -> Result<Answer> {
     std::vector<std::string> available;
     for (const kernels::Kernels* table : kernels::available()) available.emplace_back(table->name);
-    const char* simd = kernels::active().name;
+    const char* simd = common.kernels().name;
     Answer answer;
     answer.json = {
         {"version", OBSCURA_VERSION}, {"simd", simd}, {"available", available}, {"threads", base::thread_count()}};

@@ -28,9 +28,10 @@ wire::KeyId fresh_key_id() {
   return id;
 }
 
-Result<std::shared_ptr<const ckks::Context>> context_of(const plan::Offer& offer) {
+Result<std::shared_ptr<const ckks::Context>> context_of(const plan::Offer& offer,
+                                                        std::shared_ptr<ckks::Resources> resources) {
   OBSCURA_TRY(const ckks::Params params, ckks::Params::make(offer.params));
-  return ckks::Context::make(params);
+  return ckks::Context::make(params, std::move(resources));
 }
 
 /// Whether a ciphertext's slots are those of a polynomial with coefficients anywhere modulo q, as what was above q / 2
@@ -59,14 +60,15 @@ Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, 
       binding_{offer_.plan_digest, name.key},
       trust_(trust) {}
 
-Result<Client> Client::generate(const plan::Offer& offer) {
-  OBSCURA_TRY(auto context, context_of(offer));
+Result<Client> Client::generate(const plan::Offer& offer, std::shared_ptr<ckks::Resources> resources) {
+  OBSCURA_TRY(auto context, context_of(offer, std::move(resources)));
   auto secret = secret::SecretKey::generate(*context);
   const wire::KeyName name{wire::name_of_params(offer.params), fresh_key_id()};
   return Client(offer, std::move(context), std::move(secret), name, std::nullopt);
 }
 
-Result<Client> Client::load(const plan::Offer& offer, const SecretSource& source) {
+Result<Client> Client::load(const plan::Offer& offer, const SecretSource& source,
+                            std::shared_ptr<ckks::Resources> resources) {
   OBSCURA_TRY(SecretFile file, read_secret_file(source.path, source.passphrase));
   if (const wire::Digest params = wire::name_of_params(offer.params); file.name.params != params) {
     return error(Code::wrong_params,
@@ -79,13 +81,13 @@ Result<Client> Client::load(const plan::Offer& offer, const SecretSource& source
   }
   if (source.trust) file.trust = source.trust;
   if (file.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *file.trust, "the offer"));
-  OBSCURA_TRY(auto context, context_of(offer));
+  OBSCURA_TRY(auto context, context_of(offer, std::move(resources)));
   auto secret = secret::SecretKey::from_seed(*context, std::move(file.seed));
   return Client(offer, std::move(context), std::move(secret), file.name, file.trust);
 }
 
 Result<ckks::KeyNeeds> Client::key_needs() const {
-  OBSCURA_TRY(auto bootstrapper, plan::make_bootstrapper(offer_.bootstrap));
+  OBSCURA_TRY(auto bootstrapper, plan::make_bootstrapper(offer_.bootstrap, context_->resources()));
   return plan::key_needs(*context_, offer_.keys, std::move(bootstrapper));
 }
 

@@ -39,10 +39,12 @@ struct SecretSource {
 class Client {
  public:
   /// A fresh key. errors: wrong_params where the offer's parameters are refused
-  static Result<Client> generate(const plan::Offer& offer);
+  static Result<Client> generate(const plan::Offer& offer,
+                                 std::shared_ptr<ckks::Resources> resources = ckks::Resources::make());
   /// The key of a file. errors: io, bad_format, wrong_params: a key for other parameters, or an offer that is not of
   /// whom it trusts
-  static Result<Client> load(const plan::Offer& offer, const SecretSource& secret);
+  static Result<Client> load(const plan::Offer& offer, const SecretSource& secret,
+                             std::shared_ptr<ckks::Resources> resources = ckks::Resources::make());
 
   /// What ties everything that this client makes to its plan and key.
   const wire::Binding& binding() const { return binding_; }
@@ -121,6 +123,7 @@ struct KeygenOptions {
   /// Whose offers and answers alone the key takes from now on; the offer must be theirs.
   std::optional<base::VerifyKey> trust = {};
   PassphraseSource passphrase = {};  ///< asked where there is one
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
 };
 /// Makes a key pair of files: the secret key (mode 0600), and the evaluation keys for the server. Both or none; the
 /// secret is written last, and no part of it is in any file before. Holds one key at a time.

@@ -62,7 +62,7 @@ Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secre
   if (options.passphrase) {
     OBSCURA_TRY(passphrase, options.passphrase());
   }
-  OBSCURA_TRY(const Client client, Client::generate(offer));
+  OBSCURA_TRY(const Client client, Client::generate(offer, options.resources));
   OBSCURA_TRY_VOID(write_keys(client, eval_out, options.progress));
   OBSCURA_TRY_VOID(eval_out.commit());
   // The file of the secret is opened, written and placed in one go, when all else is done: whatever ends this process

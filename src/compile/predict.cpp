@@ -11,9 +11,11 @@ namespace {
 
 /// What a linear map takes less than by multiply-adds of doubles, in nanoseconds for one coefficient of one limb of one
 /// part.
-double saved(const ckks::IntegerMap& map, std::uint64_t prime, const CostModel& cost) {
+double saved(const ckks::IntegerMap& map, std::uint64_t prime, const kernels::Kernels& kernels, const CostModel& cost) {
   std::vector<int> digits;
-  for (const ckks::IntegerMatrix& matrix : map.matrices) digits.push_back(ckks::digit_products(matrix, prime));
+  for (const ckks::IntegerMatrix& matrix : map.matrices) {
+    digits.push_back(ckks::digit_products(kernels, matrix, prime));
+  }
   double sum = 0;
   for (const ckks::IntegerBlock& block : map.blocks) {
     const auto products = static_cast<double>(digits[block.matrix]);
@@ -28,7 +30,7 @@ double saved(const ckks::IntegerMap& map, std::uint64_t prime, const CostModel& 
 
 }  // namespace
 
-double seconds_here(const plan::Plan& plan, const CostModel& cost) {
+double seconds_here(const plan::Plan& plan, const kernels::Kernels& kernels, const CostModel& cost) {
   const double degree = std::exp2(plan.params.log2_degree);
   double nanoseconds = 0;
   for (const plan::Step& step : plan.steps) {
@@ -36,7 +38,7 @@ double seconds_here(const plan::Plan& plan, const CostModel& cost) {
     if (linear == nullptr) continue;
     const std::uint64_t largest =
         *std::max_element(plan.params.chain.begin(), plan.params.chain.begin() + step.output.limbs);
-    nanoseconds += saved(linear->map, largest, cost) * degree * step.output.limbs * step.output.parts;
+    nanoseconds += saved(linear->map, largest, kernels, cost) * degree * step.output.limbs * step.output.parts;
   }
   return plan.predicted_seconds - nanoseconds * 1e-9 / cost.threads;
 }

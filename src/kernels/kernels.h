@@ -126,12 +126,11 @@ struct Kernels {
   void (*digit_product)(const DigitProduct& job, const Modulus& m);
 };
 
-/// The best table that this machine can run, unless force() chose another.
-const Kernels& active();
 /// All that this machine can run, best first; the last is "portable".
 std::vector<const Kernels*> available();
-/// Makes active() the named table ("avx512+amx", "avx512", "avx2", "portable"; "" = the best). False where the machine
-/// has none such. Call it before work starts.
-bool force(std::string_view name);
+/// The first of them.
+const Kernels& best();
+/// The one of this name ("avx512+amx", "avx512", "avx2", "portable"); null where the machine cannot run it.
+const Kernels* named(std::string_view name);
 
 }  // namespace obscura::kernels

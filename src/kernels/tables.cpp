@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <string_view>
@@ -75,11 +74,6 @@ std::vector<bool> plan_reductions(std::size_t degree, int bits) {
   return reduce;
 }
 
-std::atomic<const Kernels*>& chosen() {
-  static std::atomic<const Kernels*> kernels{available().front()};
-  return kernels;
-}
-
 }  // namespace
 
 Modulus make_modulus(std::uint64_t prime) {
@@ -111,16 +105,13 @@ std::vector<const Kernels*> available() {
   return tables;
 }
 
-const Kernels& active() { return *chosen().load(std::memory_order_relaxed); }
+const Kernels& best() { return *available().front(); }
 
-bool force(std::string_view name) {
+const Kernels* named(std::string_view name) {
   for (const Kernels* kernels : available()) {
-    if (name.empty() || kernels->name == name) {
-      chosen().store(kernels, std::memory_order_relaxed);
-      return true;
-    }
+    if (kernels->name == name) return kernels;
   }
-  return false;
+  return nullptr;
 }
 
 }  // namespace obscura::kernels

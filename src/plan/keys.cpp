@@ -5,17 +5,19 @@
 
 namespace obscura::plan {
 
-Result<std::shared_ptr<const ckks::Bootstrapper>> make_bootstrapper(const std::optional<BootstrapSpec>& spec) {
+Result<std::shared_ptr<const ckks::Bootstrapper>> make_bootstrapper(const std::optional<BootstrapSpec>& spec,
+                                                                    const std::shared_ptr<ckks::Resources>& resources) {
   if (!spec) return std::shared_ptr<const ckks::Bootstrapper>();
   OBSCURA_TRY(const ckks::BootstrapParams params, ckks::BootstrapParams::make(spec->literal));
-  return ckks::Bootstrapper::make(params, {spec->input_scale, spec->output_scale, kBootstrapFactorBytes});
+  return ckks::Bootstrapper::make(params, {spec->input_scale, spec->output_scale, kBootstrapFactorBytes}, resources);
 }
 
-Result<std::shared_ptr<const ckks::Context>> make_context(
-    const ckks::ParamsLiteral& params, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper) {
+Result<std::shared_ptr<const ckks::Context>> make_context(const ckks::ParamsLiteral& params,
+                                                          const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper,
+                                                          std::shared_ptr<ckks::Resources> resources) {
   if (bootstrapper != nullptr) return bootstrapper->context();
   OBSCURA_TRY(const ckks::Params checked, ckks::Params::make(params));
-  return ckks::Context::make(checked);
+  return ckks::Context::make(checked, std::move(resources));
 }
 
 ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request,

@@ -12,15 +12,18 @@ namespace obscura::plan {
 /// Encoded diagonals that each factor of bootstrapping keeps: all of them at the demonstrated sets.
 inline constexpr std::size_t kBootstrapFactorBytes = std::size_t{1} << 30;
 
-/// The one bootstrapper of a plan; nothing where it has none.
+/// The one bootstrapper of a plan, with contexts on these resources; nothing where it has none.
 /// cost    a second at N = 2^16
 /// errors  as ckks::BootstrapParams::make and ckks::Bootstrapper::make
-Result<std::shared_ptr<const ckks::Bootstrapper>> make_bootstrapper(const std::optional<BootstrapSpec>& spec);
+Result<std::shared_ptr<const ckks::Bootstrapper>> make_bootstrapper(
+    const std::optional<BootstrapSpec>& spec,
+    const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
 
-/// The bootstrapper's context, or one of these parameters.
+/// The bootstrapper's context, or one of these parameters on these resources.
 /// errors  as ckks::Params::make
 Result<std::shared_ptr<const ckks::Context>> make_context(
-    const ckks::ParamsLiteral& params, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper);
+    const ckks::ParamsLiteral& params, const std::shared_ptr<const ckks::Bootstrapper>& bootstrapper,
+    std::shared_ptr<ckks::Resources> resources = ckks::Resources::make());
 
 /// Every key: those that the plan requests, and those of its bootstrapper.
 ckks::KeyNeeds key_needs(const ckks::Context& context, const KeyRequest& request,

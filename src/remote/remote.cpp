@@ -80,6 +80,7 @@ Result<client::Client> key_of(const plan::Offer& offer, const fs::path& folder, 
     how.max_bytes = options.max_keys;
     how.trust = options.trust;
     how.passphrase = options.new_passphrase;
+    how.resources = options.resources;
     how.overwrite = true;  // of evaluation keys whose secret never came to be
     if (options.progress) {
       how.progress = [&](std::size_t done, std::size_t total) { return options.progress("keys", done, total); };
@@ -88,7 +89,7 @@ Result<client::Client> key_of(const plan::Offer& offer, const fs::path& folder, 
   }
   client::SecretSource source(secret, made && options.new_passphrase ? options.new_passphrase : options.passphrase);
   source.trust = options.trust;
-  return client::Client::load(offer, source);
+  return client::Client::load(offer, source, options.resources);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ struct RemoteOptions {
   std::function<void(const client::KeyCost&)> before_keys = {};
   /// (what, done, total) from time to time; false stops with Code::cancelled.
   std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
 };
 
 /// $XDG_DATA_HOME/obscura, else ~/.local/share/obscura.

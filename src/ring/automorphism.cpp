@@ -43,11 +43,11 @@ std::vector<std::uint32_t> Automorphisms::permutation(std::uint64_t element) con
   return index;
 }
 
-NttPoly permute(const NttPoly& poly, const std::vector<std::uint32_t>& index) {
+NttPoly permute(const Basis& basis, const NttPoly& poly, const std::vector<std::uint32_t>& index) {
   OBSCURA_CHECK(index.size() == poly.degree(), "permutation of {} values for {}", index.size(), poly.degree());
-  NttPoly out(poly.degree(), poly.limbs());
+  NttPoly out(basis.resources(), poly.degree(), poly.limbs());
   base::parallel_for(poly.limbs(), [&](std::size_t i) {
-    kernels::active().permute(out.limb(i), poly.limb(i), index.data(), poly.degree());
+    basis.kernels().permute(out.limb(i), poly.limb(i), index.data(), poly.degree());
   });
   return out;
 }

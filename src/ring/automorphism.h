@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ring/poly.h"
+#include "ring/basis.h"
 
 namespace obscura::ring {
 
@@ -23,7 +23,7 @@ class Automorphisms {
   std::vector<std::uint32_t> positions_;  ///< the value at psi^(2 e + 1) stands at positions_[e]
 };
 
-/// All limbs permuted.
-NttPoly permute(const NttPoly& poly, const std::vector<std::uint32_t>& index);
+/// All limbs permuted, on the resources of the basis.
+NttPoly permute(const Basis& basis, const NttPoly& poly, const std::vector<std::uint32_t>& index);
 
 }  // namespace obscura::ring

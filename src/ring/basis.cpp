@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <map>
 #include <utility>
 
 #include "base/check.h"
@@ -27,28 +26,11 @@ double integer_residue(double x, std::uint64_t p) {
   return to_reduced(x < 0 && r != 0 ? p - r : r, p);
 }
 
-namespace {
-
-/// One table of a prime for all bases that live: bootstrapping has three contexts of the same primes.
-std::shared_ptr<const kernels::NttTable> shared_table(std::size_t degree, std::uint64_t prime) {
-  static std::mutex mutex;
-  static std::map<std::pair<std::size_t, std::uint64_t>, std::weak_ptr<const kernels::NttTable>> known;
-  const std::lock_guard lock(mutex);
-  auto& place = known[{degree, prime}];
-  auto table = place.lock();
-  if (table == nullptr) {
-    table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime));
-    place = table;
-  }
-  return table;
-}
-
-}  // namespace
-
-Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes) : degree_(degree), primes_(std::move(primes)) {
+Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_ptr<Resources> resources)
+    : resources_(std::move(resources)), kernels_(&resources_->kernels()), degree_(degree), primes_(std::move(primes)) {
   for (const std::uint64_t p : primes_) {
     moduli_.push_back(kernels::make_modulus(p));
-    tables_.push_back(shared_table(degree, p));
+    tables_.push_back(resources_->table(degree, p));
   }
   const std::size_t all = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) * primes_.size();
   smaller_ = std::make_unique<Smaller>(Smaller{std::vector<std::once_flag>(all), {}});
@@ -66,11 +48,11 @@ const kernels::NttTable& Basis::table(std::size_t i, std::size_t degree) const {
   return smaller_->tables[index];
 }
 
-void Basis::forward(double* limb, std::size_t i) const { kernels::active().ntt_forward(limb, *tables_[i]); }
-void Basis::inverse(double* limb, std::size_t i) const { kernels::active().ntt_inverse(limb, *tables_[i], 1.0); }
+void Basis::forward(double* limb, std::size_t i) const { kernels_->ntt_forward(limb, *tables_[i]); }
+void Basis::inverse(double* limb, std::size_t i) const { kernels_->ntt_inverse(limb, *tables_[i], 1.0); }
 
 NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
-  NttPoly out(degree_, poly.limbs());
+  NttPoly out(resources_, degree_, poly.limbs());
   base::parallel_for(poly.limbs(), [&](std::size_t i) {
     std::copy_n(poly.limb(i), degree_, out.limb(i));
     forward(out.limb(i), i);
@@ -79,7 +61,7 @@ NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
 }
 
 CoeffPoly Basis::to_coeff(const NttPoly& poly) const {
-  CoeffPoly out(degree_, poly.limbs());
+  CoeffPoly out(resources_, degree_, poly.limbs());
   base::parallel_for(poly.limbs(), [&](std::size_t i) {
     std::copy_n(poly.limb(i), degree_, out.limb(i));
     inverse(out.limb(i), i);

@@ -11,6 +11,7 @@
 #include "kernels/integers.h"
 #include "kernels/kernels.h"
 #include "ring/poly.h"
+#include "ring/resources.h"
 
 namespace obscura::ring {
 
@@ -21,7 +22,12 @@ using kernels::to_reduced;
 class Basis {
  public:
   /// primes = 1 (mod 2N), below 2^50, distinct (ckks::Params checked them).
-  Basis(std::size_t degree, std::vector<std::uint64_t> primes);
+  Basis(std::size_t degree, std::vector<std::uint64_t> primes,
+        std::shared_ptr<Resources> resources = Resources::make());
+
+  /// What its polynomials are made with.
+  const std::shared_ptr<Resources>& resources() const { return resources_; }
+  const kernels::Kernels& kernels() const { return *kernels_; }
 
   std::size_t degree() const { return degree_; }
   std::size_t size() const { return primes_.size(); }
@@ -46,10 +52,12 @@ class Basis {
   [[nodiscard]] bool import_limb(std::span<const std::uint64_t> in, std::size_t i, std::span<double> limb) const;
 
  private:
+  std::shared_ptr<Resources> resources_;
+  const kernels::Kernels* kernels_;  ///< those of the resources
   std::size_t degree_;
   std::vector<std::uint64_t> primes_;
   std::vector<kernels::Modulus> moduli_;
-  std::vector<std::shared_ptr<const kernels::NttTable>> tables_;  ///< shared with other bases of the process
+  std::vector<std::shared_ptr<const kernels::NttTable>> tables_;  ///< shared with other bases of the resources
   /// Tables of the lower degrees.
   struct Smaller {
     std::vector<std::once_flag> made;

@@ -48,7 +48,7 @@ Conversion::Conversion(const Basis& basis, std::vector<std::size_t> sources)
 }
 
 void Conversion::overflow(const double* const* y, double* out) const {
-  kernels::active().rounded_sum(out, y, fractions_.data(), sources_.size(), basis_->degree());
+  basis_->kernels().rounded_sum(out, y, fractions_.data(), sources_.size(), basis_->degree());
 }
 
 void Conversion::convert(const double* const* y, bool with_overflow, std::span<const std::size_t> targets,
@@ -62,7 +62,7 @@ void Conversion::convert(const double* const* y, bool with_overflow, std::span<c
     for (std::size_t i = 0; i < terms; ++i) tile[i] = y[i] + first;
     for (std::size_t k = 0; k < targets.size(); ++k) {
       const std::size_t t = targets[k];
-      kernels::active().weighted_sum(out[k] + first, tile.data(), bound_, weights_[t].data(), terms, step,
+      basis_->kernels().weighted_sum(out[k] + first, tile.data(), bound_, weights_[t].data(), terms, step,
                                      basis_->modulus(t));
     }
   }

@@ -6,35 +6,41 @@
 
 #include "base/check.h"
 #include "base/random.h"
-#include "ring/pool.h"
+#include "ring/resources.h"
 
 namespace obscura::ring {
 
 template <Form kForm>
-Poly<kForm>::Poly(std::size_t degree, std::size_t limbs) : degree_(degree) {
-  limbs_.reserve(limbs);
-  for (std::size_t i = 0; i < limbs; ++i) limbs_.push_back(take_limb(degree));
+Poly<kForm>::Poly(std::shared_ptr<Resources> resources, std::size_t degree, std::size_t limbs)
+    : resources_(std::move(resources)), degree_(degree), limbs_(limbs) {
+  resources_->take_limbs(degree, limbs_);
 }
 
 template <Form kForm>
-Poly<kForm> Poly<kForm>::absent(std::size_t degree, std::size_t limbs) {
+Poly<kForm> Poly<kForm>::absent(std::shared_ptr<Resources> resources, std::size_t degree, std::size_t limbs) {
   Poly poly;
+  poly.resources_ = std::move(resources);
   poly.degree_ = degree;
   poly.limbs_.assign(limbs, nullptr);
   return poly;
 }
 
 template <Form kForm>
-Poly<kForm>::Poly(const Poly& other) : Poly(other.degree_, other.limbs()) {
+Poly<kForm>::Poly(const Poly& other)
+    : resources_(other.resources_), degree_(other.degree_), limbs_(other.limbs_.size()) {
   for (std::size_t i = 0; i < limbs(); ++i) {
     OBSCURA_CHECK(other.limbs_[i] != nullptr, "copy of a polynomial whose limb {} is absent", i);
-    std::copy_n(other.limbs_[i], degree_, limbs_[i]);
   }
+  if (limbs_.empty()) return;
+  resources_->take_limbs(degree_, limbs_);
+  for (std::size_t i = 0; i < limbs(); ++i) std::copy_n(other.limbs_[i], degree_, limbs_[i]);
 }
 
 template <Form kForm>
 Poly<kForm>::Poly(Poly&& other) noexcept
-    : degree_(std::exchange(other.degree_, 0)), limbs_(std::exchange(other.limbs_, {})) {}
+    : resources_(std::move(other.resources_)),
+      degree_(std::exchange(other.degree_, 0)),
+      limbs_(std::exchange(other.limbs_, {})) {}
 
 template <Form kForm>
 Poly<kForm>& Poly<kForm>::operator=(const Poly& other) {
@@ -44,6 +50,7 @@ Poly<kForm>& Poly<kForm>::operator=(const Poly& other) {
 
 template <Form kForm>
 Poly<kForm>& Poly<kForm>::operator=(Poly&& other) noexcept {
+  std::swap(resources_, other.resources_);
   std::swap(degree_, other.degree_);
   std::swap(limbs_, other.limbs_);
   return *this;
@@ -51,21 +58,20 @@ Poly<kForm>& Poly<kForm>::operator=(Poly&& other) noexcept {
 
 template <Form kForm>
 Poly<kForm>::~Poly() {
-  for (double* limb : limbs_) {
-    if (limb != nullptr) give_limb(degree_, limb);
-  }
+  if (!limbs_.empty()) resources_->give_limbs(degree_, limbs_);
 }
 
 template <Form kForm>
 void Poly<kForm>::take(std::size_t i) {
   OBSCURA_CHECK(limbs_[i] == nullptr, "take: limb {} is there already", i);
-  limbs_[i] = take_limb(degree_);
+  resources_->take_limbs(degree_, std::span(limbs_).subspan(i, 1));
 }
 
 template <Form kForm>
 void Poly<kForm>::give(std::size_t i) {
   OBSCURA_CHECK(limbs_[i] != nullptr, "give: limb {} is absent", i);
-  give_limb(degree_, std::exchange(limbs_[i], nullptr));
+  resources_->give_limbs(degree_, std::span(limbs_).subspan(i, 1));
+  limbs_[i] = nullptr;
 }
 
 template <Form kForm>
@@ -81,14 +87,12 @@ void Poly<kForm>::zeroize() {
 template <Form kForm>
 void Poly<kForm>::drop_to(std::size_t limbs) {
   OBSCURA_CHECK(limbs <= limbs_.size(), "drop_to: {} limbs of {}", limbs, limbs_.size());
-  for (; limbs_.size() > limbs; limbs_.pop_back()) {
-    if (limbs_.back() != nullptr) give_limb(degree_, limbs_.back());
-  }
+  for (; limbs_.size() > limbs; limbs_.pop_back()) resources_->give_limbs(degree_, std::span(limbs_).last(1));
 }
 
 template <Form kForm>
 std::size_t Poly<kForm>::bytes(std::size_t degree, std::size_t limbs) {
-  return limb_bytes(degree) * limbs;
+  return Resources::limb_bytes(degree) * limbs;
 }
 
 template class Poly<Form::coefficient>;

@@ -3,26 +3,30 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
 namespace obscura::ring {
+
+class Resources;
 
 /// Which N numbers stand in a limb: coefficients, or values at the 2N-th roots of unity (in the order of kernels/ntt).
 enum class Form { coefficient, ntt };
 
 /// Limbs of residues held as doubles, |x| <= 0.6 p at rest (kernels/kernels.h). A polynomial knows only its size;
 /// which prime a limb belongs to is its index in the Basis: chain primes first, special primes after them where the
-/// owner says so. Copying copies the residues; moving is O(1). The form is part of the type, so that a product of
+/// owner says so. Its limbs are of the resources that it was made with, which it keeps alive. Copying copies the
+/// residues, into limbs of the same resources; moving is O(1). The form is part of the type, so that a product of
 /// coefficients is a compile error.
 template <Form kForm>
 class Poly {
  public:
   Poly() = default;
   /// Uninitialised residues.
-  Poly(std::size_t degree, std::size_t limbs);
+  Poly(std::shared_ptr<Resources> resources, std::size_t degree, std::size_t limbs);
   /// Limbs that are not there yet: each must be taken before it is touched.
-  static Poly absent(std::size_t degree, std::size_t limbs);
+  static Poly absent(std::shared_ptr<Resources> resources, std::size_t degree, std::size_t limbs);
   Poly(const Poly& other);
   Poly(Poly&& other) noexcept;
   Poly& operator=(const Poly& other);
@@ -46,8 +50,9 @@ class Poly {
   static std::size_t bytes(std::size_t degree, std::size_t limbs);
 
  private:
+  std::shared_ptr<Resources> resources_;
   std::size_t degree_ = 0;
-  std::vector<double*> limbs_;  ///< from ring/pool.h; null where absent
+  std::vector<double*> limbs_;  ///< null where absent
 };
 
 using CoeffPoly = Poly<Form::coefficient>;

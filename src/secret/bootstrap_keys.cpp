@@ -36,7 +36,7 @@ ckks::BootstrapKeys make_bootstrap_keys(const ckks::Bootstrapper& bootstrapper, 
   ckks::BootstrapKeys keys;
   keys.to_sparse = make_switch_key(low, secret.poly(), at_low, 1);
   for (const std::uint64_t element : bootstrapper.trace()) {
-    ring::NttPoly from = ring::permute(at_all, context.automorphisms().permutation(element));
+    ring::NttPoly from = ring::permute(context.basis(), at_all, context.automorphisms().permutation(element));
     keys.to_dense.push_back(make_switch_key(context, from, secret.poly(), context.chain_limbs()));
     from.zeroize();
   }

@@ -31,7 +31,7 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
   OBSCURA_CHECK(limbs >= 1 && limbs <= context.chain_limbs(), "encrypt: {} limbs, 1 .. {} are allowed", limbs,
                 context.chain_limbs());
   const std::size_t n = context.degree();
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   ckks::SeededCiphertext out;
   out.seed = base::random_seed();
   out.scale = scale;
@@ -39,7 +39,7 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
   std::vector<double> small(n);
   sample_blocks(small, ring::sample_noise);
   base::parallel_for(limbs, [&](std::size_t i) {
-    ring::NttPoly scratch(n, 2);
+    ring::NttPoly scratch(context.resources(), n, 2);
     const auto& m = context.basis().modulus(i);
     std::copy(small.begin(), small.end(), scratch.limb(0));
     context.basis().forward(scratch.limb(0), i);
@@ -58,17 +58,17 @@ ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::Public
   OBSCURA_CHECK(limbs >= 1 && limbs <= context.chain_limbs(), "encrypt: {} limbs, 1 .. {} are allowed", limbs,
                 context.chain_limbs());
   const std::size_t n = context.degree();
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   std::vector<double> small(3 * n);  // v, e0, e1
   sample_blocks(std::span(small).first(n), ring::sample_ternary);
   sample_blocks(std::span(small).subspan(n), ring::sample_noise);
   ckks::Ciphertext out;
   out.scale = scale;
   out.parts.push_back(context.encoder().encode(slots, scale, limbs));
-  out.parts.emplace_back(n, limbs);
+  out.parts.emplace_back(context.resources(), n, limbs);
   out.parts[1].set_zero();
   base::parallel_for(limbs, [&](std::size_t i) {
-    ring::NttPoly scratch(n, 2);
+    ring::NttPoly scratch(context.resources(), n, 2);
     const auto& m = context.basis().modulus(i);
     for (std::size_t part = 0; part < 2; ++part) {
       double* to = out.parts[part].limb(i);
@@ -90,7 +90,7 @@ ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::Public
 std::vector<double> decrypt(const ckks::Context& context, const SecretKey& secret, const ckks::Ciphertext& x) {
   OBSCURA_CHECK(x.parts.size() == 2 || x.parts.size() == 3, "decrypt: {} parts, 2 or 3 are allowed", x.parts.size());
   const std::size_t n = context.degree();
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   ring::NttPoly message = x.parts.back();
   base::parallel_for(message.limbs(), [&](std::size_t i) {
     const auto& m = context.basis().modulus(i);

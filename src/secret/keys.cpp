@@ -21,7 +21,7 @@ constexpr std::uint64_t kMarkDomain = 2;
 }  // namespace
 
 ring::NttPoly small_to_ntt(const ckks::Context& context, std::span<const double> small, std::size_t limbs) {
-  ring::NttPoly poly(context.degree(), limbs);
+  ring::NttPoly poly(context.resources(), context.degree(), limbs);
   for (std::size_t i = 0; i < limbs; ++i) {
     std::copy(small.begin(), small.end(), poly.limb(i));
     context.basis().forward(poly.limb(i), i);
@@ -50,7 +50,7 @@ SecretKey SecretKey::from_seed(const ckks::Context& context, base::Locked<base::
     base::Stream stream(*key.seed_, kSecretDomain);
     ring::sample_ternary(stream, ternary);
   }
-  key.poly_ = ring::NttPoly(context.degree(), context.basis().size());
+  key.poly_ = ring::NttPoly(context.resources(), context.degree(), context.basis().size());
   for (std::size_t i = 0; i < key.poly_.limbs(); ++i) {
     base::lock_pages(key.poly_.limb(i), key.poly_.degree() * sizeof(double));
     std::copy(ternary.begin(), ternary.end(), key.poly_.limb(i));
@@ -76,16 +76,17 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
   const std::size_t n = context.degree();
   const std::size_t chain = context.chain_limbs(), all = context.basis().size();
   OBSCURA_CHECK(limbs >= 1 && limbs <= chain, "switch key: {} limbs of {}", limbs, chain);
-  const auto& kernels = kernels::active();
+  const auto& kernels = context.kernels();
   ckks::SwitchKey key;
   key.seed = base::random_seed();
-  for (std::size_t d = 0; d < context.digits(limbs); ++d) key.body.push_back(ring::NttPoly::absent(n, all));
+  for (std::size_t d = 0; d < context.digits(limbs); ++d)
+    key.body.push_back(ring::NttPoly::absent(context.resources(), n, all));
   key.uniform = ckks::UniformHalf(context.basis(), key.seed, key.body.size());
   base::parallel_for(key.body.size(), [&](std::size_t d) {
     std::vector<double> small(n);
     base::Stream stream(base::FreshSeed{});
     ring::sample_noise(stream, small);
-    ring::NttPoly noise(n, 1);
+    ring::NttPoly noise(context.resources(), n, 1);
     for (std::size_t i = 0; i < all; ++i) {
       if (i >= limbs && i < chain) continue;
       const auto& m = context.basis().modulus(i);
@@ -105,10 +106,10 @@ ckks::SwitchKey make_switch_key(const ckks::Context& context, const ring::NttPol
 }
 
 ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const SecretKey& secret) {
-  ring::NttPoly square(context.degree(), context.basis().size());
+  ring::NttPoly square(context.resources(), context.degree(), context.basis().size());
   for (std::size_t i = 0; i < square.limbs(); ++i) {
     const double* s = secret.poly().limb(i);
-    kernels::active().multiply(square.limb(i), s, s, context.degree(), context.basis().modulus(i));
+    context.kernels().multiply(square.limb(i), s, s, context.degree(), context.basis().modulus(i));
   }
   ckks::SwitchKey key = make_switch_key(context, square, secret.poly(), context.chain_limbs());
   square.zeroize();
@@ -120,7 +121,7 @@ ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& s
   // The inverse of an odd number modulo the power of two 2N: its power N/2 - 1 (the group's exponent is N/2).
   const std::uint64_t order = 2 * context.degree();
   const std::uint64_t inverse = ring::power_mod(element, context.degree() / 2 - 1, order);
-  ring::NttPoly target = ring::permute(secret.poly(), context.automorphisms().permutation(inverse));
+  ring::NttPoly target = ring::permute(context.basis(), secret.poly(), context.automorphisms().permutation(inverse));
   ckks::SwitchKey key = make_switch_key(context, secret.poly(), target, limbs);
   target.zeroize();
   return key;
@@ -150,13 +151,13 @@ ckks::PublicKey make_public_key(const ckks::Context& context, const SecretKey& s
   ring::sample_noise(stream, small);
   key.body = small_to_ntt(context, small, context.chain_limbs());
   base::zeroize(small.data(), n * sizeof(double));
-  key.uniform = ring::NttPoly(n, context.chain_limbs());
-  ring::NttPoly product(n, 1);
+  key.uniform = ring::NttPoly(context.resources(), n, context.chain_limbs());
+  ring::NttPoly product(context.resources(), n, 1);
   for (std::size_t i = 0; i < context.chain_limbs(); ++i) {
     const auto& m = context.basis().modulus(i);
     ring::sample_uniform(key.seed, i, m.value, key.uniform.residues(i));
-    kernels::active().multiply(product.limb(0), key.uniform.limb(i), secret.poly().limb(i), n, m);
-    kernels::active().subtract(key.body.limb(i), key.body.limb(i), product.limb(0), n, m);
+    context.kernels().multiply(product.limb(0), key.uniform.limb(i), secret.poly().limb(i), n, m);
+    context.kernels().subtract(key.body.limb(i), key.body.limb(i), product.limb(0), n, m);
   }
   product.zeroize();
   return key;

@@ -110,8 +110,8 @@ Result<Job> prepare(Session session, wire::CiphertextReader reader, const std::f
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
                     const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(named.plan.bootstrap));
-  OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper));
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(named.plan.bootstrap, options.resources));
+  OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper, options.resources));
   const ckks::KeyNeeds needs = plan::key_needs(*tables, named.plan.keys, bootstrapper);
   OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, eval_path));
   OBSCURA_TRY(auto reader, open_input(in, named.plan, {named.digest, keys.name.key}, tables));

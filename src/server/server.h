@@ -47,7 +47,8 @@ class Session {
   /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
   ///         little memory, with what is needed
   static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0,
-                              Batches batches = Batches::many);
+                              Batches batches = Batches::many,
+                              const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
   /// With the plan's context and what plan::key_needs says of it, where the keys were read with them.
   static Result<Session> make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
                               const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, Batches batches);
@@ -84,7 +85,12 @@ struct ClientSession {
   wire::Binding binding;  ///< of the plan and the client's key
 };
 /// errors  those of wire::read_eval_keys and Session::make
-Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory = 0);
+Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory = 0,
+                                   const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
+
+/// For many users: what it leaves with the last of them goes back to the system (ckks::Resources::trim), also where
+/// other sessions of the same resources go on.
+std::shared_ptr<const ClientSession> share(ClientSession session);
 
 /// Runs it on encrypted images, batch by batch, from and to files that are open, memory or a sink; nothing is kept for
 /// a resume. Progress counts predicted work of all batches. With a signing key the answer is signed.
@@ -126,6 +132,7 @@ struct RunOptions {
   enum class Unfinished { refuse, resume, restart } unfinished = Unfinished::refuse;
   std::filesystem::path signing_key = {};           ///< signs the answer; none: it is not signed
   std::function<void(const Outlook&)> before = {};  ///< called once, before the first batch
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
 };
 
 /// Where the state of an unfinished run to `out` stands: out.state. Image layout only.

@@ -36,9 +36,10 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches ba
                schedule.error().message, way_out);
 }
 
-Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, Batches batches) {
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap));
-  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper));
+Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, Batches batches,
+                              const std::shared_ptr<ckks::Resources>& resources) {
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, resources));
+  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, resources));
   const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
   return make(std::move(plan), context, needs, std::move(keys), memory, batches);
 }

@@ -31,13 +31,22 @@ wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::Ciphert
   return header;
 }
 
-Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory) {
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap));
-  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper));
+Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory,
+                                   const std::shared_ptr<ckks::Resources>& resources) {
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, resources));
+  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, resources));
   const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
   OBSCURA_TRY(wire::NamedEvalKeys named, wire::read_eval_keys(*context, needs, keys));
   OBSCURA_TRY(Session session, Session::make(plan, context, needs, std::move(named.keys), memory, Batches::many));
   return ClientSession{std::move(session), {plan.digest, named.name.key}};
+}
+
+std::shared_ptr<const ClientSession> share(ClientSession session) {
+  const auto let_go = [resources = session.session.context()->resources()](const ClientSession* shared) {
+    delete shared;
+    resources->trim();
+  };
+  return {new ClientSession(std::move(session)), let_go};
 }
 
 Result<void> run(const ClientSession& client, base::InputFile in, base::OutputFile out, const base::Progress& progress,

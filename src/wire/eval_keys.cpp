@@ -250,7 +250,7 @@ Result<ckks::SwitchKey> read_key(const ckks::Context& context, std::size_t limbs
   std::memcpy(key.seed.data(), r.raw(key.seed.size()).data(), key.seed.size());
   const ring::Basis& basis = context.basis();
   for (std::size_t d = 0; d < context.digits(wanted); ++d) {
-    ring::NttPoly body = ring::NttPoly::absent(basis.degree(), basis.size());
+    ring::NttPoly body = ring::NttPoly::absent(basis.resources(), basis.degree(), basis.size());
     for (std::size_t i = 0; i < basis.size(); ++i) {
       if (i >= limbs && i < context.chain_limbs()) continue;
       if (i >= wanted && i < context.chain_limbs()) {

@@ -106,7 +106,7 @@ Result<void> unpack_limb(const ring::Basis& basis, std::size_t j, base::Reader& 
 Result<ring::NttPoly> unpack(const ring::Basis& basis, std::size_t limbs, base::Reader& reader) {
   OBSCURA_CHECK(limbs <= basis.size() && reader.remaining() >= packed_bytes(basis, limbs),
                 "unpack: {} limbs from {} bytes", limbs, reader.remaining());
-  ring::NttPoly poly = ring::NttPoly::absent(basis.degree(), limbs);
+  ring::NttPoly poly = ring::NttPoly::absent(basis.resources(), basis.degree(), limbs);
   for (std::size_t j = 0; j < limbs; ++j) OBSCURA_TRY_VOID(unpack_limb(basis, j, reader, poly));
   return poly;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Clients' keys that are loaded, with the plan that they are for: the least recently used go first where all together
-/// would take more than a limit.
+/// would take more than a limit. They share memory and tables.
 #pragma once
 
 #include <filesystem>
@@ -31,6 +31,7 @@ class Sessions {
     Session session;
   };
   std::uint64_t memory_;
+  std::shared_ptr<ckks::Resources> resources_ = ckks::Resources::make();
   std::mutex mutex_;
   std::list<Entry> entries_;  ///< the most recently used first
 };

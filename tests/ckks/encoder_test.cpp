@@ -35,7 +35,7 @@ TEST_F(EncoderTest, ComplexSlotsComeBackAndMultiplyAsComplexNumbers) {
   ring::NttPoly x = encoder_.encode(slots, 0x1p45, 3);
   const auto back = encoder_.decode_complex(x, 0x1p45);
   for (std::size_t i = 0; i < 3; ++i) {
-    kernels::active().multiply(x.limb(i), x.limb(i), x.limb(i), x.degree(), world_.context->basis().modulus(i));
+    world_.context->kernels().multiply(x.limb(i), x.limb(i), x.limb(i), x.degree(), world_.context->basis().modulus(i));
   }
   const auto square = encoder_.decode_complex(x, 0x1p90);
   // As above; a square's error is that of its factors twice, times at most 2 sqrt(2).
@@ -76,7 +76,7 @@ TEST_F(EncoderTest, ProductsOfPolynomialsAreProductsOfSlots) {
   ring::NttPoly x = encoder_.encode(a, 0x1p40, 3);
   const ring::NttPoly y = encoder_.encode(b, 0x1p40, 3);
   for (std::size_t i = 0; i < 3; ++i) {
-    kernels::active().multiply(x.limb(i), x.limb(i), y.limb(i), x.degree(), world_.context->basis().modulus(i));
+    world_.context->kernels().multiply(x.limb(i), x.limb(i), y.limb(i), x.degree(), world_.context->basis().modulus(i));
   }
   const auto product = encoder_.decode(x, 0x1p80);
   for (std::size_t j = 0; j < a.size(); ++j) EXPECT_NEAR(product[j], a[j] * b[j], 0x1p-28);

@@ -25,7 +25,8 @@ inline Params make_params(int log2_degree, int bits, std::size_t limbs, std::siz
 
 /// A context with its keys.
 struct World {
-  explicit World(const Params& params) : context(Context::make(params)), secret(secret::SecretKey::generate(*context)) {
+  explicit World(const Params& params, std::shared_ptr<Resources> resources = Resources::make())
+      : context(Context::make(params, std::move(resources))), secret(secret::SecretKey::generate(*context)) {
     keys.relinearization.push_back(secret::make_relinearization_key(*context, secret));
   }
 

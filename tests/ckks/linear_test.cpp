@@ -115,17 +115,17 @@ IntegerMap mixed_map() {
 }
 
 TEST(Linear, EveryInstructionSetGivesTheSameResidues) {
-  const World world(make_params(13, 49, 1, 1, 1));
+  const Params params = make_params(13, 49, 1, 1, 1);
+  const World world(params);
   const PreparedMap map(mixed_map());
   const std::vector<double> bias(map.map().outputs, -1.25);
   std::vector<Ciphertext> x;
   for (unsigned i = 0; i < map.map().inputs; ++i) x.push_back(world.encrypt(world.random_slots(1, i), 0x1p30, 1));
-  ASSERT_TRUE(kernels::force("portable"));
-  const auto truth = apply(*world.context, map, 512, bias, x);
+  const auto portable = Context::make(params, Resources::make(*kernels::named("portable")));
+  const auto truth = apply(*portable, map, 512, bias, x);
   const auto p = static_cast<double>(world.context->basis().prime(0));
   for (const kernels::Kernels* kernels : kernels::available()) {
-    ASSERT_TRUE(kernels::force(kernels->name));
-    const auto y = apply(*world.context, map, 512, bias, x);
+    const auto y = apply(*Context::make(params, Resources::make(*kernels)), map, 512, bias, x);
     for (std::size_t o = 0; o < y.size(); ++o) {
       for (std::size_t part = 0; part < 2; ++part) {
         const auto got = y[o].parts[part].residues(0), want = truth[o].parts[part].residues(0);
@@ -136,7 +136,6 @@ TEST(Linear, EveryInstructionSetGivesTheSameResidues) {
       }
     }
   }
-  kernels::force("");
 }
 
 TEST(Linear, BlocksThatReadMoreThanIsPackedAtATimeGiveWhatEachGivesAlone) {

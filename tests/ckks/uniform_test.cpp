@@ -38,7 +38,7 @@ TEST(UniformHalf, IsDrawnOnceByManyThreads) {
 }
 
 TEST(UniformHalf, HoldsResiduesThatNoSeedGives) {
-  ring::NttPoly poly(kDegree, 2);
+  ring::NttPoly poly(ring::Resources::make(), kDegree, 2);
   for (std::size_t i = 0; i < 2; ++i) {
     for (double& x : poly.residues(i)) x = static_cast<double>(i) + 3;
   }

@@ -27,24 +27,19 @@ plan::Plan plan_of(std::uint32_t rows, std::uint32_t cols) {
   return plan;
 }
 
-class Predict : public ::testing::Test {
- protected:
-  void TearDown() override { kernels::force(""); }
-};
-
-TEST_F(Predict, WithoutDigitsIsWhatThePlannerPredicts) {
-  ASSERT_TRUE(kernels::force("portable"));
+TEST(Predict, WithoutDigitsIsWhatThePlannerPredicts) {
   const plan::Plan plan = plan_of(64, 576);
-  EXPECT_EQ(seconds_here(plan), plan.predicted_seconds);
+  EXPECT_EQ(seconds_here(plan, *kernels::named("portable")), plan.predicted_seconds);
 }
 
-TEST_F(Predict, WithDigitsWideMapsTakeLessAndNarrowOnesTheSame) {
-  if (!kernels::force("avx512+amx")) GTEST_SKIP() << "no AMX here";
+TEST(Predict, WithDigitsWideMapsTakeLessAndNarrowOnesTheSame) {
+  const kernels::Kernels* tiles = kernels::named("avx512+amx");
+  if (tiles == nullptr) GTEST_SKIP() << "no AMX here";
   const plan::Plan wide = plan_of(64, 576);
-  EXPECT_LT(seconds_here(wide), 0.6 * wide.predicted_seconds);
-  EXPECT_GT(seconds_here(wide), 0);
+  EXPECT_LT(seconds_here(wide, *tiles), 0.6 * wide.predicted_seconds);
+  EXPECT_GT(seconds_here(wide, *tiles), 0);
   const plan::Plan narrow = plan_of(8, 576);
-  EXPECT_EQ(seconds_here(narrow), narrow.predicted_seconds);
+  EXPECT_EQ(seconds_here(narrow, *tiles), narrow.predicted_seconds);
 }
 
 }  // namespace

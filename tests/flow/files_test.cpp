@@ -265,7 +265,7 @@ TEST_F(FileFlow, RefusesHeadersThatLie) {
 
 /// Frame of one seeded ciphertext over both limbs.
 std::size_t record_bytes(const ckks::Context& context) {
-  ckks::SeededCiphertext x{ring::NttPoly(context.degree(), 2), {}, 1};
+  ckks::SeededCiphertext x{ring::NttPoly(context.resources(), context.degree(), 2), {}, 1};
   x.body.set_zero();
   return wire::write_record(context, wire::RecordPlace{}, x).size();
 }

@@ -30,7 +30,7 @@ std::vector<std::size_t> seal_indices(const ckks::Context& context) {
 }
 
 ring::NttPoly uniform_of(const ckks::Context& context, const ckks::SwitchKey& key, std::size_t digit) {
-  ring::NttPoly out(context.degree(), context.basis().size());
+  ring::NttPoly out(context.resources(), context.degree(), context.basis().size());
   for (std::size_t i = 0; i < out.limbs(); ++i) std::copy_n(key.uniform.limb(digit, i), out.degree(), out.limb(i));
   return out;
 }
@@ -38,10 +38,10 @@ ring::NttPoly uniform_of(const ckks::Context& context, const ckks::SwitchKey& ke
 ckks::SwitchKey permute_key(const ckks::Context& context, const ckks::SwitchKey& key, std::uint64_t element) {
   const auto index = context.automorphisms().permutation(element);
   ckks::SwitchKey out;
-  for (const ring::NttPoly& poly : key.body) out.body.push_back(ring::permute(poly, index));
+  for (const ring::NttPoly& poly : key.body) out.body.push_back(ring::permute(context.basis(), poly, index));
   std::vector<ring::NttPoly> uniform;
   for (std::size_t d = 0; d < key.uniform.digits(); ++d)
-    uniform.push_back(ring::permute(uniform_of(context, key, d), index));
+    uniform.push_back(ring::permute(context.basis(), uniform_of(context, key, d), index));
   out.uniform = ckks::UniformHalf(std::move(uniform));
   return out;
 }
@@ -118,7 +118,7 @@ Result<void> Inbox::parse_polynomials(const std::string& name, base::Reader& rea
   out.scale = reader.f64();
   std::vector<std::uint64_t> residues(n);
   for (std::uint32_t part = 0; part < parts; ++part) {
-    ring::CoeffPoly poly(n, limbs);
+    ring::CoeffPoly poly(context_->resources(), n, limbs);
     for (std::uint32_t i = 0; i < limbs; ++i) {
       for (std::uint64_t& x : residues) x = reader.u64();
       if (!context_->basis().import_limb(residues, i, poly.residues(i))) {

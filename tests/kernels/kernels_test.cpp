@@ -10,14 +10,11 @@ namespace {
 
 constexpr std::size_t kSize = 128;
 
-TEST(Kernels, EveryTableCanBeForcedAndNothingElse) {
-  for (const Kernels* kernels : available()) {
-    EXPECT_TRUE(force(kernels->name));
-    EXPECT_EQ(&active(), kernels);
-  }
-  EXPECT_FALSE(force("avx1024"));
-  EXPECT_TRUE(force(""));
-  EXPECT_EQ(&active(), available().front());
+TEST(Kernels, EveryTableHasItsNameAndNothingElseHas) {
+  for (const Kernels* kernels : available()) EXPECT_EQ(named(kernels->name), kernels);
+  EXPECT_EQ(named("avx1024"), nullptr);
+  EXPECT_EQ(named(""), nullptr);
+  EXPECT_EQ(&best(), available().front());
   EXPECT_STREQ(available().back()->name, "portable");
 }
 

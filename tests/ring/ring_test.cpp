@@ -21,14 +21,14 @@ TEST(Basis, ResiduesSurviveExportAndImportInAnyKernelTable) {
   const Basis basis(kDegree, primes(48, 1));
   std::vector<std::uint64_t> canonical(kDegree), back(kDegree);
   for (std::size_t j = 0; j < kDegree; ++j) canonical[j] = j % 3 == 0 ? basis.prime(0) - 1 - j : j * 77777777777ULL;
-  NttPoly poly(kDegree, 1);
+  NttPoly poly(basis.resources(), kDegree, 1);
   ASSERT_TRUE(basis.import_limb(canonical, 0, poly.residues(0)));
   basis.export_limb(poly.residues(0), 0, back);
   EXPECT_EQ(canonical, back);
 }
 
 TEST(Poly, AbsentLimbsAreTakenAndGivenOneByOne) {
-  NttPoly poly = NttPoly::absent(kDegree, 2);
+  NttPoly poly = NttPoly::absent(Resources::make(), kDegree, 2);
   EXPECT_EQ(poly.limbs(), 2U);
   EXPECT_THROW(poly.give(1), ContractError);
   EXPECT_THROW(NttPoly{poly}, ContractError);
@@ -43,7 +43,7 @@ TEST(Poly, AbsentLimbsAreTakenAndGivenOneByOne) {
 TEST(Basis, ImportRefusesAResidueThatIsNotBelowThePrime) {
   const Basis basis(kDegree, primes(48, 1));
   std::vector<std::uint64_t> canonical(kDegree, 0);
-  NttPoly poly(kDegree, 1);
+  NttPoly poly(basis.resources(), kDegree, 1);
   canonical[100] = basis.prime(0);
   EXPECT_FALSE(basis.import_limb(canonical, 0, poly.residues(0)));
   canonical[100] = basis.prime(0) - 1;
@@ -52,7 +52,7 @@ TEST(Basis, ImportRefusesAResidueThatIsNotBelowThePrime) {
 
 TEST(Basis, ProductsInNttFormAreNegacyclicConvolutions) {
   const Basis basis(kDegree, primes(40, 2));
-  CoeffPoly x(kDegree, 2), y(kDegree, 2);
+  CoeffPoly x(basis.resources(), kDegree, 2), y(basis.resources(), kDegree, 2);
   x.set_zero(), y.set_zero();
   for (std::size_t i = 0; i < 2; ++i) {
     x.limb(i)[kDegree - 1] = 3;  // 3 X^(N-1)
@@ -61,7 +61,7 @@ TEST(Basis, ProductsInNttFormAreNegacyclicConvolutions) {
   NttPoly a = basis.to_ntt(x);
   const NttPoly b = basis.to_ntt(y);
   for (std::size_t i = 0; i < 2; ++i) {
-    kernels::active().multiply(a.limb(i), a.limb(i), b.limb(i), kDegree, basis.modulus(i));
+    basis.kernels().multiply(a.limb(i), a.limb(i), b.limb(i), kDegree, basis.modulus(i));
   }
   const CoeffPoly product = basis.to_coeff(a);
   for (std::size_t i = 0; i < 2; ++i) {
@@ -83,13 +83,14 @@ TEST(Basis, ResiduesOfLargeNumbersAreThoseOfTheirBinaryValue) {
 TEST(Automorphism, PermutesNttValuesAsItMapsPolynomials) {
   const Basis basis(kDegree, primes(40, 1));
   for (const std::uint64_t element : {5ULL, 25ULL, 1023ULL, 3ULL}) {
-    CoeffPoly x(kDegree, 1), y(kDegree, 1);
+    CoeffPoly x(basis.resources(), kDegree, 1), y(basis.resources(), kDegree, 1);
     for (std::size_t j = 0; j < kDegree; ++j) {
       x.limb(0)[j] = static_cast<double>(j * j % 1009);
       const std::size_t to = j * element % (2 * kDegree);  // X^N = -1
       y.limb(0)[to % kDegree] = to < kDegree ? x.limb(0)[j] : -x.limb(0)[j];
     }
-    const CoeffPoly got = basis.to_coeff(permute(basis.to_ntt(x), Automorphisms(kDegree).permutation(element)));
+    const auto index = Automorphisms(kDegree).permutation(element);
+    const CoeffPoly got = basis.to_coeff(permute(basis, basis.to_ntt(x), index));
     for (std::size_t j = 0; j < kDegree; ++j) ASSERT_EQ(got.limb(0)[j], y.limb(0)[j]) << element << " at " << j;
   }
 }
@@ -114,7 +115,7 @@ TEST_P(Conversions, WithOverflowTheRepresentativeOfLeastMagnitudeComesOut) {
     if (value > modulus / 2) value -= modulus;
     if (value < -(modulus / 2)) value += modulus;
   }
-  CoeffPoly y(kDegree, sources + 1), out(kDegree, 2);
+  CoeffPoly y(basis.resources(), kDegree, sources + 1), out(basis.resources(), kDegree, 2);
   std::vector<const double*> rows;
   for (std::size_t i = 0; i < sources; ++i) {
     const auto q = static_cast<std::int64_t>(basis.prime(i));

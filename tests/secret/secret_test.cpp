@@ -65,8 +65,8 @@ TEST(Secret, ThePartsOfAPublicKeyEncryptionHaveTheirOwnErrors) {
   ckks::PublicKey key = make_public_key(context, world.secret);
   key.body = key.uniform;
   const ckks::Ciphertext x = encrypt_public(context, key, std::vector<double>{}, 0x1p30, 1);
-  ring::NttPoly difference(context.degree(), 1);
-  kernels::active().subtract(difference.limb(0), x.parts[0].limb(0), x.parts[1].limb(0), context.degree(),
+  ring::NttPoly difference(context.resources(), context.degree(), 1);
+  context.kernels().subtract(difference.limb(0), x.parts[0].limb(0), x.parts[1].limb(0), context.degree(),
                              context.basis().modulus(0));
   context.basis().inverse(difference.limb(0), 0);
   double sum = 0;

@@ -98,6 +98,33 @@ TEST(Session, NamesTheKeyThatAPlanLacks) {
   EXPECT_EQ(session.error().code, Code::missing_key);
 }
 
+TEST(Session, OfTheSameResourcesSharesTablesAndLeavesNoMemory) {
+  const auto plan = named(testing::square_plan());
+  auto resources = ckks::Resources::make(*kernels::named("portable"));
+  const std::weak_ptr<ckks::Resources> watched = resources;
+  {
+    const auto client = client::Client::generate(wire::make_offer(plan), resources).value();
+    const auto one = Session::make(plan, client.make_eval_keys(), 0, Batches::many, resources).value();
+    const std::size_t of_one = resources->mapped_bytes();
+    {
+      auto keys = client.make_eval_keys();
+      // As of a client with many keys.
+      keys.relinearization.resize(200, keys.relinearization.front());
+      Session session = Session::make(plan, std::move(keys), 0, Batches::many, resources).value();
+      const auto other = share({std::move(session), {}});
+      EXPECT_EQ(&one.context()->basis().table(0), &other->session.context()->basis().table(0));
+      EXPECT_GT(resources->mapped_bytes(), of_one);
+    }
+    EXPECT_LE(resources->mapped_bytes(), of_one);
+    resources.reset();
+    EXPECT_EQ(&one.context()->basis().table(0), &client.context()->basis().table(0));
+    EXPECT_STREQ(one.context()->kernels().name, "portable");
+    const auto outputs = one.run_batch(client.encrypt(testing::random_pixels(1)).value()).value();
+    EXPECT_EQ(outputs.front().parts.size(), 2U);
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST(Session, ThrowsWhereInputsAreNotThePlans) {
   const auto plan = named(testing::square_plan());
   const auto client = client::Client::generate(wire::make_offer(plan)).value();

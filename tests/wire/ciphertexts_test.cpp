@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 class Records : public ::testing::Test {
  protected:
   ring::NttPoly random_poly(std::size_t limbs) const {
-    ring::NttPoly poly(context_->degree(), limbs);
+    ring::NttPoly poly(context_->resources(), context_->degree(), limbs);
     for (std::size_t i = 0; i < limbs; ++i) {
       ring::sample_uniform(base::random_seed(), 0, context_->basis().prime(i), poly.residues(i));
     }

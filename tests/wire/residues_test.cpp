@@ -43,7 +43,7 @@ class Residues : public ::testing::Test {
  protected:
   ring::Basis basis_{kDegree, primes_of_every_length()};
   ring::NttPoly random_poly() const {
-    ring::NttPoly poly(kDegree, basis_.size());
+    ring::NttPoly poly(basis_.resources(), kDegree, basis_.size());
     for (std::size_t j = 0; j < basis_.size(); ++j) {
       ring::sample_uniform(base::random_seed(), j, basis_.prime(j), poly.residues(j));
     }

@@ -40,7 +40,7 @@ class State : public ::testing::Test {
   ~State() override { std::filesystem::remove_all(folder_); }
 
   ring::NttPoly random_poly(std::size_t limbs) const {
-    ring::NttPoly poly(context_->degree(), limbs);
+    ring::NttPoly poly(context_->resources(), context_->degree(), limbs);
     for (std::size_t i = 0; i < limbs; ++i) {
       ring::sample_uniform(base::random_seed(), 0, context_->basis().prime(i), poly.residues(i));
     }

@@ -87,7 +87,8 @@ double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
 
 }  // namespace
 
-Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images) {
+Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images,
+                                     const std::shared_ptr<ckks::Resources>& resources) {
   const ckks::BootstrapLiteral& literal = set.literal();
   const auto out = static_cast<std::uint32_t>(set.limbs().output);
   const LoweringRequest request{.cache = setting.cache,
@@ -102,7 +103,8 @@ Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::Bootstr
   verify_after(Pass::layout, [&] { return verify(circuit); });
   const double scale = std::exp2(literal.level_bits);
   Candidate candidate;
-  OBSCURA_TRY(candidate.bootstrapper, ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}));
+  OBSCURA_TRY(candidate.bootstrapper,
+              ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}, resources));
   const auto& bootstrapper = candidate.bootstrapper;
   const double bootstrapping = bootstrap_nanoseconds(setting.cost, *bootstrapper);
   Prices prices(setting, circuit, set);
@@ -155,11 +157,12 @@ std::optional<Error> refusal_of(const Setting& setting, const Candidate& candida
 Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t images, Shortfall& shortfall) {
   std::optional<Candidate> best;
   std::optional<Error> refusal;
+  const auto resources = ckks::Resources::make();  // sets have primes in common
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
     const bool sparse = literal.log2_slots + 1 < literal.log2_degree;
     if (sparse && most_elements(*setting.network) * images > kMostCiphertexts << literal.log2_slots) continue;
     OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
-    auto candidate = with_bootstrapping(setting, set, images);
+    auto candidate = with_bootstrapping(setting, set, images, resources);
     if (!candidate.ok()) {
       refusal = candidate.error();
       if (refusal->code == Code::cancelled) return *refusal;

@@ -6,9 +6,10 @@
 
 namespace obscura::compile {
 
-/// One set of parameters, whatever error it leads to.
+/// One set of parameters, whatever error it leads to, with the candidate's bootstrapper on these resources.
 /// errors  infeasible: as place_bootstraps, or a value that does not fit its modulus; as lower
-Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images);
+Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images,
+                                     const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
 
 /// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error within the
 /// setting's memory and size of keys.
