@@ -7,7 +7,8 @@
 ROOT/tools/layers.txt names, for each folder of src/, the folders that it may include, bottom-up: a folder may name
 only folders above its own line, so the table can hold no cycle. A line "folder/part" does the same for a folder within
 a folder, whose neighbours it names without the folder. Checked besides: includes are written from src/,
-the ungated parameters of the tests stay out of src/, files stay short, and every file names its licence first.
+the ungated parameters of the tests stay out of src/, libraries have no variables outside of objects, files stay short,
+and every file names its licence first.
 Prints one line a violation (file:line: sentence), then a summary; exits 1 where there was one.
 """
 
@@ -24,6 +25,11 @@ MAX_COLUMNS = 120
 CONTRACT = re.compile(r"^\s*///.*[.;:)] (errors|cost|threads|noise|needs) {2,}\S")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 EVERYTHING = "*"
+# Programs have variables outside of objects (signals need them), and so have threads, which are the process's.
+WITH_GLOBALS = re.compile(r"^(cli/.*|.*/main\.cpp|base/parallel_threads\.cpp)$")
+DECLARATION = re.compile(r"^(\s*)((?:[\w:]+[\s*&]+)+\w+)\s*(?:\[[^=;{(]*)?([;={(])")
+NO_VARIABLE = re.compile(r"^(using|return|class|struct|enum|union|template|namespace|typedef|friend|extern|else|case|throw|"
+                         r"goto|delete|new|concept|requires|operator|static_assert|public|private|protected)\b")
 
 
 def read_table(path):
@@ -96,6 +102,22 @@ def check_includes(root, path, lines, table):
             yield number, f'"{included}" does not exist'
 
 
+def is_global(line):
+    """Whether a line of C++ declares a variable outside of objects that may change: of a namespace (which begin in the
+    first column), or static or of a thread anywhere. One that is made by parentheses passes for a function."""
+    before = ""
+    while before != line:
+        before, line = line, re.sub(r"<[^<>;={]*>", "", line)
+    match = DECLARATION.match(line)
+    if not match or match.group(3) == "(" or NO_VARIABLE.match(match.group(2)):
+        return False
+    words = match.group(2)
+    if match.group(1) and not re.search(r"\b(static|thread_local)\b", words):
+        return False
+    last = words.rpartition("*")[2] if "*" in words else words  # of a pointer it is what follows the star that counts
+    return not re.search(r"\b(const|constexpr)\b", last) and not re.search(r"\bconstexpr\b", words)
+
+
 def check_file(root, path, table):
     """Violations of one file as (line, sentence)."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -118,6 +140,10 @@ def check_file(root, path, table):
                 yield number, "insecure_for_tests is for tests only"
     if path.suffix in (".h", ".cpp"):
         yield from check_includes(root, path, lines, table)
+        if not WITH_GLOBALS.match(path.relative_to(root / "src").as_posix()):
+            for number, line in enumerate(lines, 1):
+                if is_global(line):
+                    yield number, "a variable outside of objects: libraries have none, a context or a caller holds it"
 
 
 def sources(root):

@@ -42,9 +42,6 @@ Result<fs::path> Place::key_to_be(const std::string& tenant, const std::string& 
   return key(tenant, id);
 }
 
-fs::path Place::fresh() const {
-  static std::atomic<std::uint64_t> next{0};
-  return folder_ / "incoming" / std::to_string(next++);
-}
+fs::path Place::fresh() const { return folder_ / "incoming" / std::to_string((*next_)++); }
 
 }  // namespace obscura::service

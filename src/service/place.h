@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "base/check.h"
@@ -35,6 +37,8 @@ class Place {
 
  private:
   std::filesystem::path folder_;
+  /// Of fresh(), for all copies.
+  std::shared_ptr<std::atomic<std::uint64_t>> next_ = std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 }  // namespace obscura::service

@@ -75,6 +75,21 @@ class CheckLayers(unittest.TestCase):
     def test_rejects_ungated_parameters_outside_of_tests(self):
         self.rejects({"src/ckks/encoder.h": SPDX + "// insecure_for_tests\n"}, "insecure_for_tests is for tests only")
 
+    def test_rejects_variables_outside_of_objects(self):
+        for line in ("int count = 0;", "std::atomic<std::size_t> limit{0};  // 0: none", "thread_local bool inside = false;",
+                     "const char* chosen = nullptr;", "std::map<int, std::vector<const int*>> known;",
+                     "unsigned long words[4] = {", "  static std::mutex mutex;", "  static inline int calls = 0;",
+                     "  static auto* pools = new int[3];", "  thread_local std::vector<double> scratch;",
+                     "  static std::atomic<const int*> kernels{first()};"):
+            self.rejects({"src/ring/g.cpp": SPDX + line + "\n"}, "src/ring/g.cpp:2", "outside of objects")
+            for program in ("src/cli/g.cpp", "src/ring/main.cpp"):
+                self.assertEqual(check({program: SPDX + line + "\n"})[0], 0, line)
+        good = ("constexpr int kCount = 3;", "const char* const kName = nullptr;", "inline constexpr double kHalf = 0.5;",
+                "  static const std::vector<int> kSets = {", "  static constexpr const char* kNames[] = {", "int f(int x);",
+                "  static int make(int x);", "using A = int;", "struct B {", "  int member = 0;", "  auto* local = f;",
+                "extern template class C<int>;", "  static inline const std::map<int, int> kNone = {};", "enum class D {")
+        self.assertEqual(check({"src/ring/g.cpp": SPDX + "\n".join(good) + "\n"}), (0, check({})[1].replace("8 f", "9 f")))
+
     def test_rejects_a_long_file(self):
         self.rejects({"tests/base/long.cpp": SPDX + "\n" * 500}, "501 lines")
         self.assertEqual(check({"tests/base/long.cpp": SPDX + "\n" * 499})[0], 0)
