@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// service_load PLAN [CLIENTS [REQUESTS [MEMORY_GB [BAD]]]]: clients with keys of their own ask a service on loopback for
-// one image each time; BAD others send a byte a second, break off, or send garbage meanwhile. Prints what was answered,
-// times, and the largest memory of the server and of its worker.
+// service_load PLAN [CLIENTS [REQUESTS [MEMORY_GB [BAD]]]]: clients with keys of their own ask a service on loopback
+// for one image each time; BAD others send a byte a second, break off, or send garbage meanwhile. Prints what was
+// answered, times, and the largest memory of the worker.
 //
 //   obscura compile models/mnist-square.onnx --batch 1 --calibrate mnist -o one.plan
 //   build/release/service_load one.plan 100 1000 2
