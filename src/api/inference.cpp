@@ -201,7 +201,7 @@ Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& ima
   OBSCURA_TRY(client::Client client, client::Client::generate(wire::make_offer(plan)));
   ckks::EvalKeys keys = client.make_eval_keys();
   result.seconds.keygen = keygen.seconds();
-  OBSCURA_TRY(server::Session session, server::Session::make(plan, std::move(keys), options.memory));
+  OBSCURA_TRY(server::Session session, server::Session::make(plan, std::move(keys), {.memory = options.memory}));
   if (options.before) options.before(session.memory());
   const std::size_t slots = client.images_at_once();
   const Party party{std::move(client), std::move(session)};

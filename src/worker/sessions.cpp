@@ -30,7 +30,7 @@ Result<Sessions::Session> Sessions::get(const std::string& model, const wire::Na
     }
   }
   OBSCURA_TRY(base::InputFile keys, base::InputFile::open(file));
-  OBSCURA_TRY(server::ClientSession session, server::make_session(plan, keys, 0));
+  OBSCURA_TRY(server::ClientSession session, server::make_session(plan, keys));
   entries_.push_front({model, key, std::make_shared<const server::ClientSession>(std::move(session))});
   return entries_.front().session;
 }

@@ -53,7 +53,7 @@ TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   ASSERT_TRUE(logits.ok()) << logits.error().message;
   EXPECT_EQ(logits.value().images, kTwoBatches);
   const auto floats = client::normalise(flow().offer.input, flow().pixels);
-  const run::EncodedModel model(testing::square_plan());
+  const run::ClearModel model(testing::square_plan());
   const auto exact = run::run_clear(model, floats, kTwoBatches).value();
   const auto noisy = run::run_clear(model, floats, kTwoBatches, 1).value();
   double deviation = 0;

@@ -5,12 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "../flow/tiny_plan.h"
 #include "client/client.h"
+#include "run/ckks_backend.h"
 
 namespace obscura::server {
 namespace {
@@ -66,8 +70,8 @@ TEST(Session, SaysHowMuchMemoryItNeedsWhereThatIsMoreThanAllowed) {
   const std::uint64_t least = plan::make_schedule(plan, 1).peak_bytes + beside;
   ckks::EvalKeys keys;
   keys.relinearization.emplace_back();
-  EXPECT_TRUE(Session::make(named(plan), keys, least).ok());
-  const auto refused = Session::make(named(plan), keys, least - 1);
+  EXPECT_TRUE(Session::make(named(plan), keys, {.memory = least}).ok());
+  const auto refused = Session::make(named(plan), keys, {.memory = least - 1});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::infeasible);
   EXPECT_THAT(refused.error().message, HasSubstr("the plan needs at least"));
@@ -105,6 +109,67 @@ TEST(Session, ThrowsWhereInputsAreNotThePlans) {
   auto inputs = client.encrypt(testing::random_pixels(1)).value();
   inputs.pop_back();
   EXPECT_THROW((void)session.run_batch(std::move(inputs)), ContractError);
+}
+
+/// The work of a backend, by calls.
+struct Calls {
+  std::atomic<std::size_t> linear{0}, elementwise{0};
+};
+
+/// Ciphertexts on this machine, counted.
+class CountingCkks : public run::CkksBackend {
+ public:
+  CountingCkks(const run::EngineParts& parts, std::shared_ptr<Calls> calls)
+      : CkksBackend(parts.context, parts.keys), calls_(std::move(calls)) {}
+  void linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
+              Tensor& y) const {
+    ++calls_->linear;
+    CkksBackend::linear(model, step, blocks, x, y);
+  }
+  void elementwise(const Model& model, run::ElementwiseTask& task, std::span<Tensor> values) const {
+    ++calls_->elementwise;
+    CkksBackend::elementwise(model, task, values);
+  }
+
+ private:
+  std::shared_ptr<Calls> calls_;
+};
+
+/// An engine on it.
+run::MakeEngine counting_engine(std::shared_ptr<Calls> calls) {
+  return [calls](const run::EngineParts& parts) -> Result<std::shared_ptr<const run::Engine>> {
+    return run::engine_on(CountingCkks(parts, calls), parts.program);
+  };
+}
+
+TEST(Session, ComputesOnTheBackendThatItIsGiven) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto calls = std::make_shared<Calls>();
+  const auto session = Session::make(plan, client.make_eval_keys(), {.engine = counting_engine(calls)}).value();
+  const std::vector<float> pixels = testing::random_pixels(3);
+  const auto outputs = session.run_batch(client.encrypt(pixels).value()).value();
+  EXPECT_GE(calls->linear, 2);
+  EXPECT_GE(calls->elementwise, 1);
+  EXPECT_EQ(calls->linear + calls->elementwise, session.schedule().tasks.size());
+  const auto plain = Session::make(plan, client.make_eval_keys()).value();
+  const auto expected = client.decrypt(plain.run_batch(client.encrypt(pixels).value()).value(), 3);
+  const auto actual = client.decrypt(outputs, 3);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(actual[i]), static_cast<double>(expected[i]), 0.01);
+  }
+}
+
+TEST(Session, SaysWhyABackendIsNotThere) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto absent = [](const run::EngineParts&) -> Result<std::shared_ptr<const run::Engine>> {
+    return error(Code::unsupported, "no device");
+  };
+  const auto session = Session::make(plan, client.make_eval_keys(), {.engine = absent});
+  ASSERT_FALSE(session.ok());
+  EXPECT_EQ(session.error().message, "no device");
 }
 
 TEST(Session, StopsWhereProgressSaysSo) {
