@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "counting_engine.h"
 #include "file_flow.h"
 #include "run/clear_backend.h"
 #include "wire/ciphertexts.h"
@@ -63,6 +64,17 @@ TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   for (std::size_t i = 0; i < exact.size(); ++i) {
     ASSERT_NEAR(logits.value().values[i], exact[i], 18 * deviation) << "logit " << i;
   }
+}
+
+TEST_F(FileFlow, ARunComputesOnTheBackendThatItIsGiven) {
+  const auto calls = std::make_shared<testing::BackendCalls>();
+  server::RunOptions options;
+  options.engine = testing::counting_engine(calls);
+  Flow::require(server::run(flow().path("net.plan"), flow().path("eval"), flow().path("in"), flow().path("out.counted"),
+                            options));
+  EXPECT_GT(calls->linear, 0U);
+  EXPECT_EQ(flow().read("out.counted"), flow().read("out"));
+  fs::remove(flow().path("out.counted"));
 }
 
 TEST_F(FileFlow, TheSecretKeyIsReadableByItsOwnerAlone) {

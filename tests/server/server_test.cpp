@@ -5,16 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "../flow/counting_engine.h"
 #include "../flow/tiny_plan.h"
 #include "client/client.h"
-#include "run/ckks_backend.h"
 
 namespace obscura::server {
 namespace {
@@ -111,46 +110,16 @@ TEST(Session, ThrowsWhereInputsAreNotThePlans) {
   EXPECT_THROW((void)session.run_batch(std::move(inputs)), ContractError);
 }
 
-/// The work of a backend, by calls.
-struct Calls {
-  std::atomic<std::size_t> linear{0}, elementwise{0};
-};
-
-/// Ciphertexts on this machine, counted.
-class CountingCkks : public run::CkksBackend {
- public:
-  CountingCkks(const run::EngineParts& parts, std::shared_ptr<Calls> calls)
-      : CkksBackend(parts.context, parts.keys), calls_(std::move(calls)) {}
-  void linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
-              Tensor& y) const {
-    ++calls_->linear;
-    CkksBackend::linear(model, step, blocks, x, y);
-  }
-  void elementwise(const Model& model, run::ElementwiseTask& task, std::span<Tensor> values) const {
-    ++calls_->elementwise;
-    CkksBackend::elementwise(model, task, values);
-  }
-
- private:
-  std::shared_ptr<Calls> calls_;
-};
-
-/// An engine on it.
-run::MakeEngine counting_engine(std::shared_ptr<Calls> calls) {
-  return [calls](const run::EngineParts& parts) -> Result<std::shared_ptr<const run::Engine>> {
-    return run::engine_on(CountingCkks(parts, calls), parts.program);
-  };
-}
-
 TEST(Session, ComputesOnTheBackendThatItIsGiven) {
   const auto plan = named(testing::square_plan());
   const auto client = client::Client::generate(wire::make_offer(plan)).value();
-  const auto calls = std::make_shared<Calls>();
-  const auto session = Session::make(plan, client.make_eval_keys(), {.engine = counting_engine(calls)}).value();
+  const auto calls = std::make_shared<testing::BackendCalls>();
+  const auto session =
+      Session::make(plan, client.make_eval_keys(), {.engine = testing::counting_engine(calls)}).value();
   const std::vector<float> pixels = testing::random_pixels(3);
   const auto outputs = session.run_batch(client.encrypt(pixels).value()).value();
-  EXPECT_GE(calls->linear, 2);
-  EXPECT_GE(calls->elementwise, 1);
+  EXPECT_GE(calls->linear, 2U);
+  EXPECT_GE(calls->elementwise, 1U);
   EXPECT_EQ(calls->linear + calls->elementwise, session.schedule().tasks.size());
   const auto plain = Session::make(plan, client.make_eval_keys()).value();
   const auto expected = client.decrypt(plain.run_batch(client.encrypt(pixels).value()).value(), 3);
