@@ -41,17 +41,17 @@ void run_network(benchmark::State& state, const fs::path& path, std::uint32_t ba
   const auto context =
       ckks::Context::make(ckks::Params::make(plan->params).value(), ckks::Resources::make(bench::chosen_kernels()));
   const auto key = secret::SecretKey::generate(*context);
-  ckks::EvalKeys keys;
-  keys.relinearization.push_back(secret::make_relinearization_key(*context, key));
-  const run::EncodedModel model(*plan);
-  const run::EncodedTransforms transforms(context, model, plan->kept_bytes);
+  const auto keys = std::make_shared<ckks::EvalKeys>();
+  keys->relinearization.push_back(secret::make_relinearization_key(*context, key));
+  const run::CkksBackend backend(context, keys);
+  const run::CkksModel model = backend.prepare(run::make_program(*plan, nullptr, plan->kept_bytes));
   const auto images = static_cast<double>(context->params().slots());
   const std::vector<ckks::Ciphertext> inputs = encrypt_noise(*context, key, plan->input);
   for (auto _ : state) {
     state.PauseTiming();
     auto copy = inputs;
     state.ResumeTiming();
-    benchmark::DoNotOptimize(run::execute(model, run::CkksBackend(*context, keys, transforms), std::move(copy)));
+    benchmark::DoNotOptimize(run::execute(model, backend, std::move(copy)));
   }
   state.counters["images"] = images;
   state.counters["ms_per_image"] = benchmark::Counter(images * static_cast<double>(state.iterations()) * 1e-3,

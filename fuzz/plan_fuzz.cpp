@@ -25,7 +25,7 @@ void use(const wire::NamedPlan& named) {
   plan::Schedule schedule = plan::make_schedule(named.plan);
   OBSCURA_CHECK(schedule.peak_bytes > 0, "a plan without memory");
   if (schedule.total_work > kMaxWork || named.plan.input.elements() > 4096) return;
-  const run::EncodedModel model(named.plan, std::move(schedule));
+  const run::ClearModel model(std::make_shared<const run::Program>(run::Program{named.plan, std::move(schedule)}));
   const std::vector<float> image(named.plan.input.elements());
   const auto logits = run::run_clear(model, image, 1);
   OBSCURA_CHECK(logits.ok(), "a verified plan does not run: {}", logits.error().message);

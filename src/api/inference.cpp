@@ -202,7 +202,7 @@ Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& ima
   ckks::EvalKeys keys = client.make_eval_keys();
   result.seconds.keygen = keygen.seconds();
   OBSCURA_TRY(server::Session session,
-              server::Session::make(plan, std::move(keys), options.memory, server::Batches::many, options.resources));
+              server::Session::make(plan, std::move(keys), {.memory = options.memory, .resources = options.resources}));
   if (options.before) options.before(session.memory());
   const std::size_t slots = client.images_at_once();
   const Party party{std::move(client), std::move(session)};

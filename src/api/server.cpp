@@ -36,7 +36,8 @@ Bytes Server::offer() const { return wire::write_offer(wire::make_offer(internal
 Result<EvaluationKeys> Server::read_keys(const Source& source) const {
   OBSCURA_TRY(base::InputFile file, api::open(source));
   OBSCURA_TRY(server::ClientSession client,
-              server::make_session(internal_->plan, file, internal_->options.memory, internal_->resources));
+              server::make_session(internal_->plan, file,
+                                   {.memory = internal_->options.memory, .resources = internal_->resources}));
   return EvaluationKeys(
       std::make_shared<const EvaluationKeys::Internal>(EvaluationKeys::Internal{server::share(std::move(client))}));
 }

@@ -15,8 +15,9 @@ Result<Simulator> Simulator::make(plan::Plan plan, std::uint64_t memory, bool no
   if (noise) {
     OBSCURA_TRY(bootstrapper, plan::make_bootstrapper(plan.bootstrap));
   }
-  return Simulator(run::EncodedModel(std::move(plan), std::move(allotment.schedule), std::move(bootstrapper)),
-                   allotment.bytes);
+  auto program = std::make_shared<const run::Program>(
+      run::Program{std::move(plan), std::move(allotment.schedule), std::move(bootstrapper)});
+  return Simulator(run::ClearModel(std::move(program)), allotment.bytes);
 }
 
 Result<std::vector<float>> Simulator::run(std::span<const float> images, std::optional<std::uint64_t> noise_seed,

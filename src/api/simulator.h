@@ -27,8 +27,8 @@ class Simulator {
                                  const base::Progress& progress = {}) const;
 
  private:
-  Simulator(run::EncodedModel model, std::uint64_t memory) : model_(std::move(model)), memory_(memory) {}
-  run::EncodedModel model_;
+  Simulator(run::ClearModel model, std::uint64_t memory) : model_(std::move(model)), memory_(memory) {}
+  run::ClearModel model_;
   std::uint64_t memory_ = 0;
 };
 

@@ -134,7 +134,7 @@ struct Bootstrap {
 };
 
 using Operation = std::variant<Linear, Multiply, Relinearize, Rescale, Combine, Transform, Fold, Polynomial, Bootstrap>;
-inline constexpr int kOperationCount = 9;
+inline constexpr int kOperationCount = static_cast<int>(std::variant_size_v<Operation>);
 
 /// What is known of a value before anything runs.
 struct ValueInfo {

@@ -14,7 +14,7 @@ namespace {
 
 /// Not elementwise: its units are blocks, or for a transform the whole.
 bool is_map(const Step& step) {
-  return std::holds_alternative<Linear>(step.operation) || std::holds_alternative<Transform>(step.operation);
+  return std::visit([]<class Operation>(const Operation&) { return kIsMap<Operation>; }, step.operation);
 }
 
 std::vector<Stage> make_stages(const Plan& plan) {
@@ -312,21 +312,20 @@ class Simulation {
   std::uint64_t live_ = 0;
 };
 
+struct InputsOf {
+  std::vector<ValueId>& ids;
+  void operator()(const Multiply& x) const { ids = {x.a, x.b}; }
+  void operator()(const Combine& x) const {
+    for (const auto& term : x.terms) ids.push_back(term.input);
+  }
+  void operator()(const auto& x) const { ids = {x.input}; }
+};
+
 }  // namespace
 
 std::vector<ValueId> inputs_of(const Operation& operation) {
   std::vector<ValueId> ids;
-  if (const auto* linear = std::get_if<Linear>(&operation)) ids = {linear->input};
-  if (const auto* product = std::get_if<Multiply>(&operation)) ids = {product->a, product->b};
-  if (const auto* switched = std::get_if<Relinearize>(&operation)) ids = {switched->input};
-  if (const auto* rescaled = std::get_if<Rescale>(&operation)) ids = {rescaled->input};
-  if (const auto* sum = std::get_if<Combine>(&operation)) {
-    for (const auto& term : sum->terms) ids.push_back(term.input);
-  }
-  if (const auto* transform = std::get_if<Transform>(&operation)) ids = {transform->input};
-  if (const auto* fold = std::get_if<Fold>(&operation)) ids = {fold->input};
-  if (const auto* polynomial = std::get_if<Polynomial>(&operation)) ids = {polynomial->input};
-  if (const auto* bootstrap = std::get_if<Bootstrap>(&operation)) ids = {bootstrap->input};
+  std::visit(InputsOf{ids}, operation);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;

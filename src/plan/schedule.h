@@ -4,11 +4,16 @@
 
 #include <compare>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "plan/plan.h"
 
 namespace obscura::plan {
+
+/// Operations between whole values; the others are elementwise.
+template <class Operation>
+inline constexpr bool kIsMap = std::is_same_v<Operation, Linear> || std::is_same_v<Operation, Transform>;
 
 /// Steps [first, end): a linear step or a transform alone, or a maximal run of elementwise steps over the same number
 /// of elements; each polynomial and bootstrapping is one of its own (plan/work.h). Its units are the blocks of the

@@ -2,25 +2,37 @@
 #include "run/ckks_backend.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/parallel.h"
-#include "ckks/evaluator.h"
 #include "ckks/plain.h"
 
 namespace obscura::run {
 
-EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>& context, const EncodedModel& model,
-                                     std::size_t memory) {
-  // First come coefficients, which save most of encoding for a fraction of the memory, and then residues.
-  std::vector<ckks::TransformPlace> places;
-  for (const PreparedTransform& t : model.transforms()) {
-    places.push_back({t.limbs, t.rescale, t.scale_in, t.scale_out, 0, t.diagonals->period()});
-    places.back().memory = std::min(ckks::embedding_bytes(*context, places.back(), t.shape->plaintexts()), memory);
-    memory -= places.back().memory;
+CkksModel::CkksModel(std::shared_ptr<const Program> program, const std::shared_ptr<const ckks::Context>& context)
+    : Model(std::move(program)), steps_(plan().steps.size()) {
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const auto* linear = std::get_if<plan::Linear>(&plan().steps[s].operation);
+    if (linear != nullptr) steps_[s] = ckks::PreparedMap(linear->map);
   }
-  for (std::size_t k = 0; k < places.size(); ++k) {
-    const PreparedTransform& t = model.transforms()[k];
-    ckks::TransformPlace& place = places[k];
+  encode_transforms(context);
+}
+
+void CkksModel::encode_transforms(const std::shared_ptr<const ckks::Context>& context) {
+  const auto transforms = weighted_transforms(plan());
+  // First come coefficients, which save most of encoding for a fraction of the memory, and then residues.
+  std::size_t memory = program().kept_bytes;
+  std::map<std::size_t, ckks::TransformPlace> places;
+  for (const auto& [s, t] : transforms) {
+    const auto& transform = std::get<plan::Transform>(plan().steps[s].operation);
+    const plan::ValueInfo in = plan().value(transform.input);
+    ckks::TransformPlace& place = places[s];
+    place = {in.limbs, transform.rescale, in.scale, plan().steps[s].output.scale, 0, t.diagonals->period()};
+    place.memory = std::min(ckks::embedding_bytes(*context, place, t.shape->plaintexts()), memory);
+    memory -= place.memory;
+  }
+  for (const auto& [s, t] : transforms) {
+    ckks::TransformPlace& place = places[s];
     const std::size_t all = ckks::residue_bytes(*context, place, t.shape->plaintexts());
     const std::size_t more = std::min(all - std::min(all, place.memory), memory);
     place.memory += more;
@@ -31,47 +43,37 @@ EncodedTransforms::EncodedTransforms(const std::shared_ptr<const ckks::Context>&
       weights->fill(at, own);
       for (std::size_t j = own.size(); j < slots.size(); ++j) slots[j] = slots[j - own.size()];
     };
-    by_step_.emplace(t.step, ckks::Transform(context, t.shape, values, place));
+    steps_[s] = EncodedTransform{ckks::Transform(context, t.shape, values, place), t.weights};
   }
 }
 
-const ckks::Transform& EncodedTransforms::at(std::size_t step) const {
-  const auto found = by_step_.find(step);
-  OBSCURA_CHECK(found != by_step_.end(), "step {} is no transform", step);
-  return found->second;
+const ckks::PreparedMap& CkksModel::map(std::size_t step) const {
+  const auto* found = step < steps_.size() ? std::get_if<ckks::PreparedMap>(&steps_[step]) : nullptr;
+  OBSCURA_CHECK(found != nullptr, "step {} has no linear map", step);
+  return *found;
 }
 
-Shape CkksBackend::shape(const Value& x) const {
+const CkksModel::EncodedTransform& CkksModel::transform(std::size_t step) const {
+  const auto* found = step < steps_.size() ? std::get_if<EncodedTransform>(&steps_[step]) : nullptr;
+  OBSCURA_CHECK(found != nullptr, "step {} is no transform", step);
+  return *found;
+}
+
+Shape CkksBackend::shape(const Value& x) {
   return {static_cast<std::uint32_t>(x.limbs()), static_cast<std::uint32_t>(x.parts.size()), x.scale};
 }
 
-CkksBackend::Value CkksBackend::multiply(const Value& a, const Value& b) const {
-  return ckks::multiply(*context_, a, b);
+void CkksBackend::linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
+                         Tensor& y) const {
+  const auto& linear = std::get<plan::Linear>(model.plan().steps[step].operation);
+  ckks::apply(*context_, model.map(step), blocks, linear.weight_scale, linear.bias, x, y);
 }
 
-CkksBackend::Value CkksBackend::relinearize(const Value& x, std::uint32_t rescale) const {
-  return ckks::relinearize(*context_, *keys_, x, rescale);
-}
-
-CkksBackend::Value CkksBackend::rescale(const Value& x, std::uint32_t limbs) const {
-  return ckks::rescale(*context_, x, limbs);
-}
-
-CkksBackend::Value CkksBackend::combine(std::span<const Term<Value>> terms, double constant) const {
-  std::vector<ckks::CombineTerm> list;
-  for (const auto& term : terms) list.push_back({term.x, term.coefficient});
-  return ckks::combine(*context_, list, constant);
-}
-
-void CkksBackend::linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
-                         std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const {
-  ckks::apply(*context_, map, blocks, weight_scale, bias, x, y);
-}
-
-void CkksBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
-  std::vector<Value> out = ckks::apply(*context_, *keys_, transforms_->at(transform.step), x);
+void CkksBackend::transform(const Model& model, std::size_t step, const Tensor& x, Tensor& y) const {
+  const CkksModel::EncodedTransform& encoded = model.transform(step);
+  Tensor out = ckks::apply(*context_, *keys_, encoded.transform, x);
   base::parallel_for(out.size(), [&](std::size_t o) {
-    std::vector<double> bias = transform.weights->bias(static_cast<std::uint32_t>(o));
+    std::vector<double> bias = encoded.weights->bias(static_cast<std::uint32_t>(o));
     for (const std::size_t own = bias.size(); bias.size() < context_->params().slots();) {
       bias.push_back(bias[bias.size() - own]);
     }
@@ -79,8 +81,30 @@ void CkksBackend::transform(const PreparedTransform& transform, std::span<const 
   });
 }
 
-CkksBackend::Value CkksBackend::fold(const plan::Fold& fold, const Value& x) const {
-  Value y = x;
+void CkksBackend::elementwise(const Model& model, ElementwiseTask& task, std::span<Tensor> values) const {
+  run_elements(*this, model, task, values);
+}
+
+CkksBackend::Value CkksBackend::apply(const plan::Multiply& product, const Elements& at) const {
+  return ckks::multiply(*context_, at[product.a], at[product.b]);
+}
+
+CkksBackend::Value CkksBackend::apply(const plan::Relinearize& switched, const Elements& at) const {
+  return ckks::relinearize(*context_, *keys_, at[switched.input], switched.rescale);
+}
+
+CkksBackend::Value CkksBackend::apply(const plan::Rescale& rescaled, const Elements& at) const {
+  return ckks::rescale(*context_, at[rescaled.input], rescaled.limbs);
+}
+
+CkksBackend::Value CkksBackend::apply(const plan::Combine& sum, const Elements& at) const {
+  std::vector<ckks::CombineTerm> terms;
+  for (const auto& term : sum.terms) terms.push_back({&at[term.input], at.pick(term.coefficients, 1)});
+  return ckks::combine(*context_, terms, at.pick(sum.constants, 0));
+}
+
+CkksBackend::Value CkksBackend::apply(const plan::Fold& fold, const Elements& at) const {
+  Value y = at[fold.input];
   for (const plan::Fold::Sum& sum : fold.sums) {
     std::vector<std::int64_t> steps;
     for (std::int64_t k = 1; k < sum.count; ++k) steps.push_back(k * sum.step);
@@ -92,15 +116,15 @@ CkksBackend::Value CkksBackend::fold(const plan::Fold& fold, const Value& x) con
   return y;
 }
 
-CkksBackend::Value CkksBackend::polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
-  return ckks::evaluate(*context_, *keys_, polynomial, x);
+CkksBackend::Value CkksBackend::apply(const plan::Polynomial& polynomial, const Elements& at) const {
+  return ckks::evaluate(*context_, *keys_, at.model().polynomial(at.step()), at[polynomial.input]);
 }
 
-CkksBackend::Value CkksBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
-  OBSCURA_CHECK(bootstrap.bootstrapper != nullptr && keys_->bootstrap.has_value(),
-                "bootstrapping without its tables or keys");
-  Value y = bootstrap.bootstrapper->run(*keys_, *keys_->bootstrap, x);
-  for (ring::NttPoly& part : y.parts) part.drop_to(bootstrap.limbs_out);
+CkksBackend::Value CkksBackend::apply(const plan::Bootstrap& bootstrap, const Elements& at) const {
+  const auto& bootstrapper = at.model().program().bootstrapper;
+  OBSCURA_CHECK(bootstrapper != nullptr && keys_->bootstrap.has_value(), "bootstrapping without its tables or keys");
+  Value y = bootstrapper->run(*keys_, *keys_->bootstrap, at[bootstrap.input]);
+  for (ring::NttPoly& part : y.parts) part.drop_to(at.model().plan().steps[at.step()].output.limbs);
   return y;
 }
 

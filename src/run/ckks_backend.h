@@ -2,52 +2,68 @@
 /// Plans on ciphertexts.
 #pragma once
 
-#include <map>
 #include <memory>
+#include <variant>
+#include <vector>
 
 #include "ckks/context.h"
+#include "ckks/evaluator.h"
+#include "ckks/transform.h"
 #include "ckks/values.h"
-#include "run/backend.h"
+#include "run/host_backend.h"
 
 namespace obscura::run {
 
-/// A model's transforms for one context: diagonals are encoded when they are first used, and the first `memory` bytes
-/// of them are kept; what is beyond is encoded again for each image.
-class EncodedTransforms {
+/// A program for one context: weights in the order of the kernels, diagonals that are encoded when they are first used.
+/// The first Program::kept_bytes of them are kept; what is beyond is encoded again for each image.
+class CkksModel : public Model {
  public:
-  EncodedTransforms(const std::shared_ptr<const ckks::Context>& context, const EncodedModel& model, std::size_t memory);
+  /// cost    one pass over the weights
+  CkksModel(std::shared_ptr<const Program> program, const std::shared_ptr<const ckks::Context>& context);
+  struct EncodedTransform {
+    ckks::Transform transform;
+    std::shared_ptr<const plan::DiagonalWeights> weights;  ///< and their bias
+  };
+  /// errors  ContractError where the step is not a Linear.
+  const ckks::PreparedMap& map(std::size_t step) const;
   /// errors  ContractError where the step is not a Transform.
-  const ckks::Transform& at(std::size_t step) const;
+  const EncodedTransform& transform(std::size_t step) const;
 
  private:
-  std::map<std::size_t, ckks::Transform> by_step_;
+  void encode_transforms(const std::shared_ptr<const ckks::Context>& context);
+  std::vector<std::variant<std::monostate, ckks::PreparedMap, EncodedTransform>> steps_;
 };
 
 /// Each operation is the function of the same name in ckks/evaluator.h, ckks/transform.h, ckks/polyeval.h (evaluate) or
-/// ckks/bootstrap.h (run). Holds the context, the
-/// evaluation keys and the transforms; all outlive it.
-class CkksBackend {
+/// ckks/bootstrap.h (run).
+class CkksBackend : public HostTensors<ckks::Ciphertext> {
  public:
-  using Value = ckks::Ciphertext;
+  using Model = CkksModel;
+  using Elements = OneElement<CkksModel, ckks::Ciphertext>;
 
-  CkksBackend(const ckks::Context& context, const ckks::EvalKeys& keys, const EncodedTransforms& transforms)
-      : context_(&context), keys_(&keys), transforms_(&transforms) {}
-  Shape shape(const Value& x) const;
-  Value multiply(const Value& a, const Value& b) const;
-  Value relinearize(const Value& x, std::uint32_t rescale) const;
-  Value rescale(const Value& x, std::uint32_t limbs) const;
-  Value combine(std::span<const Term<Value>> terms, double constant) const;
-  void linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
-              std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const;
-  void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const;
-  Value fold(const plan::Fold& fold, const Value& x) const;
-  Value polynomial(const ckks::CompositePlan& polynomial, const Value& x) const;
-  Value bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const;
+  CkksBackend(std::shared_ptr<const ckks::Context> context, std::shared_ptr<const ckks::EvalKeys> keys)
+      : context_(std::move(context)), keys_(std::move(keys)) {}
+
+  Model prepare(std::shared_ptr<const Program> program) const { return {std::move(program), context_}; }
+  static Shape shape(const Value& x);
+  static Shape shape(const Tensor& x, std::size_t i) { return shape(x[i]); }
+
+  void linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
+              Tensor& y) const;
+  void transform(const Model& model, std::size_t step, const Tensor& x, Tensor& y) const;
+  void elementwise(const Model& model, ElementwiseTask& task, std::span<Tensor> values) const;
+
+  Value apply(const plan::Multiply& product, const Elements& at) const;
+  Value apply(const plan::Relinearize& switched, const Elements& at) const;
+  Value apply(const plan::Rescale& rescaled, const Elements& at) const;
+  Value apply(const plan::Combine& sum, const Elements& at) const;
+  Value apply(const plan::Fold& fold, const Elements& at) const;
+  Value apply(const plan::Polynomial& polynomial, const Elements& at) const;
+  Value apply(const plan::Bootstrap& bootstrap, const Elements& at) const;
 
  private:
-  const ckks::Context* context_;
-  const ckks::EvalKeys* keys_;
-  const EncodedTransforms* transforms_;
+  std::shared_ptr<const ckks::Context> context_;
+  std::shared_ptr<const ckks::EvalKeys> keys_;
 };
 
 static_assert(Backend<CkksBackend>);

@@ -9,7 +9,6 @@
 #include <random>
 #include <utility>
 
-#include "ckks/noise.h"
 #include "run/execute.h"
 
 namespace obscura::run {
@@ -60,6 +59,28 @@ void apply_block(const ckks::IntegerMatrix& matrix, const ckks::IntegerBlock& bl
 
 }  // namespace
 
+ClearModel::ClearModel(std::shared_ptr<const Program> program) : Model(std::move(program)) {
+  for (const auto& [s, t] : weighted_transforms(plan())) {
+    const auto& transform = std::get<plan::Transform>(plan().steps[s].operation);
+    const plan::ValueInfo in = plan().value(transform.input);
+    Transform& own = transforms_[s];
+    own = {t.diagonals, t.weights, {}};
+    for (std::uint32_t o = 0; o < t.shape->outputs(); ++o) {
+      ckks::TransformNoise& noise = own.noise.emplace_back(plan::noise_of(*t.shape, *t.diagonals, o));
+      noise.limbs = in.limbs;
+      noise.scale_in = in.scale;
+      noise.scale_out = plan().steps[s].output.scale;
+      noise.plaintext_scale = transform.plain_scale;
+    }
+  }
+}
+
+const ClearModel::Transform& ClearModel::transform(std::size_t step) const {
+  const auto found = transforms_.find(step);
+  OBSCURA_CHECK(found != transforms_.end(), "step {} is no transform", step);
+  return found->second;
+}
+
 ClearBackend::ClearBackend(ckks::Params params, std::optional<std::uint64_t> noise_seed)
     : params_(std::move(params)), noise_seed_(noise_seed) {}
 
@@ -108,7 +129,7 @@ ClearBackend::Value ClearBackend::rescale(const Value& x, std::uint32_t limbs) c
   return y;
 }
 
-ClearBackend::Value ClearBackend::combine(std::span<const Term<Value>> terms, double constant) const {
+ClearBackend::Value ClearBackend::combine(std::span<const ClearTerm> terms, double constant) const {
   OBSCURA_CHECK(!terms.empty() && terms[0].coefficient == 1, "combine: term 0 must be there, with coefficient 1");
   Value y = *terms[0].x;
   y.stream = mix(kCombine, y.stream);
@@ -125,12 +146,13 @@ ClearBackend::Value ClearBackend::combine(std::span<const Term<Value>> terms, do
   return y;
 }
 
-void ClearBackend::linear(const ckks::PreparedMap& prepared, std::span<const std::uint32_t> blocks, double weight_scale,
-                          std::span<const double> bias, std::span<const Value> x, std::span<Value> y) const {
-  const ckks::IntegerMap& map = prepared.map();
-  OBSCURA_CHECK(x.size() == map.inputs && y.size() == map.outputs && bias.size() == map.outputs,
-                "linear: {} inputs, {} outputs and {} biases for a map of {} to {}", x.size(), y.size(), bias.size(),
-                map.inputs, map.outputs);
+void ClearBackend::linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
+                          Tensor& y) const {
+  const auto& linear = std::get<plan::Linear>(model.plan().steps[step].operation);
+  const ckks::IntegerMap& map = linear.map;
+  OBSCURA_CHECK(x.size() == map.inputs && y.size() == map.outputs && linear.bias.size() == map.outputs,
+                "linear: {} inputs, {} outputs and {} biases for a map of {} to {}", x.size(), y.size(),
+                linear.bias.size(), map.inputs, map.outputs);
   if (blocks.empty()) return;
   const Value& like = x[map.blocks[blocks[0]].inputs.at(0)];
   const std::size_t slots = like.slots.size();
@@ -139,26 +161,28 @@ void ClearBackend::linear(const ckks::PreparedMap& prepared, std::span<const std
     for (const std::uint32_t i : map.blocks[b].inputs) stream = mix(stream, x[i].stream);
     for (const std::uint32_t o : map.blocks[b].outputs) {
       y[o] = {std::vector<double>(slots), like.shape, mix(stream, o)};
-      y[o].shape.scale *= weight_scale;
+      y[o].shape.scale *= linear.weight_scale;
     }
   }
   const std::size_t chunks = (slots + kSlotsAtOnce - 1) / kSlotsAtOnce;
   base::parallel_for(chunks * blocks.size(), [&](std::size_t task) {
     const ckks::IntegerBlock& block = map.blocks[blocks[task % blocks.size()]];
     const std::size_t first = task / blocks.size() * kSlotsAtOnce;
-    apply_block(map.matrices[block.matrix], block, weight_scale, bias, x, first, std::min(kSlotsAtOnce, slots - first),
-                y);
+    apply_block(map.matrices[block.matrix], block, linear.weight_scale, linear.bias, x, first,
+                std::min(kSlotsAtOnce, slots - first), y);
   });
 }
 
-void ClearBackend::transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
+void ClearBackend::transform(const Model& model, std::size_t step, const Tensor& x, Tensor& y) const {
+  const ClearModel::Transform& transform = model.transform(step);
+  const std::uint32_t rescale = std::get<plan::Transform>(model.plan().steps[step].operation).rescale;
+  const Shape made{x.at(0).shape.limbs - rescale, 2, model.plan().steps[step].output.scale};
   const plan::Diagonals& diagonals = *transform.diagonals;
   const std::size_t slots = diagonals.slots();
-  std::uint64_t stream = mix(kTransform, transform.step);
+  std::uint64_t stream = mix(kTransform, step);
   for (const Value& in : x) stream = mix(stream, in.stream);
-  const double scale = transform.scale_out;
   for (std::uint32_t o = 0; o < y.size(); ++o) {
-    y[o] = {transform.weights->bias(o), {transform.limbs - transform.rescale, 2, scale}, mix(stream, o)};
+    y[o] = {transform.weights->bias(o), made, mix(stream, o)};
   }
   // Of the slots that each output reads: others may hold anything.
   std::vector<double> squares(y.size(), 0), reads(y.size(), 0);
@@ -166,13 +190,13 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
     const ckks::Diagonal& place = diagonals.places()[d];
     const std::vector<double>& in = x[place.input].slots;
     std::vector<double>& out = y[place.output].slots;
-    const auto step =
+    const auto distance =
         static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
     for (const auto& [position, weight] : transform.weights->of(d)) {
       const double w = static_cast<double>(weight) / diagonals.weight_scale();
       const std::size_t first = std::size_t{position} * diagonals.images();
       for (std::size_t slot = first; slot < first + diagonals.images(); ++slot) {
-        const std::size_t from = slot + step;
+        const std::size_t from = slot + distance;
         const double v = in[from < slots ? from : from - slots];
         out[slot] += w * v;
         squares[place.output] += v * v;
@@ -183,16 +207,35 @@ void ClearBackend::transform(const PreparedTransform& transform, std::span<const
   if (!noise_seed_) return;
   for (std::uint32_t o = 0; o < y.size(); ++o) {
     ckks::TransformNoise noise = transform.noise[o];
-    noise.limbs = transform.limbs;
-    noise.scale_in = transform.scale_in;
-    noise.scale_out = scale;
-    noise.plaintext_scale = transform.plain_scale;
     noise.input_square = squares[o] / reads[o];
     add_noise(y[o], ckks::noise_of_transform(params_, noise));
   }
 }
 
-ClearBackend::Value ClearBackend::fold(const plan::Fold& fold, const Value& x) const {
+void ClearBackend::elementwise(const Model& model, ElementwiseTask& task, std::span<Tensor> values) const {
+  run_elements(*this, model, task, values);
+}
+
+ClearBackend::Value ClearBackend::apply(const plan::Multiply& product, const Elements& at) const {
+  return multiply(at[product.a], at[product.b]);
+}
+
+ClearBackend::Value ClearBackend::apply(const plan::Relinearize& switched, const Elements& at) const {
+  return relinearize(at[switched.input], switched.rescale);
+}
+
+ClearBackend::Value ClearBackend::apply(const plan::Rescale& rescaled, const Elements& at) const {
+  return rescale(at[rescaled.input], rescaled.limbs);
+}
+
+ClearBackend::Value ClearBackend::apply(const plan::Combine& sum, const Elements& at) const {
+  std::vector<ClearTerm> terms;
+  for (const auto& term : sum.terms) terms.push_back({&at[term.input], at.pick(term.coefficients, 1)});
+  return combine(terms, at.pick(sum.constants, 0));
+}
+
+ClearBackend::Value ClearBackend::apply(const plan::Fold& fold, const Elements& at) const {
+  const Value& x = at[fold.input];
   Value y = x;
   const double switched =
       std::hypot(ckks::noise_of_switch(params_, x.shape.limbs), ckks::noise_of_rounding(params_, 2));
@@ -208,25 +251,30 @@ ClearBackend::Value ClearBackend::fold(const plan::Fold& fold, const Value& x) c
   return y;
 }
 
-ClearBackend::Value ClearBackend::polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
-  Value y{ckks::evaluate_clear(polynomial, x.slots),
-          {static_cast<std::uint32_t>(polynomial.output_limbs()), 2, polynomial.output_scale},
+ClearBackend::Value ClearBackend::apply(const plan::Polynomial& polynomial, const Elements& at) const {
+  const Value& x = at[polynomial.input];
+  const ckks::CompositePlan& composite = at.model().polynomial(at.step());
+  Value y{ckks::evaluate_clear(composite, x.slots),
+          {static_cast<std::uint32_t>(composite.output_limbs()), 2, composite.output_scale},
           mix(kPolynomial, x.stream)};
   if (!noise_seed_) return y;
-  const std::vector<double> deviations = ckks::predict_error(params_, polynomial, x.slots, 0);
+  const std::vector<double> deviations = ckks::predict_error(params_, composite, x.slots, 0);
   std::mt19937_64 engine(mix(*noise_seed_, y.stream));
   std::normal_distribution<double> normal(0.0, 1.0);
   for (std::size_t j = 0; j < y.slots.size(); ++j) y.slots[j] += deviations[j] * normal(engine);
   return y;
 }
 
-ClearBackend::Value ClearBackend::bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
-  Value y{x.slots, {bootstrap.limbs_out, 2, bootstrap.scale_out}, mix(kBootstrap, x.stream)};
+ClearBackend::Value ClearBackend::apply(const plan::Bootstrap& bootstrap, const Elements& at) const {
+  const Value& x = at[bootstrap.input];
+  const plan::Plan& plan = at.model().plan();
+  Value y{x.slots, {plan.steps[at.step()].output.limbs, 2, plan.bootstrap->output_scale}, mix(kBootstrap, x.stream)};
   if (!noise_seed_) return y;
-  OBSCURA_CHECK(bootstrap.bootstrapper != nullptr, "noise of bootstrapping without a bootstrapper");
+  const auto& bootstrapper = at.model().program().bootstrapper;
+  OBSCURA_CHECK(bootstrapper != nullptr, "noise of bootstrapping without a bootstrapper");
   // The sine in place of the line is known slot by slot, and far from equal in all; the rest is noise.
-  const double predicted = bootstrap.bootstrapper->predict(x.slots).total();
-  const double turn = 2 * std::numbers::pi / std::exp2(bootstrap.bootstrapper->params().literal().log2_ratio);
+  const double predicted = bootstrapper->predict(x.slots).total();
+  const double turn = 2 * std::numbers::pi / std::exp2(bootstrapper->params().literal().log2_ratio);
   double bent = 0;
   for (std::size_t j = 0; j < y.slots.size(); ++j) {
     y.slots[j] = std::sin(turn * x.slots[j]) / turn;
@@ -241,7 +289,7 @@ namespace {
 /// What every run of a model on the plaintext simulator shares.
 class Runner {
  public:
-  Runner(const EncodedModel& model, const ckks::Params& params, std::span<const float> images,
+  Runner(const ClearModel& model, const ckks::Params& params, std::span<const float> images,
          std::optional<std::uint64_t> noise_seed)
       : model_(model), plan_(model.plan()), params_(params), images_(images), noise_seed_(noise_seed) {}
 
@@ -274,7 +322,7 @@ class Runner {
   }
 
  private:
-  const EncodedModel& model_;
+  const ClearModel& model_;
   const plan::Plan& plan_;
   const ckks::Params& params_;
   std::span<const float> images_;
@@ -283,7 +331,7 @@ class Runner {
 
 }  // namespace
 
-Result<std::vector<float>> run_clear(const EncodedModel& model, std::span<const float> images, std::size_t count,
+Result<std::vector<float>> run_clear(const ClearModel& model, std::span<const float> images, std::size_t count,
                                      std::optional<std::uint64_t> noise_seed, const base::Progress& progress) {
   const plan::Plan& plan = model.plan();
   const std::size_t elements = plan.input.elements(), at_once = plan.images_at_once();

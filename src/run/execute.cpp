@@ -2,6 +2,7 @@
 #include "run/execute.h"
 
 #include <cmath>
+#include <iterator>
 
 #include "ckks/scale.h"
 
@@ -17,8 +18,9 @@ void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual) 
 }
 
 const char* operation_name(const plan::Operation& operation) {
-  static constexpr const char* kNames[plan::kOperationCount] = {
-      "Linear", "Multiply", "Relinearize", "Rescale", "Combine", "Transform", "Fold", "Polynomial", "Bootstrap"};
+  static constexpr const char* kNames[] = {"Linear",    "Multiply", "Relinearize", "Rescale",  "Combine",
+                                           "Transform", "Fold",     "Polynomial",  "Bootstrap"};
+  static_assert(std::size(kNames) == plan::kOperationCount);
   return kNames[operation.index()];
 }
 

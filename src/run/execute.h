@@ -11,7 +11,6 @@
 #include "base/parallel.h"
 #include "plan/replay.h"
 #include "run/backend.h"
-#include "run/encode.h"
 
 namespace obscura::run {
 
@@ -37,7 +36,7 @@ const char* operation_name(const plan::Operation& operation);
 ///         the scale by more than ckks::same_scale allows.
 void check_shape(const plan::Plan& plan, plan::ValueId id, const Shape& actual);
 
-/// What an earlier run of the same inputs saved, and where this one saves what it has.
+/// What an earlier run of the same inputs saved, and where this one saves what it has. Value: the backend's.
 template <class Value>
 struct Saving {
   std::size_t tasks = 0;                ///< of the schedule, done by the earlier run
@@ -48,16 +47,16 @@ struct Saving {
       {};
 };
 
-/// Outputs of the plan's last value for the inputs of its value 0, one Value per element. Work goes in
-/// the order of the model's schedule, and every element is freed at its last use, so that memory stays at
-/// plan::Schedule::peak_bytes.
+/// Outputs of the plan's last value for the inputs of its value 0, one Value per element. `model` is one that a backend
+/// of this type and machine prepared. Work goes in the order of the model's schedule, and every element is forgotten at
+/// its last use, so that memory stays at plan::Schedule::peak_bytes.
 /// `progress` counts predicted work (plan::Schedule::work), that of an earlier run included.
 /// A run that goes on with what `saving` holds gives, bit for bit, what one run would have.
 /// errors   cancelled, where progress says so; those of saving.save. ContractError, naming the step: inputs, saved
 ///          elements or a step's result that are not what the plan predicts.
-/// threads  all cores
+/// threads  those of the backend
 template <Backend B>
-Result<std::vector<typename B::Value>> execute(const EncodedModel& model, const B& backend,
+Result<std::vector<typename B::Value>> execute(const typename B::Model& model, const B& backend,
                                                std::vector<typename B::Value> inputs,
                                                const base::Progress& progress = {}, Trace* trace = nullptr,
                                                Saving<typename B::Value> saving = {});

@@ -6,9 +6,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <set>
+#include <type_traits>
 #include <utility>
 
-#include "plan/work.h"
 #include "run/execute.h"
 #include "run/progress.h"
 
@@ -21,18 +23,14 @@ inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-inline double pick(const std::vector<double>& numbers, std::size_t i, double otherwise) {
-  if (numbers.empty()) return otherwise;
-  return numbers.size() == 1 ? numbers.front() : numbers[i];
-}
-
 template <Backend B>
 class Execution {
  public:
   using Value = typename B::Value;
+  using Tensor = typename B::Tensor;
+  using Model = typename B::Model;
 
-  Execution(const EncodedModel& model, const B& backend, const base::Progress& progress, Trace* trace,
-            Saving<Value> saving)
+  Execution(const Model& model, const B& backend, const base::Progress& progress, Trace* trace, Saving<Value> saving)
       : model_(model),
         plan_(model.plan()),
         backend_(backend),
@@ -40,62 +38,111 @@ class Execution {
         counter_(progress, schedule_.total_work),
         trace_(trace),
         saving_(std::move(saving)),
-        replay_(plan_, schedule_),
-        values_(plan_.steps.size() + 1) {}
+        replay_(plan_, schedule_) {}
 
   Result<std::vector<Value>> run(std::vector<Value> inputs) {
     const auto start = Clock::now();
     OBSCURA_CHECK(inputs.size() == plan_.input.ciphertexts(), "{} inputs; the plan expects {}", inputs.size(),
                   plan_.input.ciphertexts());
-    for (const Value& x : inputs) check_shape(plan_, 0, backend_.shape(x));
-    values_[0] = std::move(inputs);
-    begin();
+    begin(std::move(inputs));
     if (trace_ != nullptr) start_trace();
     for (std::size_t t = saving_.tasks; t < schedule_.tasks.size(); ++t) {
       const plan::Task& task = schedule_.tasks[t];
       const plan::Stage& stage = schedule_.stages[task.stage];
-      if (stage.elementwise) {
-        run_elementwise(stage, task.units);
-      } else if (std::holds_alternative<plan::Transform>(plan_.steps[stage.first].operation)) {
-        run_transform(stage.first);
-      } else {
-        run_linear(stage.first, task.units);
+      std::visit([&](const auto& operation) { run_task(operation, stage, task.units); },
+                 plan_.steps[stage.first].operation);
+      if (counter_.cancelled()) {
+        return error(Code::cancelled, "stopped in step {} of {}", stage.end, plan_.steps.size());
       }
-      if (counter_.cancelled())
-        return error(Code::cancelled, "stopped in step {} of {}", stage.end, values_.size() - 1);
       if (saving_.save) OBSCURA_TRY_VOID(save());
     }
+    std::vector<Value> outputs;
+    const std::size_t count = left_.back().size();
+    for (std::size_t i = 0; i < count; ++i) outputs.push_back(backend_.take(values_.back(), i));
     if (trace_ != nullptr) trace_->seconds += seconds_since(start);
-    return std::move(values_.back());
+    return outputs;
   }
 
  private:
-  /// Values where the first task finds them: all empty but the inputs, or as the saved run left them.
-  void begin() {
+  /// The elements of a task on their way through a stage.
+  class Elements final : public ElementwiseTask {
+   public:
+    Elements(Execution& execution, const plan::Stage& stage, std::span<const std::uint32_t> elements)
+        : execution_(execution), stage_(stage), elements_(elements), nanoseconds_(stage.end - stage.first) {
+      for (std::size_t s = stage.first; s < stage.end; ++s) {
+        for (const plan::ValueId id : plan::inputs_of(execution.plan_.steps[s].operation)) {
+          if (id <= stage.first) outer_.insert(id);
+        }
+      }
+    }
+    const plan::Stage& stage() const override { return stage_; }
+    std::span<const std::uint32_t> elements() const override { return elements_; }
+    bool cancelled() const override { return execution_.counter_.cancelled(); }
+    void made(std::size_t step, const Shape& shape, double seconds) override {
+      check_shape(execution_.plan_, static_cast<plan::ValueId>(step + 1), shape);
+      nanoseconds_[step - stage_.first] += static_cast<std::uint64_t>(seconds * 1e9);
+      execution_.counter_.add(execution_.schedule_.work[step]);
+    }
+    void has_read(std::uint32_t element) override {
+      for (const plan::ValueId id : outer_) execution_.release(id, element);
+    }
+    /// Gives each step its share of the wall time.
+    void share_time(Trace& trace, double wall) const {
+      double sum = 0;
+      for (const auto& n : nanoseconds_) sum += static_cast<double>(n);
+      if (sum == 0) return;
+      for (std::size_t s = stage_.first; s < stage_.end; ++s) {
+        trace.steps[s].seconds += wall * static_cast<double>(nanoseconds_[s - stage_.first]) / sum;
+      }
+    }
+
+   private:
+    Execution& execution_;
+    const plan::Stage& stage_;
+    std::span<const std::uint32_t> elements_;
+    std::set<plan::ValueId> outer_;                        ///< that the stage reads of others
+    std::vector<std::atomic<std::uint64_t>> nanoseconds_;  ///< by step
+  };
+
+  /// Values where the first task finds them: all absent but the inputs, or as the saved run left them.
+  void begin(std::vector<Value> inputs) {
     OBSCURA_CHECK(saving_.tasks <= schedule_.tasks.size(), "{} tasks are done; there are {}", saving_.tasks,
                   schedule_.tasks.size());
     while (replay_.tasks() < saving_.tasks) replay_.take();
     left_ = replay_.left();
-    for (std::size_t i = 0; i < values_[0].size(); ++i) {
-      if (left_[0][i] == 0) values_[0][i] = Value{};
-    }
-    for (std::size_t id = 1; id < values_.size(); ++id) values_[id].resize(left_[id].size());
     OBSCURA_CHECK(saving_.live.size() == replay_.live().size(), "{} saved elements; {} are live after {} tasks",
                   saving_.live.size(), replay_.live().size(), saving_.tasks);
-    std::size_t k = 0;
-    for (const plan::Element& at : replay_.live()) {
-      check_shape(plan_, at.value, backend_.shape(saving_.live[k]));
-      values_[at.value][at.index] = std::move(saving_.live[k++]);
+    values_.resize(left_.size());
+    for (plan::ValueId id = 0; id < values_.size(); ++id) {
+      if (!left_[id].empty()) values_[id] = backend_.make_tensor(model_, id);
     }
+    for (std::uint32_t i = 0; i < inputs.size(); ++i) {
+      put({0, i}, std::move(inputs[i]));
+      if (left_[0][i] == 0) backend_.forget(values_[0], i);
+    }
+    std::size_t k = 0;
+    for (const plan::Element& at : replay_.live()) put(at, std::move(saving_.live[k++]));
     counter_.skip(replay_.work());
+  }
+
+  void put(plan::Element at, Value&& x) {
+    backend_.put(values_[at.value], at.index, std::move(x));
+    check_shape(plan_, at.value, backend_.shape(values_[at.value], at.index));
   }
 
   /// After a task.
   Result<void> save() {
     replay_.take();
     if (!std::binary_search(saving_.after.begin(), saving_.after.end(), replay_.tasks())) return {};
+    std::deque<Value> copies;  // of elements that are not in this memory
     std::vector<std::pair<plan::Element, const Value*>> live;
-    for (const plan::Element& at : replay_.live()) live.emplace_back(at, &values_[at.value][at.index]);
+    for (const plan::Element& at : replay_.live()) {
+      if constexpr (std::is_reference_v<decltype(backend_.read(values_[at.value], at.index))>) {
+        live.emplace_back(at, &backend_.read(values_[at.value], at.index));
+      } else {
+        live.emplace_back(at, &copies.emplace_back(backend_.read(values_[at.value], at.index)));
+      }
+    }
     return saving_.save(replay_.tasks(), live);
   }
 
@@ -109,17 +156,16 @@ class Execution {
     }
   }
 
-  void run_linear(std::size_t s, std::span<const std::uint32_t> blocks) {
+  void run_task(const plan::Linear& linear, const plan::Stage& stage, std::span<const std::uint32_t> blocks) {
     const auto start = Clock::now();
-    const auto& linear = std::get<plan::Linear>(plan_.steps[s].operation);
+    const std::size_t s = stage.first;
     const auto id = static_cast<plan::ValueId>(s + 1);
-    backend_.linear(model_.map(s), blocks, linear.weight_scale, linear.bias,
-                    std::span<const Value>(values_[linear.input]), std::span<Value>(values_[id]));
+    backend_.linear(model_, s, blocks, std::as_const(values_[linear.input]), values_[id]);
     const plan::ValueInfo& out = plan_.steps[s].output;
     std::uint64_t products = 0;
     for (const std::uint32_t b : blocks) {
       const ckks::IntegerBlock& block = linear.map.blocks[b];
-      for (const std::uint32_t o : block.outputs) check_shape(plan_, id, backend_.shape(values_[id][o]));
+      for (const std::uint32_t o : block.outputs) check_shape(plan_, id, backend_.shape(values_[id], o));
       for (const std::uint32_t i : block.inputs) release(linear.input, i);
       products += std::uint64_t{block.inputs.size()} * block.outputs.size();
     }
@@ -127,102 +173,34 @@ class Execution {
     counter_.add(products * out.limbs * out.parts);
   }
 
-  void run_transform(std::size_t s) {
+  /// Has one unit, the whole.
+  void run_task(const plan::Transform& transform, const plan::Stage& stage, std::span<const std::uint32_t>) {
     const auto start = Clock::now();
-    const plan::ValueId input = std::get<plan::Transform>(plan_.steps[s].operation).input;
+    const std::size_t s = stage.first;
     const auto id = static_cast<plan::ValueId>(s + 1);
-    backend_.transform(model_.transform(s), std::span<const Value>(values_[input]), std::span<Value>(values_[id]));
-    for (const Value& y : values_[id]) check_shape(plan_, id, backend_.shape(y));
-    for (std::size_t i = 0; i < values_[input].size(); ++i) release(input, i);
+    backend_.transform(model_, s, std::as_const(values_[transform.input]), values_[id]);
+    for (std::size_t o = 0; o < left_[id].size(); ++o) check_shape(plan_, id, backend_.shape(values_[id], o));
+    for (std::size_t i = 0; i < left_[transform.input].size(); ++i) release(transform.input, i);
     if (trace_ != nullptr) trace_->steps[s].seconds += seconds_since(start);
     counter_.add(schedule_.work[s]);
   }
 
-  void run_elementwise(const plan::Stage& stage, std::span<const std::uint32_t> elements) {
+  template <class Operation>
+  requires(!plan::kIsMap<Operation>) void run_task(const Operation&, const plan::Stage& stage,
+                                                   std::span<const std::uint32_t> elements) {
     const auto start = Clock::now();
-    std::vector<std::atomic<std::uint64_t>> nanoseconds(stage.end - stage.first);
-    const auto run_one = [&](std::size_t k) {
-      if (!counter_.cancelled()) run_element(stage, elements[k], nanoseconds);
-    };
-    if (plan::stands_alone(plan_.steps[stage.first].operation)) {  // each takes all cores, and memory
-      for (std::size_t k = 0; k < elements.size(); ++k) run_one(k);
-    } else {
-      base::parallel_for(elements.size(), run_one);
-    }
-    if (trace_ != nullptr) share_time(stage, nanoseconds, seconds_since(start));
+    Elements task(*this, stage, elements);
+    backend_.elementwise(model_, task, std::span<Tensor>(values_));
+    if (trace_ != nullptr) task.share_time(*trace_, seconds_since(start));
   }
 
   /// Counts that one unit has read an element; the last one frees it. Elements of different indices may be released at
   /// the same time.
   void release(plan::ValueId id, std::size_t i) {
-    if (--left_[id][i] == 0) values_[id][i] = Value{};
+    if (--left_[id][i] == 0) backend_.forget(values_[id], i);
   }
 
-  /// All steps of a run for one element. Values that other stages read move to values_ at the end.
-  void run_element(const plan::Stage& stage, std::size_t i, std::vector<std::atomic<std::uint64_t>>& nanoseconds) {
-    std::vector<Value> own(stage.end - stage.first);
-    const auto at = [&](plan::ValueId id) -> Value& {
-      return id > stage.first ? own[id - 1 - stage.first] : values_[id][i];
-    };
-    std::vector<plan::ValueId> outer;
-    for (std::size_t s = stage.first; s < stage.end; ++s) {
-      const auto start = Clock::now();
-      Value& y = own[s - stage.first];
-      y = compute(s, i, at);
-      check_shape(plan_, static_cast<plan::ValueId>(s + 1), backend_.shape(y));
-      for (const plan::ValueId id : plan::inputs_of(plan_.steps[s].operation)) {
-        if (id <= stage.first) {
-          outer.push_back(id);
-        } else if (schedule_.last_use[id] == s) {
-          at(id) = Value{};
-        }
-      }
-      nanoseconds[s - stage.first] += static_cast<std::uint64_t>(seconds_since(start) * 1e9);
-      counter_.add(schedule_.work[s]);
-    }
-    std::sort(outer.begin(), outer.end());
-    outer.erase(std::unique(outer.begin(), outer.end()), outer.end());
-    for (const plan::ValueId id : outer) release(id, i);
-    for (std::size_t s = stage.first; s < stage.end; ++s) {
-      if (!left_[s + 1].empty()) values_[s + 1][i] = std::move(own[s - stage.first]);
-    }
-  }
-
-  template <class At>
-  Value compute(std::size_t s, std::size_t i, const At& at) const {
-    const plan::Operation& operation = plan_.steps[s].operation;
-    if (const auto* product = std::get_if<plan::Multiply>(&operation)) {
-      return backend_.multiply(at(product->a), at(product->b));
-    }
-    if (const auto* switched = std::get_if<plan::Relinearize>(&operation)) {
-      return backend_.relinearize(at(switched->input), switched->rescale);
-    }
-    if (const auto* rescaled = std::get_if<plan::Rescale>(&operation)) {
-      return backend_.rescale(at(rescaled->input), rescaled->limbs);
-    }
-    if (const auto* folded = std::get_if<plan::Fold>(&operation)) return backend_.fold(*folded, at(folded->input));
-    if (const auto* polynomial = std::get_if<plan::Polynomial>(&operation)) {
-      return backend_.polynomial(model_.polynomial(s), at(polynomial->input));
-    }
-    if (const auto* refreshed = std::get_if<plan::Bootstrap>(&operation)) {
-      return backend_.bootstrap(model_.bootstrap(s), at(refreshed->input));
-    }
-    const auto& sum = std::get<plan::Combine>(operation);
-    std::vector<Term<Value>> terms;
-    for (const auto& term : sum.terms) terms.push_back({&at(term.input), pick(term.coefficients, i, 1)});
-    return backend_.combine(terms, pick(sum.constants, i, 0));
-  }
-
-  void share_time(const plan::Stage& stage, const std::vector<std::atomic<std::uint64_t>>& nanoseconds, double wall) {
-    double sum = 0;
-    for (const auto& n : nanoseconds) sum += static_cast<double>(n);
-    if (sum == 0) return;
-    for (std::size_t s = stage.first; s < stage.end; ++s) {
-      trace_->steps[s].seconds += wall * static_cast<double>(nanoseconds[s - stage.first]) / sum;
-    }
-  }
-
-  const EncodedModel& model_;
+  const Model& model_;
   const plan::Plan& plan_;
   const B& backend_;
   const plan::Schedule& schedule_;
@@ -230,14 +208,14 @@ class Execution {
   Trace* trace_;
   Saving<Value> saving_;
   plan::Replay replay_;                           ///< where this run is, as long as it saves
-  std::vector<std::vector<Value>> values_;        ///< by value and element, where stages share it
+  std::vector<Tensor> values_;                    ///< by value, where stages share it
   std::vector<std::vector<std::uint32_t>> left_;  ///< units that have yet to read an element
 };
 
 }  // namespace internal
 
 template <Backend B>
-Result<std::vector<typename B::Value>> execute(const EncodedModel& model, const B& backend,
+Result<std::vector<typename B::Value>> execute(const typename B::Model& model, const B& backend,
                                                std::vector<typename B::Value> inputs, const base::Progress& progress,
                                                Trace* trace, Saving<typename B::Value> saving) {
   return internal::Execution<B>(model, backend, progress, trace, std::move(saving)).run(std::move(inputs));

@@ -116,8 +116,8 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, eval_path));
   OBSCURA_TRY(auto reader, open_input(in, named.plan, {named.digest, keys.name.key}, tables));
   const Batches batches = reader.header().batches() > 1 ? Batches::many : Batches::one;
-  OBSCURA_TRY(Session session,
-              Session::make(std::move(named), tables, needs, std::move(keys.keys), options.memory, batches));
+  OBSCURA_TRY(Session session, Session::make(std::move(named), tables, needs, std::move(keys.keys),
+                                             {options.memory, batches, options.engine}));
   return prepare(std::move(session), std::move(reader), out, options);
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -15,8 +16,7 @@
 #include "ckks/context.h"
 #include "ckks/values.h"
 #include "plan/keys.h"
-#include "run/ckks_backend.h"
-#include "run/execute.h"
+#include "run/engine.h"
 #include "wire/plan_frame.h"
 
 namespace obscura::server {
@@ -40,21 +40,26 @@ enum class Batches {
 /// errors  infeasible: too little memory, with what is needed, for which step, and what else to do
 Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches batches = Batches::many);
 
-/// A plan and a client's keys, ready for batches.
+/// How a session is made, but for the plan and the keys.
+struct SessionOptions {
+  std::uint64_t memory = 0;  ///< see allot()
+  Batches batches = Batches::many;
+  run::MakeEngine engine = run::ckks_engine;  ///< chooses the backend
+  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
+};
+
+/// A plan and a client's keys, ready for batches on a backend.
 class Session {
  public:
-  /// `memory`, `batches`: see allot().
   /// errors  wrong_params: parameters are refused; missing_key: the plan needs a key that is not there; infeasible: too
-  ///         little memory, with what is needed
-  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory = 0,
-                              Batches batches = Batches::many,
-                              const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
+  ///         little memory, with what is needed; those of options.engine
+  static Result<Session> make(wire::NamedPlan plan, ckks::EvalKeys keys, const SessionOptions& options = {});
   /// With the plan's context and what plan::key_needs says of it, where the keys were read with them.
   static Result<Session> make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
-                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, Batches batches);
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, const SessionOptions& options);
 
-  const plan::Plan& plan() const { return model_->plan(); }
-  const plan::Schedule& schedule() const { return model_->schedule(); }
+  const plan::Plan& plan() const { return program_->plan; }
+  const plan::Schedule& schedule() const { return program_->schedule; }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
   /// What ciphertexts, keys, weights and diagonals take at most while a batch runs.
   std::uint64_t memory() const { return memory_; }
@@ -70,12 +75,12 @@ class Session {
                                                   run::Trace* trace = nullptr) const;
 
  private:
-  Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-          std::uint64_t memory, std::uint64_t kept);
+  Session(std::shared_ptr<const ckks::Context> context, std::shared_ptr<const run::Program> program,
+          std::shared_ptr<const run::Engine> engine, std::uint64_t memory)
+      : context_(std::move(context)), program_(std::move(program)), engine_(std::move(engine)), memory_(memory) {}
   std::shared_ptr<const ckks::Context> context_;
-  std::shared_ptr<const run::EncodedModel> model_;
-  std::shared_ptr<const ckks::EvalKeys> keys_;
-  std::shared_ptr<const run::EncodedTransforms> transforms_;
+  std::shared_ptr<const run::Program> program_;
+  std::shared_ptr<const run::Engine> engine_;
   std::uint64_t memory_ = 0;
 };
 
@@ -85,8 +90,8 @@ struct ClientSession {
   wire::Binding binding;  ///< of the plan and the client's key
 };
 /// errors  those of wire::read_eval_keys and Session::make
-Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory = 0,
-                                   const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
+Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys,
+                                   const SessionOptions& options = {});
 
 /// For many users: what it leaves with the last of them goes back to the system (ckks::Resources::trim), also where
 /// other sessions of the same resources go on.
@@ -123,9 +128,10 @@ struct Report {
 };
 
 struct RunOptions {
-  bool overwrite = false;    ///< of the output file
-  std::uint64_t memory = 0;  ///< see allot()
-  base::Progress progress;   ///< of the batches that are left
+  bool overwrite = false;                     ///< of the output file
+  std::uint64_t memory = 0;                   ///< see allot()
+  base::Progress progress;                    ///< of the batches that are left
+  run::MakeEngine engine = run::ckks_engine;  ///< chooses the backend
   /// Image layout: at least so long between two saves of the state of the batch that is run.
   double save_seconds = 2;
   /// What to do with the files of an earlier run that did not end (base::partial_of the output, state_of it).
@@ -155,7 +161,7 @@ std::filesystem::path state_of(const std::filesystem::path& out);
 ///         state saved, nothing stays of the output file then; after it, these files do, and the message says so.
 Result<Report> run(const std::filesystem::path& plan, const std::filesystem::path& eval,
                    const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options = {});
-/// The same with a session that is loaded already; options.memory is that session's.
+/// The same with a session that is loaded already; options.memory and options.engine are that session's.
 Result<Report> run(const ClientSession& client, const std::filesystem::path& in, const std::filesystem::path& out,
                    const RunOptions& options);
 

@@ -3,18 +3,9 @@
 #include <utility>
 
 #include "ckks/evaluator.h"
-#include "run/ckks_backend.h"
 #include "server/server.h"
 
 namespace obscura::server {
-
-Session::Session(std::shared_ptr<const ckks::Context> context, run::EncodedModel model, ckks::EvalKeys keys,
-                 std::uint64_t memory, std::uint64_t kept)
-    : context_(std::move(context)),
-      model_(std::make_shared<const run::EncodedModel>(std::move(model))),
-      keys_(std::make_shared<const ckks::EvalKeys>(std::move(keys))),
-      transforms_(std::make_shared<const run::EncodedTransforms>(context_, *model_, kept)),
-      memory_(memory) {}
 
 Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches batches) {
   const std::uint64_t fixed = plan.predicted_bytes - plan.value_bytes - plan.kept_bytes;
@@ -36,29 +27,29 @@ Result<Allotment> allot(const plan::Plan& plan, std::uint64_t memory, Batches ba
                schedule.error().message, way_out);
 }
 
-Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, std::uint64_t memory, Batches batches,
-                              const std::shared_ptr<ckks::Resources>& resources) {
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, resources));
-  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, resources));
+Result<Session> Session::make(wire::NamedPlan plan, ckks::EvalKeys keys, const SessionOptions& options) {
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, options.resources));
+  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, options.resources));
   const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
-  return make(std::move(plan), context, needs, std::move(keys), memory, batches);
+  return make(std::move(plan), context, needs, std::move(keys), options);
 }
 
 Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
-                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, std::uint64_t memory, Batches batches) {
+                              const ckks::KeyNeeds& needs, ckks::EvalKeys keys, const SessionOptions& options) {
   if (const auto checked = ckks::check_keys(*context, needs, keys); !checked) {
     return error(checked.error().code, "plan {}: {}", plan.plan.name, checked.error().message);
   }
-  OBSCURA_TRY(Allotment allotment, allot(plan.plan, memory, batches));
-  run::EncodedModel model(std::move(plan.plan), std::move(allotment.schedule), needs.bootstrapper);
-  return Session(std::move(context), std::move(model), std::move(keys), allotment.bytes, allotment.kept);
+  OBSCURA_TRY(Allotment allotment, allot(plan.plan, options.memory, options.batches));
+  const auto program = std::make_shared<const run::Program>(
+      run::Program{std::move(plan.plan), std::move(allotment.schedule), needs.bootstrapper, allotment.kept});
+  OBSCURA_TRY(auto engine, options.engine({program, context, std::make_shared<const ckks::EvalKeys>(std::move(keys))}));
+  return Session(std::move(context), program, std::move(engine), allotment.bytes);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace,
                                                          run::Saving<ckks::Ciphertext> saving) const {
-  const run::CkksBackend backend(*context_, *keys_, *transforms_);
-  return run::execute(*model_, backend, std::move(inputs), progress, trace, std::move(saving));
+  return engine_->run(std::move(inputs), progress, trace, std::move(saving));
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::SeededCiphertext> inputs,

@@ -31,13 +31,12 @@ wire::CiphertextHeader output_header(const plan::Plan& plan, const wire::Ciphert
   return header;
 }
 
-Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, std::uint64_t memory,
-                                   const std::shared_ptr<ckks::Resources>& resources) {
-  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, resources));
-  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, resources));
+Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys, const SessionOptions& options) {
+  OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(plan.plan.bootstrap, options.resources));
+  OBSCURA_TRY(const auto context, plan::make_context(plan.plan.params, bootstrapper, options.resources));
   const ckks::KeyNeeds needs = plan::key_needs(*context, plan.plan.keys, bootstrapper);
   OBSCURA_TRY(wire::NamedEvalKeys named, wire::read_eval_keys(*context, needs, keys));
-  OBSCURA_TRY(Session session, Session::make(plan, context, needs, std::move(named.keys), memory, Batches::many));
+  OBSCURA_TRY(Session session, Session::make(plan, context, needs, std::move(named.keys), options));
   return ClientSession{std::move(session), {plan.digest, named.name.key}};
 }
 

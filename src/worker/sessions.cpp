@@ -30,7 +30,7 @@ Result<Sessions::Session> Sessions::get(const std::string& model, const wire::Na
     }
   }
   OBSCURA_TRY(base::InputFile keys, base::InputFile::open(file));
-  OBSCURA_TRY(server::ClientSession session, server::make_session(plan, keys, 0, resources_));
+  OBSCURA_TRY(server::ClientSession session, server::make_session(plan, keys, {.resources = resources_}));
   entries_.push_front({model, key, server::share(std::move(session))});
   return entries_.front().session;
 }

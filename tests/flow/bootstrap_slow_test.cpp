@@ -58,7 +58,7 @@ TEST_P(BootstrappingFiles, AnswerAsTheClearTwin) {
   const auto logits = client::decrypt(offer, path("secret"), path("out"));
   ASSERT_TRUE(logits.ok()) << logits.error().message;
 
-  const run::EncodedModel model(named.plan, plan::make_bootstrapper(named.plan.bootstrap).value());
+  const run::ClearModel model(named.plan, plan::make_bootstrapper(named.plan.bootstrap).value());
   const std::vector<float> image = client::normalise(named.plan.input, pixels);
   const std::vector<float> exact = run::run_clear(model, image, 1).value();
   double squares = 0;

@@ -137,27 +137,29 @@ void expect_three_ways(const World& world, double margin = 16) {
   ASSERT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_GT(bootstraps(world.plan), 0U);
   const std::vector<double> exact = compile::evaluate(world.network, world.images());
-  const run::EncodedModel model(world.plan, world.bootstrapper);
   const ckks::Context& context = *world.bootstrapper->context();
   const auto secret = secret::SecretKey::generate(context);
-  const auto keys =
-      secret::make_eval_keys(context, secret, plan::key_needs(context, world.plan.keys, world.bootstrapper));
-  const run::EncodedTransforms transforms(world.bootstrapper->context(), model, std::size_t{1} << 28);
+  const auto keys = std::make_shared<const ckks::EvalKeys>(
+      secret::make_eval_keys(context, secret, plan::key_needs(context, world.plan.keys, world.bootstrapper)));
+  const auto program = run::make_program(world.plan, world.bootstrapper, std::uint64_t{1} << 28);
   const run::ClearBackend clear(world.set.params());
+  const run::ClearModel clear_model = clear.prepare(program);
+  const run::CkksBackend encrypted(world.bootstrapper->context(), keys);
+  const run::CkksModel model = encrypted.prepare(program);
   const std::size_t classes = world.plan.output.classes;
   double of_clear = 0, of_encrypted = 0;
   for (std::size_t i = 0; i < kEncrypted; ++i) {
     const auto expected = std::span(exact).subspan(i * classes, classes);
     std::vector<run::ClearValue> plain;
     plain.push_back(clear.encrypt(world.slots(i), world.plan.input.scale, world.plan.input.limbs, 0));
-    of_clear += squares(world.logits(run::execute(model, clear, std::move(plain)).value()[0].slots), expected);
+    of_clear += squares(world.logits(run::execute(clear_model, clear, std::move(plain)).value()[0].slots), expected);
     std::vector<ckks::Ciphertext> inputs;
     std::vector<double> slots = world.slots(i);
     const std::size_t period = slots.size();
     while (slots.size() < world.set.params().slots()) slots.push_back(slots[slots.size() - period]);
     inputs.push_back(
         expand(context, secret::encrypt(context, secret, slots, world.plan.input.scale, world.plan.input.limbs)));
-    const auto outputs = run::execute(model, run::CkksBackend(context, keys, transforms), std::move(inputs)).value();
+    const auto outputs = run::execute(model, encrypted, std::move(inputs)).value();
     of_encrypted += squares(world.logits(secret::decrypt(context, secret, outputs[0])), expected);
   }
   const double count = static_cast<double>(kEncrypted * classes);

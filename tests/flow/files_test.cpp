@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "counting_engine.h"
 #include "file_flow.h"
 #include "run/clear_backend.h"
 #include "wire/ciphertexts.h"
@@ -53,7 +54,7 @@ TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   ASSERT_TRUE(logits.ok()) << logits.error().message;
   EXPECT_EQ(logits.value().images, kTwoBatches);
   const auto floats = client::normalise(flow().offer.input, flow().pixels);
-  const run::EncodedModel model(testing::square_plan());
+  const run::ClearModel model(testing::square_plan());
   const auto exact = run::run_clear(model, floats, kTwoBatches).value();
   const auto noisy = run::run_clear(model, floats, kTwoBatches, 1).value();
   double deviation = 0;
@@ -63,6 +64,17 @@ TEST_F(FileFlow, AnswersAreTheNetworksForAllImagesInOrder) {
   for (std::size_t i = 0; i < exact.size(); ++i) {
     ASSERT_NEAR(logits.value().values[i], exact[i], 18 * deviation) << "logit " << i;
   }
+}
+
+TEST_F(FileFlow, ARunComputesOnTheBackendThatItIsGiven) {
+  const auto calls = std::make_shared<testing::BackendCalls>();
+  server::RunOptions options;
+  options.engine = testing::counting_engine(calls);
+  Flow::require(server::run(flow().path("net.plan"), flow().path("eval"), flow().path("in"), flow().path("out.counted"),
+                            options));
+  EXPECT_GT(calls->linear, 0U);
+  EXPECT_EQ(flow().read("out.counted"), flow().read("out"));
+  fs::remove(flow().path("out.counted"));
 }
 
 TEST_F(FileFlow, TheSecretKeyIsReadableByItsOwnerAlone) {

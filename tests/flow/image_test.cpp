@@ -65,7 +65,7 @@ ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::ui
   const wire::NamedPlan network = named(compiled.value());
   const auto expected = nn::run_reference(graph, floats, images);
   ThreeWays out{network.plan, 0, 0};
-  out.clear = deviation(expected, run::run_clear(run::EncodedModel(network.plan), floats, images).value());
+  out.clear = deviation(expected, run::run_clear(run::ClearModel(network.plan), floats, images).value());
   const auto client = client::Client::generate(wire::make_offer(network)).value();
   const auto session = server::Session::make(network, client.make_eval_keys()).value();
   std::vector<float> logits;

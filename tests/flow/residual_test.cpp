@@ -48,7 +48,7 @@ TEST_P(ThreeWayResidual, CiphertextsAreAsCloseToTheReferenceAsThePlanPredicts) {
   const auto plan = compile::compile(graph, options);
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   const wire::NamedPlan network = wire::read_plan(wire::write_plan(*plan), "test.plan").value();
-  const run::EncodedModel model(network.plan);
+  const run::ClearModel model(network.plan);
   const auto reference = nn::run_reference(graph, floats, kBatch);
   const auto clear = run::run_clear(model, floats, kBatch).value();
   const auto encrypted = run_encrypted(network, pixels);

@@ -53,7 +53,7 @@ void expect_engine_agrees(plan::Plan plan) {
   const std::size_t images = std::size_t{1} << (network.plan.params.log2_degree - 1);
   const auto pixels = testing::random_pixels(images);
   const auto floats = client::normalise(network.plan.input, pixels);
-  const run::EncodedModel model(network.plan);
+  const run::ClearModel model(network.plan);
   const auto exact = run::run_clear(model, floats, images).value();
   double predicted = 0;
   double predicted_largest = 0;
@@ -72,7 +72,7 @@ void expect_engine_agrees(plan::Plan plan) {
 
 TEST(ThreeWay, TheClearTwinComputesTheGraph) {
   const nn::Graph graph = testing::square_graph();
-  const run::EncodedModel model(named(testing::square_plan()).plan);
+  const run::ClearModel model(named(testing::square_plan()).plan);
   const auto images = client::normalise(model.plan().input, testing::random_pixels(200));
   const auto expected = nn::run_reference(graph, images, 200);
   const auto actual = run::run_clear(model, images, 200).value();
@@ -103,7 +103,7 @@ TEST(ThreeWay, ACompiledNetworkIsAsPreciseOnCiphertextsAsItsPlanPredicts) {
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   const wire::NamedPlan network = named(plan.value());
   const auto expected = nn::run_reference(graph, floats, images);
-  const auto clear = run::run_clear(run::EncodedModel(network.plan), floats, images).value();
+  const auto clear = run::run_clear(run::ClearModel(network.plan), floats, images).value();
   const auto encrypted = run_encrypted(network, pixels, images).logits;
   const double predicted = network.plan.output.error_std;
   EXPECT_LT(deviation(expected, clear), 1.5 * predicted);

@@ -26,7 +26,7 @@ struct World {
       : set(ckks::BootstrapParams::insecure_for_tests(literal).value()),
         plan(testing::boot_plan(set)),
         bootstrapper(ckks::Bootstrapper::make(set, {testing::boot_scale(set), testing::boot_scale(set)}).value()),
-        model(plan, bootstrapper) {}
+        program(make_program(plan, bootstrapper, std::uint64_t{1} << 28)) {}
 
   /// The slots of an image; fewer than N/2 of them repeat.
   static std::vector<double> image(std::size_t slots, std::uint32_t seed) {
@@ -40,7 +40,7 @@ struct World {
     const ClearBackend backend(set.params(), noise);
     std::vector<ClearValue> inputs;
     inputs.push_back(backend.encrypt(image(set.slots(), seed), plan.input.scale, plan.input.limbs, 0));
-    auto outputs = execute(model, backend, std::move(inputs)).value();
+    auto outputs = execute(backend.prepare(program), backend, std::move(inputs)).value();
     outputs[0].slots.resize(testing::kBootElements);
     return outputs[0].slots;
   }
@@ -48,7 +48,7 @@ struct World {
   ckks::BootstrapParams set;
   plan::Plan plan;
   std::shared_ptr<const ckks::Bootstrapper> bootstrapper;
-  EncodedModel model;
+  std::shared_ptr<const Program> program;
 };
 
 /// With keys.
@@ -57,16 +57,17 @@ struct Encrypted : World {
       : World(literal),
         context(*bootstrapper->context()),
         secret(secret::SecretKey::generate(context)),
-        keys(secret::make_eval_keys(context, secret, plan::key_needs(context, plan.keys, bootstrapper))),
-        transforms(bootstrapper->context(), model, std::size_t{1} << 28) {}
+        keys(std::make_shared<const ckks::EvalKeys>(
+            secret::make_eval_keys(context, secret, plan::key_needs(context, plan.keys, bootstrapper)))),
+        backend(bootstrapper->context(), keys),
+        model(backend.prepare(program)) {}
 
   std::vector<double> run(std::uint32_t seed, Trace* trace = nullptr, const base::Progress& progress = {}) const {
     std::vector<double> slots = image(set.slots(), seed);
     while (slots.size() < set.params().slots()) slots.insert(slots.end(), slots.begin(), slots.begin() + set.slots());
     std::vector<ckks::Ciphertext> inputs;
     inputs.push_back(expand(context, secret::encrypt(context, secret, slots, plan.input.scale, plan.input.limbs)));
-    const auto outputs =
-        execute(model, CkksBackend(context, keys, transforms), std::move(inputs), progress, trace).value();
+    const auto outputs = execute(model, backend, std::move(inputs), progress, trace).value();
     std::vector<double> out = secret::decrypt(context, secret, outputs[0]);
     out.resize(testing::kBootElements);
     return out;
@@ -74,8 +75,9 @@ struct Encrypted : World {
 
   const ckks::Context& context;
   secret::SecretKey secret;
-  ckks::EvalKeys keys;
-  EncodedTransforms transforms;
+  std::shared_ptr<const ckks::EvalKeys> keys;
+  CkksBackend backend;
+  CkksModel model;
 };
 
 double squares(const std::vector<double>& a, const std::vector<double>& b) {
@@ -162,7 +164,6 @@ std::vector<std::uint64_t> residues(const ckks::Context& context, const ckks::Ci
 
 TEST(BootstrappingPlans, GoOnAfterAnyTaskToTheSameBits) {
   const Encrypted world(ckks::small_toy());
-  const CkksBackend backend(world.context, world.keys, world.transforms);
   const auto encrypted = secret::encrypt(world.context, world.secret, World::image(world.set.slots(), 1),
                                          world.plan.input.scale, world.plan.input.limbs);
   const std::vector<ckks::Ciphertext> inputs{expand(world.context, encrypted)};
@@ -173,14 +174,14 @@ TEST(BootstrappingPlans, GoOnAfterAnyTaskToTheSameBits) {
     for (const auto& [at, x] : live) states[tasks].push_back(*x);
     return {};
   };
-  const auto whole = execute(world.model, backend, inputs, {}, nullptr, std::move(saving)).value();
+  const auto whole = execute(world.model, world.backend, inputs, {}, nullptr, std::move(saving)).value();
   ASSERT_EQ(states.size(), 4U);
   for (const auto& [tasks, live] : states) {
     Saving<ckks::Ciphertext> rest;
     rest.tasks = tasks;
     rest.live = live;
     Trace trace;
-    const auto resumed = execute(world.model, backend, inputs, {}, &trace, std::move(rest)).value();
+    const auto resumed = execute(world.model, world.backend, inputs, {}, &trace, std::move(rest)).value();
     EXPECT_EQ(resumed[0].scale, whole[0].scale);
     EXPECT_EQ(residues(world.context, resumed[0]), residues(world.context, whole[0]));
     for (std::size_t s = 0; s < trace.steps.size(); ++s) EXPECT_EQ(trace.steps[s].seconds > 0, s >= tasks) << s;
@@ -191,12 +192,12 @@ TEST(BootstrappingPlans, KeysAreMadeForTheLimbsThatTheyAreUsedAt) {
   const Encrypted world(ckks::small_toy());
   const ckks::KeyNeeds needs = plan::key_needs(world.context, world.plan.keys, world.bootstrapper);
   for (const auto& [element, limbs] : needs.galois) {
-    const ckks::SwitchKey& key = world.keys.galois.at(element);
+    const ckks::SwitchKey& key = world.keys->galois.at(element);
     EXPECT_EQ(key.body.size(), world.context.digits(limbs));
     EXPECT_NE(key.body[0].limb(limbs - 1), nullptr);
     EXPECT_TRUE(limbs == world.context.chain_limbs() || key.body[0].limb(limbs) == nullptr);
   }
-  EXPECT_TRUE(ckks::check_keys(world.context, needs, world.keys).ok());
+  EXPECT_TRUE(ckks::check_keys(world.context, needs, *world.keys).ok());
 }
 
 TEST(BootstrappingPlans, WhatStaysInMemoryIsAsPredicted) {
@@ -211,10 +212,10 @@ TEST(BootstrappingPlans, WhatStaysInMemoryIsAsPredicted) {
       }
     }
   };
-  add(world.keys.relinearization[0]);
-  for (const auto& [element, key] : world.keys.galois) add(key);
-  add(world.keys.bootstrap->to_sparse);
-  for (const ckks::SwitchKey& key : world.keys.bootstrap->to_dense) add(key);
+  add(world.keys->relinearization[0]);
+  for (const auto& [element, key] : world.keys->galois) add(key);
+  add(world.keys->bootstrap->to_sparse);
+  for (const ckks::SwitchKey& key : world.keys->bootstrap->to_dense) add(key);
   for (const auto* factors :
        {&world.bootstrapper->slot_to_coeff_factors(), &world.bootstrapper->coeff_to_slot_factors()}) {
     for (const ckks::Transform& factor : *factors) held += factor.bytes();

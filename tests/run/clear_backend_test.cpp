@@ -18,7 +18,7 @@ std::vector<float> random_images(std::size_t count) {
 }
 
 void expect_network(const plan::Plan& plan, std::optional<double> p) {
-  const EncodedModel model(plan);
+  const ClearModel model(plan);
   const auto images = random_images(300);
   const auto logits = run_clear(model, images, 300);
   ASSERT_TRUE(logits.ok()) << logits.error().message;
@@ -41,7 +41,7 @@ TEST(ClearBackend, ComputesTheQuarticNetworkWithTheCoefficientAsEncoded) {
 }
 
 TEST(ClearBackend, SplitsManyImagesIntoBatches) {
-  const EncodedModel model(testing::square_plan());
+  const ClearModel model(testing::square_plan());
   const std::size_t count = 2048 * 2 + 3;
   const auto images = random_images(count);
   const auto all = run_clear(model, images, count);
@@ -52,7 +52,7 @@ TEST(ClearBackend, SplitsManyImagesIntoBatches) {
 }
 
 TEST(ClearBackend, NoiseIsTheSameForTheSameSeedOnAnyNumberOfThreads) {
-  const EncodedModel model(testing::quartic_plan());
+  const ClearModel model(testing::quartic_plan());
   const auto images = random_images(64);
   const auto exact = run_clear(model, images, 64);
   const auto a = run_clear(model, images, 64, 11);
@@ -105,7 +105,7 @@ TEST(ClearBackend, CombinesWithTheIntegersThatCiphertextsGet) {
   const auto x = backend.encrypt({1.0}, 8, 2, 0);
   const auto y = backend.encrypt({1.0}, 2, 1, 1);
   // Scale 8 / 2 = 4: a factor of 0.3 becomes round(1.2) / 4 = 0.25.
-  const Term<ClearValue> terms[] = {{&x, 1}, {&y, 0.3}};
+  const ClearTerm terms[] = {{&x, 1}, {&y, 0.3}};
   const auto sum = backend.combine(terms, 0.5);
   EXPECT_DOUBLE_EQ(sum.slots[0], 1.75);
   EXPECT_EQ(sum.shape.limbs, 1U);

@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "../flow/tiny_plan.h"
-#include "run/clear_backend.h"
+#include "run/host_backend.h"
 
 namespace obscura::run {
 namespace {
@@ -51,64 +51,85 @@ struct Counted {
 };
 
 /// Book-keeping alone: counts values, and fails where an operation reads one that was freed.
-class CountingBackend {
+class CountingBackend : public HostTensors<Counted> {
  public:
-  using Value = Counted;
+  using Model = run::Model;
+  using Elements = OneElement<Model, Counted>;
   explicit CountingBackend(const plan::Plan& plan) : chain_(plan.params.chain) {}
-  Shape shape(const Value& x) const { return x.shape; }
-  Value multiply(const Value& a, const Value& b) const {
-    EXPECT_TRUE(a.counted && b.counted) << "reads a freed value";
-    return Value({a.shape.limbs, 3, a.shape.scale * b.shape.scale});
-  }
-  Value relinearize(const Value& x, std::uint32_t n) const { return dropped(x, n, 2); }
-  Value rescale(const Value& x, std::uint32_t n) const { return dropped(x, n, x.shape.parts); }
-  Value combine(std::span<const Term<Value>> terms, double) const {
-    Shape s = terms[0].x->shape;
-    for (const auto& t : terms) {
-      EXPECT_TRUE(t.x->counted) << "reads a freed value";
-      s.limbs = std::min(s.limbs, t.x->shape.limbs);
-      s.parts = std::max(s.parts, t.x->shape.parts);
-    }
-    return Value(s);
-  }
-  void linear(const ckks::PreparedMap& map, std::span<const std::uint32_t> blocks, double weight_scale,
-              std::span<const double>, std::span<const Value> x, std::span<Value> y) const {
+  static Model prepare(std::shared_ptr<const Program> program) { return Model(std::move(program)); }
+  static Shape shape(const Value& x) { return x.shape; }
+  static Shape shape(const Tensor& x, std::size_t i) { return x[i].shape; }
+  static void linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
+                     Tensor& y) {
+    const auto& linear = std::get<plan::Linear>(model.plan().steps[step].operation);
     for (const std::uint32_t b : blocks) {
-      const ckks::IntegerBlock& block = map.map().blocks[b];
+      const ckks::IntegerBlock& block = linear.map.blocks[b];
       for (const std::uint32_t i : block.inputs) EXPECT_TRUE(x[i].counted) << "reads a freed value";
       const Shape& like = x[block.inputs[0]].shape;
       for (const std::uint32_t o : block.outputs) {
         EXPECT_FALSE(y[o].counted) << "made twice";
-        y[o] = Value({like.limbs, like.parts, like.scale * weight_scale});
+        y[o] = Value({like.limbs, like.parts, like.scale * linear.weight_scale});
       }
     }
   }
-  void transform(const PreparedTransform& transform, std::span<const Value> x, std::span<Value> y) const {
+  static void transform(const Model& model, std::size_t step, const Tensor& x, Tensor& y) {
     for (const Value& in : x) EXPECT_TRUE(in.counted) << "reads a freed value";
-    for (Value& out : y) out = Value({transform.limbs - transform.rescale, 2, transform.scale_out});
+    for (Value& out : y) out = planned(model, step);
   }
-  Value fold(const plan::Fold&, const Value& x) const {
-    EXPECT_TRUE(x.counted) << "reads a freed value";
-    return Value(x.shape);
+  void elementwise(const Model& model, ElementwiseTask& task, std::span<Tensor> values) const {
+    run_elements(*this, model, task, values);
   }
-  Value polynomial(const ckks::CompositePlan& polynomial, const Value& x) const {
-    EXPECT_TRUE(x.counted) << "reads a freed value";
-    return Value({static_cast<std::uint32_t>(polynomial.output_limbs()), 2, polynomial.output_scale});
+  static Value apply(const plan::Multiply& product, const Elements& at) {
+    const Shape a = read_shape(at[product.a]), b = read_shape(at[product.b]);
+    return Value({a.limbs, 3, a.scale * b.scale});
   }
-  Value bootstrap(const PreparedBootstrap& bootstrap, const Value& x) const {
-    EXPECT_TRUE(x.counted) << "reads a freed value";
-    return Value({bootstrap.limbs_out, 2, bootstrap.scale_out});
+  Value apply(const plan::Relinearize& switched, const Elements& at) const {
+    return dropped(at[switched.input], switched.rescale, 2);
+  }
+  Value apply(const plan::Rescale& rescaled, const Elements& at) const {
+    return dropped(at[rescaled.input], rescaled.limbs, at[rescaled.input].shape.parts);
+  }
+  static Value apply(const plan::Combine& sum, const Elements& at) {
+    Shape s = read_shape(at[sum.terms[0].input]);
+    for (const auto& term : sum.terms) {
+      const Shape x = read_shape(at[term.input]);
+      s.limbs = std::min(s.limbs, x.limbs);
+      s.parts = std::max(s.parts, x.parts);
+    }
+    return Value(s);
+  }
+  static Value apply(const plan::Fold& fold, const Elements& at) { return Value(read_shape(at[fold.input])); }
+  static Value apply(const plan::Polynomial& polynomial, const Elements& at) {
+    read_shape(at[polynomial.input]);
+    return planned(at.model(), at.step());
+  }
+  static Value apply(const plan::Bootstrap& bootstrap, const Elements& at) {
+    read_shape(at[bootstrap.input]);
+    return planned(at.model(), at.step());
   }
 
  private:
-  Value dropped(const Value& x, std::uint32_t n, std::uint32_t parts) const {
+  static Shape read_shape(const Value& x) {
     EXPECT_TRUE(x.counted) << "reads a freed value";
-    Shape s{x.shape.limbs, parts, x.shape.scale};
+    return x.shape;
+  }
+  static Value planned(const Model& model, std::size_t step) {
+    const plan::ValueInfo& out = model.plan().steps[step].output;
+    return Value({out.limbs, out.parts, out.scale});
+  }
+  Value dropped(const Value& x, std::uint32_t n, std::uint32_t parts) const {
+    Shape s = read_shape(x);
+    s.parts = parts;
     for (std::uint32_t k = 0; k < n; ++k) s.scale /= static_cast<double>(chain_[--s.limbs]);
     return Value(s);
   }
   std::vector<std::uint64_t> chain_;
 };
+
+Model counting_model(plan::Plan plan, plan::Schedule schedule) {
+  return Model(std::make_shared<const Program>(Program{std::move(plan), std::move(schedule)}));
+}
+Model counting_model(plan::Plan plan) { return Model(make_program(std::move(plan))); }
 
 std::vector<Counted> counted_inputs(const plan::Plan& plan) {
   std::vector<Counted> inputs;
@@ -119,7 +140,7 @@ std::vector<Counted> counted_inputs(const plan::Plan& plan) {
 }
 
 TEST(Execute, KeepsNoMoreValuesThanALinearStepOrARunNeeds) {
-  const EncodedModel model(testing::quartic_plan());
+  const Model model = counting_model(testing::quartic_plan());
   const base::ThreadLimit one(1);
   alive = peak = 0;
   {
@@ -160,7 +181,7 @@ TEST(Execute, GoesDepthFirstThroughLayersAndHoldsAFewElementsOfEach) {
   constexpr std::uint32_t kLength = 200;
   plan::Plan plan = line_plan(kLength, 3);
   plan::Schedule schedule = plan::make_schedule(plan, 1);
-  const EncodedModel model(std::move(plan), std::move(schedule));
+  const Model model = counting_model(std::move(plan), std::move(schedule));
   const base::ThreadLimit one(1);
   alive = peak = 0;
   const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()));
@@ -198,7 +219,7 @@ TEST(Execute, HoldsAtMostThePeakOfTheScheduleWhereValuesAreReadAgainLater) {
     plan::Schedule schedule = plan::make_schedule(plan, wave);
     const auto predicted = static_cast<double>(schedule.peak_bytes);
     const double limb = 8.0 * static_cast<double>(std::uint64_t{1} << plan.params.log2_degree);
-    const EncodedModel model(std::move(plan), std::move(schedule));
+    const Model model = counting_model(std::move(plan), std::move(schedule));
     const base::ThreadLimit one(1);
     alive = peak = 0;
     live_limbs = peak_limbs = 0;
@@ -217,7 +238,7 @@ TEST(Execute, FreesInputsOfARunElementByElement) {
   // live.
   testing::PlanBuilder builder(testing::plan_head("run", testing::square_plan().params, 0x1p25));
   builder.relinearize(builder.multiply(0, 0), 1);
-  const EncodedModel model(builder.finish());
+  const Model model = counting_model(builder.finish());
   const base::ThreadLimit one(1);
   alive = peak = 0;
   auto inputs = counted_inputs(model.plan());
@@ -229,12 +250,12 @@ TEST(Execute, FreesInputsOfARunElementByElement) {
 TEST(Execute, ThrowsAtTheStepWhoseResultIsNotWhatThePlanSays) {
   plan::Plan plan = testing::square_plan();
   plan.steps[2].output.limbs = 2;
-  const EncodedModel model(std::move(plan));
+  const Model model = counting_model(std::move(plan));
   EXPECT_THROW((void)execute(model, CountingBackend(model.plan()), counted_inputs(model.plan())), ContractError);
 }
 
 TEST(Execute, ThrowsWhereInputsAreNotThePlans) {
-  const EncodedModel model(testing::square_plan());
+  const Model model = counting_model(testing::square_plan());
   const CountingBackend backend(model.plan());
   auto fewer = counted_inputs(model.plan());
   fewer.pop_back();
@@ -245,7 +266,7 @@ TEST(Execute, ThrowsWhereInputsAreNotThePlans) {
 }
 
 TEST(Execute, ProgressGrowsToTheTotal) {
-  const EncodedModel model(testing::quartic_plan());
+  const Model model = counting_model(testing::quartic_plan());
   std::size_t last = 0;
   std::size_t total = 0;
   bool grows = true;
@@ -262,7 +283,7 @@ TEST(Execute, ProgressGrowsToTheTotal) {
 }
 
 TEST(Execute, StopsWhereProgressSaysSo) {
-  const EncodedModel model(testing::quartic_plan());
+  const Model model = counting_model(testing::quartic_plan());
   const auto outputs = execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()),
                                [](std::size_t, std::size_t) { return false; });
   ASSERT_FALSE(outputs.ok());
@@ -270,7 +291,7 @@ TEST(Execute, StopsWhereProgressSaysSo) {
 }
 
 TEST(Execute, TracesEachStepOnceAndAddsBatchesUp) {
-  const EncodedModel model(testing::quartic_plan());
+  const Model model = counting_model(testing::quartic_plan());
   Trace trace;
   for (int batch = 0; batch < 2; ++batch) {
     ASSERT_TRUE(execute(model, CountingBackend(model.plan()), counted_inputs(model.plan()), {}, &trace).ok());
@@ -283,7 +304,7 @@ TEST(Execute, TracesEachStepOnceAndAddsBatchesUp) {
 
 TEST(Execute, GoesOnAfterAnyTaskWithWhatIsLiveThere) {
   const plan::Plan plan = testing::quartic_plan();
-  const EncodedModel model(plan, plan::make_schedule(plan, 2));
+  const Model model = counting_model(plan, plan::make_schedule(plan, 2));
   const CountingBackend backend(plan);
   for (std::size_t t = 1; t < model.schedule().tasks.size(); ++t) {
     SCOPED_TRACE(t);
@@ -323,7 +344,7 @@ TEST(Execute, GoesOnAfterAnyTaskWithWhatIsLiveThere) {
 
 TEST(Execute, RefusesALiveElementTooFewOrOfAnotherShape) {
   const plan::Plan plan = testing::square_plan();
-  const EncodedModel model(plan);
+  const Model model = counting_model(plan);
   const auto run = [&](std::size_t count, double factor) {
     Saving<Counted> saving;
     saving.tasks = 1;

@@ -7,8 +7,11 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "../flow/counting_engine.h"
 #include "../flow/tiny_plan.h"
 #include "client/client.h"
 
@@ -66,8 +69,8 @@ TEST(Session, SaysHowMuchMemoryItNeedsWhereThatIsMoreThanAllowed) {
   const std::uint64_t least = plan::make_schedule(plan, 1).peak_bytes + beside;
   ckks::EvalKeys keys;
   keys.relinearization.emplace_back();
-  EXPECT_TRUE(Session::make(named(plan), keys, least).ok());
-  const auto refused = Session::make(named(plan), keys, least - 1);
+  EXPECT_TRUE(Session::make(named(plan), keys, {.memory = least}).ok());
+  const auto refused = Session::make(named(plan), keys, {.memory = least - 1});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::infeasible);
   EXPECT_THAT(refused.error().message, HasSubstr("the plan needs at least"));
@@ -104,13 +107,13 @@ TEST(Session, OfTheSameResourcesSharesTablesAndLeavesNoMemory) {
   const std::weak_ptr<ckks::Resources> watched = resources;
   {
     const auto client = client::Client::generate(wire::make_offer(plan), resources).value();
-    const auto one = Session::make(plan, client.make_eval_keys(), 0, Batches::many, resources).value();
+    const auto one = Session::make(plan, client.make_eval_keys(), {.resources = resources}).value();
     const std::size_t of_one = resources->mapped_bytes();
     {
       auto keys = client.make_eval_keys();
       // As of a client with many keys.
       keys.relinearization.resize(200, keys.relinearization.front());
-      Session session = Session::make(plan, std::move(keys), 0, Batches::many, resources).value();
+      Session session = Session::make(plan, std::move(keys), {.resources = resources}).value();
       const auto other = share({std::move(session), {}});
       EXPECT_EQ(&one.context()->basis().table(0), &other->session.context()->basis().table(0));
       EXPECT_GT(resources->mapped_bytes(), of_one);
@@ -132,6 +135,37 @@ TEST(Session, ThrowsWhereInputsAreNotThePlans) {
   auto inputs = client.encrypt(testing::random_pixels(1)).value();
   inputs.pop_back();
   EXPECT_THROW((void)session.run_batch(std::move(inputs)), ContractError);
+}
+
+TEST(Session, ComputesOnTheBackendThatItIsGiven) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto calls = std::make_shared<testing::BackendCalls>();
+  const auto session =
+      Session::make(plan, client.make_eval_keys(), {.engine = testing::counting_engine(calls)}).value();
+  const std::vector<float> pixels = testing::random_pixels(3);
+  const auto outputs = session.run_batch(client.encrypt(pixels).value()).value();
+  EXPECT_GE(calls->linear, 2U);
+  EXPECT_GE(calls->elementwise, 1U);
+  EXPECT_EQ(calls->linear + calls->elementwise, session.schedule().tasks.size());
+  const auto plain = Session::make(plan, client.make_eval_keys()).value();
+  const auto expected = client.decrypt(plain.run_batch(client.encrypt(pixels).value()).value(), 3);
+  const auto actual = client.decrypt(outputs, 3);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(actual[i]), static_cast<double>(expected[i]), 0.01);
+  }
+}
+
+TEST(Session, SaysWhyABackendIsNotThere) {
+  const auto plan = named(testing::square_plan());
+  const auto client = client::Client::generate(wire::make_offer(plan)).value();
+  const auto absent = [](const run::EngineParts&) -> Result<std::shared_ptr<const run::Engine>> {
+    return error(Code::unsupported, "no device");
+  };
+  const auto session = Session::make(plan, client.make_eval_keys(), {.engine = absent});
+  ASSERT_FALSE(session.ok());
+  EXPECT_EQ(session.error().message, "no device");
 }
 
 TEST(Session, StopsWhereProgressSaysSo) {

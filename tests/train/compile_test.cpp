@@ -50,7 +50,7 @@ TEST_P(Compiled, NetworksGiveTheLogitsOfTheirFloats) {
   const auto plan = compile::compile(*graph, options);
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   const std::vector<float> wanted = nn::run_reference(*graph, pixels, kImages);
-  const auto given = run::run_clear(run::EncodedModel(*plan), pixels, kImages);
+  const auto given = run::run_clear(run::ClearModel(*plan), pixels, kImages);
   ASSERT_TRUE(given.ok()) << given.error().message;
   double squares = 0;
   for (std::size_t i = 0; i < wanted.size(); ++i) {

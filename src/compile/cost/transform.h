@@ -17,7 +17,7 @@ struct Kept {
   double residues = 0;
 };
 
-/// What is kept of each of a plan's transforms within so many bytes, as run::EncodedTransforms keeps it: coefficients
+/// What is kept of each of a plan's transforms within so many bytes, as run::CkksModel keeps it: coefficients
 /// in the plan's order, then residues in their place.
 std::vector<Kept> kept_diagonals(int log2_degree, std::span<const ckks::TransformCost> work, double bytes);
 
