@@ -178,7 +178,7 @@ Result<std::vector<Database::Row>> Store::events(std::int64_t count) const {
 Result<std::int64_t> Store::images_since(const std::string& tenant, std::int64_t then) const {
   OBSCURA_TRY(const auto rows,
               database_.run("SELECT coalesce(sum(images), 0) FROM events WHERE tenant = ? AND time > ? AND "
-                            "action = 'accept'",
+                            "action = 'infer'",
                             {tenant, then}));
   return number(rows[0][0]);
 }
