@@ -148,7 +148,7 @@ Result<Json> measure(const Network& network, const BenchOptions& options,
 
 std::string heading() {
   return fmt::format("{:<28} {:>7} {:>9} {:>9} {:>10} {:>11} {:>9} {:>9} {:>8} {:>5}\n", "network", "images",
-                     "encrypted", "float", "agreement", "ms an image", "predicted", "memory", "degree", "limbs");
+                     "encrypted", "float", "agreement", "ms per image", "predicted", "memory", "degree", "limbs");
 }
 
 std::string line_of(const Json& row) {
@@ -176,7 +176,7 @@ base::Bytes draw_fronts(const Json& report) {
     const auto name = row.at("dataset").get<std::string>();
     data::Panel& panel = panels[name];
     if (panel.series.empty()) {
-      panel.axes = {name + ", encrypted", "ms an image", "accuracy in %", true, false, {}, {}};
+      panel.axes = {name + ", encrypted", "ms per image", "accuracy in %", true, false, {}, {}};
       panel.series.push_back({"networks", {}, {}, data::Series::Style::points, {}});
     }
     data::Series& networks = panel.series[0];
