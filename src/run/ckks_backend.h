@@ -44,6 +44,8 @@ class CkksBackend : public HostTensors<ckks::Ciphertext> {
   CkksBackend(std::shared_ptr<const ckks::Context> context, std::shared_ptr<const ckks::EvalKeys> keys)
       : context_(std::move(context)), keys_(std::move(keys)) {}
 
+  /// For another client's keys.
+  CkksBackend with(std::shared_ptr<const ckks::EvalKeys> keys) const { return {context_, std::move(keys)}; }
   Model prepare(std::shared_ptr<const Program> program) const { return {std::move(program), context_}; }
   static Shape shape(const Value& x);
   static Shape shape(const Tensor& x, std::size_t i) { return shape(x[i]); }

@@ -29,6 +29,8 @@ class Engine {
   virtual Result<std::vector<ckks::Ciphertext>> run(std::vector<ckks::Ciphertext> inputs,
                                                     const base::Progress& progress, Trace* trace,
                                                     Saving<ckks::Ciphertext> saving) const = 0;
+  /// The same model for another client's keys: what was prepared is shared.
+  virtual std::shared_ptr<const Engine> with(std::shared_ptr<const ckks::EvalKeys> keys) const = 0;
 };
 
 /// Chooses a backend. errors: those of its machine
@@ -37,24 +39,34 @@ using MakeEngine = std::function<Result<std::shared_ptr<const Engine>>(const Eng
 /// On CkksBackend: this machine's cores. Does not fail.
 Result<std::shared_ptr<const Engine>> ckks_engine(const EngineParts& parts);
 
-/// On any backend whose elements come and go as ciphertexts: prepares the model.
-template <Backend B>
-requires std::same_as<typename B::Value, ckks::Ciphertext> std::shared_ptr<const Engine> engine_on(
-    B backend, std::shared_ptr<const Program> program) {
+/// A backend whose elements come and go as ciphertexts, and whose model serves other keys too.
+template <class B>
+concept CiphertextBackend = Backend<B> && std::same_as<typename B::Value, ckks::Ciphertext> &&
+    requires(const B& backend, std::shared_ptr<const ckks::EvalKeys> keys) {
+  { backend.with(keys) } -> std::same_as<B>;
+};
+
+/// Prepares the model.
+template <CiphertextBackend B>
+std::shared_ptr<const Engine> engine_on(B backend, std::shared_ptr<const Program> program) {
   class Of final : public Engine {
    public:
-    Of(B backend, std::shared_ptr<const Program> program)
-        : backend_(std::move(backend)), model_(backend_.prepare(std::move(program))) {}
+    Of(B backend, std::shared_ptr<const typename B::Model> model)
+        : backend_(std::move(backend)), model_(std::move(model)) {}
     Result<std::vector<ckks::Ciphertext>> run(std::vector<ckks::Ciphertext> inputs, const base::Progress& progress,
                                               Trace* trace, Saving<ckks::Ciphertext> saving) const override {
-      return execute(model_, backend_, std::move(inputs), progress, trace, std::move(saving));
+      return execute(*model_, backend_, std::move(inputs), progress, trace, std::move(saving));
+    }
+    std::shared_ptr<const Engine> with(std::shared_ptr<const ckks::EvalKeys> keys) const override {
+      return std::make_shared<const Of>(backend_.with(std::move(keys)), model_);
     }
 
    private:
     B backend_;
-    typename B::Model model_;
+    std::shared_ptr<const typename B::Model> model_;
   };
-  return std::make_shared<const Of>(std::move(backend), std::move(program));
+  auto model = std::make_shared<const typename B::Model>(backend.prepare(std::move(program)));
+  return std::make_shared<const Of>(std::move(backend), std::move(model));
 }
 
 }  // namespace obscura::run

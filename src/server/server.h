@@ -58,11 +58,19 @@ class Session {
   static Result<Session> make(wire::NamedPlan plan, std::shared_ptr<const ckks::Context> context,
                               const ckks::KeyNeeds& needs, ckks::EvalKeys keys, const SessionOptions& options);
 
+  /// The same plan for another client: tables, weights and encoded diagonals are shared.
+  /// errors  missing_key
+  Result<Session> with(ckks::EvalKeys keys) const;
+
   const plan::Plan& plan() const { return program_->plan; }
   const plan::Schedule& schedule() const { return program_->schedule; }
   std::shared_ptr<const ckks::Context> context() const { return context_; }
+  /// The keys that a client of the plan has.
+  ckks::KeyNeeds key_needs() const;
   /// What ciphertexts, keys, weights and diagonals take at most while a batch runs.
   std::uint64_t memory() const { return memory_; }
+  /// Of them, the keys: what one more client of this plan takes.
+  std::uint64_t key_bytes() const;
 
   /// One batch: the plan's input elements in, its logits out. Progress counts predicted work.
   /// errors  cancelled; those of saving.save. ContractError where the inputs or what was saved are not the plan's
@@ -92,6 +100,9 @@ struct ClientSession {
 /// errors  those of wire::read_eval_keys and Session::make
 Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile& keys,
                                    const SessionOptions& options = {});
+
+/// For another client of the same plan (Session::with). errors: those of wire::read_eval_keys and Session::with
+Result<ClientSession> make_session(const ClientSession& of_the_plan, base::InputFile& keys);
 
 /// For many users: what it leaves with the last of them goes back to the system (ckks::Resources::trim), also where
 /// other sessions of the same resources go on.

@@ -46,6 +46,17 @@ Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::
   return Session(std::move(context), program, std::move(engine), allotment.bytes);
 }
 
+ckks::KeyNeeds Session::key_needs() const { return plan::key_needs(*context_, plan().keys, program_->bootstrapper); }
+
+std::uint64_t Session::key_bytes() const { return ckks::key_bytes(*context_, key_needs()); }
+
+Result<Session> Session::with(ckks::EvalKeys keys) const {
+  if (const auto checked = ckks::check_keys(*context_, key_needs(), keys); !checked) {
+    return error(checked.error().code, "plan {}: {}", plan().name, checked.error().message);
+  }
+  return Session(context_, program_, engine_->with(std::make_shared<const ckks::EvalKeys>(std::move(keys))), memory_);
+}
+
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace,
                                                          run::Saving<ckks::Ciphertext> saving) const {

@@ -40,6 +40,13 @@ Result<ClientSession> make_session(const wire::NamedPlan& plan, base::InputFile&
   return ClientSession{std::move(session), {plan.digest, named.name.key}};
 }
 
+Result<ClientSession> make_session(const ClientSession& of_the_plan, base::InputFile& keys) {
+  const Session& session = of_the_plan.session;
+  OBSCURA_TRY(wire::NamedEvalKeys named, wire::read_eval_keys(*session.context(), session.key_needs(), keys));
+  OBSCURA_TRY(Session other, session.with(std::move(named.keys)));
+  return ClientSession{std::move(other), {of_the_plan.binding.plan, named.name.key}};
+}
+
 std::shared_ptr<const ClientSession> share(ClientSession session) {
   const auto let_go = [resources = session.session.context()->resources()](const ClientSession* shared) {
     delete shared;

@@ -2,6 +2,7 @@
 #include "worker/sessions.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace obscura::worker {
@@ -17,22 +18,31 @@ Result<Sessions::Session> Sessions::get(const std::string& model, const wire::Na
   }
   // What the plan says is known before a byte of the keys is read.
   OBSCURA_TRY(const server::Allotment allotment, server::allot(plan.plan, 0));
-  const std::uint64_t needed = allotment.bytes;
-  if (memory_ > 0) {
-    if (needed > memory_) {
-      return error(Code::infeasible, "model {} takes {:.2f} GB of memory; this server has {:.2f} GB", model,
-                   static_cast<double>(needed) / 1e9, static_cast<double>(memory_) / 1e9);
-    }
-    std::uint64_t taken = needed;
-    for (auto e = entries_.begin(); e != entries_.end();) {
-      taken += e->session->session.memory();
-      e = taken > memory_ ? entries_.erase(e) : std::next(e);
-    }
+  if (memory_ > 0 && allotment.bytes > memory_) {
+    return error(Code::infeasible, "model {} takes {:.2f} GB of memory; this server has {:.2f} GB", model,
+                 static_cast<double>(allotment.bytes) / 1e9, static_cast<double>(memory_) / 1e9);
   }
+  const auto of_model = [&] {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.model == model; });
+  };
+  const Session same = of_model() == entries_.end() ? nullptr : of_model()->session;
+  const auto more = [&] { return of_model() == entries_.end() ? allotment.bytes : same->session.key_bytes(); };
+  while (memory_ > 0 && !entries_.empty() && taken() + more() > memory_) entries_.pop_back();
   OBSCURA_TRY(base::InputFile keys, base::InputFile::open(file));
-  OBSCURA_TRY(server::ClientSession session, server::make_session(plan, keys, {.resources = resources_}));
+  OBSCURA_TRY(server::ClientSession session,
+              same ? server::make_session(*same, keys) : server::make_session(plan, keys, {.resources = resources_}));
   entries_.push_front({model, key, server::share(std::move(session))});
   return entries_.front().session;
+}
+
+std::uint64_t Sessions::taken() const {
+  std::uint64_t bytes = 0;
+  std::set<std::string> models;  // whose weights and ciphertexts count once: one batch runs at a time
+  for (const Entry& e : entries_) {
+    const server::Session& session = e.session->session;
+    bytes += models.insert(e.model).second ? session.memory() : session.key_bytes();
+  }
+  return bytes;
 }
 
 void Sessions::forget(const std::string& key) {

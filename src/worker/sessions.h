@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Clients' keys that are loaded, with the plan that they are for: the least recently used go first where all together
-/// would take more than a limit. They share memory and tables.
+/// would take more than a limit. Those of one model share its encoded weights.
 #pragma once
 
 #include <filesystem>
@@ -26,6 +26,7 @@ class Sessions {
   void forget(const std::string& key);
 
  private:
+  std::uint64_t taken() const;
   struct Entry {
     std::string model, key;
     Session session;

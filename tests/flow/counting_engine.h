@@ -21,6 +21,9 @@ class CountingCkks : public run::CkksBackend {
  public:
   CountingCkks(const run::EngineParts& parts, std::shared_ptr<BackendCalls> calls)
       : CkksBackend(parts.context, parts.keys), calls_(std::move(calls)) {}
+  CountingCkks with(std::shared_ptr<const ckks::EvalKeys> keys) const {
+    return {CkksBackend::with(std::move(keys)), calls_};
+  }
   void linear(const Model& model, std::size_t step, std::span<const std::uint32_t> blocks, const Tensor& x,
               Tensor& y) const {
     ++calls_->linear;
@@ -32,6 +35,8 @@ class CountingCkks : public run::CkksBackend {
   }
 
  private:
+  CountingCkks(CkksBackend backend, std::shared_ptr<BackendCalls> calls)
+      : CkksBackend(std::move(backend)), calls_(std::move(calls)) {}
   std::shared_ptr<BackendCalls> calls_;
 };
 

@@ -157,6 +157,27 @@ TEST(Session, ComputesOnTheBackendThatItIsGiven) {
   }
 }
 
+TEST(Session, OfAnotherClientSharesTheModelAndNotTheKeys) {
+  const auto plan = named(testing::square_plan());
+  const auto calls = std::make_shared<testing::BackendCalls>();
+  const auto one = client::Client::generate(wire::make_offer(plan)).value();
+  const auto other = client::Client::generate(wire::make_offer(plan)).value();
+  const auto first = Session::make(plan, one.make_eval_keys(), {.engine = testing::counting_engine(calls)}).value();
+  const auto second = first.with(other.make_eval_keys()).value();
+  EXPECT_EQ(&first.plan(), &second.plan());
+  EXPECT_LT(second.key_bytes(), second.memory() + 1);
+  EXPECT_GT(second.key_bytes(), 0U);
+  const std::vector<float> pixels = testing::random_pixels(3);
+  const auto logits_of = [&](const Session& session, const client::Client& client) {
+    return client.decrypt(session.run_batch(client.encrypt(pixels).value()).value(), 3);
+  };
+  const auto expected = logits_of(first, one), given = logits_of(second, other);
+  ASSERT_EQ(given.size(), expected.size());
+  for (std::size_t i = 0; i < given.size(); ++i) EXPECT_NEAR(given[i], expected[i], 1e-2);
+  EXPECT_GT(calls->linear.load(), 1U) << "the second is on the first's backend";
+  EXPECT_FALSE(first.with({}).ok());
+}
+
 TEST(Session, SaysWhyABackendIsNotThere) {
   const auto plan = named(testing::square_plan());
   const auto client = client::Client::generate(wire::make_offer(plan)).value();
