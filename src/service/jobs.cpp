@@ -234,6 +234,10 @@ void Jobs::perform(Entry& entry, std::unique_lock<std::mutex>& lock) {
                           place_.key(job.tenant, job.key),
                           place_.images(job.id),
                           place_.answer(job.id)};
+  if (!fs::exists(task.keys)) {
+    finish(entry, {Error{Code::missing_key, "its key was deleted"}, false, 0, 0});
+    return;
+  }
   lock.unlock();
   const auto ran = worker_.run(task, [&](std::size_t done, std::size_t total) {
     const std::lock_guard inner(mutex_);

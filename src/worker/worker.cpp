@@ -17,6 +17,8 @@ namespace obscura::worker {
 namespace {
 
 constexpr std::chrono::milliseconds kAskEvery{200};  ///< whether to go on
+/// A step of a deep network takes seconds; what takes longer hangs.
+constexpr std::chrono::seconds kStopWithin{60};
 constexpr int kChannelOfWorker = 3;
 
 /// What a worker may say of a task that failed; anything else is a crash.
@@ -112,7 +114,7 @@ Result<Outcome> Worker::run(const Task& task, const base::Progress& progress) {
   const std::uint64_t number = ++tasks_;
   nlohmann::json message = to_json(task);
   message["task"] = number;
-  bool stopped = false;
+  std::optional<std::chrono::steady_clock::time_point> stopped;
   std::size_t done = 0, total = 0;
   send_message(channel_, message);  // where the worker is gone, receiving says so
   for (;;) {
@@ -127,8 +129,12 @@ Result<Outcome> Worker::run(const Task& task, const base::Progress& progress) {
       total = number_of(said, "of");
     }
     if (!stopped && progress && !progress(done, total)) {
-      stopped = true;
+      stopped = std::chrono::steady_clock::now();
       send_message(channel_, {{"cancel", number}});
+    }
+    if (stopped && std::chrono::steady_clock::now() - *stopped > kStopWithin) {
+      end();
+      return Outcome{error(Code::cancelled, "the worker did not stop, and was ended"), false, 0, 0};
     }
   }
 }

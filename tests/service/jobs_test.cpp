@@ -169,6 +169,17 @@ TEST_F(JobsTest, ADeadlineEndsAJob) {
   EXPECT_THAT(json("GET", job).at("error").get<std::string>(), HasSubstr("deadline"));
 }
 
+TEST_F(JobsTest, AJobWhoseKeyIsDeletedFailsWithASentence) {
+  start();
+  const Body body = encrypted("alice", "quartic", testing::quartic_plan(), many());
+  const std::string first = submit(body), second = submit(body);
+  wait_until_running(first);
+  EXPECT_EQ(send("DELETE", "/v2/keys/" + body.key).status, 200U);
+  EXPECT_EQ(wait_for(second), "failed");
+  EXPECT_EQ(send("GET", second + "/result").status, 404U);
+  EXPECT_THAT(json("GET", second).at("error").get<std::string>(), HasSubstr("its key was deleted"));
+}
+
 TEST_F(JobsTest, OneProcessServesAFolder) {
   start();
   ServiceOptions options;
