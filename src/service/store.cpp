@@ -72,6 +72,7 @@ Result<std::vector<Token>> Store::tokens() const {
   OBSCURA_TRY(const auto rows,
               database_.run("SELECT id, tenant, made, expires, revoked FROM tokens ORDER BY made, id"));
   std::vector<Token> out;
+  out.reserve(rows.size());
   for (const auto& row : rows) {
     out.push_back({text(row[0]), text(row[1]), number(row[2]), number(row[3]), number(row[4]) != 0});
   }
@@ -120,6 +121,7 @@ Result<std::int64_t> Store::bytes_of_keys(const std::string& tenant) const {
 Result<std::vector<std::pair<std::string, std::string>>> Store::keys_unused_since(std::int64_t then) const {
   OBSCURA_TRY(const auto rows, database_.run("SELECT tenant, id FROM keys WHERE used < ?", {then}));
   std::vector<std::pair<std::string, std::string>> out;
+  out.reserve(rows.size());
   for (const auto& row : rows) out.emplace_back(text(row[0]), text(row[1]));
   return out;
 }

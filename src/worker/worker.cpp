@@ -77,6 +77,7 @@ Result<void> Worker::start() {
   std::vector<std::string> words{options_.program.string(), "worker", "--memory", std::to_string(options_.memory)};
   if (!options_.signing_key.empty()) words.insert(words.end(), {"--sign", options_.signing_key.string()});
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t process = 0;
