@@ -109,6 +109,7 @@ constexpr const char* kAllowed[] = {
     "getrandom",
     // What it may ask of itself and the machine.
     "getrlimit",
+    "arch_prctl",  // for tiles of AMX
     "prlimit64",
     "prctl",
     "sysinfo",
