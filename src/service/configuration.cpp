@@ -130,6 +130,7 @@ Result<Settings> read_settings(const fs::path& file) {
 }  // namespace
 
 Result<Configuration> read_configuration(const fs::path& folder) {
+  OBSCURA_TRY_VOID(require_folder(folder));
   const fs::path file = folder / "server.toml";
   Settings values;
   if (fs::exists(file)) {

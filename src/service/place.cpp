@@ -25,6 +25,11 @@ std::string without(std::string message, const fs::path& path, const std::string
   return message;
 }
 
+Result<void> require_folder(const fs::path& folder) {
+  if (fs::is_directory(folder)) return {};
+  return error(Code::io, "{}: no such folder; `obscura-server init` makes one to serve", folder.string());
+}
+
 Result<Place> Place::open(const fs::path& folder) {
   Place place;
   place.folder_ = folder;

@@ -15,6 +15,9 @@ namespace obscura::service {
 /// A message without a path: those of the server are nobody's business.
 std::string without(std::string message, const std::filesystem::path& path, const std::string& instead);
 
+/// errors  io: there is no folder to be served by that name, which a mistyped one must not come to be
+Result<void> require_folder(const std::filesystem::path& folder);
+
 class Place {
  public:
   /// Made where it is not. errors: io

@@ -257,6 +257,7 @@ Result<std::map<std::string, Model>> read_models(const fs::path& folder, const b
 }  // namespace
 
 Result<Store> open_store(const fs::path& folder) {
+  OBSCURA_TRY_VOID(require_folder(folder));
   OBSCURA_TRY(const Place place, Place::open(folder / "state"));
   return Store::open(place.database());
 }

@@ -42,9 +42,14 @@ class Process {
     const std::size_t at = said.find("127.0.0.1:");
     port_ = at == std::string::npos ? 0 : static_cast<std::uint16_t>(std::stoul(said.substr(at + 10)));
   }
+  ~Process() { kill(SIGKILL); }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
   void kill(int signal) {
+    if (pid_ == 0) return;
     ::kill(pid_, signal);
     ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
   }
   std::uint16_t port() const { return port_; }
   /// Its children: the worker, where there is one.

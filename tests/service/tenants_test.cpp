@@ -171,6 +171,13 @@ TEST_F(ConfigurationTest, WithoutAFileItIsThisMachineAlone) {
   EXPECT_FALSE(told->http.tls.has_value());
 }
 
+TEST_F(ConfigurationTest, AMistypedFolderDoesNotComeToBe) {
+  const fs::path nowhere = folder_ / "nowhere";
+  EXPECT_THAT(read_configuration(nowhere).error().message, HasSubstr("no such folder"));
+  EXPECT_THAT(open_store(nowhere).error().message, HasSubstr("obscura-server init"));
+  EXPECT_FALSE(fs::exists(nowhere));
+}
+
 TEST_F(ConfigurationTest, MistakesNameTheirLineAndWhatIsAllowed) {
   for (const auto& [content, sentence] :
        std::vector<std::pair<std::string, std::string>>{{"[http]\nport = 70000\n", "65535"},
