@@ -126,7 +126,8 @@ std::string read_error(base::ByteView body) {
   const std::string text(reinterpret_cast<const char*>(body.data()), std::min<std::size_t>(body.size(), kMaxHead));
   const nlohmann::json all = parse(text);
   const std::string sentence = all.is_object() ? text_of(all, "error") : "";
-  return sentence.empty() ? text.substr(0, 200) : sentence;
+  if (!sentence.empty()) return sentence;
+  return text.substr(0, std::min<std::size_t>(text.find_last_not_of("\r\n") + 1, 200));
 }
 
 }  // namespace obscura::protocol

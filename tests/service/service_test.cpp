@@ -15,6 +15,8 @@ TEST(Protocol, WritesWhatItReads) {
   EXPECT_EQ(protocol::read_prefix(protocol::write_prefix(0x01020304)), 0x01020304U);
   EXPECT_EQ(protocol::read_error(base::as_bytes(protocol::write_error("a \"word\""))), "a \"word\"");
   EXPECT_EQ(protocol::read_error(base::as_bytes("<html>")), "<html>");
+  EXPECT_EQ(protocol::read_error(base::as_bytes("a line\r\n")), "a line");
+  EXPECT_EQ(protocol::read_error(base::as_bytes("\n")), "");
 }
 
 TEST(Protocol, RefusesOtherRequestsWithASentence) {
