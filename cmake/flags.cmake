@@ -41,6 +41,14 @@ function(obscura_library name)
   target_link_libraries(obscura_${name} PUBLIC ${arg_LIBRARIES})
 endfunction()
 
+# obscura_lightly_optimised(targets): parsing, printing and sockets, whose templates cost minutes at -O3 and gain nothing.
+# GCC 12 warns of copies inside std::string at -O1.
+function(obscura_lightly_optimised)
+  foreach(target IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1 -Wno-stringop-overflow>)
+  endforeach()
+endfunction()
+
 # obscura_test(name SOURCES ... DEPENDS ... [LABEL fast]): one GoogleTest program, one ctest entry per test case.
 function(obscura_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
@@ -58,8 +66,7 @@ function(obscura_test name)
   foreach(dependency IN LISTS arg_DEPENDS)
     target_link_libraries(${name} PRIVATE obscura::${dependency})
   endforeach()
-  # Half of a test's compilation is optimisation that no test needs. GCC 12 warns of copies inside std::string at -O1.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1 -Wno-stringop-overflow>)
+  obscura_lightly_optimised(${name})  # half of a test's compilation
   target_compile_definitions(${name} PRIVATE OBSCURA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              OBSCURA_BINARY_DIR="${CMAKE_BINARY_DIR}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
