@@ -24,11 +24,11 @@ struct Network::Internal {
 
 namespace {
 
-api::Settings settings_of(std::span<const double> mean, std::span<const double> deviation) {
+api::Settings settings_of(std::span<const double> mean, std::span<const double> std) {
   api::Settings settings;
   settings.caller = api::Caller::program;
   settings.normalization.mean.assign(mean.begin(), mean.end());
-  settings.normalization.deviation.assign(deviation.begin(), deviation.end());
+  settings.normalization.std.assign(std.begin(), std.end());
   return settings;
 }
 
@@ -69,7 +69,7 @@ Result<compile::Approximations> own_activations(const nn::Graph& graph, const Co
 }
 
 api::Settings settings_of(const CompileOptions& options) {
-  api::Settings settings = settings_of(options.mean, options.deviation);
+  api::Settings settings = settings_of(options.mean, options.std);
   settings.class_names = options.class_names;
   settings.headroom = options.headroom_bits;
   settings.max_error = options.max_error;
@@ -109,10 +109,10 @@ bool Network::needs_calibration() const { return internal_->readiness.verdict ==
 std::string Network::verdict() const { return internal_->readiness.sentence; }
 
 Result<std::vector<float>> Network::run(std::span<const float> images, std::span<const double> mean,
-                                        std::span<const double> deviation) const {
+                                        std::span<const double> std) const {
   const nn::Graph& graph = internal_->graph;
   const data::ImageShape shape = api::shape_of(graph);
-  api::Settings settings = settings_of(mean, deviation);
+  api::Settings settings = settings_of(mean, std);
   OBSCURA_TRY_VOID(api::take_normalization(settings, graph, graph.name));
   OBSCURA_TRY(const std::size_t count, api::count_images(images, shape));
   OBSCURA_TRY(const eval::Network network, eval::Network::make(graph, {}));

@@ -12,21 +12,20 @@ namespace {
 
 /// One number a channel, from the file where `own` has none. Whether it took them.
 /// errors: the file's are other than one a channel, not finite, or (where it must not be) not above 0.
-Result<bool> take(std::vector<double>& own, const std::vector<double>& file, const std::string& key, bool above_zero,
-                  const nn::Graph& graph, const std::string& network, Caller caller) {
+Result<bool> take(std::vector<double>& own, const std::vector<double>& file, const char* key, const char* option,
+                  bool above_zero, const nn::Graph& graph, const std::string& network, Caller caller) {
   if (!own.empty() || file.empty()) return false;
   const auto channels = static_cast<std::size_t>(graph.values[graph.input].shape.front());
   if (file.size() != channels) {
-    return error(
-        Code::wrong_params,
-        "{}: its metadata 'obscura.{}' has {}, but its images have {}; one for each is allowed: give {}, which "
-        "goes before the file's",
-        network, key, plural(file.size(), "number"), plural(channels, "channel"), option_name(caller, key));
+    return error(Code::wrong_params,
+                 "{}: its metadata '{}' has {}, but its images have {}; one for each is allowed: give {}, which "
+                 "goes before the file's",
+                 network, key, plural(file.size(), "number"), plural(channels, "channel"), option_name(caller, option));
   }
   for (const double value : file) {
     if (std::isfinite(value) && (value > 0 || !above_zero)) continue;
-    return error(Code::wrong_params, "{}: its metadata 'obscura.{}' has the number {}; finite{} is allowed: give {}",
-                 network, key, value, above_zero ? " and above 0" : "", option_name(caller, key));
+    return error(Code::wrong_params, "{}: its metadata '{}' has the number {}; finite{} is allowed: give {}", network,
+                 key, value, above_zero ? " and above 0" : "", option_name(caller, option));
   }
   own = file;
   return true;
@@ -68,21 +67,21 @@ Result<void> check_normalization(const Normalization& normalization, std::size_t
     return error(Code::wrong_params, "--bgr: the images have {} channels; only three have an order", channels);
   }
   OBSCURA_TRY_VOID(check(option_name(caller, "mean"), normalization.mean, true));
-  return check(option_name(caller, "deviation"), normalization.deviation, false);
+  return check(option_name(caller, "std"), normalization.std, false);
 }
 
 Result<void> refuse_bgr(const Normalization& normalization) {
   if (!normalization.bgr) return {};
   return error(Code::unsupported,
                "--bgr: a plan takes red, green, blue; swap the input channels of the network's first convolution, and "
-               "give --mean and --deviation in the order red, green, blue");
+               "give --mean and --std in the order red, green, blue");
 }
 
 std::vector<float> normalise(std::span<const float> images, const data::ImageShape& shape,
                              const Normalization& normalization) {
   const std::size_t area = shape.height * shape.width;
   if (!normalization.bgr) {
-    return base::normalise(images, shape.channels, area, normalization.mean, normalization.deviation);
+    return base::normalise(images, shape.channels, area, normalization.mean, normalization.std);
   }
   std::vector<float> turned(images.begin(), images.end());
   const std::size_t image = 3 * area;
@@ -90,17 +89,18 @@ std::vector<float> normalise(std::span<const float> images, const data::ImageSha
     const auto red = turned.begin() + static_cast<std::ptrdiff_t>(first);
     std::swap_ranges(red, red + static_cast<std::ptrdiff_t>(area), red + static_cast<std::ptrdiff_t>(2 * area));
   }
-  return base::normalise(turned, shape.channels, area, normalization.mean, normalization.deviation);
+  return base::normalise(turned, shape.channels, area, normalization.mean, normalization.std);
 }
 
 Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network) {
   Normalization& own = settings.normalization;
   const nn::Metadata& file = graph.metadata;
-  OBSCURA_TRY(const bool mean, take(own.mean, file.mean, "mean", false, graph, network, settings.caller));
-  OBSCURA_TRY(const bool deviation,
-              take(own.deviation, file.deviation, "deviation", true, graph, network, settings.caller));
+  OBSCURA_TRY(const bool mean,
+              take(own.mean, file.mean, "obscura.mean", "mean", false, graph, network, settings.caller));
+  OBSCURA_TRY(const bool std,
+              take(own.std, file.std, "obscura.deviation", "std", true, graph, network, settings.caller));
   note(settings, mean, "mean");
-  note(settings, deviation, "deviation");
+  note(settings, std, "std");
   return check_normalization(own, static_cast<std::size_t>(graph.values[graph.input].shape.front()), settings.caller);
 }
 
@@ -121,7 +121,7 @@ Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std
 
 void apply(const Settings& settings, compile::Options& options) {
   options.mean = settings.normalization.mean;
-  options.deviation = settings.normalization.deviation;
+  options.std = settings.normalization.std;
   options.class_names = settings.class_names;
   options.headroom_bits = settings.headroom;
   options.max_error_std = settings.max_error.value_or(0);

@@ -15,15 +15,16 @@
 
 namespace obscura::api {
 
-/// (value - mean) / deviation of values in units of pixel / 255, one number a channel in the order that the network
-/// takes; empty: mean 0, deviation 1.
+/// (value - mean) / std of values in units of pixel / 255, one number per channel in the order that the network
+/// takes; empty: mean 0, standard deviation 1.
 struct Normalization {
   std::vector<double> mean;
-  std::vector<double> deviation;
+  std::vector<double> std;
   bool bgr = false;  ///< the network takes blue, green, red
 };
 
-/// errors: other than one mean (deviation) a channel, not finite, or a deviation of 0; bgr of other than 3 channels.
+/// errors: other than one mean (standard deviation) per channel, not finite, or a standard deviation of 0; bgr of other
+/// than 3 channels.
 Result<void> check_normalization(const Normalization& normalization, std::size_t channels,
                                  Caller caller = Caller::command_line);
 
@@ -40,15 +41,15 @@ struct Settings {
   std::optional<int> headroom;           ///< compile::Options::headroom_bits
   std::optional<double> max_error;       ///< compile::Options::max_error_std
   std::optional<plan::AnswerKind> answer;
-  /// Which of them were found in the file: "mean", "deviation", "class_names", "headroom", "max_error".
+  /// Which of them were found in the file: "mean", "std", "class_names", "headroom", "max_error".
   std::vector<std::string> from_file;
   Caller caller = Caller::command_line;
 };
 
 /// The normalisation that the caller leaves open, from what the file says of itself (nn::Metadata). Then it is as
 /// check_normalization() wants it. `network`: what messages call it.
-/// errors: wrong_params: other than one mean or deviation a channel of the network, or such that are not allowed,
-/// naming the file's key or the option.
+/// errors: wrong_params: other than one mean or standard deviation per channel of the network, or such that are not
+/// allowed, naming the file's key or the option.
 Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network);
 
 /// The same of all settings. errors also: class names in the file that are other than one an output.

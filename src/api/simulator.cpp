@@ -24,7 +24,7 @@ Result<std::vector<float>> Simulator::run(std::span<const float> images, std::op
                                           const base::Progress& progress) const {
   const plan::InputSpec& in = input();
   const std::vector<float> values =
-      base::normalise(images, in.channels, std::size_t{in.height} * in.width, in.mean, in.deviation);
+      base::normalise(images, in.channels, std::size_t{in.height} * in.width, in.mean, in.std);
   return run::run_clear(model_, values, values.size() / in.elements(), noise_seed, progress);
 }
 

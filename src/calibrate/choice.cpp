@@ -179,7 +179,7 @@ Result<void> check(const nn::Graph& graph, const Calibration& calibration, doubl
         Code::wrong_params,
         "node {} ({}): arguments up to {:.4g} and a margin of {} need a bound of {:.4g}; at most {} is allowed: "
         "calibrate "
-        "with images like those that are to come, normalised as in training (--mean, --deviation), or train with a "
+        "with images like those that are to come, normalised as in training (--mean, --std), or train with a "
         "normalisation before it",
         range.name, range.operation, range.largest(), margin, bound, approx::kMaxBound);
   }

@@ -87,7 +87,7 @@ Result<void> check_range(const Range& range) {
   if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
     return error(Code::unsupported,
                  "node {} ({}): its arguments are not all finite on the calibration images, so that no interval holds "
-                 "them: calibrate with images normalised as in training (--mean, --deviation), or train with a "
+                 "them: calibrate with images normalised as in training (--mean, --std), or train with a "
                  "normalisation before it",
                  range.name, range.operation);
   }

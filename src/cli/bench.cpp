@@ -44,16 +44,15 @@ struct Network {
 };
 
 Error broken(const std::string& list, const std::string& what) {
-  return error(
-      Code::bad_format,
-      "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and where it "
-      "shall be other than the network's file says \"mean\", \"deviation\", \"headroom\" in bits, \"max_error\"}}",
-      list, what);
+  return error(Code::bad_format,
+               "{}: {}; each network is {{\"name\", \"model\", \"dataset\", \"images\", and where it "
+               "shall be other than the network's file says \"mean\", \"std\", \"headroom\" in bits, \"max_error\"}}",
+               list, what);
 }
 
 Result<Network> read_network(const Json& row, const std::string& list) {
-  static const std::set<std::string> kKeys = {"name", "model",     "dataset",  "images",
-                                              "mean", "deviation", "headroom", "max_error"};
+  static const std::set<std::string> kKeys = {"name", "model", "dataset",  "images",
+                                              "mean", "std",   "headroom", "max_error"};
   if (!row.is_object()) return broken(list, "holds something that is no object");
   for (const auto& [key, value] : row.items()) {
     if (!kKeys.contains(key)) return broken(list, fmt::format("has the unknown key '{}'", key));
@@ -72,7 +71,7 @@ Result<Network> read_network(const Json& row, const std::string& list) {
   }
   out.images = row["images"].get<std::size_t>();
   for (const auto& [key, numbers] :
-       {std::pair{"mean", &out.normalization.mean}, std::pair{"deviation", &out.normalization.deviation}}) {
+       {std::pair{"mean", &out.normalization.mean}, std::pair{"std", &out.normalization.std}}) {
     if (!row.contains(key)) continue;
     const Json& values = row[key];
     const bool fits = values.is_array() && values.size() <= 4 &&
@@ -247,14 +246,13 @@ Result<Answer> perform(const BenchOptions& options, const Common& common) {
 }  // namespace
 
 Action define_bench(CLI::App& command, const Common& common) {
-  teach(
-      command,
-      "Runs a list of networks encrypted, one after the other, each on images of its data set with keys of its own,\n"
-      "and makes a table: accuracy beside that of the float network on the same images, agreement, the server's time\n"
-      "an image as measured and as predicted by the plan, peak memory. A network whose data set is not here is left\n"
-      "out, and the table says why. With -o the report is rewritten after every network.",
-      "obscura bench --only mnist-square --repeat 3 -o bench.json",
-      "The report has no weights and no images in it, but names the machine.");
+  teach(command,
+        "Runs a list of networks encrypted, one after the other, each on images of its data set with keys of its own,\n"
+        "and makes a table: accuracy, that of floating point on the same images, agreement, the server's time per\n"
+        "image as measured and as predicted by the plan, peak memory. A network whose data set is not here is left\n"
+        "out, and the table says why. With -o the report is rewritten after every network.",
+        "obscura bench --only mnist-square --repeat 3 -o bench.json",
+        "The report has no weights and no images in it, but names the machine.");
   auto options = std::make_shared<BenchOptions>();
   command.add_option("--list", options->list, "The networks: a JSON list; models are named relative to it")
       ->capture_default_str();

@@ -146,7 +146,7 @@ Action define_calibrate(CLI::App& command, const Common&) {
       "extremes and the histogram of its arguments. Polynomials hold on an interval only: these files say on which.\n"
       "`obscura evaluate --backend poly --ranges FILE` and `obscura sweep` use them. --plot shows the histograms of up "
       "to\n12 activations, spread over the network.",
-      "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 -o "
+      "obscura calibrate resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 -o "
       "resnet20.ranges.json",
       "The file is JSON. It tells of the training images no more than these histograms, and belongs to the server.");
   auto options = std::make_shared<CalibrateOptions>();

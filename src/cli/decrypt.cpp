@@ -144,7 +144,8 @@ Result<client::Published> publish(const DecryptOptions& options, const plan::Off
                           exact.images, 100 * static_cast<double>(*one.changed) / static_cast<double>(exact.images));
   }
   const std::string note = fmt::format(
-      "publish: noise of deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this key gave, "
+      "publish: noise of standard deviation {:.3g} on {} numbers{} leaves {} bits of security to all that {} of this "
+      "key gave, "
       "as {} says\n",
       one.published.deviation, exact.values.size(), changes, options.publish_bits,
       api::plural(one.publications, "publication"), ledger.string());
@@ -212,7 +213,7 @@ Action define_decrypt(CLI::App& command, const Common& common) {
       "binary ones the label and the probability of label 1; values the numbers. Labels go by their class names where\n"
       "the offer has some. With the true labels it prints the accuracy instead (of one value the mean absolute "
       "error).\n"
-      "--images, as named to encrypt, puts the file's name beside each label.\n"
+      "--images, as named to encrypt, puts the file's name in front of each label.\n"
       "--logits adds the numbers that the network gave, which --json always has.\n"
       "An answer names its request in every part of it: one to a request that this key never made is refused, and "
       "with\n"

@@ -62,8 +62,8 @@ Result<void> check_plan(const EvaluateOptions& options) {
   if (options.job.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
   }
-  if (!given.mean.empty() || !given.deviation.empty() || given.bgr) {
-    return error(Code::wrong_params, "--mean, --deviation, --bgr: {} is a plan, which has its normalisation in it",
+  if (!given.mean.empty() || !given.std.empty() || given.bgr) {
+    return error(Code::wrong_params, "--mean, --std, --bgr: {} is a plan, which has its normalisation in it",
                  options.network);
   }
   if (!options.calibrate.empty()) {
@@ -241,7 +241,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
       "names it.\n"
       "Answers that are several labels have no accuracy here, since images have one label each: `agreement` is then "
       "the\nshare of images with the same labels; values have their errors alone, and one value its mean absolute "
-      "error\nbeside the labels. " +
+      "error\nto the labels. " +
       explain_score();
   teach(command, explanation.c_str(),
         "obscura evaluate models/mnist-swish4.onnx --dataset mnist --split test --limit 8192 --backend ckks --json",

@@ -75,7 +75,7 @@ Result<Answer> inspect_offer(const std::string& path) {
                  {"params", params_json(offer.params)},
                  {"input", {input.channels, input.height, input.width}},
                  {"mean", input.mean},
-                 {"deviation", input.deviation},
+                 {"std", input.std},
                  {"classes", offer.output.classes},
                  {"answer", answer_json(offer.output.answer)},
                  {"layout", plan::is_batch(offer) ? "batch" : "image"},
@@ -84,12 +84,12 @@ Result<Answer> inspect_offer(const std::string& path) {
                  {"rotation_keys", offer.keys.rotations.size()},
                  {"conjugation_key", offer.keys.conjugation > 0},
                  {"bootstrapping", bootstrap_json(offer.bootstrap)}},
-                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], deviation [{}], {} classes\n"
+                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], std [{}], {} classes\n"
                             "  {} at once\n"
                             "  answer: {}; class names: {}\n"
                             "  keys: {}, {}{}{}",
                             digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
-                            fmt::join(input.mean, ", "), fmt::join(input.deviation, ", "), offer.output.classes,
+                            fmt::join(input.mean, ", "), fmt::join(input.std, ", "), offer.output.classes,
                             api::plural(offer.images_at_once(), "image"),
                             plan::describe(offer.output.answer, offer.output.classes),
                             plan::describe_class_names(offer.output.answer),

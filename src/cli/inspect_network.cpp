@@ -123,9 +123,9 @@ Json json_of(const NodeRow& row) {
 std::string input_text(const nn::Graph& graph) {
   const nn::Metadata& metadata = graph.metadata;
   std::string text = fmt::format("images of {}", nn::to_string(graph.values[graph.input].shape));
-  if (metadata.mean.empty() && metadata.deviation.empty()) return text + "; the file says nothing of a normalisation";
+  if (metadata.mean.empty() && metadata.std.empty()) return text + "; the file says nothing of a normalisation";
   if (!metadata.mean.empty()) text += fmt::format(", mean {:.4g}", fmt::join(metadata.mean, ", "));
-  if (!metadata.deviation.empty()) text += fmt::format(", deviation {:.4g}", fmt::join(metadata.deviation, ", "));
+  if (!metadata.std.empty()) text += fmt::format(", std {:.4g}", fmt::join(metadata.std, ", "));
   return text + " (of pixel / 255, from the file)";
 }
 
@@ -163,7 +163,7 @@ Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& o
               {"input", graph.values[graph.input].shape},
               {"output", output},
               {"mean", graph.metadata.mean},
-              {"deviation", graph.metadata.deviation},
+              {"std", graph.metadata.std},
               {"answer", answer.ok() ? answer_json(*answer) : Json(nullptr)},
               {"nodes", std::move(nodes)},
               {"parameters", parameters},

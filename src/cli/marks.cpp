@@ -51,7 +51,7 @@ void describe_values(const api::Marks& marks, const std::string& reference, Mark
   if (!marks.value) return;
   out.json["mean_absolute_error"] = marks.value->mean;
   out.json["reference_mean_absolute_error"] = marks.value->reference_mean;
-  out.text += fmt::format("  mean abs. error    {:.4g} beside the labels; the {} has {:.4g}\n", marks.value->mean,
+  out.text += fmt::format("  mean abs. error    {:.4g} to the labels; the {} has {:.4g}\n", marks.value->mean,
                           reference, marks.value->reference_mean);
 }
 

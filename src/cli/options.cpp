@@ -76,13 +76,12 @@ void add_normalization(CLI::App& command, api::Normalization& normalization) {
                   "Mean that the network was trained with, of pixels in 0..1; one a channel (default: what the "
                   "network's file says, else 0)")
       ->delimiter(',');
-  command.add_option("--deviation", normalization.deviation, "Standard deviation, likewise (default: else 1)")
-      ->delimiter(',');
+  command.add_option("--std", normalization.std, "Standard deviation, likewise (default: else 1)")->delimiter(',');
 }
 
 void add_bgr(CLI::App& command, api::Normalization& normalization) {
   command.add_flag("--bgr", normalization.bgr,
-                   "The network takes blue, green, red, and --mean and --deviation are in that order (in floating "
+                   "The network takes blue, green, red, and --mean and --std are in that order (in floating "
                    "point only: a plan has no order of channels)");
 }
 

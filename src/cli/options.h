@@ -16,7 +16,7 @@ namespace obscura::cli {
 /// --output, --input and --shape: what an ONNX file leaves open.
 void add_read_options(CLI::App& command, nn::ReadOptions& options);
 
-/// --mean and --deviation.
+/// --mean and --std.
 void add_normalization(CLI::App& command, api::Normalization& normalization);
 /// --bgr, of what runs networks in floating point.
 void add_bgr(CLI::App& command, api::Normalization& normalization);

@@ -29,9 +29,9 @@ struct RunOptions {
 std::string outlook_text(const server::Outlook& outlook, std::uint64_t allowed) {
   std::string text = fmt::format("{} in {}: {}", api::plural(outlook.images, "image"),
                                  api::plural(outlook.batches, "batch"), memory_text(outlook.memory_bytes, allowed));
-  if (outlook.done > 0) text += fmt::format("; goes on after {} that are finished", api::plural(outlook.done, "batch"));
+  if (outlook.done > 0) text += fmt::format("; resumes after {} that are finished", api::plural(outlook.done, "batch"));
   if (outlook.done_steps > 0) {
-    text += fmt::format("{} {} of {} of the {}", outlook.done > 0 ? " and" : "; goes on after", outlook.done_steps,
+    text += fmt::format("{} {} of {} of the {}", outlook.done > 0 ? " and" : "; resumes after", outlook.done_steps,
                         api::plural(outlook.steps, "step"), outlook.done > 0 ? "next" : "first");
   }
   return text;
@@ -101,9 +101,9 @@ Action define_run(CLI::App& command, const Common& common) {
       "secret\n"
       "key; what is not for this plan and this key is refused before the work starts.\n"
       "Finished batches stand in OUT.partial until the last one is there. Where a run is stopped or killed, the same\n"
-      "command with --resume goes on after them; a batch that was not finished is run again. Of a plan for single\n"
+      "command with --resume continues after them; a batch that was not finished is run again. Of a plan for single\n"
       "images (compile --layout image) what was computed of an image stands in OUT.state, every few seconds, and\n"
-      "--resume goes on in the middle of it.",
+      "--resume continues in the middle of it.",
       "obscura run swish4.plan --eval my.eval images.enc -o answer.enc",
       "The answer goes back to the client. Only who holds the secret key can read it: not the server.");
   auto options = std::make_shared<RunOptions>();

@@ -173,16 +173,16 @@ Result<Answer> perform(const SweepOptions& options) {
 Action define_sweep(CLI::App& command, const Common&) {
   const std::string explanation =
       "Replaces each activation and max-pooling of a network by minimax polynomials of precision alpha, for each\n"
-      "alpha, and measures the accuracy on a data set, or on --images, beside the float network's. The polynomials are "
-      "computed in\n"
-      "floats: nothing is encrypted. Intervals come from training images only (--ranges, or measured first,\n"
+      "alpha, and measures the accuracy on a data set, or on --images, compared with that in floating\n"
+      "point. The polynomials are computed in floating point too: nothing is encrypted. Intervals come from training "
+      "images only (--ranges, or measured first,\n"
       "on those of the data set or of --calibrate).\n"
       "With --layerwise, each alpha is followed by a choice of degrees for each layer that has the same predicted\n"
       "error of the logits at the least total depth. `loss` is in points; `outside` counts arguments that left\n"
       "their interval, where a polynomial promises nothing. " +
       explain_score();
   teach(command, explanation.c_str(),
-        "obscura sweep resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --deviation 0.229 0.224 0.225 --alpha "
+        "obscura sweep resnet20.onnx --dataset cifar10 --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 --alpha "
         "7 14 --layerwise",
         "It writes no file but the --plot: accuracy over the levels of all activations, which holds nothing secret.");
   auto options = std::make_shared<SweepOptions>();

@@ -18,7 +18,7 @@ bool asks_for_help(const std::vector<std::string>& arguments) {
          std::find(arguments.begin(), arguments.end(), "-h") != arguments.end();
 }
 
-/// Becomes obscura-train, which lies beside this program; returns only where that fails.
+/// Becomes obscura-train, which lies in the folder of this program; returns only where that fails.
 Error become(const std::filesystem::path& program, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), kProgram);
   std::vector<char*> pointers;
@@ -34,7 +34,8 @@ Error become(const std::filesystem::path& program, std::vector<std::string> argu
 Action define_train(CLI::App& command, const Common& common) {
   teach(command,
         "Trains the network of a recipe (TOML; models/recipes/ has some), keeps the epoch that is best on images held\n"
-        "out, and writes ordinary ONNX. The work is done by obscura-train (libtorch), which must lie beside obscura;\n"
+        "out, and writes ordinary ONNX. The work is done by obscura-train (libtorch), which must lie in the folder of "
+        "obscura;\n"
         "all options go to it: `obscura train --help` lists them where it is built.",
         "obscura train models/recipes/mnist-swish4.toml -o my.onnx",
         "The ONNX file holds the weights: it belongs to whoever runs the server, and no client needs it.");

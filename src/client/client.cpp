@@ -17,7 +17,7 @@ namespace obscura::client {
 namespace {
 
 double normalised(const plan::InputSpec& input, std::size_t channel, float value) {
-  return base::normalised(value, input.mean[channel], input.deviation[channel]);
+  return base::normalised(value, input.mean[channel], input.std[channel]);
 }
 
 std::size_t plane(const plan::InputSpec& input) { return std::size_t{input.height} * input.width; }
@@ -47,7 +47,7 @@ bool overflowed(std::span<const double> slots, double scale, double log2_modulus
 }  // namespace
 
 std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values) {
-  return base::normalise(values, input.channels, plane(input), input.mean, input.deviation);
+  return base::normalise(values, input.channels, plane(input), input.mean, input.std);
 }
 
 Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,

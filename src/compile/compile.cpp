@@ -57,7 +57,7 @@ Result<void> check(const nn::Graph& graph, const Options& options) {
                  nn::to_string(shape));
   }
   OBSCURA_TRY_VOID(check_normalisation(options.mean, shape[0], "mean", false));
-  OBSCURA_TRY_VOID(check_normalisation(options.deviation, shape[0], "deviation", true));
+  OBSCURA_TRY_VOID(check_normalisation(options.std, shape[0], "standard deviation", true));
   if (!std::isfinite(options.max_error_std) || options.max_error_std < 0) {
     return error(Code::wrong_params, "a largest error of {}; 0 (the default) or above is allowed",
                  options.max_error_std);
@@ -89,12 +89,12 @@ std::vector<double> or_else(const std::vector<double>& values, std::int64_t chan
 std::vector<float> normalised_probes(const nn::Shape& shape, const Options& options) {
   const auto channels = static_cast<std::size_t>(shape[0]);
   return base::normalise(probe_images(shape), channels, static_cast<std::size_t>(shape[1] * shape[2]), options.mean,
-                         options.deviation);
+                         options.std);
 }
 
 double largest_input(const nn::Shape& shape, const Options& options) {
   const auto mean = or_else(options.mean, shape[0], 0);
-  const auto deviation = or_else(options.deviation, shape[0], 1);
+  const auto deviation = or_else(options.std, shape[0], 1);
   double largest = 0;
   for (std::size_t c = 0; c < mean.size(); ++c) {
     largest = std::max({largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
@@ -337,7 +337,7 @@ Result<bool> bound(FusedNetwork& fused, const Images& all, const Options& option
 Result<void> finish(plan::Plan& plan, const Options& options, const plan::AnswerSpec& answer, const nn::Shape& shape) {
   plan.output.answer = answer;
   plan.input.mean = or_else(options.mean, shape[0], 0);
-  plan.input.deviation = or_else(options.deviation, shape[0], 1);
+  plan.input.std = or_else(options.std, shape[0], 1);
   const auto verified = run_pass(options.passes, Pass::verify, [&] { return plan::verify(plan); });
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   const double largest = plan.value(static_cast<plan::ValueId>(plan.steps.size())).max_abs;

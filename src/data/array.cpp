@@ -150,11 +150,12 @@ Result<void> ArrayImages::fill(const base::Bytes& bytes, std::size_t first, Data
   for (std::size_t i = 0; i < total; ++i) {
     const double number = number_at(bytes.data() + i * width, array_.number);
     if (!(number >= 0 && number <= (floats ? 1 : 255))) {
-      return error(Code::wrong_params,
-                   "{}: image {} holds the number {}; {}, and the mean and deviation of a network belong to its plan "
-                   "(--mean, --deviation)",
-                   array_.name, first + i / size, number,
-                   floats ? "floats are pixel / 255, from 0 to 1" : "integers are pixels from 0 to 255");
+      return error(
+          Code::wrong_params,
+          "{}: image {} holds the number {}; {}, and the mean and standard deviation of a network belong to its plan "
+          "(--mean, --std)",
+          array_.name, first + i / size, number,
+          floats ? "floats are pixel / 255, from 0 to 1" : "integers are pixels from 0 to 255");
     }
     const std::size_t e = i % size;
     const std::size_t place = channels_last_ ? e % wanted_.channels * area + e / wanted_.channels : e;

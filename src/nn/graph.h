@@ -112,7 +112,7 @@ enum class Ending {
 /// does not.
 struct Metadata {
   std::vector<double> mean;              ///< one a channel, of what enters the network in units of pixel / 255
-  std::vector<double> deviation;         ///< one a channel
+  std::vector<double> std;               ///< one a channel
   std::vector<std::string> class_names;  ///< one an output
   std::optional<int> headroom_bits;      ///< compile::Options::headroom_bits that the network was tried with
   std::optional<double> max_error;       ///< compile::Options::max_error_std that the network was tried with

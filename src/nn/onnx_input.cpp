@@ -226,8 +226,8 @@ Result<void> import_input(ImportState& state, const onnx::GraphProto& graph,
   out.input = 0;
   out.values.push_back({name, picture, std::nullopt});
   // A network on bytes sees pixels from 0 to 255.
-  if (bytes && out.metadata.deviation.empty()) {
-    out.metadata.deviation.assign(static_cast<std::size_t>(picture[0]), 1.0 / 255);
+  if (bytes && out.metadata.std.empty()) {
+    out.metadata.std.assign(static_cast<std::size_t>(picture[0]), 1.0 / 255);
   }
   FileValue value{0, shape};
   if (last) {

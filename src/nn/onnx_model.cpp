@@ -327,7 +327,7 @@ Result<Metadata> read_metadata(const onnx::ModelProto& model) {
     if (key == kMeanKey) {
       OBSCURA_TRY(out.mean, read_numbers(key, property.value()));
     } else if (key == kDeviationKey) {
-      OBSCURA_TRY(out.deviation, read_numbers(key, property.value()));
+      OBSCURA_TRY(out.std, read_numbers(key, property.value()));
     } else if (key == kClassesKey) {
       OBSCURA_TRY(out.class_names, read_names(property.value()));
     } else if (key == kHeadroomKey) {
@@ -343,8 +343,8 @@ Result<Metadata> read_metadata(const onnx::ModelProto& model) {
 
 void write_metadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (!metadata.mean.empty()) add_metadata(model, kMeanKey, fmt::format("{}", fmt::join(metadata.mean, " ")));
-  if (!metadata.deviation.empty()) {
-    add_metadata(model, kDeviationKey, fmt::format("{}", fmt::join(metadata.deviation, " ")));
+  if (!metadata.std.empty()) {
+    add_metadata(model, kDeviationKey, fmt::format("{}", fmt::join(metadata.std, " ")));
   }
   if (!metadata.class_names.empty()) {
     add_metadata(model, kClassesKey, fmt::format("{}", fmt::join(metadata.class_names, "\n")));

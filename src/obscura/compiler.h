@@ -28,7 +28,7 @@ enum class Layout { automatic, image, batch };
 struct CompileOptions {
   std::uint32_t batch = 1;               ///< images classified at a time
   Layout layout = Layout::automatic;     ///< automatic: what is cheaper for them
-  std::vector<double> mean, deviation;   ///< per channel: it is fed (value - mean) / deviation; else 0 and 1
+  std::vector<double> mean, std;         ///< per channel: it is fed (value - mean) / std; else 0 and 1
   std::vector<std::string> class_names;  ///< of the client's labels, one an output; else none
   /// Bits between the largest value that calibration saw and the modulus; else 3, without calibration 6.
   std::optional<int> headroom_bits = {};
@@ -84,10 +84,10 @@ class OBSCURA_API Network {
   bool needs_calibration() const;
   /// Whether it can be compiled, and if not which node is in the way: a sentence.
   std::string verdict() const;
-  /// Its logits in floating point: images in units of pixel / 255, 0 to 1; mean and deviation as of CompileOptions;
-  /// images x outputs. errors: wrong_params: not whole images, or other than one mean or deviation a channel
+  /// Its logits in floating point: images in units of pixel / 255, 0 to 1; mean and std as of CompileOptions;
+  /// images x outputs. errors: wrong_params: not whole images, or other than one mean or standard deviation per channel
   Result<std::vector<float>> run(std::span<const float> images, std::span<const double> mean = {},
-                                 std::span<const double> deviation = {}) const;
+                                 std::span<const double> std = {}) const;
   /// errors  unsupported, infeasible: naming the node, the figure and the way out; wrong_params: images or
   ///         normalisation that do not fit; cancelled
   Result<Plan> compile(const CompileOptions& options) const;

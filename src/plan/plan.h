@@ -157,13 +157,13 @@ struct Step {
   std::uint64_t bytes = 0;
 };
 
-/// What the client must do with images: pixel in 0..255 -> (pixel / 255 - mean[c]) / deviation[c] -> encrypt.
+/// What the client must do with images: pixel in 0..255 -> (pixel / 255 - mean[c]) / std[c] -> encrypt.
 struct InputSpec {
   std::uint32_t channels = 1;
   std::uint32_t height = 0;
   std::uint32_t width = 0;
-  std::vector<double> mean;       ///< per channel
-  std::vector<double> deviation;  ///< per channel
+  std::vector<double> mean;  ///< per channel
+  std::vector<double> std;   ///< per channel
   std::uint32_t limbs = 0;
   double scale = 0;
   Layout layout = {};  ///< of the elements of an image, in C, H, W order

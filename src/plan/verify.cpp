@@ -59,14 +59,15 @@ class Verifier {
       return bounds_.broken("an image of {}x{}x{}; at most {} elements are allowed", spec.channels, spec.height,
                             spec.width, kMaxElements);
     }
-    if (spec.mean.size() != spec.channels || spec.deviation.size() != spec.channels) {
-      return bounds_.broken("{} means and {} deviations for {} channels", spec.mean.size(), spec.deviation.size(),
+    if (spec.mean.size() != spec.channels || spec.std.size() != spec.channels) {
+      return bounds_.broken("{} means and {} standard deviations for {} channels", spec.mean.size(), spec.std.size(),
                             spec.channels);
     }
     for (std::size_t c = 0; c < spec.channels; ++c) {
-      if (!std::isfinite(spec.mean[c]) || !positive(spec.deviation[c])) {
-        return bounds_.broken("channel {} has mean {} and deviation {}; finite, and a deviation above 0, are allowed",
-                              c, spec.mean[c], spec.deviation[c]);
+      if (!std::isfinite(spec.mean[c]) || !positive(spec.std[c])) {
+        return bounds_.broken(
+            "channel {} has mean {} and standard deviation {}; finite, and a standard deviation above 0, are allowed",
+            c, spec.mean[c], spec.std[c]);
       }
     }
     OBSCURA_TRY_VOID(bounds_.limbs_and_scale(spec.limbs, spec.scale));

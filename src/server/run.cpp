@@ -75,7 +75,7 @@ Result<Saver> open_state(const Session& session, const std::filesystem::path& ou
   if (options.unfinished == RunOptions::Unfinished::restart) saver.drop();
   if (const auto loaded = saver.load(writer.batches()); !loaded) {
     return error(loaded.error().code,
-                 "{}; without it --resume goes on after {} finished batches, --restart begins again",
+                 "{}; without it --resume continues after {} finished batches, --restart begins again",
                  loaded.error().message, writer.batches());
   }
   if (saver.steps() > 0) OBSCURA_TRY_VOID(writer.keep());
@@ -175,7 +175,8 @@ Result<Report> run(Job& job, Report report, const RunOptions& options, const bas
     const std::string next =
         steps == 0 ? "" : fmt::format(" and {} of {} steps of the next", steps, job.session.plan().steps.size());
     const std::string also = steps == 0 ? "" : " and " + state_of(job.out).string();
-    return error(ran.error().code, "{}; {} of {} batches{} are finished and stay in {}{}: --resume goes on after them",
+    return error(ran.error().code,
+                 "{}; {} of {} batches{} are finished and stay in {}{}: --resume continues after them",
                  ran.error().message, finished, report.batches, next, base::partial_of(job.out).string(), also);
   }
   if (job.saver) job.saver->drop();

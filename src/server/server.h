@@ -160,13 +160,13 @@ std::filesystem::path state_of(const std::filesystem::path& out);
 /// too little memory.
 ///
 /// Each batch that is finished is on disk, in the partial file, before the next one begins; at the end that file
-/// becomes the output. Where this is stopped or killed between, a run with Unfinished::resume goes on after those
+/// becomes the output. Where this is stopped or killed between, a run with Unfinished::resume continues after those
 /// batches (and begins with the first where there are none). It answers byte for byte as one run would have: the server
 /// draws no randomness.
 ///
 /// In the image layout the batch that is run, a few images, is saved on the way too: what later steps read is on disk,
 /// in the state file, after some of its steps (plan::save_points), at least save_seconds apart and below a twentieth of
-/// the time. A resumed run goes on after those steps. In the batch layout that would be gigabytes (docs/FORMATS.md).
+/// the time. A resumed run continues after those steps. In the batch layout that would be gigabytes (docs/FORMATS.md).
 ///
 /// errors  io, bad_format, wrong_params, missing_key, infeasible, busy, cancelled. Before a batch is finished or its
 ///         state saved, nothing stays of the output file then; after it, these files do, and the message says so.

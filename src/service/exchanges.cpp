@@ -282,8 +282,9 @@ std::unique_ptr<http::Exchange> take_key(const KeyUpload& how, const http::Head&
                                : base::OutputFile::resume(*path, range.first, options);
   if (!file && file.error().code == Code::busy) return refuse(409, "another upload of these keys is under way");
   if (!file) {
-    return say(json_response(409, fmt::format("{{\"error\":\"the upload goes on after byte {0}\",\"received\":{0}}}\n",
-                                              received(how.place, how.tenant, how.id))));
+    return say(
+        json_response(409, fmt::format("{{\"error\":\"the upload continues after byte {0}\",\"received\":{0}}}\n",
+                                       received(how.place, how.tenant, how.id))));
   }
   return std::make_unique<TakeKey>(how, std::move(file).value(), *path, range);
 }

@@ -27,7 +27,7 @@ struct KeyUpload {
   std::uint64_t quota = 0;  ///< bytes of all keys of the tenant; 0: no limit
 };
 /// Evaluation keys, whole or a piece of them (Content-Range: bytes FIRST-LAST/TOTAL). What came of an upload that broke
-/// off stays, and the next one goes on after it. 201 with the last byte, 202 before it.
+/// off stays, and the next one continues after it. 201 with the last byte, 202 before it.
 std::unique_ptr<http::Exchange> take_key(const KeyUpload& how, const http::Head& head);
 /// Bytes of an upload that is not whole; 0: none is there.
 std::uint64_t received(const Place& place, const std::string& tenant, const std::string& id);

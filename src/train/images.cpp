@@ -69,6 +69,6 @@ Result<Splits> load_splits(const Recipe& recipe, const Options& options) {
 torch::Tensor as_floats(const torch::Tensor& pixels) { return pixels.to(torch::kFloat32) / 255; }
 
 Normalisation::Normalisation(const DataRecipe& data, torch::Device device)
-    : mean_(per_channel(data.mean, device)), deviation_(per_channel(data.deviation, device)) {}
+    : mean_(per_channel(data.mean, device)), deviation_(per_channel(data.std, device)) {}
 
 }  // namespace obscura::train

@@ -52,9 +52,9 @@ void read_data(config::Fields fields, DataRecipe& data) {
   if (!fields.has("classes")) fields.refuse("classes", "is absent; it must be the number of classes");
   const auto channels = static_cast<std::size_t>(data.shape.empty() ? 1 : data.shape[0]);
   data.mean.assign(channels, 0);
-  data.deviation.assign(channels, 1);
+  data.std.assign(channels, 1);
   fields.numbers("mean", data.mean, channels, channels, -kHuge, kHuge);
-  fields.numbers("deviation", data.deviation, channels, channels, 1e-6, kHuge);
+  fields.numbers("std", data.std, channels, channels, 1e-6, kHuge);
   fields.number("validation", data.validation, 0, 0.9);
   std::int64_t seed = 1;
   fields.whole("split_seed", seed, 0, INT64_MAX);
@@ -123,7 +123,7 @@ void read_teacher(config::Fields fields, std::size_t channels, const std::filesy
   fields.number("weight", teacher.weight, 0, 1);
   fields.number("features", teacher.features, 0, kHuge);
   fields.numbers("mean", teacher.mean, channels, channels, -kHuge, kHuge);
-  fields.numbers("deviation", teacher.deviation, channels, channels, 1e-6, kHuge);
+  fields.numbers("std", teacher.std, channels, channels, 1e-6, kHuge);
   (void)fields.finish();
 }
 

@@ -79,9 +79,9 @@ struct DataRecipe {
   std::string set;
   nn::Shape shape;  ///< {C, H, W}
   std::int64_t classes = 0;
-  std::vector<double> mean;       ///< per channel; input = (pixel / 255 - mean) / deviation
-  std::vector<double> deviation;  ///< per channel
-  double validation = 0;          ///< share of the training images held out; 0: the set's own "val" split
+  std::vector<double> mean;  ///< per channel; input = (pixel / 255 - mean) / std
+  std::vector<double> std;   ///< per channel
+  double validation = 0;     ///< share of the training images held out; 0: the set's own "val" split
   std::uint64_t split_seed = 1;
 };
 
@@ -122,9 +122,9 @@ struct OptimizerRecipe {
 struct TeacherRecipe {
   std::filesystem::path model;  ///< ONNX
   double temperature = 4;
-  double weight = 0.7;                  ///< share of the distillation in the loss
-  double features = 0;                  ///< times the mean squared distance of the activations' outputs
-  std::vector<double> mean, deviation;  ///< of the teacher's input; absent: the student's
+  double weight = 0.7;            ///< share of the distillation in the loss
+  double features = 0;            ///< times the mean squared distance of the activations' outputs
+  std::vector<double> mean, std;  ///< of the teacher's input; absent: the student's
 };
 
 struct Recipe {

@@ -185,7 +185,7 @@ Result<Teacher> Teacher::load(const Recipe& recipe, torch::Device device) {
   }
   const TeacherRecipe& own = *recipe.teacher;
   out.mean_ = per_channel(own.mean.empty() ? recipe.data.mean : own.mean, device);
-  out.deviation_ = per_channel(own.deviation.empty() ? recipe.data.deviation : own.deviation, device);
+  out.deviation_ = per_channel(own.std.empty() ? recipe.data.std : own.std, device);
   return out;
 }
 

@@ -314,7 +314,7 @@ Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Splits& s
   }
   out.graph = export_network(trainer.best(), recipe.name);
   out.graph.metadata.mean = recipe.data.mean;
-  out.graph.metadata.deviation = recipe.data.deviation;
+  out.graph.metadata.std = recipe.data.std;
   out.graph.metadata.class_names = splits.class_names;
   return out;
 }

@@ -59,7 +59,7 @@ void write_interface(base::Writer& w, const T& x) {
   w.u32(x.input.height);
   w.u32(x.input.width);
   write_array(w, x.input.mean);
-  write_array(w, x.input.deviation);
+  write_array(w, x.input.std);
   w.u32(x.input.limbs);
   w.f64(x.input.scale);
   w.u32(x.output.classes);
@@ -88,7 +88,7 @@ void read_interface(base::Reader& r, T& x) {
   x.input.height = r.u32();
   x.input.width = r.u32();
   x.input.mean = read_array<double>(r, kMaxSide);
-  x.input.deviation = read_array<double>(r, kMaxSide);
+  x.input.std = read_array<double>(r, kMaxSide);
   x.input.limbs = r.u32();
   x.input.scale = r.f64();
   x.output.classes = r.u32();
@@ -122,7 +122,7 @@ bool usable_scale(double scale) { return std::isfinite(scale) && scale >= 1; }
 Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const std::string& name) {
   double largest = 0;
   for (std::size_t c = 0; c < in.channels; ++c) {
-    for (const double pixel : {0.0, 1.0}) largest = std::max(largest, std::abs((pixel - in.mean[c]) / in.deviation[c]));
+    for (const double pixel : {0.0, 1.0}) largest = std::max(largest, std::abs((pixel - in.mean[c]) / in.std[c]));
   }
   double allowed = -1;  // log2 of half of the modulus
   for (std::uint32_t i = 0; i < in.limbs; ++i) allowed += std::log2(static_cast<double>(literal.chain[i]));
@@ -189,13 +189,12 @@ Result<void> check_interface(const T& x, const std::string& name) {
     return error(Code::bad_format, "{}: an input of {}x{}x{}; 1 to {} elements are allowed", name, in.channels,
                  in.height, in.width, kMaxElements);
   }
-  if (in.mean.size() != in.channels || in.deviation.size() != in.channels || !all_finite(in.mean) ||
-      !all_finite(in.deviation)) {
+  if (in.mean.size() != in.channels || in.std.size() != in.channels || !all_finite(in.mean) || !all_finite(in.std)) {
     return error(Code::bad_format, "{}: the normalisation needs one finite mean and deviation for each of {} channels",
                  name, in.channels);
   }
-  for (const double d : in.deviation) {
-    if (!(d > 0)) return error(Code::bad_format, "{}: a deviation of {}, it must be positive", name, d);
+  for (const double d : in.std) {
+    if (!(d > 0)) return error(Code::bad_format, "{}: a standard deviation of {}, it must be positive", name, d);
   }
   if (out.classes == 0 || out.classes > kMaxElements) {
     return error(Code::bad_format, "{}: {} classes; 1 to {} are allowed", name, out.classes, kMaxElements);

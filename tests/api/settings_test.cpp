@@ -36,11 +36,11 @@ TEST(Settings, ComeFromTheNetworksFile) {
   Settings settings;
   ASSERT_TRUE(take_metadata(settings, graph(), "X.onnx").ok());
   EXPECT_THAT(settings.normalization.mean, ElementsAre(0.5, 0.25));
-  EXPECT_THAT(settings.normalization.deviation, ElementsAre(0.2, 0.1));
+  EXPECT_THAT(settings.normalization.std, ElementsAre(0.2, 0.1));
   EXPECT_THAT(settings.class_names, ElementsAre("cat", "dog", "owl"));
   EXPECT_EQ(settings.headroom, 16);
   EXPECT_EQ(settings.max_error, 0.01);
-  EXPECT_THAT(settings.from_file, ElementsAre("mean", "deviation", "class_names", "headroom", "max_error"));
+  EXPECT_THAT(settings.from_file, ElementsAre("mean", "std", "class_names", "headroom", "max_error"));
   compile::Options options;
   apply(settings, options);
   EXPECT_THAT(options.mean, ElementsAre(0.5, 0.25));
@@ -56,10 +56,10 @@ TEST(Settings, OfTheCommandLineGoBeforeTheFilesOneByOne) {
   settings.max_error = 0;
   ASSERT_TRUE(take_metadata(settings, graph(), "X.onnx").ok());
   EXPECT_THAT(settings.normalization.mean, ElementsAre(0, 0));
-  EXPECT_THAT(settings.normalization.deviation, ElementsAre(0.2, 0.1));
+  EXPECT_THAT(settings.normalization.std, ElementsAre(0.2, 0.1));
   EXPECT_EQ(settings.headroom, 3);
   EXPECT_EQ(settings.max_error, 0) << "the default of the compiler";
-  EXPECT_THAT(settings.from_file, ElementsAre("deviation", "class_names"));
+  EXPECT_THAT(settings.from_file, ElementsAre("std", "class_names"));
 }
 
 TEST(Settings, StayAsTheyAreWhereTheFileSaysNothing) {
@@ -81,7 +81,7 @@ TEST(Settings, OfAFileThatDoNotFitAreRefusedByTheirKey) {
   own.normalization.mean = {0, 0};
   EXPECT_EQ(refusal(wrong, own), "") << "nobody looks at it";
   wrong = graph();
-  wrong.metadata.deviation = {1, 0};
+  wrong.metadata.std = {1, 0};
   EXPECT_THAT(refusal(wrong),
               HasSubstr("X.onnx: its metadata 'obscura.deviation' has the number 0; finite and above 0"));
   wrong = graph();

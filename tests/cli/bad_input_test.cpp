@@ -102,7 +102,7 @@ TEST_F(BadInput, TellsKeysAndImagesThatBelongToOthers) {
   good({"keygen", "net.offer", "--secret", "s2", "--eval", "e2"});
   refused({"run", "net.plan", "--eval", "e2", "in.enc", "-o", "x"}, {"key"}, "x");
   refused({"decrypt", "net.offer", "--secret", "s2", "out.enc"}, {"key"});
-  good({"compile", "net.onnx", "--batch", "8", "--mean", "0.5", "--deviation", "0.5", "-o", "other.plan"});
+  good({"compile", "net.onnx", "--batch", "8", "--mean", "0.5", "--std", "0.5", "-o", "other.plan"});
   good({"offer", "other.plan", "-o", "other.offer"});
   refused({"run", "other.plan", "--eval", "e", "in.enc", "-o", "x"}, {"plan"}, "x");
   // Its parameters are the same, so that the keys serve for it; the images do not.

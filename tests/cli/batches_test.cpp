@@ -104,7 +104,7 @@ TEST_F(Batches, ARunThatIsKilledGoesOnWhereItWas) {
   EXPECT_EQ(run(running("out.enc", {"--resume", "--restart"})).status, 2);
   const Outcome resumed = good(running("out.enc", {"--resume", "--json"}));
   EXPECT_GE(resumed.json().at("resumed_batches"), 2);
-  EXPECT_THAT(resumed.err, AllOf(HasSubstr("goes on after"), HasSubstr("of memory")));
+  EXPECT_THAT(resumed.err, AllOf(HasSubstr("resumes after"), HasSubstr("of memory")));
   EXPECT_EQ(slurp(path("out.enc")), whole);
   EXPECT_FALSE(std::filesystem::exists(path("out.enc.partial")));
   const auto answer = good({"decrypt", "net.offer", "--secret", "s", "out.enc", "--labels",

@@ -38,7 +38,7 @@ TEST(Normalise, MapsPixelsChannelByChannel) {
   input.height = 1;
   input.width = 2;
   input.mean = {0, 0.5};
-  input.deviation = {1, 0.25};
+  input.std = {1, 0.25};
   const std::vector<float> pixels = {0, 1, 0, 1, 0.2F, 0.2F, 0.2F, 0.2F};
   const std::vector<float> expected = {0, 1, -2, 2, 0.2F, 0.2F, -1.2F, -1.2F};
   const auto actual = normalise(input, pixels);

@@ -257,7 +257,7 @@ TEST(Compile, WrongRequestsAreRefused) {
   options.mean = {0.1, 0.2};
   EXPECT_THAT(message(options), HasSubstr("mean 2 values for 1 channels"));
   options = {};
-  options.deviation = {0};
+  options.std = {0};
   EXPECT_THAT(message(options), HasSubstr("deviation of 0"));
   options = {};
   options.max_error_std = -1;

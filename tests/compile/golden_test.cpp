@@ -59,7 +59,7 @@ TEST(Golden, DegreeFourWithNormalisationAndPooling) {
   options.batch = 100;
   options.layout = LayoutChoice::batch;
   options.mean = {0.5, 0.5, 0.5};
-  options.deviation = {0.25, 0.25, 0.25};
+  options.std = {0.25, 0.25, 0.25};
   expect_golden("degree4_pool", net.finished(), options);
 }
 

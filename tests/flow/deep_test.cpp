@@ -86,7 +86,7 @@ struct World {
     plan = compile::emit(network, selection).value();
     plan.batch = 1;
     plan.input.mean.assign(plan.input.channels, 0);
-    plan.input.deviation.assign(plan.input.channels, 1);
+    plan.input.std.assign(plan.input.channels, 1);
     bootstrapper = ckks::Bootstrapper::make(set, {plan.bootstrap->input_scale, plan.bootstrap->output_scale}).value();
   }
   compile::Images images() const { return {pixels, static_cast<std::size_t>(nn::element_count(network.input))}; }
@@ -259,7 +259,7 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   plan::Plan plan = compile::emit(world.network, found->best).value();
   plan.batch = 1;
   plan.input.mean.assign(plan.input.channels, 0);
-  plan.input.deviation.assign(plan.input.channels, 1);
+  plan.input.std.assign(plan.input.channels, 1);
   const auto verified = plan::verify(plan);
   EXPECT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 12);

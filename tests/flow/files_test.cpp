@@ -164,7 +164,7 @@ TEST_F(FileFlow, RefusesCiphertextsUnderAnotherKey) {
 
 TEST(Overflow, TheClientRefusesAnAnswerWhoseValuesDidNotFit) {
   plan::Plan loud = testing::square_plan();
-  loud.input.deviation = {0x1p-20};  // squares of 2^40 and a modulus of 72 bits
+  loud.input.std = {0x1p-20};  // squares of 2^40 and a modulus of 72 bits
   const Flow flow(loud);
   const auto logits = client::decrypt(flow.offer, flow.path("secret"), flow.path("out"));
   ASSERT_FALSE(logits.ok());

@@ -54,7 +54,7 @@ ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::ui
   input.height = static_cast<std::uint32_t>(shape[1]);
   input.width = static_cast<std::uint32_t>(shape[2]);
   input.mean.assign(input.channels, 0);
-  input.deviation.assign(input.channels, 1);
+  input.std.assign(input.channels, 1);
   const auto floats = client::normalise(input, pixels);
   compile::Options options;
   options.batch = at_once;

@@ -41,8 +41,8 @@ TEST_P(ThreeWayResidual, CiphertextsAreAsCloseToTheReferenceAsThePlanPredicts) {
   compile::Options options;
   options.batch = kBatch;
   options.mean = {0.5, 0.4};
-  options.deviation = {0.25, 0.3};
-  plan::InputSpec input{2, 4, 4, options.mean, options.deviation, 0, 0};
+  options.std = {0.25, 0.3};
+  plan::InputSpec input{2, 4, 4, options.mean, options.std, 0, 0};
   const auto floats = client::normalise(input, pixels);
   options.calibration = std::span(floats).first(kPixels * 256);
   const auto plan = compile::compile(graph, options);

@@ -134,7 +134,7 @@ class RunState : public ::testing::Test {
     const auto report = run(Unfinished::resume);
     ASSERT_FALSE(report.ok()) << words;
     EXPECT_THAT(report.error().message,
-                AllOf(HasSubstr(state().string()), HasSubstr(words), HasSubstr("without it --resume goes on after"),
+                AllOf(HasSubstr(state().string()), HasSubstr(words), HasSubstr("without it --resume continues after"),
                       HasSubstr("--restart begins again")));
     EXPECT_FALSE(fs::exists(out()));
     EXPECT_TRUE(fs::exists(partial())) << "a refusal takes nothing away";

@@ -96,7 +96,7 @@ TEST(ThreeWay, ACompiledNetworkIsAsPreciseOnCiphertextsAsItsPlanPredicts) {
   compile::Options options;
   options.batch = images;
   options.mean = {0.25};
-  options.deviation = {0.5};
+  options.std = {0.5};
   const auto floats = client::normalise(testing::square_plan().input, pixels);
   options.calibration = std::span(floats).first(36 * 256);
   const auto plan = compile::compile(graph, options);

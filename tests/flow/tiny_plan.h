@@ -156,7 +156,7 @@ inline plan::Plan plan_head(const char* name, ckks::ParamsLiteral params, double
   plan.input.height = TinyNetwork::kSide;
   plan.input.width = TinyNetwork::kSide;
   plan.input.mean = {0.25};
-  plan.input.deviation = {0.5};
+  plan.input.std = {0.5};
   plan.input.limbs = static_cast<std::uint32_t>(plan.params.chain.size());
   plan.input.scale = scale;
   plan.input.layout = plan::batch_layout(plan.input.elements(), plan::slots(plan));

@@ -81,8 +81,8 @@ inline std::string describe(const Graph& graph) {
   std::string text = graph.name + "\n" + name_of(graph.input) + to_string(graph.values[graph.input].shape) + " -> " +
                      name_of(graph.output) + " ending " + std::to_string(static_cast<int>(graph.ending)) + "\n";
   const Metadata& about = graph.metadata;
-  text += fmt::format("{} {} {} {} {}\n", about.mean, about.deviation, about.class_names,
-                      about.headroom_bits.value_or(-1), about.max_error.value_or(-1));
+  text += fmt::format("{} {} {} {} {}\n", about.mean, about.std, about.class_names, about.headroom_bits.value_or(-1),
+                      about.max_error.value_or(-1));
   for (const Node& node : graph.nodes) {
     const Attributes& a = node.attributes;
     text += fmt::format("{} {} k{} s{} d{} p{} g{} {} {} {} {} {}", node.op == Op::reshape ? "" : node.name,

@@ -241,8 +241,8 @@ TEST(OnnxInput, BytesAreSeenAsPixelsOf255) {
   file.node("Cast", "", {"image"}, "y").integer("to", onnx::TensorProto::FLOAT);
   file.node("Flatten", "", {"y"}, "logits");
   const Graph graph = read(file);
-  ASSERT_EQ(graph.metadata.deviation.size(), 1U);
-  EXPECT_EQ(graph.metadata.deviation[0], 1.0 / 255);
+  ASSERT_EQ(graph.metadata.std.size(), 1U);
+  EXPECT_EQ(graph.metadata.std[0], 1.0 / 255);
   OnnxFile text = input_of({0, 1, 1, 2}, onnx::TensorProto::STRING);
   text.node("Flatten", "", {"image"}, "logits");
   EXPECT_THAT(refusal(text), AllOf(HasSubstr("'image'"), HasSubstr("UINT8")));
@@ -319,7 +319,7 @@ TEST(OnnxMetadata, IsWrittenAndReadBack) {
   const auto again = read_onnx(write_onnx(graph), "again");
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(describe(*again), describe(graph));
-  EXPECT_EQ(again->metadata.deviation[0], 1.0 / 3);
+  EXPECT_EQ(again->metadata.std[0], 1.0 / 3);
 }
 
 TEST(OnnxMetadata, MayBeSpeltWithCommasAndBracketsAndOthersAreLeftAlone) {

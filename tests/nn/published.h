@@ -24,11 +24,12 @@ struct LabelledImages {
   std::vector<int> labels;
 };
 
-/// Pixels over `range`, minus the mean, over the deviation of their channel (the last entry serves all further ones).
+/// Pixels over `range`, minus the mean, over the standard deviation of their channel
+/// (the last entry serves all further ones).
 struct Normalization {
   float range = 255;
   std::vector<float> mean{0};
-  std::vector<float> deviation{1};
+  std::vector<float> std{1};
 };
 
 inline Normalization plain() { return {}; }
@@ -45,7 +46,7 @@ inline std::vector<float> normalize(const std::vector<std::uint8_t>& bytes, std:
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const std::size_t c = i / plane % channels;
     const float mean = n.mean[std::min(c, n.mean.size() - 1)];
-    const float deviation = n.deviation[std::min(c, n.deviation.size() - 1)];
+    const float deviation = n.std[std::min(c, n.std.size() - 1)];
     out[i] = (static_cast<float>(bytes[i]) / n.range - mean) / deviation;
   }
   return out;

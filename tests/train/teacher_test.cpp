@@ -38,7 +38,7 @@ class TeacherOf : public ::testing::Test {
     recipe.data.shape = kInput;
     recipe.data.classes = nn::element_count(graph.values[graph.output].shape);
     recipe.data.mean = {0, 0, 0, 0};
-    recipe.data.deviation = {1, 1, 1, 1};
+    recipe.data.std = {1, 1, 1, 1};
     recipe.teacher = TeacherRecipe{};
     recipe.teacher->model = path_;
     return Teacher::load(recipe, torch::kCPU);

@@ -60,7 +60,7 @@ TEST_F(Training, LearnsAndExportsWhatItMeasured) {
   EXPECT_GT(outcome->test.accuracy(), 0.8);
   EXPECT_EQ(outcome->largest_pre_activation.size(), 1U);
   EXPECT_EQ(outcome->graph.metadata.mean, own.data.mean);
-  EXPECT_EQ(outcome->graph.metadata.deviation, own.data.deviation);
+  EXPECT_EQ(outcome->graph.metadata.std, own.data.std);
   EXPECT_EQ(outcome->graph.metadata.class_names.size(), static_cast<std::size_t>(own.data.classes));
 
   // The file, read back and run by the reference, gives the accuracy that was reported, but for two logits that tie

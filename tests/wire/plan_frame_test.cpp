@@ -111,11 +111,11 @@ TEST(PlanFrame, RefusesPlansThatWouldSurpriseTheRuntime) {
               HasSubstr("65536x65536x65536"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.mean = {}; }), HasSubstr("normalisation"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.mean = {NAN}; }), HasSubstr("normalisation"));
-  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.deviation = {0}; }), HasSubstr("deviation of 0"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.std = {0}; }), HasSubstr("deviation of 0"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.limbs = 9; }), HasSubstr("9"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = INFINITY; }), HasSubstr("scale"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = 0x1p62; }), HasSubstr("pixels reach 2^62.6"));
-  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.deviation = {1e-300}; }), HasSubstr("pixels reach"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.std = {1e-300}; }), HasSubstr("pixels reach"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.output.classes = 0; }), HasSubstr("0 classes"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.steps[2].output.scale *= 1.5; }), HasSubstr("scale"));
   EXPECT_THAT(refusal([](plan::Plan& p) { std::get<plan::Relinearize>(p.steps[2].operation).rescale = 4; }),

@@ -50,7 +50,8 @@ const char* way_out(const nn::Node& node) {
              "normalization in its place (PyTorch BatchNorm2d, Keras BatchNormalization, or obscura train), or see "
              "what polynomials in its place do to the accuracy (obscura evaluate --backend poly)";
     case nn::Op::normalization:
-      return "it divides by a deviation that each image has its own of (instance, layer or group normalization), "
+      return "it divides by a standard deviation that each image has its own of (instance, layer or group "
+             "normalization), "
              "which is not a polynomial; train the network with batch normalization in its place (PyTorch "
              "BatchNorm2d, Keras BatchNormalization), whose numbers are constants";
     case nn::Op::softmax:
