@@ -154,51 +154,84 @@ std::vector<Sample> samples_of(const Function& function, const Histogram& inputs
   return out;
 }
 
+/// Sums side by side, so that none waits for the one before.
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  constexpr std::size_t kTogether = 16;
+  std::array<double, kTogether> sums{};
+  std::size_t at = 0;
+  for (; at + kTogether <= a.size(); at += kTogether) {
+    for (std::size_t i = 0; i < kTogether; ++i) sums[i] += a[at + i] * b[at + i];
+  }
+  for (std::size_t i = 0; at < a.size(); ++at, ++i) sums[i] += a[at] * b[at];
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+void subtract(std::vector<double>& from, double share, const std::vector<double>& of) {
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] -= share * of[i];
 }
 
 /// Minimises sum_i weight_i (p(x_i) - f(x_i))^2 by orthogonalising the Chebyshev polynomials over the samples, twice.
-std::optional<Polynomial> least_squares(const Function& function, const std::vector<Sample>& samples, int degree,
-                                        double low, double high) {
-  const std::size_t terms = static_cast<std::size_t>(degree) + 1;
-  const std::size_t count = samples.size();
-  std::vector<std::vector<double>> columns(terms, std::vector<double>(count));
-  std::vector<double> rest(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const double t = (2 * samples[i].x - low - high) / (high - low);
-    const double root = std::sqrt(samples[i].weight);
-    rest[i] = root * value(function, samples[i].x);
-    double before = t;
-    double current = 1;
-    for (std::size_t k = 0; k < terms; ++k) {
-      columns[k][i] = root * current;
-      before = std::exchange(current, 2 * t * current - before);
+/// What is found of the first of them is found for all degrees above.
+class LeastSquares {
+ public:
+  LeastSquares(const Function& function, const std::vector<Sample>& samples, double low, double high)
+      : low_(low), high_(high) {
+    for (const Sample& sample : samples) {
+      const double root = std::sqrt(sample.weight);
+      nodes_.push_back((2 * sample.x - low - high) / (high - low));
+      current_.push_back(root);
+      before_.push_back(root * nodes_.back());
+      rest_.push_back(root * value(function, sample.x));
     }
   }
-  std::vector<std::vector<double>> triangle(terms, std::vector<double>(terms, 0.0));
-  std::vector<double> projections(terms);
-  for (std::size_t k = 0; k < terms; ++k) {
-    const double length = std::sqrt(dot(columns[k], columns[k]));
+
+  /// Of a degree no less than the last; nothing where the samples do not determine it.
+  std::optional<Polynomial> degree(int degree) {
+    while (projections_.size() <= static_cast<std::size_t>(degree)) {
+      if (!add_term()) return std::nullopt;
+    }
+    std::vector<double> out = projections_;
+    for (std::size_t k = out.size(); k-- > 0;) {
+      for (std::size_t j = k + 1; j < out.size(); ++j) out[k] -= triangle_[j][k] * out[j];
+      out[k] /= triangle_[k][k];
+    }
+    return Polynomial{low_, high_, std::move(out)};
+  }
+
+ private:
+  bool add_term() {
+    std::vector<double> column = current_;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      before_[i] = std::exchange(current_[i], 2 * nodes_[i] * current_[i] - before_[i]);
+    }
+    std::vector<double> shares(columns_.size() + 1);
+    const double length = std::sqrt(dot(column, column));
     for (int pass = 0; pass < 2; ++pass) {
-      for (std::size_t j = 0; j < k; ++j) {
-        const double share = dot(columns[j], columns[k]);
-        triangle[j][k] += share;
-        for (std::size_t i = 0; i < count; ++i) columns[k][i] -= share * columns[j][i];
+      for (std::size_t j = 0; j < columns_.size(); ++j) {
+        const double share = dot(columns_[j], column);
+        shares[j] += share;
+        subtract(column, share, columns_[j]);
       }
     }
-    triangle[k][k] = std::sqrt(dot(columns[k], columns[k]));
-    if (!(triangle[k][k] > kDetermined * length)) return std::nullopt;
-    for (double& entry : columns[k]) entry /= triangle[k][k];
-    projections[k] = dot(columns[k], rest);
-    for (std::size_t i = 0; i < count; ++i) rest[i] -= projections[k] * columns[k][i];
+    const double own = std::sqrt(dot(column, column));
+    if (!(own > kDetermined * length)) return false;
+    shares.back() = own;
+    for (double& entry : column) entry /= own;
+    projections_.push_back(dot(column, rest_));
+    subtract(rest_, projections_.back(), column);
+    triangle_.push_back(std::move(shares));
+    columns_.push_back(std::move(column));
+    return true;
   }
-  for (std::size_t k = terms; k-- > 0;) {
-    for (std::size_t j = k + 1; j < terms; ++j) projections[k] -= triangle[k][j] * projections[j];
-    projections[k] /= triangle[k][k];
-  }
-  return Polynomial{low, high, std::move(projections)};
-}
+
+  double low_, high_;
+  std::vector<double> nodes_;             ///< of the samples, on [-1, 1]
+  std::vector<double> before_, current_;  ///< weighted Chebyshev polynomials of the next two degrees down
+  std::vector<double> rest_;              ///< of f, what the terms so far do not span
+  std::vector<std::vector<double>> columns_;
+  std::vector<std::vector<double>> triangle_;  ///< of each term, its shares of those before and of its own
+  std::vector<double> projections_;
+};
 
 Result<void> check(const Function& function, int degree, double low, double high) {
   OBSCURA_TRY_VOID(check_domain(function, low, high));
@@ -239,17 +272,29 @@ Result<Activation> approximate(const Function& function, Method method, int degr
   OBSCURA_CHECK(false, "approximate: no such method");
 }
 
-Result<Activation> approximate(const Function& function, const Histogram& inputs, int degree, double low, double high) {
-  OBSCURA_TRY_VOID(check(function, degree, low, high));
+Result<std::vector<Activation>> approximate(const Function& function, const Histogram& inputs,
+                                            std::span<const int> degrees, double low, double high) {
+  for (const int degree : degrees) OBSCURA_TRY_VOID(check(function, degree, low, high));
   OBSCURA_TRY_VOID(check(function, inputs, low, high));
-  std::optional<Polynomial> best = least_squares(function, samples_of(function, inputs), degree, low, high);
-  if (!best) {
-    return error(Code::wrong_params,
-                 "{}: the inputs that the histogram counted do not determine a polynomial of degree {} on [{}, {}]; "
-                 "lower the degree or narrow the range",
-                 name(function), degree, low, high);
+  OBSCURA_CHECK(std::is_sorted(degrees.begin(), degrees.end()), "approximate: the degrees do not ascend");
+  LeastSquares fit(function, samples_of(function, inputs), low, high);
+  std::vector<Activation> out;
+  for (const int degree : degrees) {
+    std::optional<Polynomial> best = fit.degree(degree);
+    if (!best) {
+      return error(Code::wrong_params,
+                   "{}: the inputs that the histogram counted do not determine a polynomial of degree {} on [{}, {}]; "
+                   "lower the degree or narrow the range",
+                   name(function), degree, low, high);
+    }
+    out.push_back(certify(function, std::move(*best), std::nullopt));
   }
-  return certify(function, std::move(*best), std::nullopt);
+  return out;
+}
+
+Result<Activation> approximate(const Function& function, const Histogram& inputs, int degree, double low, double high) {
+  OBSCURA_TRY(std::vector<Activation> one, approximate(function, inputs, std::span(&degree, 1), low, high));
+  return std::move(one.front());
 }
 
 Result<Activation> approximate_within(const Function& function, Method method, double error, double low, double high) {

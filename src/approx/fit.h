@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "approx/function.h"
@@ -37,6 +38,10 @@ Result<Activation> approximate(const Function& function, Method method, int degr
 /// errors  as above; a histogram that is empty, has more than kMaxBins parts or lies outside of [low, high], or whose
 ///         inputs fill too little of [low, high] to determine the degree.
 Result<Activation> approximate(const Function& function, const Histogram& inputs, int degree, double low, double high);
+
+/// Several of these at the cost of the one of highest degree; `degrees` ascend.
+Result<std::vector<Activation>> approximate(const Function& function, const Histogram& inputs,
+                                            std::span<const int> degrees, double low, double high);
 
 /// The smallest degree whose error is at most `error`.
 /// errors  as above; an error that is not positive; infeasible: beyond kMaxDegree, with the error reached there.

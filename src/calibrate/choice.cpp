@@ -316,11 +316,10 @@ Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, co
   approx::Histogram inputs = spread(range, low, high);
   inputs.low *= unit;
   inputs.high *= unit;
-  for (const int degree : {3, 7, 15, 31, 63}) {
-    auto fitted = approx::approximate(function_of(node), inputs, degree, unit * low, unit * high);
-    if (!fitted) return at_node(range, fitted.error());
-    out.push_back(in_arguments(std::move(fitted).value(), unit));
-  }
+  constexpr std::array<int, 5> kDegrees = {3, 7, 15, 31, 63};
+  auto fitted = approx::approximate(function_of(node), inputs, kDegrees, unit * low, unit * high);
+  if (!fitted) return at_node(range, fitted.error());
+  for (approx::Activation& one : *fitted) out.push_back(in_arguments(std::move(one), unit));
   return out;
 }
 

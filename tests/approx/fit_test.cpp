@@ -127,6 +127,20 @@ TEST(Fit, OfAHistogramIsBestWhereTheInputsWere) {
   EXPECT_GT(weighted.certificate.max_error, uniform.certificate.max_error);
 }
 
+TEST(Fit, OfSeveralDegreesAreThoseOfEach) {
+  Histogram inputs{-8, 8, std::vector<std::uint64_t>(64, 1)};
+  for (std::size_t i = 24; i < 40; ++i) inputs.counts[i] = 1000;
+  const std::vector<int> degrees{2, 4, 4, 11};
+  const std::vector<Activation> together = *approximate(kSwish, inputs, degrees, -8, 8);
+  ASSERT_EQ(together.size(), degrees.size());
+  for (std::size_t i = 0; i < degrees.size(); ++i) {
+    const Activation alone = *approximate(kSwish, inputs, degrees[i], -8, 8);
+    EXPECT_EQ(together[i].composite.stages[0].coefficients, alone.composite.stages[0].coefficients);
+    EXPECT_EQ(together[i].certificate.max_error, alone.certificate.max_error);
+  }
+  EXPECT_THROW((void)approximate(kSwish, inputs, std::vector<int>{4, 2}, -8, 8), ContractError);
+}
+
 TEST(Fit, OfAnEvenHistogramIsThatOfTheRange) {
   const Activation a = *approximate(kTanh, Histogram{-3, 3, std::vector<std::uint64_t>(37, 5)}, 5, -3, 3);
   const Activation b = *approximate(kTanh, Method::least_squares, 5, -3, 3);
