@@ -76,6 +76,24 @@ double Replacement::operator()(double x) const {
   return line_.times_input ? x * y : y;
 }
 
+std::vector<double> Replacement::operator()(std::span<const double> in) const {
+  std::vector<double> out(in.begin(), in.end());
+  if (activation_.form == Activation::Form::direct) {
+    evaluate(activation_, out);
+    return out;
+  }
+  for (double& y : out) y = line_.shift + line_.slope * y;
+  std::vector<double> u(in.size());
+  for (const BentTerm& term : terms_) {
+    const double wider = term.bound / activation_.bound;
+    for (std::size_t i = 0; i < in.size(); ++i) u[i] = (in[i] - term.at) / wider;
+    evaluate(activation_, u);
+    for (std::size_t i = 0; i < in.size(); ++i) out[i] += term.change * wider * u[i];
+  }
+  for (std::size_t i = 0; line_.times_input && i < in.size(); ++i) out[i] *= in[i];
+  return out;
+}
+
 void Replacement::operator()(std::span<const float> in, std::span<float> out) const {
   if (activation_.form == Activation::Form::direct) return evaluate(activation_, in, out);
   std::vector<float> u(in.size());

@@ -30,6 +30,8 @@ class Replacement {
   Replacement(const Function& function, Activation activation);
   const Activation& activation() const { return activation_; }
   double operator()(double x) const;
+  /// Of each, the same doubles as one by one.
+  std::vector<double> operator()(std::span<const double> in) const;
   /// Of each; in and out must not be the same.
   void operator()(std::span<const float> in, std::span<float> out) const;
 

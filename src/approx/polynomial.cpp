@@ -21,6 +21,28 @@ double clenshaw(const std::vector<double>& coefficients, double t) {
   return coefficients.empty() ? 0 : coefficients[0] + t * b1 - b2;
 }
 
+/// The same of many, some side by side so that none waits for the one before.
+void evaluate_all(const Polynomial& polynomial, std::span<double> values) {
+  constexpr std::size_t kTogether = 16;
+  const std::vector<double>& c = polynomial.coefficients;
+  std::size_t at = 0;
+  for (; at + kTogether <= values.size() && !c.empty(); at += kTogether) {
+    double t[kTogether], b1[kTogether] = {}, b2[kTogether] = {};
+    for (std::size_t i = 0; i < kTogether; ++i) {
+      t[i] = (2 * values[at + i] - polynomial.low - polynomial.high) / (polynomial.high - polynomial.low);
+    }
+    for (std::size_t k = c.size(); k-- > 1;) {
+      for (std::size_t i = 0; i < kTogether; ++i) {
+        const double b0 = c[k] + 2 * t[i] * b1[i] - b2[i];
+        b2[i] = b1[i];
+        b1[i] = b0;
+      }
+    }
+    for (std::size_t i = 0; i < kTogether; ++i) values[at + i] = c[0] + t[i] * b1[i] - b2[i];
+  }
+  for (; at < values.size(); ++at) values[at] = evaluate(polynomial, values[at]);
+}
+
 bool is_odd(const Polynomial& polynomial) {
   if (polynomial.low != -polynomial.high || polynomial.degree() < 1) return false;
   for (std::size_t k = 0; k < polynomial.coefficients.size(); k += 2) {
@@ -56,6 +78,16 @@ double evaluate(const Composite& composite, double x) {
 double evaluate(const Activation& activation, double x) {
   if (activation.form == Activation::Form::direct) return evaluate(activation.composite, x);
   return x * (1 + evaluate(activation.composite, x / activation.bound)) / 2;
+}
+
+void evaluate(const Activation& activation, std::span<double> values) {
+  std::vector<double> x;
+  if (activation.form == Activation::Form::relu) {
+    x.assign(values.begin(), values.end());
+    for (double& v : values) v /= activation.bound;
+  }
+  for (const Polynomial& stage : activation.composite.stages) evaluate_all(stage, values);
+  for (std::size_t i = 0; i < x.size(); ++i) values[i] = x[i] * (1 + values[i]) / 2;
 }
 
 std::vector<double> to_monomials(const std::vector<double>& chebyshev) {

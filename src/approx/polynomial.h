@@ -54,5 +54,7 @@ struct Activation {
 /// out[i] = y(in[i]), in double precision inside. in and out may be the same.
 void evaluate(const Activation& activation, std::span<const float> in, std::span<float> out);
 double evaluate(const Activation& activation, double x);
+/// values[i] = y(values[i]), the same doubles as one by one.
+void evaluate(const Activation& activation, std::span<double> values);
 
 }  // namespace obscura::approx

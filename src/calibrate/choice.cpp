@@ -114,16 +114,22 @@ double mean_square(const nn::Node& node, const Range& range, const approx::Activ
   const std::size_t bins = range.inputs.counts.size();
   if (bins == 0) return 0;
   const double width = (range.inputs.high - range.inputs.low) / static_cast<double>(bins);
-  double sum = 0, total = 0;
+  std::vector<double> samples;
   for (std::size_t bin = 0; bin < bins; ++bin) {
+    for (std::size_t k = 0; k < kSamples && range.inputs.counts[bin] > 0; ++k) {
+      samples.push_back(range.inputs.low +
+                        width * (static_cast<double>(bin) + (static_cast<double>(k) + 0.5) / kSamples));
+    }
+  }
+  const std::vector<double> replaced = replacement(samples);
+  double sum = 0, total = 0;
+  for (std::size_t bin = 0, at = 0; bin < bins; ++bin) {
     if (range.inputs.counts[bin] == 0) continue;
     double squares = 0;
-    for (std::size_t k = 0; k < kSamples; ++k) {
-      const double x =
-          range.inputs.low + width * (static_cast<double>(bin) + (static_cast<double>(k) + 0.5) / kSamples);
-      const double difference = replacement(x) - approx::value(function, unit * x);
+    for (const std::size_t end = at + kSamples; at < end; ++at) {
+      const double difference = replaced[at] - approx::value(function, unit * samples[at]);
       // The output of an lrn is the input times this; its mean square is the sum's share of one channel.
-      const double weight = node.op == nn::Op::lrn ? x / static_cast<double>(node.attributes.size) : 1;
+      const double weight = node.op == nn::Op::lrn ? samples[at] / static_cast<double>(node.attributes.size) : 1;
       squares += weight * difference * difference;
     }
     const auto count = static_cast<double>(range.inputs.counts[bin]);

@@ -62,6 +62,8 @@ TEST(Bent, AreWithinTheirCertificatesOnTheirDomains) {
                 unit.certificate.multiplications * static_cast<int>(bends.size()) + (line.times_input ? 1 : 0));
       const Replacement replacement(function, activation);
       const auto points = grid(certificate.low, certificate.high, 4000);
+      const std::vector<double> together = replacement(points);
+      for (std::size_t i = 0; i < points.size(); ++i) ASSERT_EQ(together[i], replacement(points[i])) << points[i];
       const double error = largest_difference([&](double x) { return replacement(x); },
                                               [&](double x) { return value(function, x); }, points);
       EXPECT_LE(error, certificate.max_error * (1 + 1e-9)) << name(function) << " on " << low << " " << high;

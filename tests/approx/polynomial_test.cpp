@@ -61,6 +61,11 @@ TEST(ActivationValue, OfTheReluFormScalesByItsBound) {
   y.bound = 10;
   y.composite.stages = {{-1, 1, {0, 1}}};  // sign(x) ~ x
   EXPECT_DOUBLE_EQ(evaluate(y, 4), 4 * (1 + 0.4) / 2);
+  std::vector<double> several(33, -3);
+  several[32] = 4;
+  evaluate(y, several);
+  EXPECT_EQ(several[0], evaluate(y, -3));
+  EXPECT_EQ(several[32], evaluate(y, 4));
 }
 
 struct Shape {
@@ -83,6 +88,9 @@ TEST_P(OnSpans, GivesWhatOneValueGives) {
       // Half a unit of the float that carries it, and kHornerLimit's 2^-25.
       EXPECT_NEAR(out[i], evaluate(y, in[i]), 0x1p-24 * sum + 0x1p-25) << size << " " << i;
     }
+    std::vector<double> doubles(in.begin(), in.end());
+    evaluate(y, doubles);
+    for (std::size_t i = 0; i < size; ++i) EXPECT_EQ(doubles[i], evaluate(y, double{in[i]})) << size << " " << i;
     EXPECT_EQ(out[size], 42.0F);
   }
 }
