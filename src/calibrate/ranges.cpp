@@ -67,21 +67,75 @@ void widen(Range& range, std::span<const float> arguments) {
   range.high = most > range.high ? most : range.high;
 }
 
-void count_into(approx::Histogram& histogram, std::span<const float> arguments) {
-  constexpr std::size_t kTogether = 1024;
-  const double scale = static_cast<double>(kBins) / (histogram.high - histogram.low), low = histogram.low;
-  std::array<std::int32_t, kTogether> bins;  // apart from the counts, so that they are found side by side
-  std::array<std::array<std::uint32_t, kBins>, 2> counts{};  // in turn, since neighbours often fall into one bin
-  for (std::size_t first = 0; first < arguments.size(); first += kTogether) {
-    const auto some = arguments.subspan(first, std::min(kTogether, arguments.size() - first));
-    for (std::size_t i = 0; i < some.size(); ++i) {
-      const auto at = static_cast<std::int32_t>((static_cast<double>(some[i]) - low) * scale);
-      bins[i] = std::min(at, static_cast<std::int32_t>(kBins - 1));
+/// Counts in cells of 2^k from one multiple of it to the next, with the k that gives at least 2^18 between the extremes
+/// and no more than twice as many: where these grow, cells are put together two by two. The counts are those of cells
+/// of the last size from the start on, whatever the order of the arguments.
+class FineCounts {
+ public:
+  /// `range`: the extremes so far, those of the arguments among them.
+  void add(const Range& range, std::span<const float> arguments) {
+    if (!std::isfinite(range.low) || !std::isfinite(range.high)) return;
+    cover(range);
+    constexpr std::size_t kTogether = 1024;
+    const double scale = std::ldexp(1.0, -exponent_), first_cell = first_;
+    std::array<std::int32_t, kTogether> cells;  // apart from the counts, so that they are found side by side
+    for (std::size_t first = 0; first < arguments.size(); first += kTogether) {
+      const auto some = arguments.subspan(first, std::min(kTogether, arguments.size() - first));
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        cells[i] = static_cast<std::int32_t>(static_cast<double>(some[i]) * scale - first_cell);
+      }
+      for (std::size_t i = 0; i < some.size(); ++i) ++counts_[static_cast<std::size_t>(cells[i])];
     }
-    for (std::size_t i = 0; i < some.size(); ++i) ++counts[i % 2][static_cast<std::size_t>(bins[i])];
   }
-  for (std::size_t b = 0; b < kBins; ++b) histogram.counts[b] += std::uint64_t{counts[0][b]} + counts[1][b];
-}
+
+  /// In kBins equal parts of the range, each cell where its middle lies.
+  approx::Histogram histogram(const Range& range) const {
+    approx::Histogram out{range.low, range.high, std::vector<std::uint64_t>(kBins)};
+    const double scale = static_cast<double>(kBins) / (range.high - range.low);
+    for (std::size_t c = 0; c < counts_.size(); ++c) {
+      const double middle = std::ldexp(first_ + static_cast<double>(c) + 0.5, exponent_);
+      const double at = std::clamp((middle - range.low) * scale, 0.0, static_cast<double>(kBins - 1));
+      out.counts[static_cast<std::size_t>(at)] += counts_[c];
+    }
+    return out;
+  }
+
+ private:
+  static constexpr int kLog2Cells = 18;
+
+  static int exponent_for(const Range& range) {
+    constexpr double kSmallest = 0x1p-120;  // below the smallest floats all are one
+    return std::ilogb(std::max({range.high - range.low, range.largest() * 0x1p-30, kSmallest})) - kLog2Cells;
+  }
+
+  void cover(const Range& range) {
+    const int exponent = exponent_for(range);
+    if (counts_.empty()) exponent_ = exponent;
+    while (exponent_ < exponent) halve();
+    const double low = std::floor(std::ldexp(range.low, -exponent_));
+    const double high = std::floor(std::ldexp(range.high, -exponent_));
+    if (counts_.empty()) first_ = low;
+    if (low < first_) {
+      counts_.insert(counts_.begin(), static_cast<std::size_t>(first_ - low), 0);
+      first_ = low;
+    }
+    counts_.resize(std::max(counts_.size(), static_cast<std::size_t>(high - first_) + 1));
+  }
+
+  void halve() {
+    const double first = std::floor(first_ / 2);
+    const auto odd = static_cast<std::size_t>(first_ - 2 * first);
+    std::vector<std::uint64_t> halved((counts_.size() + odd + 1) / 2);
+    for (std::size_t c = 0; c < counts_.size(); ++c) halved[(c + odd) / 2] += counts_[c];
+    counts_ = std::move(halved);
+    first_ = first;
+    ++exponent_;
+  }
+
+  int exponent_ = 0;
+  double first_ = 0;  ///< the first cell's number: it starts at first_ * 2^exponent_
+  std::vector<std::uint64_t> counts_;
+};
 
 Result<void> check_range(const Range& range) {
   if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
@@ -114,23 +168,22 @@ Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float
         {i, graph.nodes[i].name, nn::operator_name(graph.nodes[i]), kInfinity, -kInfinity, {}});
   }
   if (calibration.ranges.empty()) return calibration;
+  const bool everything = what == Measured::everything;
+  std::vector<FineCounts> counts(everything ? calibration.ranges.size() : 0);
   eval::Options options;
-  const std::size_t runs = what == Measured::extremes ? 1 : 2;
-  options.progress = part_of(progress, 0, runs);
+  options.progress = progress;
   options.observe = [&](std::size_t node, std::span<const float> arguments) {
-    widen(calibration.ranges[place.at(node)], arguments);
+    const std::size_t i = place.at(node);
+    widen(calibration.ranges[i], arguments);
+    if (everything) counts[i].add(calibration.ranges[i], arguments);
   };
-  OBSCURA_TRY_VOID(network.run(images, count, options));
-  for (Range& range : calibration.ranges) {
+  OBSCURA_TRY(eval::Outcome outcome, network.run(images, count, options));
+  calibration.logits = std::move(outcome.logits);
+  for (std::size_t i = 0; i < calibration.ranges.size(); ++i) {
+    Range& range = calibration.ranges[i];
     OBSCURA_TRY_VOID(check_range(range));
-    range.inputs = {range.low, range.high, std::vector<std::uint64_t>(what == Measured::extremes ? 0 : kBins)};
+    range.inputs = everything ? counts[i].histogram(range) : approx::Histogram{range.low, range.high, {}};
   }
-  if (what == Measured::extremes) return calibration;
-  options.progress = part_of(progress, 1, runs);
-  options.observe = [&](std::size_t node, std::span<const float> arguments) {
-    count_into(calibration.ranges[place.at(node)].inputs, arguments);
-  };
-  OBSCURA_TRY_VOID(network.run(images, count, options));
   return calibration;
 }
 

@@ -21,7 +21,9 @@ struct Range {
   std::string operation;  ///< nn::operator_name of the node
   double low = 0;         ///< smallest and largest seen
   double high = 0;
-  approx::Histogram inputs;  ///< kBins equal parts of [low, high]; no counts where only extremes are measured
+  /// kBins equal parts of [low, high], whose edges are exact to 1/64 of a part; no counts where only extremes are
+  /// measured.
+  approx::Histogram inputs;
 
   /// Largest |argument|.
   double largest() const;
@@ -35,12 +37,13 @@ inline constexpr std::size_t kBins = 4096;
 struct Calibration {
   std::size_t images = 0;
   std::vector<Range> ranges;
+  std::vector<float> logits = {};  ///< of these images; none of a calibration that was read
 };
 
 /// What is measured of activations: one alpha for all is chosen by their extremes alone.
 enum class Measured { extremes, everything };
 
-/// Runs the network in floating point: for the extremes, then once more for the histograms between them.
+/// Runs the network in floating point, once: arguments are counted in parts that double as the extremes grow.
 /// errors  wrong_params: no images; unsupported: an activation whose arguments are not finite, naming the node; those
 ///         of eval::Network; cancelled.
 Result<Calibration> measure_ranges(const nn::Graph& graph, std::span<const float> images, std::size_t count,

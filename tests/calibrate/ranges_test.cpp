@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "calibrate/ranges.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "tests/calibrate/networks.h"
@@ -42,19 +43,34 @@ TEST(Ranges, HaveTheExactExtremesAndCountEveryArgument) {
   EXPECT_EQ(range.high, 17.5);
   EXPECT_EQ(range.largest(), 17.5);
   EXPECT_EQ(total(range.inputs), kImages * kSize);
-  // Part by part as counted here.
-  std::vector<std::uint64_t> counts(kBins);
-  for (const float x : images) {
-    const double at = (static_cast<double>(x) + 9.25) / (17.5 + 9.25) * static_cast<double>(kBins);
-    ++counts[std::min(static_cast<std::size_t>(at), kBins - 1)];
+  // Up to each edge as many as lie below it, give or take those within 1/64 of a part.
+  std::sort(images.begin(), images.end());
+  const auto below = [&](double x) {
+    return static_cast<std::uint64_t>(std::lower_bound(images.begin(), images.end(), x) - images.begin());
+  };
+  const double width = (17.5 + 9.25) / static_cast<double>(kBins);
+  std::uint64_t counted = 0;
+  for (std::size_t k = 0; k + 1 < kBins; ++k) {
+    counted += range.inputs.counts[k];
+    const double edge = -9.25 + width * static_cast<double>(k + 1);
+    EXPECT_GE(counted, below(edge - width / 64)) << k;
+    EXPECT_LE(counted, below(edge + width / 64)) << k;
   }
-  std::uint64_t elsewhere = 0;  // rounding may move an argument at an edge to the next part
-  for (std::size_t k = 0; k < kBins; ++k) {
-    elsewhere += counts[k] > range.inputs.counts[k] ? counts[k] - range.inputs.counts[k] : 0;
-  }
-  EXPECT_LE(elsewhere, 2U);
   EXPECT_EQ(range.inputs.counts.front(), 1U);
   EXPECT_EQ(range.inputs.counts.back(), 1U);
+}
+
+TEST(Ranges, CountTheSameInWhateverOrderTheExtremesCome) {
+  constexpr std::size_t kImages = 300, kSize = 4 * 4;
+  One one({1, 4, 4}, Kind::relu);
+  std::vector<float> images = Numbers(2).normal(kImages * kSize);
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = std::ldexp(images[i], static_cast<int>(i % 40) - 20);
+  const auto counts = [&] { return measure_ranges(one.builder.graph(), images, kImages)->ranges[0].inputs.counts; };
+  const auto as_they_are = counts();
+  std::sort(images.begin(), images.end(), [](float a, float b) { return std::abs(a) < std::abs(b); });
+  EXPECT_EQ(counts(), as_they_are) << "each block reaches further than all before";
+  std::reverse(images.begin(), images.end());
+  EXPECT_EQ(counts(), as_they_are);
 }
 
 TEST(Ranges, SayWhatAShareOfTheArgumentsStaysBelow) {
