@@ -12,27 +12,41 @@ std::size_t image_size(const nn::Graph& graph) {
   return static_cast<std::size_t>(nn::element_count(graph.values[graph.input].shape));
 }
 
-/// Share of images whose answers differ.
-double differing(std::span<const float> actual, std::span<const float> expected, std::size_t outputs) {
-  const std::size_t count = expected.size() / outputs;
-  const auto label = [&](std::span<const float> row) {
-    return outputs > 1 ? std::max_element(row.begin(), row.end()) - row.begin() : std::ptrdiff_t{row[0] > 0};
-  };
-  double largest = 0;
-  for (const float v : expected) largest = std::max(largest, std::abs(double{v}));
-  const bool one_sign = outputs == 1 && std::all_of(expected.begin(), expected.end(),
-                                                    [&](float v) { return (v > 0) == (expected[0] > 0); });
-  std::size_t differ = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto a = actual.subspan(i * outputs, outputs), e = expected.subspan(i * outputs, outputs);
-    const bool finite = std::all_of(a.begin(), a.end(), [](float v) { return std::isfinite(v); });
-    const bool same = one_sign ? std::abs(double{a[0]} - e[0]) <= std::ldexp(largest, -9) : label(a) == label(e);
-    differ += finite && same ? 0 : 1;
-  }
-  return static_cast<double>(differ) / static_cast<double>(count);
-}
-
 }  // namespace
+
+/// Whether the answers to images are those of the exact network.
+class Answers {
+ public:
+  Answers(std::span<const float> expected, std::size_t outputs) : expected_(expected), outputs_(outputs) {
+    double largest = 0;
+    for (const float v : expected) largest = std::max(largest, std::abs(double{v}));
+    tolerance_ = std::ldexp(largest, -9);
+    one_sign_ = outputs == 1 &&
+                std::all_of(expected.begin(), expected.end(), [&](float v) { return (v > 0) == (expected[0] > 0); });
+  }
+  std::size_t count() const { return expected_.size() / outputs_; }
+
+  /// Of the images from `first` on, those whose answers differ.
+  std::size_t differing(std::span<const float> actual, std::size_t first) const {
+    const auto label = [](std::span<const float> row) {
+      return row.size() > 1 ? std::max_element(row.begin(), row.end()) - row.begin() : std::ptrdiff_t{row[0] > 0};
+    };
+    std::size_t differ = 0;
+    for (std::size_t i = 0; i * outputs_ < actual.size(); ++i) {
+      const auto a = actual.subspan(i * outputs_, outputs_), e = expected_.subspan((first + i) * outputs_, outputs_);
+      const bool finite = std::all_of(a.begin(), a.end(), [](float v) { return std::isfinite(v); });
+      const bool same = one_sign_ ? std::abs(double{a[0]} - e[0]) <= tolerance_ : label(a) == label(e);
+      differ += finite && same ? 0 : 1;
+    }
+    return differ;
+  }
+
+ private:
+  std::span<const float> expected_;
+  std::size_t outputs_;
+  double tolerance_ = 0;
+  bool one_sign_ = false;
+};
 
 base::Progress Chooser::progress(const std::string& what) const {
   if (!report_) return {};
@@ -85,22 +99,47 @@ Result<Choice> Chooser::layerwise_within(double logit_error, Budget::Of of) {
 }
 
 /// Of the images that choices are tried on.
-Result<std::vector<float>> Chooser::logits(const eval::Substitution& substitution) const {
-  OBSCURA_TRY(const eval::Network network, eval::Network::make(*graph_, substitution));
+Result<std::vector<float>> Chooser::exact_logits() const {
+  const std::size_t count = few_.size() / image_size(*graph_);
+  if (!calibration_.logits.empty()) {
+    const std::size_t outputs = calibration_.logits.size() / calibration_.images;
+    return std::vector<float>(calibration_.logits.begin(),
+                              calibration_.logits.begin() + static_cast<std::ptrdiff_t>(count * outputs));
+  }
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(*graph_, {}));
   eval::Options how;
-  how.progress = progress(substitution.empty() ? "float network" : "polynomials");
-  OBSCURA_TRY(eval::Outcome outcome, network.run(few_, few_.size() / image_size(*graph_), how));
+  how.progress = progress("float network");
+  OBSCURA_TRY(eval::Outcome outcome, network.run(few_, count, how));
   return std::move(outcome.logits);
 }
 
+/// Of as many images as it takes to see more than `most` of them.
+Result<std::size_t> Chooser::differing(const Choice& choice, const Answers& answers, std::size_t most) const {
+  constexpr std::size_t kTogether = 256;
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(*graph_, choice.substitution()));
+  const std::size_t size = image_size(*graph_), count = answers.count();
+  const base::Progress whole = progress("polynomials");
+  std::size_t differ = 0;
+  for (std::size_t first = 0; first < count && differ <= most; first += kTogether) {
+    const std::size_t some = std::min(kTogether, count - first);
+    eval::Options how;
+    if (whole) how.progress = [&](std::size_t done, std::size_t) { return whole(first + done, count); };
+    OBSCURA_TRY(const eval::Outcome outcome,
+                network.run(std::span(few_).subspan(first * size, some * size), some, how));
+    differ += answers.differing(outcome.logits, first);
+  }
+  return differ;
+}
+
 Result<Choice> Chooser::automatic(double max_loss) {
-  const auto outputs = static_cast<std::size_t>(nn::element_count(graph_->values[graph_->output].shape));
-  const std::size_t count = few_.size() / image_size(*graph_);
-  OBSCURA_TRY(const std::vector<float> exact, logits({}));
+  OBSCURA_TRY(const std::vector<float> exact, exact_logits());
+  const Answers answers(exact, static_cast<std::size_t>(nn::element_count(graph_->values[graph_->output].shape)));
+  const auto count = static_cast<double>(answers.count());
   double squares = 0;
   for (const float v : exact) squares += double{v} * v;
-  const double spread = std::sqrt(squares / static_cast<double>(count));
-  double least = 1;
+  const double spread = std::sqrt(squares / count);
+  const auto allowed = static_cast<std::size_t>(max_loss * count * (1 + 0x1p-40));
+  std::optional<Choice> last;
   constexpr int kMostBits = 14;
   for (int bits = 1; bits <= kMostBits; ++bits) {
     auto choice = layerwise_within(std::ldexp(spread, -bits), Budget::Of::depth);
@@ -108,15 +147,15 @@ Result<Choice> Chooser::automatic(double max_loss) {
       if (bits == 1 || choice.error().code != Code::infeasible) return choice;
       break;
     }
-    OBSCURA_TRY(const std::vector<float> tried, logits(choice->substitution()));
-    const double loss = differing(tried, exact, outputs);
-    if (loss <= max_loss) return choice;
-    least = std::min(least, loss);
+    OBSCURA_TRY(const std::size_t differ, differing(*choice, answers, allowed));
+    if (differ <= allowed) return choice;
+    last = std::move(choice).value();
   }
+  OBSCURA_TRY(const std::size_t differ, differing(*last, answers, answers.count()));
   return error(Code::infeasible,
-               "polynomials change the answers of {:.2f} % of {} training images at least; {:.2f} % are allowed "
-               "(--max-loss): calibrate with more images, or with a larger --margin",
-               100 * least, count, 100 * max_loss);
+               "the most precise polynomials change the answers of {:.2f} % of {} training images; {:.2f} % are "
+               "allowed (--max-loss): calibrate with more images, or with a larger --margin",
+               100 * static_cast<double>(differ) / count, answers.count(), 100 * max_loss);
 }
 
 }  // namespace obscura::calibrate

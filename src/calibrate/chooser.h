@@ -20,6 +20,8 @@ inline constexpr double kDefaultMaxLoss = 0.002;        ///< of their answers
 /// What is done now ("ranges", "sensitivities", "polynomials"), and how much of it; false asks for an end.
 using Report = std::function<bool(const std::string& what, std::size_t done, std::size_t total)>;
 
+class Answers;
+
 /// Ranges and sensitivities of one network, and choices from them. Of a network whose activations are polynomials
 /// already the calibration is empty, and so is every choice.
 class Chooser {
@@ -43,7 +45,8 @@ class Chooser {
 
  private:
   Result<void> tabulate();
-  Result<std::vector<float>> logits(const eval::Substitution& substitution) const;
+  Result<std::vector<float>> exact_logits() const;
+  Result<std::size_t> differing(const Choice& choice, const Answers& answers, std::size_t most) const;
   base::Progress progress(const std::string& what) const;
   const nn::Graph* graph_ = nullptr;
   Calibration calibration_;

@@ -51,6 +51,47 @@ TEST(Alike, KeepsEveryActivationWithinItsBoundTimesTwoToTheMinusAlpha) {
   }
 }
 
+TEST(Automatic, TakesTheCheapestWithinTheLoss) {
+  Stack stack(6, {Kind::relu, Kind::tanh, Kind::gelu});
+  constexpr std::size_t kImages = 700;  // several of the blocks that choices are tried on
+  const auto images = Numbers(4).normal(kImages * 6);
+  auto chooser = Chooser::make(stack.graph(), images, 0.5).value();
+  const auto run = [&](const eval::Substitution& substitution) {
+    return eval::Network::make(stack.graph(), substitution)->run(images, kImages)->logits;
+  };
+  const auto label = [](const std::vector<float>& logits, std::size_t i) {
+    const auto row = logits.begin() + static_cast<std::ptrdiff_t>(6 * i);
+    return std::max_element(row, row + 6) - row;
+  };
+  const std::vector<float> exact = run({});
+  int before = 0;
+  for (const double loss : {0.2, 0.02, 0.002}) {
+    const Choice choice = chooser.automatic(loss).value();
+    const std::vector<float> actual = run(choice.substitution());
+    double differ = 0;
+    for (std::size_t i = 0; i < kImages; ++i) differ += label(actual, i) == label(exact, i) ? 0 : 1;
+    EXPECT_LE(differ, loss * kImages);
+    EXPECT_GT(choice.depth(), before) << "less loss takes more levels";
+    before = choice.depth();
+  }
+  // A calibration that was read has no logits: they are computed.
+  Calibration calibration = chooser.calibration();
+  calibration.logits.clear();
+  EXPECT_EQ(Chooser::make(stack.graph(), images, 0.5, calibration)->automatic(0.002)->depth(), before);
+}
+
+TEST(Automatic, SaysWhatTheMostPrecisePolynomialsReach) {
+  // Logits that are the same but for a hair: any polynomial changes which is the largest.
+  Builder builder({1, 1, 2});
+  const auto at = builder.function(approx::default_of(Kind::relu), builder.flatten(0));
+  builder.node(Op::gemm, {at, builder.constant({2, 2}, {1, 1, 1, 1.0000001F})});
+  ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
+  const auto images = Numbers(4).normal(300 * 2);
+  auto chooser = Chooser::make(builder.graph(), images, 0.5).value();
+  EXPECT_THAT(chooser.automatic(0.01).error().message, AllOf(HasSubstr("of 300 training images; 1.00 % are allowed"),
+                                                             HasSubstr("the most precise polynomials change")));
+}
+
 TEST(Alike, ChoosesTheSameByExtremesAlone) {
   Stack stack(6, {Kind::relu, Kind::leaky_relu, Kind::sigmoid, Kind::gelu});
   const auto images = Numbers(4).normal(60 * 6);
