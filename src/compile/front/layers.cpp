@@ -68,18 +68,27 @@ Result<LinearMap> convolution(const nn::Graph& graph, const nn::Node& node) {
   LinearMap map;
   map.matrix.cols = static_cast<std::uint32_t>(nn::element_count(g.in));
   map.matrix.reserve(static_cast<std::size_t>(nn::element_count(g.out)), static_cast<std::size_t>(channels * kh * kw));
+  struct Offset {
+    std::uint32_t column, weight;  // in the first channel
+  };
+  std::vector<std::vector<Offset>> taps;  // by place of the output
+  for (std::int64_t oy = 0; oy < g.out[1]; ++oy) {
+    for (std::int64_t ox = 0; ox < g.out[2]; ++ox) {
+      taps.emplace_back();
+      for_taps(g, oy, ox, [&, width = kw](std::int64_t ky, std::int64_t kx, std::int64_t y, std::int64_t x) {
+        taps.back().push_back({g.index(0, y, x), static_cast<std::uint32_t>(ky * width + kx)});
+      });
+    }
+  }
   for (std::int64_t co = 0; co < g.out[0]; ++co) {
-    for (std::int64_t oy = 0; oy < g.out[1]; ++oy) {
-      for (std::int64_t ox = 0; ox < g.out[2]; ++ox) {
-        for (std::int64_t ci = 0; ci < channels; ++ci) {
-          const float* kernel = weight->data.data() + (co * channels + ci) * kh * kw;
-          for_taps(g, oy, ox, [&, width = kw](std::int64_t ky, std::int64_t kx, std::int64_t y, std::int64_t x) {
-            map.matrix.push(g.index(co / outputs * channels + ci, y, x), kernel[ky * width + kx]);
-          });
-        }
-        map.matrix.end_row();
-        map.bias.push_back(bias ? bias->data[static_cast<std::size_t>(co)] : 0);
+    for (const std::vector<Offset>& window : taps) {
+      for (std::int64_t ci = 0; ci < channels; ++ci) {
+        const float* kernel = weight->data.data() + (co * channels + ci) * kh * kw;
+        const std::uint32_t plane = g.index(co / outputs * channels + ci, 0, 0);
+        for (const Offset& tap : window) map.matrix.push(plane + tap.column, kernel[tap.weight]);
       }
+      map.matrix.end_row();
+      map.bias.push_back(bias ? bias->data[static_cast<std::size_t>(co)] : 0);
     }
   }
   return map;

@@ -2,41 +2,47 @@
 #include "compile/front/sparse.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "base/check.h"
 
 namespace obscura::compile {
 namespace {
 
-/// One row under construction: sums by column, and which columns were touched.
+/// One row under construction: sums by column, and which columns were touched, as bits of theirs.
 class RowSums {
  public:
-  explicit RowSums(std::uint32_t cols) : sum_(cols, 0), seen_(cols, 0) {}
-  void add(std::uint32_t col, double v) {
-    if (!seen_[col]) {
-      seen_[col] = 1;
-      touched_.push_back(col);
-    }
-    sum_[col] += v;
-  }
+  explicit RowSums(std::uint32_t cols) : sum_(cols, 0), seen_(cols / kBits + 1, 0) {}
   void add_row(const SparseMatrix& m, std::size_t row, double factor) {
-    for (std::uint64_t k = m.start[row]; k < m.start[row + 1]; ++k) add(m.column[k], factor * m.value[k]);
+    const std::uint64_t begin = m.start[row], end = m.start[row + 1];
+    if (begin == end) return;
+    first_ = std::min(first_, m.column[begin] / kBits);
+    last_ = std::max(last_, m.column[end - 1] / kBits);
+    for (std::uint64_t k = begin; k < end; ++k) {
+      const std::uint32_t col = m.column[k];
+      seen_[col / kBits] |= std::uint64_t{1} << col % kBits;
+      sum_[col] += factor * m.value[k];
+    }
   }
   void flush(SparseMatrix& out) {
-    if (!std::is_sorted(touched_.begin(), touched_.end())) std::sort(touched_.begin(), touched_.end());
-    for (const std::uint32_t col : touched_) {
-      out.push(col, sum_[col]);
-      sum_[col] = 0;
-      seen_[col] = 0;
+    for (std::uint32_t word = first_; word <= last_; ++word) {
+      for (std::uint64_t bits = std::exchange(seen_[word], 0); bits != 0; bits &= bits - 1) {
+        const std::uint32_t col = word * kBits + static_cast<std::uint32_t>(std::countr_zero(bits));
+        out.push(col, std::exchange(sum_[col], 0));
+      }
     }
-    touched_.clear();
+    first_ = static_cast<std::uint32_t>(seen_.size());
+    last_ = 0;
     out.end_row();
   }
 
  private:
+  static constexpr std::uint32_t kBits = 64;
   std::vector<double> sum_;
-  std::vector<char> seen_;
-  std::vector<std::uint32_t> touched_;
+  std::vector<std::uint64_t> seen_;
+  std::uint32_t first_ = static_cast<std::uint32_t>(seen_.size());  ///< words of seen_ that are not all 0 lie between
+  std::uint32_t last_ = 0;
 };
 
 double at(std::span<const double> values, std::size_t index) { return values.size() == 1 ? values[0] : values[index]; }
