@@ -32,7 +32,7 @@ class Atoms final : public Maps {
     return atom(node);
   }
 
-  Result<AffinePtr> activate(const nn::Node&, const AffinePtr& x, PolynomialActivation activation) override {
+  Result<AffinePtr> activate(const nn::Node&, AffinePtr x, PolynomialActivation activation) override {
     if (is_unbounded(activation)) {
       note(fmt::format("the polynomial of degree {} ({}) is evaluated in the image layout only",
                        degree(activation.coefficients), activation.origin));

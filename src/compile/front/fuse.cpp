@@ -44,8 +44,10 @@ class Matrices final : public Maps {
     return both;
   }
 
-  Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) override {
-    return junction(node.name, {x}, std::move(activation));
+  Result<AffinePtr> activate(const nn::Node& node, AffinePtr x, PolynomialActivation activation) override {
+    std::vector<AffinePtr> alone;
+    alone.push_back(std::move(x));
+    return junction(node.name, std::move(alone), std::move(activation));
   }
 
   AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) override {
@@ -61,14 +63,16 @@ class Matrices final : public Maps {
   }
 
   /// What a junction of these branches gives.
-  AffinePtr junction(const std::string& origin, const std::vector<AffinePtr>& branches,
+  AffinePtr junction(const std::string& origin, std::vector<AffinePtr> branches,
                      std::optional<PolynomialActivation> activation) {
     Draft draft;
-    for (const auto& affine : branches) {
-      draft.branches.push_back({affine->atom, {}, false});
-      for (const auto& map : affine->maps) draft.branches.back().segment.push_back(*map);
-    }
     draft.elements = branches[0]->elements;
+    for (AffinePtr& branch : branches) {
+      Affine affine = *branch;
+      branch.reset();
+      draft.branches.push_back({affine.atom, {}, false});
+      for (auto& map : affine.maps) draft.branches.back().segment.push_back(own(std::move(map)));
+    }
     if (branches.size() > 1) draft.origin = origin;
     draft.activation = std::move(activation);
     drafts_.push_back(std::move(draft));
@@ -107,12 +111,16 @@ Result<FusedNetwork> fuse(const nn::Graph& graph, const Approximations& approxim
   Walk walk(graph, approximations, maps);
   const nn::Node none;
   const nn::Node* last = &none;
-  for (const nn::Node* node : live_nodes(graph)) {
+  const std::vector<const nn::Node*> nodes = live_nodes(graph);
+  walk.forget_after(nodes);
+  for (const nn::Node* node : nodes) {
     last = node;
     OBSCURA_TRY_VOID(walk.follow(*node));
   }
-  OBSCURA_TRY(const auto output, walk.affine(*last, graph.output));
-  maps.junction("", {output}, std::nullopt);
+  OBSCURA_TRY(auto output, walk.affine(*last, graph.output));
+  std::vector<AffinePtr> alone;
+  alone.push_back(std::move(output));
+  maps.junction("", std::move(alone), std::nullopt);
   inline_sums(maps.drafts());
   number(std::move(maps.drafts()), out);
   return out;

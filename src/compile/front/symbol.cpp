@@ -39,31 +39,43 @@ std::vector<std::string> merge(const std::vector<std::string>& a, const std::vec
   return out;
 }
 
-std::shared_ptr<const Affine> scaled(const std::shared_ptr<const Affine>& affine, const Elements& factor,
+LinearMap own(std::shared_ptr<LinearMap> map) {
+  if (map.use_count() > 1) return *map;
+  return std::move(*map);
+}
+
+std::shared_ptr<const Affine> scaled(std::shared_ptr<const Affine> affine, const Elements& factor,
                                      const Elements& shift, const std::string& origin) {
   const bool unit = std::all_of(factor.begin(), factor.end(), [](double v) { return v == 1; });
   if (unit && is_zero(shift)) return affine;
-  LinearMap last = affine->maps.empty() ? identity_map(affine->elements) : *affine->maps.back();
+  Affine out = *affine;
+  affine.reset();  // the last to hold its maps, perhaps
+  LinearMap last = identity_map(out.maps.empty() ? out.elements : 0);
+  if (!out.maps.empty()) {
+    last = own(std::move(out.maps.back()));
+    out.maps.pop_back();
+  }
   scale_rows(last.matrix, factor);
   for (std::size_t r = 0; r < last.bias.size(); ++r)
     last.bias[r] = last.bias[r] * element(factor, r) + element(shift, r);
   last.origin = join(merge({last.origin}, {origin}));
-  Affine out = *affine;
-  if (!out.maps.empty()) out.maps.pop_back();
-  out.maps.push_back(std::make_shared<const LinearMap>(std::move(last)));
+  out.maps.push_back(std::make_shared<LinearMap>(std::move(last)));
   return std::make_shared<const Affine>(std::move(out));
 }
 
-std::shared_ptr<const Affine> affine_of(const Variable& variable) {
-  return scaled(variable.root, variable.alpha, variable.beta, variable.origin);
+std::shared_ptr<const Affine> affine_of(std::shared_ptr<const Variable> variable) {
+  auto [root, alpha, beta, order, origin] = *variable;
+  variable.reset();
+  return scaled(std::move(root), alpha, beta, origin);
 }
 
-std::shared_ptr<const Affine> affine_of(const Symbol& symbol) {
+std::shared_ptr<const Affine> affine_of(Symbol symbol) {
   OBSCURA_CHECK(degree(symbol.polynomial) <= 1, "affine_of a polynomial of degree {}", degree(symbol.polynomial));
   const Elements slope = symbol.polynomial.size() > 1 ? symbol.polynomial[1] : Elements{0};
-  const Variable& t = *symbol.variable;
-  return scaled(t.root, multiply(slope, t.alpha), add(multiply(slope, t.beta), symbol.polynomial[0]),
-                join(merge({t.origin}, symbol.origin)));
+  auto [root, alpha, beta, order, origin] = *symbol.variable;
+  symbol.variable.reset();
+  return scaled(std::move(root), multiply(slope, alpha), add(multiply(slope, beta), symbol.polynomial[0]),
+                join(merge({origin}, symbol.origin)));
 }
 
 std::optional<Pair> align(const Symbol& a, const Symbol& b) {
@@ -108,14 +120,14 @@ std::shared_ptr<const Affine> append(const Affine& affine, LinearMap map, std::v
     if (auto both = product(map.matrix, last.matrix, apart)) {
       notes.push_back(fmt::format("'{}' and '{}' became one linear map, because that has no more weights than the two.",
                                   last.origin, map.origin));
-      out.maps.back() = std::make_shared<const LinearMap>(composed(std::move(*both), map, last));
+      out.maps.back() = std::make_shared<LinearMap>(composed(std::move(*both), map, last));
       return std::make_shared<const Affine>(std::move(out));
     }
     notes.push_back(
         fmt::format("'{}' and '{}' stay two linear maps: as one they would have more than their {} weights.",
                     last.origin, map.origin, apart));
   }
-  out.maps.push_back(std::make_shared<const LinearMap>(std::move(map)));
+  out.maps.push_back(std::make_shared<LinearMap>(std::move(map)));
   return std::make_shared<const Affine>(std::move(out));
 }
 
@@ -137,7 +149,7 @@ std::shared_ptr<const Affine> add(const Affine& a, const Affine& b) {
   out.atom = a.atom;
   out.elements = a.elements;
   out.maps.assign(a.maps.begin(), a.maps.begin() + static_cast<std::ptrdiff_t>(common));
-  out.maps.push_back(std::make_shared<const LinearMap>(std::move(both)));
+  out.maps.push_back(std::make_shared<LinearMap>(std::move(both)));
   return std::make_shared<const Affine>(std::move(out));
 }
 

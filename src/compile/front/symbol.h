@@ -12,7 +12,7 @@ namespace obscura::compile {
 /// maps.back() ∘ ... ∘ maps.front() of an atom; no maps: the atom itself.
 struct Affine {
   std::size_t atom = 0;
-  std::vector<std::shared_ptr<const LinearMap>> maps;
+  std::vector<std::shared_ptr<LinearMap>> maps;  ///< shared by values that are read again: only own() writes them
   std::uint32_t elements = 0;
 };
 
@@ -40,15 +40,18 @@ std::string join(const std::vector<std::string>& names, const char* separator = 
 /// The union, in order.
 std::vector<std::string> merge(const std::vector<std::string>& a, const std::vector<std::string>& b);
 
+/// The map itself where nobody else has it, else a copy.
+LinearMap own(std::shared_ptr<LinearMap> map);
+
 /// factor * x + shift, with the row operations folded into the last map (or a diagonal one).
-std::shared_ptr<const Affine> scaled(const std::shared_ptr<const Affine>& affine, const Elements& factor,
+std::shared_ptr<const Affine> scaled(std::shared_ptr<const Affine> affine, const Elements& factor,
                                      const Elements& shift, const std::string& origin);
 
 /// t itself.
-std::shared_ptr<const Affine> affine_of(const Variable& variable);
+std::shared_ptr<const Affine> affine_of(std::shared_ptr<const Variable> variable);
 
 /// A polynomial of degree at most 1, as an affine map.
-std::shared_ptr<const Affine> affine_of(const Symbol& symbol);
+std::shared_ptr<const Affine> affine_of(Symbol symbol);
 
 /// Both with the same variable, the earlier of the two; nothing where their roots differ, or a normalisation by 0
 /// lies between.

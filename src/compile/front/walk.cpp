@@ -87,8 +87,18 @@ Walk::Walk(const nn::Graph& graph, const Approximations& approximations, Maps& m
   symbols_[graph.input] = fresh(std::make_shared<const Affine>(Affine{0, {}, elements}), graph.input);
 }
 
+void Walk::forget_after(const std::vector<const nn::Node*>& nodes) {
+  for (const nn::Node* node : nodes) {
+    for (const nn::ValueId id : node->inputs) last_reader_[id] = node;
+  }
+}
+
 Result<void> Walk::follow(const nn::Node& node) {
   OBSCURA_TRY(Symbol symbol, symbol_of(node));
+  for (const nn::ValueId id : node.inputs) {
+    const auto last = last_reader_.find(id);
+    if (last != last_reader_.end() && last->second == &node) symbols_.erase(id);
+  }
   symbols_[node.output] = std::move(symbol);
   return {};
 }
@@ -100,8 +110,11 @@ std::optional<std::size_t> Walk::degree_of(nn::ValueId id) const {
 }
 
 Result<AffinePtr> Walk::affine(const nn::Node& reader, nn::ValueId id) {
-  OBSCURA_TRY(const Symbol x, symbol(reader, id));
-  return as_affine(reader, x);
+  OBSCURA_TRY(Symbol x, symbol(reader, id));
+  const auto last = last_reader_.find(id);
+  const bool once = std::count(reader.inputs.begin(), reader.inputs.end(), id) == 1;
+  if (once && last != last_reader_.end() && last->second == &reader) symbols_.erase(id);
+  return as_affine(reader, std::move(x));
 }
 
 Symbol Walk::fresh(AffinePtr root, nn::ValueId source) {
@@ -151,13 +164,13 @@ Result<Symbol> Walk::approximated(const nn::Node& node, const Approximation& app
   const bool maximum = node.op == nn::Op::max_pool;
   if (node.op != nn::Op::function && !maximum) return unsupported(node, "{}", way_out(node));
   OBSCURA_TRY_VOID(check(approximation, describe(node)));
-  OBSCURA_TRY(const auto x, affine(node, node.inputs[0]));
+  OBSCURA_TRY(auto x, affine(node, node.inputs[0]));
   PolynomialActivation activation;
   activation.approximation = std::make_shared<const Approximation>(approximation);
   activation.elements = x->elements;
   activation.origin = node.name;
   if (maximum) return fresh(maps_.maximum(node, x, activation), node.output);
-  OBSCURA_TRY(auto atom, maps_.activate(node, x, std::move(activation)));
+  OBSCURA_TRY(auto atom, maps_.activate(node, std::move(x), std::move(activation)));
   return fresh(std::move(atom), node.output);
 }
 
@@ -319,19 +332,21 @@ Result<Symbol> Walk::power(const nn::Node& node) {
   return renamed(std::move(out), node);
 }
 
-Result<AffinePtr> Walk::as_affine(const nn::Node& reader, const Symbol& x) {
-  if (degree(x.polynomial) <= 1) return affine_of(x);
-  const auto known = atom_of_.find(x.source);
+Result<AffinePtr> Walk::as_affine(const nn::Node& reader, Symbol x) {
+  if (degree(x.polynomial) <= 1) return affine_of(std::move(x));
+  const nn::ValueId source = x.source;
+  const auto known = atom_of_.find(source);
   if (known != atom_of_.end()) return known->second;
-  OBSCURA_TRY(auto atom, as_activation(reader, x));
-  return atom_of_[x.source] = std::move(atom);
+  OBSCURA_TRY(auto atom, as_activation(reader, std::move(x)));
+  return atom_of_[source] = std::move(atom);
 }
 
-Result<AffinePtr> Walk::as_activation(const nn::Node& reader, const Symbol& x) {
+Result<AffinePtr> Walk::as_activation(const nn::Node& reader, Symbol x) {
   const std::size_t d = degree(x.polynomial);
-  const auto affine = affine_of(*x.variable);
+  auto affine = affine_of(std::move(x.variable));
+  const std::uint32_t elements = affine->elements;
   const std::string origin = join(x.origin);
-  if (d == 2 || d == 4) return maps_.activate(reader, affine, {x.polynomial, affine->elements, origin});
+  if (d == 2 || d == 4) return maps_.activate(reader, std::move(affine), {x.polynomial, elements, origin});
   const auto shared = shared_polynomial(x.polynomial);
   if (!shared) {
     return unsupported(reader,
@@ -340,8 +355,8 @@ Result<AffinePtr> Walk::as_activation(const nn::Node& reader, const Symbol& x) {
                        "coefficients everywhere: train the network with one of those",
                        d, origin, kMaxDegree);
   }
-  OBSCURA_TRY(const auto atom, maps_.activate(reader, affine, {shared->polynomial, affine->elements, origin}));
-  return scaled(atom, shared->factor, shared->shift, origin);
+  OBSCURA_TRY(auto atom, maps_.activate(reader, std::move(affine), {shared->polynomial, elements, origin}));
+  return scaled(std::move(atom), shared->factor, shared->shift, origin);
 }
 
 }  // namespace obscura::compile

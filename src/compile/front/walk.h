@@ -32,7 +32,7 @@ class Maps {
   /// Elementwise, and thereby an atom.
   virtual AffinePtr product(const nn::Node& node, const AffinePtr& a, const AffinePtr& b) = 0;
   /// An activation of x, and thereby an atom. errors: what no layout takes.
-  virtual Result<AffinePtr> activate(const nn::Node& node, const AffinePtr& x, PolynomialActivation activation) = 0;
+  virtual Result<AffinePtr> activate(const nn::Node& node, AffinePtr x, PolynomialActivation activation) = 0;
   /// A max_pool of x by the relu that `activation` approximates; windows of one element ask for none.
   virtual AffinePtr maximum(const nn::Node& node, const AffinePtr& x, const PolynomialActivation& activation) = 0;
 };
@@ -41,6 +41,8 @@ class Maps {
 class Walk {
  public:
   Walk(const nn::Graph& graph, const Approximations& approximations, Maps& maps);
+  /// Values are forgotten with the last of these nodes that reads them, so that nothing large is kept or copied.
+  void forget_after(const std::vector<const nn::Node*>& nodes);
 
   /// The node's output as its inputs give it, which is kept from then on.
   Result<void> follow(const nn::Node& node);
@@ -55,8 +57,8 @@ class Walk {
   Symbol fresh(AffinePtr root, nn::ValueId source);
   Result<Symbol> symbol_of(const nn::Node& node);
   Result<Symbol> symbol(const nn::Node& node, nn::ValueId id) const;
-  Result<AffinePtr> as_affine(const nn::Node& reader, const Symbol& x);
-  Result<AffinePtr> as_activation(const nn::Node& reader, const Symbol& x);
+  Result<AffinePtr> as_affine(const nn::Node& reader, Symbol x);
+  Result<AffinePtr> as_activation(const nn::Node& reader, Symbol x);
   Result<Symbol> approximated(const nn::Node& node, const Approximation& approximation);
   Result<Symbol> single(const nn::Node& node);
   Result<Symbol> linear(const nn::Node& node);
@@ -76,6 +78,7 @@ class Walk {
   Maps& maps_;
   std::map<nn::ValueId, Symbol> symbols_;
   std::map<nn::ValueId, AffinePtr> atom_of_;
+  std::map<nn::ValueId, const nn::Node*> last_reader_;
   std::size_t order_ = 0;
 };
 
