@@ -8,11 +8,12 @@ namespace obscura::compile {
 
 double Schedule::total_nanoseconds() const { return std::accumulate(nanoseconds.begin(), nanoseconds.end(), 0.0); }
 
-std::optional<Schedule> evaluate(const Trial& trial) {
+std::optional<Schedule> evaluate(const Trial& trial, double most_nanoseconds) {
   auto schedule = solve_scales(trial);
   if (!schedule || !fits(trial, *schedule)) return std::nullopt;
-  predict_errors(trial, {}, *schedule);
   predict_times(trial, *schedule);
+  if (schedule->total_nanoseconds() > most_nanoseconds) return std::nullopt;  // errors take far longer to predict
+  predict_errors(trial, {}, *schedule);
   verify_after(Pass::price, [&] { return verify(trial.circuit, *schedule); });
   return schedule;
 }

@@ -12,6 +12,8 @@
 /// backwards, and of several readers the first that is on the path of first branches decides; then forwards, exactly.
 #pragma once
 
+#include <cmath>
+
 #include "compile/layout/choice.h"
 #include "compile/schedule/splits.h"
 
@@ -54,8 +56,8 @@ void predict_errors(const Trial& trial, const std::vector<double>& rounding, Sch
 /// Predicted times.
 void predict_times(const Trial& trial, Schedule& schedule);
 
-/// All of that, of a circuit without integer matrices; nothing where it does not fit.
-std::optional<Schedule> evaluate(const Trial& trial);
+/// All of that, of a circuit without integer matrices; nothing where it does not fit, or takes more than this.
+std::optional<Schedule> evaluate(const Trial& trial, double most_nanoseconds = HUGE_VAL);
 
 /// Limbs and parts are those of the circuit, scales and errors are finite and above 0.
 /// errors  bad_format, naming the operation

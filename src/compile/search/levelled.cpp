@@ -64,7 +64,9 @@ class Search {
     for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
       choice.log2_scale = choice.drop_bits + above;
       ++considered_;
-      auto schedule = evaluate({setting_, *circuit, splits, choice, params.value()});
+      // Once transforms have their prices, what is slower than the best cannot win whatever its error.
+      const double most = best_ && memory_ && fits() ? kTie * best_->schedule.total_nanoseconds() : HUGE_VAL;
+      auto schedule = evaluate({setting_, *circuit, splits, choice, params.value()}, most);
       if (!schedule) continue;
       closest_ = std::min(closest_, schedule->logit_error);
       if (schedule->logit_error > setting_.max_error) continue;
