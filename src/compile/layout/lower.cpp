@@ -256,7 +256,8 @@ class BranchReader {
                                     const JunctionOutput& output, bool first) const {
     MapCache::MapKey key{branch.segment, factor_in, sum.has_value(), first, output.scale, output.shift, output.factor};
     return append_.cache().map(std::move(key), [&] {
-      Segment maps{first_map(network_, branch, factor_in)};
+      Segment maps;
+      maps.push_back(first_map(network_, branch, factor_in));  // a list would copy it
       const Segment& segment = network_.segments[branch.segment];
       maps.insert(maps.end(), segment.begin() + 1, segment.end());
       return map_of(std::move(maps), sum, output, first);
