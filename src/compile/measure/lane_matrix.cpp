@@ -97,8 +97,11 @@ LaneMatrix LaneMatrix::transposed() const {
   out.inputs_ = outputs_;
   out.outputs_ = inputs_;
   out.weights_.resize(weights_.size());
+  std::size_t done = 0;
   for (const Block& b : blocks_) {
     out.blocks_.push_back({b.weights, b.outputs, b.inputs, b.cols, b.rows});
+    if (b.weights < done) continue;  // those of a block before
+    done = b.weights + std::size_t{b.rows} * b.cols;
     for (std::size_t r = 0; r < b.rows; ++r) {
       for (std::size_t c = 0; c < b.cols; ++c) {
         out.weights_[b.weights + c * b.rows + r] = weights_[b.weights + r * b.cols + c];
