@@ -81,16 +81,18 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
                                 unit.ciphertext, layout.elements(), layout.period));
     }
   }
-  std::vector<Place> taken = layout.places();
-  std::sort(taken.begin(), taken.end());
-  const auto twice = std::adjacent_find(taken.begin(), taken.end());
-  if (twice != taken.end()) {
-    return broken(fmt::format("has two elements at position {} of ciphertext {}", twice->position, twice->ciphertext));
+  std::vector<std::vector<std::uint32_t>> taken(layout.ciphertexts());
+  for (std::uint32_t e = 0; e < layout.elements(); ++e) {
+    const Place at = layout.place(e);
+    taken[at.ciphertext].push_back(at.position);
   }
-  std::uint32_t next = 0;  // every ciphertext holds something
-  for (const Place& at : taken) {
-    if (at.ciphertext > next) return broken(fmt::format("leaves ciphertext {} empty", next));
-    next = at.ciphertext + 1;
+  std::vector<char> seen(layout.period, 0);
+  for (std::size_t c = 0; c < taken.size(); ++c) {
+    if (taken[c].empty()) return broken(fmt::format("leaves ciphertext {} empty", c));
+    for (const std::uint32_t position : taken[c]) {
+      if (seen[position]++) return broken(fmt::format("has two elements at position {} of ciphertext {}", position, c));
+    }
+    for (const std::uint32_t position : taken[c]) seen[position] = 0;
   }
   return {};
 }
