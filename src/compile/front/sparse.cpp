@@ -90,13 +90,18 @@ SparseMatrix sum(const SparseMatrix& a, const SparseMatrix& b) {
 void scale_rows(SparseMatrix& matrix, std::span<const double> factors) {
   OBSCURA_CHECK(factors.size() == 1 || factors.size() == matrix.rows, "scale_rows: {} factors", factors.size());
   for (std::uint32_t r = 0; r < matrix.rows; ++r) {
-    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) matrix.value[k] *= at(factors, r);
+    const double factor = at(factors, r);
+    for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) matrix.value[k] *= factor;
   }
 }
 
 void scale_columns(SparseMatrix& matrix, std::span<const double> factors) {
   OBSCURA_CHECK(factors.size() == 1 || factors.size() == matrix.cols, "scale_columns: {} factors", factors.size());
-  for (std::uint64_t k = 0; k < matrix.nonzeros(); ++k) matrix.value[k] *= at(factors, matrix.column[k]);
+  if (factors.size() == 1) {
+    for (double& v : matrix.value) v *= factors[0];
+    return;
+  }
+  for (std::uint64_t k = 0; k < matrix.nonzeros(); ++k) matrix.value[k] *= factors[matrix.column[k]];
 }
 
 std::vector<double> multiply(const SparseMatrix& matrix, std::span<const double> x) {
