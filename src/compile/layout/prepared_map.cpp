@@ -80,9 +80,9 @@ Result<PreparedMap> prepare_map(Segment maps, const std::optional<WindowSum>& su
   for (++first; first < maps.size(); ++first) out.map = compose(maps[first], out.map);
   OBSCURA_TRY(const QuantizedWeights weights, quantized(out.map));
   out.integers = std::make_shared<const ckks::IntegerMap>(to_blocks(out.map.matrix, weights.integers));
-  for (const std::int32_t w : weights.integers) {
-    out.largest_weight = std::max(out.largest_weight, std::abs(static_cast<double>(w)) / weights.scale);
-  }
+  std::int32_t largest = 0;
+  for (const std::int32_t w : weights.integers) largest = std::max(largest, std::abs(w));
+  out.largest_weight = largest / weights.scale;
   out.weight_scale = weights.scale;
   out.weight_error = weights.exact ? 0 : 1 / (12 * weights.scale * weights.scale);
   forget_weights(out.map);

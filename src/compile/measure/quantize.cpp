@@ -2,6 +2,7 @@
 #include "compile/measure/quantize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -19,18 +20,35 @@ std::string_view bytes(const std::vector<std::uint32_t>& v) {
   return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(std::uint32_t)};
 }
 
+struct Sizes {
+  double least = HUGE_VAL;  ///< that is not 0
+  double largest = 0;
+};
+
+/// Some side by side, so that none waits for the one before.
+Sizes sizes_of(std::span<const double> values) {
+  constexpr std::size_t kTogether = 8;
+  std::array<double, kTogether> least, largest{};
+  least.fill(HUGE_VAL);
+  const auto look = [&](double v, std::size_t i) {
+    const double size = std::abs(v), above = size == 0 ? HUGE_VAL : size;
+    least[i] = above < least[i] ? above : least[i];
+    largest[i] = size > largest[i] ? size : largest[i];
+  };
+  std::size_t at = 0;
+  for (; at + kTogether <= values.size(); at += kTogether) {
+    for (std::size_t i = 0; i < kTogether; ++i) look(values[at + i], i);
+  }
+  for (std::size_t i = 0; at < values.size(); ++at, ++i) look(values[at], i);
+  return {*std::min_element(least.begin(), least.end()), *std::max_element(largest.begin(), largest.end())};
+}
+
 }  // namespace
 
 std::optional<double> whole_scale(const LinearMap& map) {
   const std::vector<double>& values = map.matrix.value;
-  double least = 0;
-  double largest = 0;
-  for (const double v : values) {
-    const double size = std::abs(v);
-    if (size > 0 && (least == 0 || size < least)) least = size;
-    largest = std::max(largest, size);
-  }
-  if (least == 0) return 1;
+  const auto [least, largest] = sizes_of(values);
+  if (largest == 0) return 1;
   for (double multiple = 1; multiple * largest / least <= kMaxMultiple * (1 + kWhole); ++multiple) {
     const double factor = multiple / least;
     const bool all_whole = std::all_of(values.begin(), values.end(), [&](double v) {
@@ -41,11 +59,7 @@ std::optional<double> whole_scale(const LinearMap& map) {
   return std::nullopt;
 }
 
-double largest_weight(const LinearMap& map) {
-  double largest = 0;
-  for (const double v : map.matrix.value) largest = std::max(largest, std::abs(v));
-  return largest;
-}
+double largest_weight(const LinearMap& map) { return sizes_of(map.matrix.value).largest; }
 
 double power_scale(double largest, int bits) {
   int exponent = 0;
@@ -57,13 +71,13 @@ double power_scale(double largest, int bits) {
 Result<std::vector<std::int32_t>> quantize(const LinearMap& map, double scale) {
   const SparseMatrix& matrix = map.matrix;
   std::vector<std::int32_t> out;
-  out.reserve(matrix.value.size());
+  out.resize(matrix.value.size());
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     double norm = 0;
     for (std::uint64_t k = matrix.start[r]; k < matrix.start[r + 1]; ++k) {
       const double rounded = std::round(matrix.value[k] * scale);
       norm += std::abs(rounded);
-      out.push_back(static_cast<std::int32_t>(rounded));
+      out[k] = static_cast<std::int32_t>(rounded);
     }
     if (norm >= static_cast<double>(ckks::kMaxRowNorm)) {
       return error(Code::infeasible,
