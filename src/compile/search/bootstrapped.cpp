@@ -134,28 +134,8 @@ Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::Bootstr
   return candidate;
 }
 
-namespace {
-
-/// Why a candidate is not taken, if so; what is precise enough and too large is noted.
-std::optional<Error> refusal_of(const Setting& setting, const Candidate& candidate, Shortfall& shortfall) {
-  if (candidate.schedule.logit_error > setting.max_error) {
-    return error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
-                 candidate.schedule.logit_error, setting.max_error);
-  }
-  const Memory& memory = candidate.memory;
-  const bool keys = !setting.max_key_bytes || memory.keys <= *setting.max_key_bytes;
-  if (!keys) shortfall.too_large(memory.keys);
-  const bool all = memory.least() <= setting.memory;
-  if (!all) shortfall.too_large(memory);
-  if (keys && all) return std::nullopt;
-  return error(Code::infeasible, "bootstrapping takes {:.1f} GB of memory, {:.1f} GB of them keys",
-               static_cast<double>(memory.least()) / 1e9, static_cast<double>(memory.keys) / 1e9);
-}
-
-}  // namespace
-
 Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t images, Shortfall& shortfall) {
-  std::optional<Candidate> best;
+  Found found(setting, shortfall);
   std::optional<Error> refusal;
   const auto resources = ckks::Resources::make();  // sets have primes in common
   for (const ckks::BootstrapLiteral& literal : ckks::BootstrapParams::demonstrated()) {
@@ -168,12 +148,18 @@ Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t imag
       if (refusal->code == Code::cancelled) return *refusal;
       continue;
     }
-    const std::optional<Error> refused = refusal_of(setting, *candidate, shortfall);
-    if (refused) refusal = refused;
-    const bool slower = best && best->schedule.total_nanoseconds() <= candidate->schedule.total_nanoseconds();
-    if (!refused && !slower) best = std::move(candidate).value();
+    const Memory& memory = candidate->memory;
+    if (!found.precise(candidate->schedule)) {
+      refusal = error(Code::infeasible, "with bootstrapping the logit error is {:.3g}, {:.3g} is allowed",
+                      candidate->schedule.logit_error, setting.max_error);
+    } else if (!found.fits(memory)) {
+      refusal = error(Code::infeasible, "bootstrapping takes {:.1f} GB of memory, {:.1f} GB of them keys",
+                      static_cast<double>(memory.least()) / 1e9, static_cast<double>(memory.keys) / 1e9);
+    } else {
+      found.offer(std::move(candidate).value());
+    }
   }
-  if (best) return Selection{std::move(*best), {}, 1};
+  if (found.any()) return found.take(1);
   OBSCURA_CHECK(refusal.has_value(), "no set of parameters for bootstrapping");
   return *refusal;
 }

@@ -5,6 +5,33 @@
 
 namespace obscura::compile {
 
+bool Found::precise(const Schedule& schedule) {
+  closest_ = std::min(closest_, schedule.logit_error);
+  return schedule.logit_error <= setting_.max_error;
+}
+
+bool Found::fits(std::uint64_t keys) {
+  const bool small = !setting_.max_key_bytes || keys <= *setting_.max_key_bytes;
+  if (!small) shortfall_.too_large(keys);
+  return small;
+}
+
+bool Found::fits(const Memory& memory) {
+  const bool keys = fits(memory.keys), all = memory.least() <= setting_.memory;
+  if (!all) shortfall_.too_large(memory);
+  return keys && all;
+}
+
+void Found::offer(Candidate candidate) {
+  if (best_) {
+    const Schedule& own = candidate.schedule;
+    const double time = own.total_nanoseconds(), best = best_->schedule.total_nanoseconds();
+    const bool tied = time <= kTie * best && best <= kTie * time;
+    if (tied ? own.logit_error >= best_->schedule.logit_error : time >= best) return;
+  }
+  best_ = std::move(candidate);
+}
+
 Result<ckks::ParamsLiteral> make_literal(const Choice& choice) {
   const auto special = static_cast<std::size_t>(choice.digit_limbs);
   ckks::ParamsLiteral literal;

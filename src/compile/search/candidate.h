@@ -24,6 +24,34 @@ struct Selection {
   std::size_t considered = 0;
 };
 
+/// Times within this factor of each other count as equal: the cost model is no better.
+inline constexpr double kTie = 1.01;
+
+/// What is best of the candidates of the image layout so far, with bootstrapping or without: the cheapest within the
+/// setting's error, size of keys and memory, and the most precise of those within 1 % of its time.
+class Found {
+ public:
+  /// `shortfall` says what was precise enough and too large.
+  Found(const Setting& setting, Shortfall& shortfall) : setting_(setting), shortfall_(shortfall) {}
+  bool precise(const Schedule& schedule);
+  bool fits(std::uint64_t keys);
+  bool fits(const Memory& memory);
+  /// Of a candidate that is precise and fits.
+  void offer(Candidate candidate);
+  /// What takes more cannot become the best.
+  double most_nanoseconds() const { return best_ ? kTie * best_->schedule.total_nanoseconds() : HUGE_VAL; }
+  /// The least error of all that were asked about.
+  double closest() const { return closest_; }
+  bool any() const { return best_.has_value(); }
+  Selection take(std::size_t considered) { return {std::move(*best_), {}, considered}; }
+
+ private:
+  const Setting& setting_;
+  Shortfall& shortfall_;
+  std::optional<Candidate> best_;
+  double closest_ = HUGE_VAL;
+};
+
 /// Primes for a choice: the special ones, which must be no smaller than those of a digit, are the largest.
 /// errors: infeasible where there are not enough primes of the size.
 Result<ckks::ParamsLiteral> make_literal(const Choice& choice);
@@ -31,8 +59,6 @@ Result<ckks::ParamsLiteral> make_literal(const Choice& choice);
 /// Of the largest primes that circuits are compared with.
 inline constexpr int kLargestBits = 49;
 inline constexpr int kMaxDigitLimbs = 4;
-/// Times within this factor of each other count as equal: the cost model is no better.
-inline constexpr double kTie = 1.01;
 
 /// Sizes of primes, {final, dropped}, within the secure modulus: every size of the dropped ones with what is left for
 /// those that stay.

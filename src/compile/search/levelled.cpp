@@ -21,12 +21,10 @@ constexpr int kScaleAbove = 10;
 
 class Search {
  public:
-  Search(const Setting& setting, Shortfall& shortfall) : setting_(setting), shortfall_(shortfall) {}
+  Search(const Setting& setting, Shortfall& shortfall) : setting_(setting), found_(setting, shortfall) {}
 
-  /// Whether anything reached the precision.
-  bool found() const { return best_.has_value(); }
-  double closest() const { return closest_; }
-  Selection take() { return {std::move(*best_), {}, considered_}; }
+  const Found& found() const { return found_; }
+  Selection take() { return found_.take(considered_); }
 
   Result<void> degree(const std::shared_ptr<const Circuit>& circuit) {
     const std::uint32_t drops = circuit->drops();
@@ -40,52 +38,41 @@ class Search {
         Splits splits = run_pass(setting_.passes, Pass::split,
                                  [&] { return split(*circuit, final_limbs + drops, digits, setting_.cost); });
         memory_.reset();
+        fits_ = true;
         for (const auto& [last, drop] : sizes) {
           primes(circuit, splits, {circuit->log2_degree, digits, last, drop, final_limbs, {drops}});
         }
-        large = large || !fits();
+        large = large || !fits_;
       }
     }
     return {};
   }
 
  private:
-  bool fits() const { return !memory_ || memory_->least() <= setting_.memory; }
-
   void primes(const std::shared_ptr<const Circuit>& circuit, Splits& splits, Choice choice) {
     auto literal = make_literal(choice);
     if (!literal.ok()) return;
     plan::KeyRequest request = splits.keys;
     request.relinearization = true;
-    const std::uint64_t keys = plan::key_bytes(literal.value(), request);
-    if (setting_.max_key_bytes && keys > *setting_.max_key_bytes) return shortfall_.too_large(keys);
+    if (!found_.fits(plan::key_bytes(literal.value(), request))) return;
     const auto params = ckks::Params::make(literal.value());
     if (!params.ok()) return;
     for (int above = -kScaleBelow; above <= kScaleAbove; ++above) {
       choice.log2_scale = choice.drop_bits + above;
       ++considered_;
       // Once transforms have their prices, what is slower than the best cannot win whatever its error.
-      const double most = best_ && memory_ && fits() ? kTie * best_->schedule.total_nanoseconds() : HUGE_VAL;
+      const double most = memory_ && fits_ ? found_.most_nanoseconds() : HUGE_VAL;
       auto schedule = evaluate({setting_, *circuit, splits, choice, params.value()}, most);
-      if (!schedule) continue;
-      closest_ = std::min(closest_, schedule->logit_error);
-      if (schedule->logit_error > setting_.max_error) continue;
+      if (!schedule || !found_.precise(*schedule)) continue;
       Candidate candidate{circuit, std::move(*schedule), literal.value()};
       if (!memory_) measure_memory(candidate, splits);
-      if (!fits()) return;
+      if (!fits_) return;
       candidate.memory = *memory_;
       for (std::size_t k = 0; k < circuit->operations.size(); ++k) {
         if (splits.shapes[k]) candidate.schedule.nanoseconds[k] = splits.nanoseconds[k];
       }
-      if (better(candidate.schedule)) best_ = std::move(candidate);
+      found_.offer(std::move(candidate));
     }
-  }
-
-  bool better(const Schedule& schedule) const {
-    if (!best_) return true;
-    const double time = schedule.total_nanoseconds(), best = best_->schedule.total_nanoseconds();
-    const bool tied = time <= kTie * best && best <= kTie * time;
-    return tied ? schedule.logit_error < best_->schedule.logit_error : time < best;
   }
 
   /// Memory and prices with it, which are the same whatever the sizes of primes and the scales.
@@ -93,15 +80,14 @@ class Search {
     predict_memory(setting_, candidate);
     memory_ = candidate.memory;
     splits.nanoseconds = candidate.schedule.nanoseconds;
-    if (!fits()) shortfall_.too_large(*memory_);
+    fits_ = found_.fits(*memory_);
   }
 
   const Setting& setting_;
-  Shortfall& shortfall_;
+  Found found_;
   std::optional<Memory> memory_;  ///< of the splits that are searched, once some primes are precise enough
-  std::optional<Candidate> best_;
+  bool fits_ = true;
   std::size_t considered_ = 0;
-  double closest_ = HUGE_VAL;
 };
 
 }  // namespace
@@ -131,15 +117,15 @@ Result<Selection> search_levelled(const Setting& setting, std::optional<int> log
     }
     verify_after(Pass::layout, [&] { return verify(circuit.value()); });
     OBSCURA_TRY_VOID(search.degree(std::make_shared<const Circuit>(std::move(circuit).value())));
-    tried += search.found() ? 1 : 0;
+    tried += search.found().any() ? 1 : 0;
   }
-  if (search.found()) return search.take();
-  if (search.closest() == HUGE_VAL) {
+  if (search.found().any()) return search.take();
+  if (search.found().closest() == HUGE_VAL) {
     if (refusal) return *refusal;
     return error(Code::infeasible, "no secure parameters hold this network's {} levels in the image layout", drops);
   }
   return error(Code::infeasible, "the image layout's logit error is {:.3g} at best, {:.3g} is allowed",
-               search.closest(), setting.max_error);
+               search.found().closest(), setting.max_error);
 }
 
 }  // namespace obscura::compile
