@@ -60,7 +60,7 @@ Result<Images> Images::of(const Selection& selection, const data::ImageShape& sh
   if (selection.limit == std::size_t{0}) return error(Code::wrong_params, "--limit 0: at least one image is needed");
   Images out;
   if (selection.dataset.empty()) {
-    OBSCURA_TRY(out, of_files(selection.files, shape));
+    OBSCURA_TRY(out, of_files(selection.files, shape, selection.fitting));
     if (!selection.labels.empty()) OBSCURA_TRY_VOID(out.set_labels(selection.labels));
   } else {
     OBSCURA_TRY(out, of_dataset(selection.dataset, selection.split, selection.data, shape));
@@ -80,13 +80,15 @@ Result<Images> Images::of_dataset(const std::string& name, const std::string& sp
     OBSCURA_TRY_VOID(data::fit(images, shape, name));
     return images;
   };
-  OBSCURA_TRY_VOID(out.add({0, {}, {}, false, {}, read}));
+  OBSCURA_TRY_VOID(out.add({0, {}, {}, false, {}, {}, read}));
   return out;
 }
 
-Result<Images> Images::of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape) {
+Result<Images> Images::of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape,
+                                const data::Fitting& fitting) {
   Images out;
   out.shape_ = shape;
+  out.fitting_ = fitting;
   out.of_files_ = true;
   for (const std::string& argument : arguments) {
     OBSCURA_TRY(const FileRange file, parse_file_range(argument));
@@ -121,8 +123,9 @@ Result<void> Images::add(Piece piece) {
 }
 
 Result<void> Images::add_file(const FileRange& file, std::optional<std::uint16_t> label) {
-  OBSCURA_TRY(data::ImageFile images, data::open_image_file(file.path, shape_));
-  return add({0, file.range, file.path.string(), images.picture, label, std::move(images.read)});
+  OBSCURA_TRY(data::ImageFile images, data::open_image_file(file.path, shape_, fitting_));
+  return add(
+      {0, file.range, file.path.string(), images.picture, std::move(images.changed), label, std::move(images.read)});
 }
 
 Result<void> Images::add_folder(FileRange folder) {

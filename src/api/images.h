@@ -13,7 +13,7 @@
 #include "api/shape.h"
 #include "api/training.h"
 #include "base/check.h"
-#include "data/dataset.h"
+#include "data/picture.h"
 
 namespace obscura::api {
 
@@ -37,6 +37,7 @@ struct Selection {
   std::string split = "test";
   std::optional<std::size_t> limit;
   std::size_t first = 0;
+  data::Fitting fitting;  ///< of pictures in files
   /// "mnist (test)", or the files: for people.
   std::string text() const;
 };
@@ -51,7 +52,8 @@ class Images {
   /// Each argument a file as data::open_image_file takes them, PATH or PATH:FIRST:COUNT, or a folder as
   /// data::list_pictures takes them. Pictures are decoded once here, so that a bad one shows early.
   /// errors: theirs; folders of other classes than those before.
-  static Result<Images> of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape);
+  static Result<Images> of_files(const std::vector<std::string>& arguments, const data::ImageShape& shape,
+                                 const data::Fitting& fitting = {});
   /// Training images: of a data set if there is one name and it is a data set's, else of files.
   static Result<Images> of_training(const std::vector<std::string>& names, const std::filesystem::path& folder,
                                     const data::ImageShape& shape);
@@ -68,6 +70,8 @@ class Images {
   const std::vector<std::string>& class_names() const { return class_names_; }
   /// Of files: "cat.png", or "cats.npy:12" of an image in an array. errors: ContractError where i is not below count().
   std::string name(std::size_t i) const;
+  /// What is done to a picture that it fits: "resized from 30x20 to 28x28"; empty: nothing.
+  const std::string& changed(std::size_t i) const { return piece_of(first_ + i).changed; }
   /// Images [first, first + count), with labels where all images have them. errors: those of the files; a label that is
   /// not below the number of classes.
   Result<data::Dataset> read(std::size_t first, std::size_t count) const;
@@ -79,6 +83,7 @@ class Images {
     data::Range range;
     std::string path;  ///< of a file
     bool picture = false;
+    std::string changed;                 ///< of a picture
     std::optional<std::uint16_t> label;  ///< of all its images
     Reader read;
   };
@@ -94,6 +99,7 @@ class Images {
   Result<void> check_labels(const data::Dataset& images, std::size_t first) const;
 
   data::ImageShape shape_;
+  data::Fitting fitting_;
   std::string source_;
   std::vector<Piece> pieces_;
   std::size_t first_ = 0;  ///< of those that are kept, among all

@@ -49,6 +49,7 @@ struct Dataset {
   std::vector<std::uint16_t> labels;     ///< one an image, or empty where unknown
   std::vector<std::string> class_names;  ///< of a named data set
   std::size_t available = 0;             ///< images in the split or file that these were taken from
+  std::string changed;                   ///< what was done to a picture that did not fit; empty: nothing
 
   ImageShape shape() const { return {channels, height, width}; }
   std::size_t image_size() const { return channels * height * width; }

@@ -43,8 +43,8 @@ Result<Kind> kind_of(const fs::path& path) {
 
 /// One picture, which is decoded once now, so that a bad one shows before the work begins.
 Result<ImageFile> open_picture(std::function<Result<Dataset>(Range)> read) {
-  OBSCURA_TRY_VOID(read({0, 1}));
-  return ImageFile{1, true, std::move(read)};
+  OBSCURA_TRY(const Dataset image, read({0, 1}));
+  return ImageFile{1, true, image.changed, std::move(read)};
 }
 
 Result<ImageFile> open_array(Array array, std::vector<std::uint16_t> labels, const ImageShape& wanted) {
@@ -53,7 +53,7 @@ Result<ImageFile> open_array(Array array, std::vector<std::uint16_t> labels, con
   if (!labels.empty() && labels.size() != images.count()) {
     return error(Code::bad_format, "{}: {} labels for {} images", name, labels.size(), images.count());
   }
-  return ImageFile{images.count(), false, [images, labels](Range range) -> Result<Dataset> {
+  return ImageFile{images.count(), false, {}, [images, labels](Range range) -> Result<Dataset> {
                      OBSCURA_TRY(Dataset out, images.read(range));
                      if (labels.empty()) return out;
                      const auto first = labels.begin() + static_cast<std::ptrdiff_t>(range.first);
@@ -79,7 +79,7 @@ Result<ImageFile> open_records(const fs::path& path, const ImageShape& wanted) {
     return out;
   };
   const auto first = read({0, 1});
-  if (first) return ImageFile{first->available, false, read};
+  if (first) return ImageFile{first->available, false, {}, read};
   if (first.error().code != Code::bad_format) return first.error();
   return error(
       Code::bad_format,
@@ -165,13 +165,13 @@ Result<void> fit(Dataset& images, const ImageShape& wanted, const std::string& n
   return {};
 }
 
-Result<ImageFile> open_image_file(const fs::path& path, const ImageShape& wanted) {
+Result<ImageFile> open_image_file(const fs::path& path, const ImageShape& wanted, const Fitting& fitting) {
   OBSCURA_TRY(const Kind kind, kind_of(path));
   switch (kind) {
     case Kind::png:
-      return open_picture([path, wanted](Range) { return read_png(path, wanted); });
+      return open_picture([=](Range) { return read_png(path, wanted, fitting); });
     case Kind::jpeg:
-      return open_picture([path, wanted](Range) { return read_jpeg(path, wanted); });
+      return open_picture([=](Range) { return read_jpeg(path, wanted, fitting); });
     case Kind::npy: {
       OBSCURA_TRY(Array array, open_npy(path));
       return open_array(std::move(array), {}, wanted);

@@ -4,21 +4,23 @@
 
 #include <functional>
 
-#include "data/dataset.h"
+#include "data/picture.h"
 
 namespace obscura::data {
 
 /// A file of images that fit a network.
 struct ImageFile {
   std::size_t count = 1;
-  bool picture = false;  ///< it is one image: PNG or JPEG
+  bool picture = false;      ///< it is one image: PNG or JPEG
+  std::string changed = {};  ///< what is done to it that it fits; empty: nothing
   /// Images of a range, with labels where the file has them. errors: a range that leaves the file; those of reading.
   std::function<Result<Dataset>(Range)> read;
 };
 
 /// PNG, JPEG, idx (with or without gzip), .npy, .npz, or else the binary layout of CIFAR.
-/// errors: absent, damaged; another kind of file; images that do not fit.
-Result<ImageFile> open_image_file(const std::filesystem::path& path, const ImageShape& wanted);
+/// Only pictures are made to fit. errors: absent, damaged; another kind of file; images that do not fit.
+Result<ImageFile> open_image_file(const std::filesystem::path& path, const ImageShape& wanted,
+                                  const Fitting& fitting = {});
 
 /// Gives images the wanted shape. `name` stands in messages.
 /// errors: they have another; but a network on a vector takes images of as many numbers in any shape.

@@ -75,7 +75,8 @@ class JpegReader {
 
 }  // namespace
 
-Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted) {
+Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted,
+                            const Fitting& fitting) {
   JpegReader reader(bytes);
   const auto damaged = [&] {
     return error(Code::bad_format, "{}: not a JPEG file, or a damaged one: {}", name, reader.message());
@@ -85,19 +86,19 @@ Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const
   picture.height = reader.height();
   picture.width = reader.width();
   picture.channels = reader.channels();
-  OBSCURA_TRY_VOID(check_picture(name, picture.height, picture.width, wanted));
+  OBSCURA_TRY_VOID(check_picture(name, picture.height, picture.width, wanted, fitting));
   if (picture.channels == 0) {
     return error(Code::unsupported, "{}: neither grey nor red, green, blue (CMYK?); save it as RGB", name);
   }
   std::vector<JSAMPLE> samples(picture.height * picture.width * picture.channels);
   if (!reader.read_rows(samples.data())) return damaged();
   picture.samples.assign(samples.begin(), samples.end());
-  return to_image(picture, name, wanted);
+  return fit_picture(std::move(picture), name, wanted, fitting);
 }
 
-Result<Dataset> read_jpeg(const std::filesystem::path& path, const ImageShape& wanted) {
+Result<Dataset> read_jpeg(const std::filesystem::path& path, const ImageShape& wanted, const Fitting& fitting) {
   OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPictureBytes));
-  return decode_jpeg(bytes, path.string(), wanted);
+  return decode_jpeg(bytes, path.string(), wanted, fitting);
 }
 
 }  // namespace obscura::data

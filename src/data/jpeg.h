@@ -8,8 +8,10 @@
 namespace obscura::data {
 
 /// The pixels as libjpeg decodes them, without turning by what EXIF says. `name` stands in messages (the path).
-/// errors: not a JPEG, truncated, damaged; a size that check_picture refuses; other than grey and colour (CMYK).
-Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted);
-Result<Dataset> read_jpeg(const std::filesystem::path& path, const ImageShape& wanted);
+/// errors: not a JPEG, truncated, damaged; what check_picture and fit_picture refuse; other than grey and colour
+/// (CMYK).
+Result<Dataset> decode_jpeg(base::ByteView bytes, const std::string& name, const ImageShape& wanted,
+                            const Fitting& fitting = {});
+Result<Dataset> read_jpeg(const std::filesystem::path& path, const ImageShape& wanted, const Fitting& fitting = {});
 
 }  // namespace obscura::data

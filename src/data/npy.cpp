@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/npy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -152,6 +154,20 @@ Result<Array> read_npy(const Storage& storage, const std::string& name) {
 Result<Array> open_npy(const std::filesystem::path& path) {
   OBSCURA_TRY(const Storage storage, Storage::of_file(path));
   return read_npy(storage, path.string());
+}
+
+base::Bytes write_npy(std::span<const float> values, std::size_t rows, std::size_t columns) {
+  OBSCURA_CHECK(values.size() == rows * columns, "write_npy: {} numbers for {}x{}", values.size(), rows, columns);
+  std::string head = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, columns);
+  constexpr std::size_t kBefore = 10, kAlign = 64;  // by the format, version 1
+  head.resize((kBefore + head.size() + kAlign) / kAlign * kAlign - kBefore, ' ');
+  head.back() = '\n';
+  base::Writer out;
+  out.raw(base::as_bytes(std::string(kMagic) + '\1' + '\0' + static_cast<char>(head.size() & 0xFF) +
+                         static_cast<char>(head.size() >> 8)));
+  out.raw(base::as_bytes(head));
+  out.raw(std::as_bytes(values));
+  return out.take();
 }
 
 Result<std::optional<Array>> open_npz(const std::filesystem::path& path, Content content) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "base/bytes.h"
 #include "data/array.h"
 
 namespace obscura::data {
@@ -13,6 +14,9 @@ namespace obscura::data {
 Result<Array> open_npy(const std::filesystem::path& path);
 /// The same of bytes that are somewhere else; `name` stands in messages.
 Result<Array> read_npy(const Storage& storage, const std::string& name);
+
+/// The bytes of a .npy file of rows x columns floats.
+base::Bytes write_npy(std::span<const float> values, std::size_t rows, std::size_t columns);
 
 /// What is wanted of an archive.
 enum class Content { images, labels };

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/picture.h"
 
+#include <fmt/format.h>
+
+#include "data/resize.h"
+
 namespace obscura::data {
 namespace {
 
@@ -22,9 +26,15 @@ std::vector<std::uint16_t> to_planes(const Picture& picture, std::size_t channel
   return out;
 }
 
+/// "; --resize resizes it", where there is such an option.
+std::string way_out(const std::string& option, const char* does) {
+  return option.empty() ? "" : fmt::format("; {} {}", option, does);
+}
+
 }  // namespace
 
-Result<void> check_picture(const std::string& name, std::size_t height, std::size_t width, const ImageShape& wanted) {
+Result<void> check_picture(const std::string& name, std::size_t height, std::size_t width, const ImageShape& wanted,
+                           const Fitting& fitting) {
   if (wanted.channels != 1 && wanted.channels != 3) {
     return error(Code::unsupported,
                  "{}: a picture gives 1 or 3 channels, but the network takes {}; an array of numpy (.npy) can hold {}",
@@ -32,9 +42,15 @@ Result<void> check_picture(const std::string& name, std::size_t height, std::siz
   }
   if (wanted.is_vector() && height * width == wanted.width) return {};
   if (height == wanted.height && width == wanted.width) return {};
-  return error(Code::unsupported, "{}: a picture of {}x{} pixels (height x width); {} is wanted", name, height, width,
-               wanted.is_vector() ? fmt::format("one of {} pixels in all", wanted.width)
-                                  : fmt::format("{}x{}", wanted.height, wanted.width));
+  if (wanted.is_vector()) {
+    return error(Code::unsupported,
+                 "{}: a picture of {}x{} pixels (height x width); one of {} pixels in all is wanted{}", name, height,
+                 width, wanted.width,
+                 fitting.resize ? ", which leaves open what size to resize it to: resize it before" : "");
+  }
+  if (fitting.resize) return {};
+  return error(Code::unsupported, "{}: a picture of {}x{} pixels (height x width); {}x{} is wanted{}", name, height,
+               width, wanted.height, wanted.width, way_out(fitting.resize_option, "resizes it"));
 }
 
 Dataset to_image(const Picture& picture, const std::string& name, const ImageShape& wanted) {
@@ -52,6 +68,26 @@ Dataset to_image(const Picture& picture, const std::string& name, const ImageSha
   } else {
     for (const std::uint16_t sample : planes) out.values.push_back(static_cast<float>(sample / 65535.0));
   }
+  return out;
+}
+
+Result<Dataset> fit_picture(Picture picture, const std::string& name, const ImageShape& wanted,
+                            const Fitting& fitting) {
+  const bool other_colour = picture.channels != wanted.channels;
+  const char* has = picture.channels == 3 ? "colour" : "grey";
+  const char* takes = wanted.channels == 3 ? "colour" : "grey";
+  if (other_colour && !fitting.recolour) {
+    return error(Code::unsupported, "{}: a picture in {}, but the network takes {}{}", name, has, takes,
+                 way_out(fitting.recolour_option, "converts it"));
+  }
+  std::string changed;
+  if (!wanted.is_vector() && (picture.height != wanted.height || picture.width != wanted.width)) {
+    changed = fmt::format("resized from {}x{} to {}x{}", picture.height, picture.width, wanted.height, wanted.width);
+    picture = resize(picture, wanted.height, wanted.width);
+  }
+  if (other_colour) changed += fmt::format("{}converted from {} to {}", changed.empty() ? "" : ", ", has, takes);
+  Dataset out = to_image(picture, name, wanted);
+  out.changed = changed;
   return out;
 }
 

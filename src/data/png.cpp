@@ -142,11 +142,12 @@ Result<Picture> decode(base::ByteView bytes, const std::string& name,
 
 }  // namespace
 
-Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const ImageShape& wanted) {
-  OBSCURA_TRY(const Picture picture, decode(bytes, name, [&](std::size_t height, std::size_t width) {
-                return check_picture(name, height, width, wanted);
+Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const ImageShape& wanted,
+                           const Fitting& fitting) {
+  OBSCURA_TRY(Picture picture, decode(bytes, name, [&](std::size_t height, std::size_t width) {
+                return check_picture(name, height, width, wanted, fitting);
               }));
-  return to_image(picture, name, wanted);
+  return fit_picture(std::move(picture), name, wanted, fitting);
 }
 
 Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::size_t columns, std::size_t max_rows,
@@ -167,9 +168,9 @@ Result<Rows> decode_rows(base::ByteView bytes, const std::string& name, std::siz
   return rows;
 }
 
-Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wanted) {
+Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wanted, const Fitting& fitting) {
   OBSCURA_TRY(const base::Bytes bytes, base::read_file(path, kMaxPictureBytes));
-  return decode_png(bytes, path.string(), wanted);
+  return decode_png(bytes, path.string(), wanted, fitting);
 }
 
 base::Bytes encode_png(std::span<const std::uint8_t> pixels, std::size_t channels, std::size_t height,

@@ -10,9 +10,10 @@ namespace obscura::data {
 /// The samples as the file stores them: what it says of colour spaces and gamma (gAMA, iCCP, sRGB, cHRM) is passed
 /// over, since training reads bytes too. Palettes become colour, 1, 2 and 4 bits of grey are stretched to 8, 16 bits
 /// stay. `name` stands in messages (the path).
-/// errors: not a PNG, truncated, damaged; a size that check_picture refuses; a pixel that is not opaque.
-Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const ImageShape& wanted);
-Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wanted);
+/// errors: not a PNG, truncated, damaged; what check_picture and fit_picture refuse; a pixel that is not opaque.
+Result<Dataset> decode_png(base::ByteView bytes, const std::string& name, const ImageShape& wanted,
+                           const Fitting& fitting = {});
+Result<Dataset> read_png(const std::filesystem::path& path, const ImageShape& wanted, const Fitting& fitting = {});
 
 /// The rows of a PNG as interleaved red, green, blue.
 struct Rows {

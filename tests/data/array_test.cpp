@@ -39,6 +39,16 @@ std::vector<std::uint8_t> count_up(std::size_t size) {
   return out;
 }
 
+TEST_F(NumpyArray, WritesFloatsThatItReads) {
+  const std::vector<float> values = {0, 0.5F, 1, 0.25F, 0.75F, 0.125F};
+  const base::Bytes bytes = write_npy(values, 2, 3);
+  const auto set = images(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), {1, 1, 3});
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_EQ(set->count(), 2U);
+  EXPECT_EQ(set->values, values);
+  EXPECT_EQ((bytes.size() - values.size() * sizeof(float)) % 64, 0U) << "numbers begin at a multiple of 64 bytes";
+}
+
 TEST_F(NumpyArray, BytesAreImagesInEveryFormatOfTheHeader) {
   for (const int version : {1, 2, 3}) {
     const auto set = images(npy("|u1", "(2, 1, 2, 3)", raw(count_up(12)), version), {1, 2, 3});

@@ -3,6 +3,7 @@
 
 #include "data/grid.h"
 #include "data/png.h"
+#include "data/resize.h"
 #include "tests/data/scratch.h"
 
 namespace obscura::data {
@@ -49,6 +50,44 @@ TEST_F(Picture, RefusesAnotherSizeNamingBoth) {
   EXPECT_THAT(message, HasSubstr("a.png"));
   EXPECT_THAT(message, HasSubstr("4x5"));
   EXPECT_THAT(message, HasSubstr("28x28"));
+}
+
+TEST_F(Picture, NamesTheWayOutOfARefusal) {
+  const Fitting fitting{.recolour = false, .resize_option = "--resize", .recolour_option = "--recolour"};
+  const base::Bytes grey = encode_png(ramp(20), 1, 4, 5), colour = encode_png(ramp(60), 3, 4, 5);
+  EXPECT_THAT(decode_png(grey, "a.png", {1, 28, 28}, fitting).error().message, HasSubstr("; --resize resizes it"));
+  EXPECT_THAT(decode_png(colour, "a.png", {1, 4, 5}, fitting).error().message,
+              HasSubstr("a picture in colour, but the network takes grey; --recolour converts it"));
+  EXPECT_THAT(decode_png(grey, "a.png", {3, 4, 5}, fitting).error().message,
+              HasSubstr("a picture in grey, but the network takes colour; --recolour"));
+  EXPECT_THAT(decode_png(grey, "a.png", {1, 1, 784}, {.resize = true}).error().message, HasSubstr("resize it before"));
+  EXPECT_EQ(decode_png(grey, "a.png", {1, 4, 5}, fitting)->changed, "");
+}
+
+TEST_F(Picture, SaysWhatWasDoneToIt) {
+  const base::Bytes colour = encode_png(ramp(60), 3, 4, 5);
+  const auto small = decode_png(colour, "a.png", {1, 2, 3}, {.resize = true});
+  ASSERT_TRUE(small.ok()) << small.error().message;
+  EXPECT_EQ(small->shape(), (ImageShape{1, 2, 3}));
+  EXPECT_EQ(small->changed, "resized from 4x5 to 2x3, converted from colour to grey");
+  EXPECT_EQ(decode_png(encode_png(ramp(20), 1, 4, 5), "a.png", {1, 5, 4}, {.resize = true})->changed,
+            "resized from 4x5 to 5x4");
+}
+
+TEST_F(Picture, IsResizedByMeansOfWhatLiesAround) {
+  const auto one_row = [](std::vector<std::uint16_t> samples, std::size_t to) {
+    return resize({1, samples.size(), 1, 255, samples}, 1, to).samples;
+  };
+  EXPECT_THAT(one_row({10, 200, 30}, 3), ElementsAre(10, 200, 30)) << "the same size: the same picture";
+  // By hand: places 0.25, 0.75, 1.25, 1.75 of two samples at 0.5 and 1.5; the outer ones reach only one.
+  EXPECT_THAT(one_row({0, 100}, 4), ElementsAre(0, 25, 75, 100));
+  // Place 1 of four samples at 0.5 to 3.5, weights 3/4, 3/4, 1/4 within a reach of 2; and place 3.
+  EXPECT_THAT(one_row({0, 0, 70, 140}, 2), ElementsAre(10, 90));
+  EXPECT_THAT(one_row(std::vector<std::uint16_t>(97, 131), 28), ::testing::Each(131)) << "what is even stays so";
+  // Both axes, colour by colour: red rows, green columns, blue even.
+  const auto small = resize({2, 2, 3, 65535, {0, 0, 9, 0, 1000, 9, 500, 0, 9, 500, 1000, 9}}, 1, 1);
+  EXPECT_THAT(small.samples, ElementsAre(250, 500, 9));
+  EXPECT_EQ(small.largest, 65535);
 }
 
 TEST_F(Picture, RefusesEveryTruncation) {
