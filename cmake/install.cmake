@@ -15,10 +15,13 @@ file(GLOB obscura_models ${PROJECT_SOURCE_DIR}/models/*.onnx)
 install(FILES ${obscura_models} DESTINATION ${CMAKE_INSTALL_DATADIR}/obscura/models COMPONENT obscura)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/obscura/ DESTINATION ${obscura_include}/obscura COMPONENT libobscura-dev
         FILES_MATCHING PATTERN "*.h")
-foreach(component client server compiler)
+# What a component stands on, for pkg-config.
+set(obscura_remote_requires obscura-client)
+foreach(component client server compiler remote)
   install(TARGETS obscura_${component}_component EXPORT obscura-${component}
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT obscura NAMELINK_COMPONENT libobscura-dev)
   install(EXPORT obscura-${component} NAMESPACE obscura:: DESTINATION ${obscura_cmake} COMPONENT libobscura-dev)
+  set(requires ${obscura_${component}_requires})
   configure_file(cmake/component.pc.in obscura-${component}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/obscura-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
           COMPONENT libobscura-dev)

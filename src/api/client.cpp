@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/streams.h"
+#include "api/to_answer.h"
 #include "client/answer.h"
 #include "obscura/client.h"
 #include "wire/plan_frame.h"
@@ -77,14 +78,7 @@ Result<void> Client::encrypt(std::span<const float> images, const Sink& sink, co
 Result<Answer> Client::decrypt(const Source& source, const Progress& progress) const {
   OBSCURA_TRY(base::InputFile in, api::open(source));
   OBSCURA_TRY(client::Logits logits, client::decrypt(internal_->client, std::move(in), {.progress = progress}));
-  Answer answer{logits.images, logits.classes, std::move(logits.values), {}, {}};
-  const plan::AnswerSpec& spec = internal_->client.offer().output.answer;
-  for (std::size_t i = 0; i < answer.images; ++i) {
-    const auto row = std::span<const float>(answer.logits).subspan(i * answer.classes, answer.classes);
-    answer.labels.push_back(client::labels(spec, row));
-    answer.probabilities.push_back(client::probabilities(spec, row));
-  }
-  return answer;
+  return api::to_answer(std::move(logits), internal_->client.offer().output.answer);
 }
 
 }  // namespace obscura

@@ -94,13 +94,6 @@ Result<client::Client> key_of(const plan::Offer& offer, const fs::path& folder, 
 
 }  // namespace
 
-fs::path default_folder() {
-  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/')
-    return fs::path(data) / "obscura";
-  const char* home = std::getenv("HOME");
-  return fs::path(home != nullptr ? home : ".") / ".local/share/obscura";
-}
-
 RemoteClient::RemoteClient(http::Url url, std::string model, RemoteOptions options, client::Client client,
                            fs::path folder, bool made)
     : url_(std::move(url)),
@@ -112,6 +105,7 @@ RemoteClient::RemoteClient(http::Url url, std::string model, RemoteOptions optio
 
 Result<RemoteClient> RemoteClient::connect(const std::string& url, const std::string& model, RemoteOptions options) {
   OBSCURA_TRY(http::Url to, http::parse_url(url));
+  if (options.folder.empty()) return error(Code::wrong_params, "no folder for keys is named");
   if (!protocol::is_name(model)) {
     return error(Code::wrong_params, "{}: a model's name has 1 to 64 letters, digits, '.', '-' and '_'", model);
   }
@@ -121,8 +115,7 @@ Result<RemoteClient> RemoteClient::connect(const std::string& url, const std::st
   base::InputFile file = base::InputFile::of_memory(reply.body, "the offer of " + model);
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer(file));
   if (options.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *options.trust, "the offer of " + model));
-  const fs::path home = options.folder.empty() ? default_folder() : options.folder;
-  const fs::path folder = home / "keys" / name_of_keys(offer);
+  const fs::path folder = options.folder / "keys" / name_of_keys(offer);
   bool made = false;
   OBSCURA_TRY(client::Client client, key_of(offer, folder, options, made));
   return RemoteClient(std::move(to), model, std::move(options), std::move(client), folder, made);

@@ -14,7 +14,7 @@
 namespace obscura::remote {
 
 struct RemoteOptions {
-  /// Where keys are kept, a folder for each set of parameters (mode 0700); empty: default_folder().
+  /// Where keys are kept, a folder for each set of parameters (mode 0700).
   std::filesystem::path folder = {};
   std::uint64_t max_keys = std::uint64_t{4'000'000'000};  ///< bytes of keys that an offer may ask for
   std::optional<base::VerifyKey> trust = {};              ///< whose offers and answers alone are taken
@@ -28,9 +28,6 @@ struct RemoteOptions {
   std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
   std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
 };
-
-/// $XDG_DATA_HOME/obscura, else ~/.local/share/obscura.
-std::filesystem::path default_folder();
 
 class RemoteClient {
  public:

@@ -7,7 +7,12 @@ set -euo pipefail
 source="$1" build="$2"
 data="${OBSCURA_DATA:-$source/data}/mnist"
 folder="$(mktemp -d)"
-trap 'rm -rf "$folder"' EXIT
+server=""
+clean() {
+  if [[ -n "$server" ]]; then kill "$server" 2>/dev/null || true; fi
+  rm -rf "$folder"
+}
+trap clean EXIT
 fail() {
   echo "package_test: $1" >&2
   exit 1
@@ -19,6 +24,7 @@ cmake -S "$source/examples" -B "$folder/build" -DCMAKE_PREFIX_PATH="$folder/usr"
 cmake --build "$folder/build" -j 2 >"$folder/build.log" 2>&1 || fail "$(grep -E 'error|undefined' "$folder/build.log" | head -n 20)"
 pkg=(env "PKG_CONFIG_PATH=$(dirname "$(find "$folder/usr" -name obscura-client.pc)")" pkg-config)
 [[ "$("${pkg[@]}" --modversion obscura-client)" == "$("${pkg[@]}" --modversion obscura-server)" ]] || fail "pkg-config"
+[[ "$("${pkg[@]}" --libs obscura-remote)" == *-lobscura-remote*-lobscura-client* ]] || fail "pkg-config of obscura-remote"
 
 # Every public header stands by itself.
 for header in "$source"/src/obscura/*.h; do
@@ -29,9 +35,14 @@ done
 client="$(find "$folder/usr" -type f -name 'libobscura-client.so.*')"
 size="$(stat -c %s "$client")"
 [[ "$size" -le 1500000 ]] || fail "$client has $size bytes; 1500000 are allowed"
-needed="$(readelf -d "$client" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libsodium|libstdc|libm|libgcc_s|libc|ld-linux)' || true)"
+needs() { # needs FILE: what it loads besides libsodium and the compiler's own
+  readelf -d "$1" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libsodium|libstdc|libm|libgcc_s|libc|ld-linux)' | sort | xargs
+}
+needed="$(needs "$client")"
 [[ -z "$needed" ]] || fail "libobscura-client needs $needed"
-for library in client server; do
+needed="$(needs "$(find "$folder/usr" -type f -name 'libobscura-remote.so.*')")"
+[[ "$needed" =~ ^libcrypto\.so\.[0-9]+\ libobscura-client\.so\.[0-9]+\ libssl\.so\.[0-9]+$ ]] || fail "libobscura-remote needs $needed"
+for library in client server remote; do
   file="$(find "$folder/usr" -type f -name "libobscura-$library.so.*")"
   if nm -DC "$file" | grep -qE 'onnx|dnnl|obscura::(secret|compile)::'; then fail "libobscura-$library shows what it must not have"; fi
 done
@@ -66,4 +77,22 @@ if [[ -f "$lenet" ]]; then
 else
   echo "package_test: $lenet is absent: 4_choose_alpha was built and not run"
 fi
-echo "package_test: 8 examples; client library $size bytes"
+# A server of one's own, with TLS and a token, and the client of it.
+programs="$folder/usr/bin"
+"$programs/obscura-server" init "$folder/plans" --name localhost >/dev/null
+"$programs/obscura" compile "$models/mnist-square.onnx" --batch 1 --calibrate mnist --data "${data%/mnist}" \
+  -o "$folder/plans/mnist-square.plan" >/dev/null || fail "no plan"
+token="$("$programs/obscura-server" token add "$folder/plans" alice 2>/dev/null)"
+: >"$folder/server.log"
+"$programs/obscura-server" serve "$folder/plans" --port 0 >"$folder/server.log" 2>&1 &
+server=$!
+for ((k = 0; k < 300; ++k)); do
+  port="$(sed -nE 's/.*https:\/\/[^ ]*:([0-9]+) serves.*/\1/p' "$folder/server.log" | head -n 1)"
+  [[ -n "$port" ]] && break
+  sleep 0.1
+done
+[[ -n "$port" ]] || fail "the server: $(tail -n 3 "$folder/server.log")"
+remote=(9_remote "https://localhost:$port" mnist-square "$data" "$folder/keys" "$folder/plans/tls/certificate.pem" "$token")
+run '^3 images: 7 2 1$' "${remote[@]}"
+run '^the key of before' "${remote[@]}"
+echo "package_test: 9 examples; client library $size bytes"
