@@ -34,9 +34,61 @@ std::string hexadecimal(const Bytes& bytes) {
 
 std::string digest_of(const std::string& token) { return hexadecimal(base::digest(base::as_bytes(token))); }
 
-Result<void> done(const Result<std::vector<Database::Row>>& ran) {
+Result<void> change(const Database& database, const char* sql, std::initializer_list<Database::Value> values) {
+  const auto ran = database.run(sql, values);
   if (!ran) return ran.error();
   return {};
+}
+
+/// The rows of a query, each as `read` has it.
+template <class Read>
+auto select(const Database& database, const char* sql, std::initializer_list<Database::Value> values, Read read)
+    -> Result<std::vector<decltype(read(Database::Row()))>> {
+  OBSCURA_TRY(const auto rows, database.run(sql, values));
+  std::vector<decltype(read(Database::Row()))> out;
+  out.reserve(rows.size());
+  for (const Database::Row& row : rows) out.push_back(read(row));
+  return out;
+}
+
+/// Of a query that gives one row or none.
+template <class Read>
+auto select_one(const Database& database, const char* sql, std::initializer_list<Database::Value> values, Read read)
+    -> Result<std::optional<decltype(read(Database::Row()))>> {
+  OBSCURA_TRY(auto found, select(database, sql, values, read));
+  std::optional<decltype(read(Database::Row()))> one;
+  if (!found.empty()) one = std::move(found.front());
+  return one;
+}
+
+/// A query that counts or adds.
+Result<std::int64_t> sum(const Database& database, const char* sql, std::initializer_list<Database::Value> values) {
+  OBSCURA_TRY(const auto found,
+              select_one(database, sql, values, [](const Database::Row& row) { return number(row[0]); }));
+  return found.value_or(0);
+}
+
+// Columns of a job, in the order that read_job has.
+constexpr const char* kSelectJobs =
+    "SELECT id, tenant, model, key, plan, images, bytes, attended, state, error, code, attempts, made, started, ended "
+    "FROM jobs ORDER BY made, rowid";
+
+Job read_job(const Database::Row& row) {
+  return {.id = text(row[0]),
+          .tenant = text(row[1]),
+          .model = text(row[2]),
+          .key = text(row[3]),
+          .plan = text(row[4]),
+          .images = number(row[5]),
+          .bytes = number(row[6]),
+          .attended = number(row[7]) != 0,
+          .state = text(row[8]),
+          .error = text(row[9]),
+          .code = number(row[10]),
+          .attempts = number(row[11]),
+          .made = number(row[12]),
+          .started = number(row[13]),
+          .ended = number(row[14])};
 }
 
 }  // namespace
@@ -62,21 +114,16 @@ Result<std::string> Store::add_token(const std::string& tenant, std::int64_t day
   const std::string token = "obscura_" + hexadecimal(random);
   const std::int64_t time = now();
   const std::string id = token.substr(0, std::string("obscura_").size() + kShownOfToken);
-  OBSCURA_TRY_VOID(
-      done(database_.run("INSERT INTO tokens (digest, id, tenant, made, expires) VALUES (?, ?, ?, ?, ?)",
-                         {digest_of(token), id, tenant, time, days == 0 ? std::int64_t{0} : time + days * 86400})));
+  OBSCURA_TRY_VOID(change(database_, "INSERT INTO tokens (digest, id, tenant, made, expires) VALUES (?, ?, ?, ?, ?)",
+                          {digest_of(token), id, tenant, time, days == 0 ? std::int64_t{0} : time + days * 86400}));
   return token;
 }
 
 Result<std::vector<Token>> Store::tokens() const {
-  OBSCURA_TRY(const auto rows,
-              database_.run("SELECT id, tenant, made, expires, revoked FROM tokens ORDER BY made, id"));
-  std::vector<Token> out;
-  out.reserve(rows.size());
-  for (const auto& row : rows) {
-    out.push_back({text(row[0]), text(row[1]), number(row[2]), number(row[3]), number(row[4]) != 0});
-  }
-  return out;
+  return select(database_, "SELECT id, tenant, made, expires, revoked FROM tokens ORDER BY made, id", {},
+                [](const Database::Row& row) {
+                  return Token{text(row[0]), text(row[1]), number(row[2]), number(row[3]), number(row[4]) != 0};
+                });
 }
 
 Result<bool> Store::revoke(const std::string& id) const {
@@ -85,91 +132,62 @@ Result<bool> Store::revoke(const std::string& id) const {
 }
 
 Result<std::optional<std::string>> Store::tenant_of(const std::string& token) const {
-  OBSCURA_TRY(
-      const auto rows,
-      database_.run("SELECT tenant FROM tokens WHERE digest = ? AND revoked = 0 AND (expires = 0 OR expires > ?)",
-                    {digest_of(token), now()}));
-  if (rows.empty()) return std::optional<std::string>();
-  return std::optional<std::string>(text(rows[0][0]));
+  return select_one(database_,
+                    "SELECT tenant FROM tokens WHERE digest = ? AND revoked = 0 AND (expires = 0 OR expires > ?)",
+                    {digest_of(token), now()}, [](const Database::Row& row) { return text(row[0]); });
 }
 
 Result<void> Store::put_key(const std::string& tenant, const std::string& id, std::int64_t bytes) const {
-  return done(database_.run("INSERT OR REPLACE INTO keys (tenant, id, bytes, made, used) VALUES (?, ?, ?, ?, ?)",
-                            {tenant, id, bytes, now(), now()}));
+  return change(database_, "INSERT OR REPLACE INTO keys (tenant, id, bytes, made, used) VALUES (?, ?, ?, ?, ?)",
+                {tenant, id, bytes, now(), now()});
 }
 
 Result<std::optional<StoredKey>> Store::key(const std::string& tenant, const std::string& id) const {
-  OBSCURA_TRY(const auto rows,
-              database_.run("SELECT bytes, made, used FROM keys WHERE tenant = ? AND id = ?", {tenant, id}));
-  if (rows.empty()) return std::optional<StoredKey>();
-  return std::optional<StoredKey>({id, number(rows[0][0]), number(rows[0][1]), number(rows[0][2])});
+  return select_one(database_, "SELECT bytes, made, used FROM keys WHERE tenant = ? AND id = ?", {tenant, id},
+                    [&](const Database::Row& row) {
+                      return StoredKey{id, number(row[0]), number(row[1]), number(row[2])};
+                    });
 }
 
 Result<void> Store::use_key(const std::string& tenant, const std::string& id) const {
-  return done(database_.run("UPDATE keys SET used = ? WHERE tenant = ? AND id = ?", {now(), tenant, id}));
+  // Where nothing changes nothing is written, and no request waits for the disk.
+  return change(database_, "UPDATE keys SET used = ?1 WHERE tenant = ?2 AND id = ?3 AND abs(?1 - used) >= 60",
+                {now(), tenant, id});
 }
 
 Result<void> Store::remove_key(const std::string& tenant, const std::string& id) const {
-  return done(database_.run("DELETE FROM keys WHERE tenant = ? AND id = ?", {tenant, id}));
+  return change(database_, "DELETE FROM keys WHERE tenant = ? AND id = ?", {tenant, id});
 }
 
 Result<std::int64_t> Store::bytes_of_keys(const std::string& tenant) const {
-  OBSCURA_TRY(const auto rows, database_.run("SELECT coalesce(sum(bytes), 0) FROM keys WHERE tenant = ?", {tenant}));
-  return number(rows[0][0]);
+  return sum(database_, "SELECT sum(bytes) FROM keys WHERE tenant = ?", {tenant});
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> Store::keys_unused_since(std::int64_t then) const {
-  OBSCURA_TRY(const auto rows, database_.run("SELECT tenant, id FROM keys WHERE used < ?", {then}));
-  std::vector<std::pair<std::string, std::string>> out;
-  out.reserve(rows.size());
-  for (const auto& row : rows) out.emplace_back(text(row[0]), text(row[1]));
-  return out;
+  return select(database_, "SELECT tenant, id FROM keys WHERE used < ?", {then},
+                [](const Database::Row& row) { return std::pair(text(row[0]), text(row[1])); });
 }
 
 Result<void> Store::put_job(const Job& job) const {
-  return done(database_.run(
-      "INSERT OR REPLACE INTO jobs (id, tenant, model, key, plan, images, bytes, attended, state, error, code, "
-      "attempts, made, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  return change(
+      database_,
+      "INSERT OR REPLACE INTO jobs (id, tenant, model, key, plan, images, bytes, attended, state, error, "
+      "code, attempts, made, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       {job.id, job.tenant, job.model, job.key, job.plan, job.images, job.bytes, std::int64_t{job.attended ? 1 : 0},
-       job.state, job.error, job.code, job.attempts, job.made, job.started, job.ended}));
+       job.state, job.error, job.code, job.attempts, job.made, job.started, job.ended});
 }
 
 Result<void> Store::remove_job(const std::string& id) const {
-  return done(database_.run("DELETE FROM jobs WHERE id = ?", {id}));
+  return change(database_, "DELETE FROM jobs WHERE id = ?", {id});
 }
 
-Result<std::vector<Job>> Store::jobs() const {
-  OBSCURA_TRY(const auto rows,
-              database_.run("SELECT id, tenant, model, key, plan, images, bytes, attended, state, error, code, "
-                            "attempts, made, started, ended FROM jobs ORDER BY made, rowid"));
-  std::vector<Job> out;
-  for (const auto& r : rows) {
-    Job job;
-    job.id = text(r[0]);
-    job.tenant = text(r[1]);
-    job.model = text(r[2]);
-    job.key = text(r[3]);
-    job.plan = text(r[4]);
-    job.images = number(r[5]);
-    job.bytes = number(r[6]);
-    job.attended = number(r[7]) != 0;
-    job.state = text(r[8]);
-    job.error = text(r[9]);
-    job.code = number(r[10]);
-    job.attempts = number(r[11]);
-    job.made = number(r[12]);
-    job.started = number(r[13]);
-    job.ended = number(r[14]);
-    out.push_back(std::move(job));
-  }
-  return out;
-}
+Result<std::vector<Job>> Store::jobs() const { return select(database_, kSelectJobs, {}, read_job); }
 
 Result<void> Store::note(const Event& e) const {
   if (watcher_) watcher_(e);
-  return done(database_.run("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                            {now(), e.tenant, e.action, e.model, e.plan, e.key, e.images, e.bytes_in, e.bytes_out,
-                             std::round(e.seconds * 1000) / 1000, e.outcome}));
+  return change(database_, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                {now(), e.tenant, e.action, e.model, e.plan, e.key, e.images, e.bytes_in, e.bytes_out,
+                 std::round(e.seconds * 1000) / 1000, e.outcome});
 }
 
 Result<std::vector<Database::Row>> Store::events(std::int64_t count) const {
@@ -178,11 +196,8 @@ Result<std::vector<Database::Row>> Store::events(std::int64_t count) const {
 }
 
 Result<std::int64_t> Store::images_since(const std::string& tenant, std::int64_t then) const {
-  OBSCURA_TRY(const auto rows,
-              database_.run("SELECT coalesce(sum(images), 0) FROM events WHERE tenant = ? AND time > ? AND "
-                            "action = 'infer'",
-                            {tenant, then}));
-  return number(rows[0][0]);
+  return sum(database_, "SELECT sum(images) FROM events WHERE tenant = ? AND time > ? AND action = 'infer'",
+             {tenant, then});
 }
 
 }  // namespace obscura::service
