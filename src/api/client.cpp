@@ -72,7 +72,8 @@ Result<void> Client::encrypt(std::span<const float> images, const Sink& sink, co
   const client::Client& client = internal_->client;
   OBSCURA_TRY(const client::ImageSource source, client::images_in(images, client.offer().input));
   OBSCURA_TRY(base::OutputFile out, api::create(sink));
-  return client::encrypt(client, source, std::move(out), progress);
+  OBSCURA_TRY_VOID(client::encrypt(client, source, std::move(out), progress));
+  return {};
 }
 
 Result<Answer> Client::decrypt(const Source& source, const Progress& progress) const {

@@ -151,9 +151,17 @@ struct ImageSource {
 /// errors  as Client::load, Client::encrypt and the source; io; cancelled. Nothing stays of the file then.
 Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const ImageSource& images,
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
+/// What names encrypted images that were sent, so that an answer is known to be theirs.
+struct Sent {
+  std::uint64_t images = 0;
+  wire::Nonce request{};
+  wire::Digest inputs{};
+};
 /// The same of a client whose key is loaded, into a file that is open or a sink.
-Result<void> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
+Result<Sent> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
                      const base::Progress& progress = {});
+/// Bytes that so many images take, encrypted.
+std::uint64_t encrypted_bytes(const Client& client, std::uint64_t images);
 /// The source of images in memory, one after the other, which must outlive it. errors: wrong_params: no image, or not
 /// whole ones
 Result<ImageSource> images_in(std::span<const float> values, const plan::InputSpec& input);
@@ -174,6 +182,7 @@ struct DecryptOptions {
   /// The encrypted images that were sent: the answer must be theirs. Without them it must be that of a request that
   /// this key made, whichever.
   std::filesystem::path request = {};
+  std::optional<Sent> sent = {};  ///< in place of `request`, where they are in no file
 };
 /// Decrypts a server's answer.
 /// errors  io, bad_format, wrong_params: made for another plan, with another key, for another request, by another

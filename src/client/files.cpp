@@ -81,10 +81,36 @@ Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const
                      const std::filesystem::path& out, bool overwrite, const base::Progress& progress) {
   OBSCURA_TRY(const Client client, Client::load(offer, secret));
   OBSCURA_TRY(base::OutputFile file, base::OutputFile::create(out, {.overwrite = overwrite}));
-  return encrypt(client, images, std::move(file), progress);
+  OBSCURA_TRY_VOID(encrypt(client, images, std::move(file), progress));
+  return {};
 }
 
-Result<void> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
+namespace {
+
+/// The header of a request, but for its name.
+wire::CiphertextHeader request_header(const Client& client, std::uint64_t images) {
+  const plan::Offer& offer = client.offer();
+  wire::CiphertextHeader header;
+  header.binding = client.binding();
+  header.images = images;
+  header.images_at_once = offer.images_at_once();
+  header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  header.elements = static_cast<std::uint32_t>(offer.input.ciphertexts());
+  header.limbs = offer.input.limbs;
+  header.seeded = true;
+  header.scale = offer.input.scale;
+  return header;
+}
+
+}  // namespace
+
+std::uint64_t encrypted_bytes(const Client& client, std::uint64_t images) {
+  const wire::CiphertextHeader header = request_header(client, images);
+  return wire::write_header(wire::Kind::inputs, header).size() +
+         header.records() * wire::record_bytes(*client.context(), header);
+}
+
+Result<Sent> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
                      const base::Progress& progress) {
   if (images.count == 0 || images.count > wire::kMaxImages) {
     return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
@@ -92,16 +118,8 @@ Result<void> encrypt(const Client& client, const ImageSource& images, base::Outp
   const plan::Offer& offer = client.offer();
   const std::size_t image = offer.input.elements();
   const std::size_t elements = offer.input.ciphertexts();
-  wire::CiphertextHeader header;
-  header.binding = client.binding();
-  header.images = images.count;
+  wire::CiphertextHeader header = request_header(client, images.count);
   header.request = client.make_request(images.count);
-  header.images_at_once = offer.images_at_once();
-  header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
-  header.elements = static_cast<std::uint32_t>(elements);
-  header.limbs = offer.input.limbs;
-  header.seeded = true;
-  header.scale = offer.input.scale;
   OBSCURA_TRY(auto writer,
               wire::CiphertextWriter::create(std::move(out), wire::Kind::inputs, client.context(), header));
   const std::size_t at_once = 4 * base::thread_count();
@@ -118,7 +136,9 @@ Result<void> encrypt(const Client& client, const ImageSource& images, base::Outp
       if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
     }
   }
-  return writer.commit();
+  const Sent sent{header.images, header.request, writer.digest()};
+  OBSCURA_TRY_VOID(writer.commit());
+  return sent;
 }
 
 Result<ImageSource> images_in(std::span<const float> values, const plan::InputSpec& input) {
@@ -149,13 +169,6 @@ wire::CiphertextHeader expected_header(const plan::Offer& offer, const wire::Bin
   return expected;
 }
 
-/// What names a request: of the images that were sent.
-struct Sent {
-  std::uint64_t images = 0;
-  wire::Nonce request{};
-  wire::Digest inputs{};
-};
-
 Result<Sent> read_sent(const Client& client, const std::filesystem::path& path) {
   const plan::Offer& offer = client.offer();
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(path, wire::Kind::inputs));
@@ -173,7 +186,7 @@ Result<Sent> read_sent(const Client& client, const std::filesystem::path& path) 
 /// The answer is of this plan and key, and of the images that were sent; where none are named, of a request that this
 /// key made.
 Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer, const std::string& name,
-                           const std::filesystem::path& request) {
+                           const DecryptOptions& options) {
   const plan::Offer& offer = client.offer();
   const wire::CiphertextHeader& header = answer.header();
   wire::CiphertextHeader expected = expected_header(offer, client.binding());
@@ -186,12 +199,16 @@ Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer,
     return error(Code::wrong_params, "{}: answers request {} for {} images, which this key never made", name,
                  wire::short_name(header.request), header.images);
   }
-  if (request.empty()) return {};
-  OBSCURA_TRY(const Sent sent, read_sent(client, request));
+  if (options.request.empty() && !options.sent) return {};
+  Sent sent = options.sent.value_or(Sent{});
+  if (!options.sent) {
+    OBSCURA_TRY(sent, read_sent(client, options.request));
+  }
   if (header.request == sent.request && header.images == sent.images && header.inputs == sent.inputs) return {};
   return error(Code::wrong_params, "{}: answers request {}, {} images {}; {} is request {}, {} images {}", name,
-               wire::short_name(header.request), header.images, wire::short_name(header.inputs), request.string(),
-               wire::short_name(sent.request), sent.images, wire::short_name(sent.inputs));
+               wire::short_name(header.request), header.images, wire::short_name(header.inputs),
+               options.sent ? "what was sent" : options.request.string(), wire::short_name(sent.request), sent.images,
+               wire::short_name(sent.inputs));
 }
 
 }  // namespace
@@ -207,7 +224,7 @@ Result<Logits> decrypt(const Client& client, base::InputFile in, const DecryptOp
   const plan::Offer& offer = client.offer();
   const std::string name = in.path().string();
   OBSCURA_TRY(auto reader, wire::CiphertextReader::open(std::move(in), wire::Kind::outputs));
-  OBSCURA_TRY_VOID(expect_answer(client, reader, name, options.request));
+  OBSCURA_TRY_VOID(expect_answer(client, reader, name, options));
   OBSCURA_TRY(const auto signer, reader.signer());
   if (client.trust()) OBSCURA_TRY_VOID(wire::require_signer(signer, *client.trust(), name));
   Logits logits{static_cast<std::size_t>(reader.header().images),

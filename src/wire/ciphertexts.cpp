@@ -353,30 +353,44 @@ Result<std::uint64_t> CiphertextReader::sound_batches() {
   return whole;
 }
 
+/// The next frames, as they are.
+Result<std::vector<base::Bytes>> CiphertextReader::frames_of(std::size_t count) {
+  std::vector<base::Bytes> frames;
+  frames.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    OBSCURA_TRY(base::Bytes frame, read_frame(file_, Kind::record, record_payload(*context_, header_)));
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
 Result<std::vector<ckks::Ciphertext>> CiphertextReader::read(std::size_t count) {
   OBSCURA_CHECK(context_ != nullptr && read_ + count <= header_.records(), "read: {} of {} records", read_ + count,
                 header_.records());
   const std::string name = file_.path().string();
   std::vector<ckks::Ciphertext> out(count);
   const std::size_t at_once = 4 * base::thread_count();
+  OBSCURA_TRY(std::vector<base::Bytes> frames, frames_of(std::min(at_once, count)));
   for (std::size_t first = 0; first < count; first += at_once) {
-    const std::size_t size = std::min(at_once, count - first);
-    std::vector<base::Bytes> frames;
-    for (std::size_t i = 0; i < size; ++i) {
-      OBSCURA_TRY(base::Bytes frame, read_frame(file_, Kind::record, record_payload(*context_, header_)));
-      frames.push_back(std::move(frame));
-    }
+    const std::size_t size = frames.size();
     std::vector<Result<void>> results(size);
-    base::parallel_for(size, [&](std::size_t i) {
-      auto x = read_record(*context_, header_, place_of(header_, read_ + i), frames[i], name);
+    Result<std::vector<base::Bytes>> next = std::vector<base::Bytes>();
+    // The next frames are read while these are unpacked.
+    base::parallel_for(size + 1, [&](std::size_t i) {
+      if (i == 0) {
+        next = frames_of(std::min(at_once, count - first - size));
+        return;
+      }
+      auto x = read_record(*context_, header_, place_of(header_, read_ + i - 1), frames[i - 1], name);
       if (x) {
-        out[first + i] = std::move(x).value();
+        out[first + i - 1] = std::move(x).value();
       } else {
-        results[i] = x.error();
+        results[i - 1] = x.error();
       }
     });
     for (const auto& result : results) OBSCURA_TRY_VOID(result);
     read_ += size;
+    OBSCURA_TRY(frames, std::move(next));
   }
   return out;
 }

@@ -63,6 +63,8 @@ class CiphertextWriter {
   /// The next records, which are as the header says. threads: packs them on all cores
   Result<void> write(std::span<const ckks::SeededCiphertext> ciphertexts);
   Result<void> write(std::span<const ckks::Ciphertext> ciphertexts);
+  /// Names what is written, as CiphertextReader::digest() names the file.
+  Digest digest() const { return base::digest(names_); }
   /// Batches that are written.
   std::uint64_t batches() const { return written_ / header_.elements; }
   /// Of a resumable file: what was written stays on disk whatever happens. errors: io
@@ -120,6 +122,7 @@ class CiphertextReader {
   friend class CiphertextWriter;
   Result<std::uint64_t> sound_batches();
   Result<base::Bytes> names(std::uint64_t records);
+  Result<std::vector<base::Bytes>> frames_of(std::size_t count);
   std::uint64_t offset_of(std::uint64_t record) const;
   base::InputFile file_;
   Kind kind_;
