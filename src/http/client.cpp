@@ -26,7 +26,7 @@ class Sending {
       : to_(to),
         call_(call),
         stream_(std::move(stream)),
-        total_(call.body.size() + (call.file != nullptr ? call.file->remaining() : 0)) {}
+        total_(call.body.size() + (call.file != nullptr ? call.file->remaining() : 0) + call.more_bytes) {}
 
   asio::awaitable<void> run() {
     asio::ip::tcp::resolver resolver(stream_.get_executor());
@@ -39,7 +39,7 @@ class Sending {
     if (!co_await shake_hands()) co_return;
     co_await send_request();
     // A server that refuses a body may answer before it has read it.
-    if (outcome_.ok() || outcome_.error().code == Code::io) co_await read_answer();
+    if (outcome_.ok() || (outcome_.error().code == Code::io && !incomplete_)) co_await read_answer();
   }
 
   /// Whether the caller still wants the answer; where not, the result is `cancelled`.
@@ -102,12 +102,18 @@ class Sending {
       if (fail(failed, "broke off")) co_return;
       sent_ = given;
       if (!wanted() || sent_ >= total_) co_return;
-      piece.resize(std::min<std::uint64_t>(kPieceBytes, call_.file->remaining()));
-      if (const auto read = call_.file->read(piece); !read.ok()) {
-        outcome_ = read.error();
-        co_return;
-      }
+      outcome_ = next(piece, total_ - given);
+      incomplete_ = !outcome_.ok();
+      if (incomplete_) co_return;
     }
+  }
+
+  /// The next piece of a body of which so many bytes are left.
+  Result<void> next(std::vector<std::byte>& piece, std::uint64_t left) {
+    const bool of_file = left > call_.more_bytes;
+    const std::uint64_t here = of_file ? left - call_.more_bytes : left;
+    piece.resize(std::min<std::uint64_t>(kPieceBytes, here));
+    return of_file ? call_.file->read(piece) : call_.more(piece);
   }
 
   asio::awaitable<void> read_answer() {
@@ -161,6 +167,7 @@ class Sending {
   std::uint64_t total_;
   std::uint64_t sent_ = 0;
   Result<void> outcome_ = {};
+  bool incomplete_ = false;  ///< the body, which the server waits for in vain
   Reply reply_;
 };
 

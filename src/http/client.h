@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,10 @@ struct Call {
   std::map<std::string, std::string> headers = {};
   base::Bytes body = {};
   base::InputFile* file = nullptr;  ///< what comes after `body`, from where it stands
-  base::Progress progress = {};     ///< counts bytes that were sent; asked while waiting for the answer too
+  /// What comes after those, made while it is sent: fills each piece whole, and may wait for that. So many bytes.
+  std::function<Result<void>(std::span<std::byte>)> more = {};
+  std::uint64_t more_bytes = 0;
+  base::Progress progress = {};  ///< counts bytes that were sent; asked while waiting for the answer too
   ClientTls tls = {};
   /// Where set, gets each event of an answer that is a stream of events, as it comes; false stops with `cancelled`.
   /// Such a stream may last; one without a byte for 60 s has broken off. The body of the reply is empty then.
@@ -56,7 +60,7 @@ struct Reply {
 };
 
 /// Sends one request, on a connection of its own.
-/// errors  io: no such host, refused, broken off, too late, no TLS there; a file of `tls` is absent. bad_format: no
+/// errors  those of call.more. io: no such host, refused, broken off, too late, no TLS there; a file of `tls` is absent. bad_format: no
 ///         HTTP, or an answer over max_answer; no PEM in a file. wrong_params: the server's certificate is out of its
 ///         dates, of an issuer that is not trusted, or another host's; the server does not take this client's; a key
 ///         that is not the certificate's. cancelled

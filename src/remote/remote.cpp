@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/temporary.h"
 #include "protocol/protocol.h"
+#include "remote/pipe.h"
 #include "wire/plan_frame.h"
 #include "wire/signature.h"
 
@@ -29,6 +30,12 @@ std::string hex(std::span<const std::uint8_t> bytes) {
   std::string out;
   for (const std::uint8_t b : bytes) out += fmt::format("{:02x}", b);
   return out;
+}
+
+std::string random_name() {
+  base::Seed random{};
+  base::fill_random(random);
+  return hex(std::span(random).first(8));
 }
 
 /// Of all offers that ask for the same keys under the same parameters.
@@ -180,19 +187,54 @@ Result<http::Reply> RemoteClient::follow(const std::string& job) {
   return expect(url_, std::move(get), {200});
 }
 
-Result<http::Reply> RemoteClient::send_images(base::InputFile& encrypted, const std::string& id) {
-  const std::string head = protocol::write_request({id, "", hex(client_.key_name().key), encrypted.size()});
+/// A request whose encrypted images, so many bytes, come after its head.
+http::Call RemoteClient::call_with(std::uint64_t bytes) const {
+  const std::string head = protocol::write_request({random_name(), "", hex(client_.key_name().key), bytes});
   http::Call call = call_to("POST", "/v2/models/" + model_ + "/infer");
   call.headers["Content-Type"] = "application/octet-stream";
   call.headers["Prefer"] = kPatience;
   call.headers[protocol::kHeadLength] = std::to_string(head.size());
   const base::ByteView text = base::as_bytes(head);
   call.body.assign(text.begin(), text.end());
-  const base::Bytes prefix = protocol::write_prefix(encrypted.size());
+  const base::Bytes prefix = protocol::write_prefix(bytes);
   call.body.insert(call.body.end(), prefix.begin(), prefix.end());
-  call.file = &encrypted;
   call.progress = part("sending images");
   call.max_answer = kMaxAnswer;
+  return call;
+}
+
+/// Images of one batch: sent while they are encrypted, and in no file.
+Result<http::Reply> RemoteClient::stream_images(const client::ImageSource& images, client::Sent& sent) {
+  Pipe pipe;
+  Result<client::Sent> encrypted = client::Sent{};
+  std::thread encrypting([&] {
+    encrypted =
+        client::encrypt(client_, images, base::OutputFile::to_sink([&](auto bytes) { return pipe.put(bytes); }));
+    pipe.end(encrypted ? error(Code::io, "fewer bytes than images have") : encrypted.error());
+  });
+  http::Call call = call_with(client::encrypted_bytes(client_, images.count));
+  call.more = [&](std::span<std::byte> piece) { return pipe.take(piece); };
+  call.more_bytes = client::encrypted_bytes(client_, images.count);
+  auto reply = send_images(std::move(call));
+  pipe.stop();
+  encrypting.join();
+  if (!reply) return reply;
+  OBSCURA_TRY(sent, std::move(encrypted));
+  return reply;
+}
+
+/// Images of several batches: a server does not wait for as long as the images of the next one may take to be read.
+Result<http::Reply> RemoteClient::send_file_of_images(const client::ImageSource& images, client::Sent& sent) {
+  const base::Temporary file(folder_ / ("request-" + random_name()));
+  OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(file.path(), {.overwrite = false, .secret = true}));
+  OBSCURA_TRY(sent, client::encrypt(client_, images, std::move(out), part("encrypt")));
+  OBSCURA_TRY(base::InputFile encrypted, base::InputFile::open(file.path()));
+  http::Call call = call_with(encrypted.size());
+  call.file = &encrypted;
+  return send_images(std::move(call));
+}
+
+Result<http::Reply> RemoteClient::send_images(http::Call call) {
   OBSCURA_TRY(http::Reply reply, expect(url_, std::move(call), {200, 202}));
   if (reply.status == 200) return reply;
   const auto location = reply.headers.find("location");
@@ -208,13 +250,9 @@ Result<http::Reply> RemoteClient::send_images(base::InputFile& encrypted, const 
 
 Result<client::Logits> RemoteClient::classify(const client::ImageSource& images) {
   OBSCURA_TRY_VOID(send_keys());
-  base::Seed random{};
-  base::fill_random(random);
-  const base::Temporary file(folder_ / ("request-" + hex(std::span(random).first(8))));
-  OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(file.path(), {.overwrite = false, .secret = true}));
-  OBSCURA_TRY_VOID(client::encrypt(client_, images, std::move(out), part("encrypt")));
-  OBSCURA_TRY(base::InputFile encrypted, base::InputFile::open(file.path()));
-  OBSCURA_TRY(const http::Reply reply, send_images(encrypted, hex(std::span(random).first(8))));
+  client::Sent sent;
+  const bool one_batch = images.count <= client_.images_at_once();
+  OBSCURA_TRY(const http::Reply reply, one_batch ? stream_images(images, sent) : send_file_of_images(images, sent));
   const auto length = reply.headers.find(protocol::kHeadLength);
   const std::size_t json = length == reply.headers.end() ? 0 : std::strtoul(length->second.c_str(), nullptr, 10);
   if (json == 0 || json > protocol::kMaxHead || reply.body.size() < json + protocol::kPrefixBytes) {
@@ -229,7 +267,7 @@ Result<client::Logits> RemoteClient::classify(const client::ImageSource& images)
                  answer.bytes);
   }
   return client::decrypt(client_, base::InputFile::of_memory(tensor, "the answer of " + url_.host),
-                         {.progress = part("decrypt"), .request = file.path()});
+                         {.progress = part("decrypt"), .sent = sent});
 }
 
 }  // namespace obscura::remote

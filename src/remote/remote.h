@@ -49,7 +49,10 @@ class RemoteClient {
   Result<void> send_keys();
   Result<bool> send_rest_of(base::InputFile& keys, Result<void>& failed);
   http::Call call_to(const std::string& method, const std::string& target) const;
-  Result<http::Reply> send_images(base::InputFile& encrypted, const std::string& id);
+  http::Call call_with(std::uint64_t bytes) const;
+  Result<http::Reply> send_images(http::Call call);
+  Result<http::Reply> stream_images(const client::ImageSource& images, client::Sent& sent);
+  Result<http::Reply> send_file_of_images(const client::ImageSource& images, client::Sent& sent);
   Result<http::Reply> follow(const std::string& job);
   base::Progress part(const char* what) const;
   http::Url url_;
