@@ -5,9 +5,9 @@
 #include <charconv>
 #include <utility>
 
-#include "base/temporary.h"
 #include "protocol/protocol.h"
 #include "server/server.h"
+#include "service/spool.h"
 #include "wire/ciphertexts.h"
 #include "wire/whole.h"
 
@@ -149,17 +149,14 @@ Preference read_preference(const http::Head& head) {
 class Infer final : public http::Exchange {
  public:
   Infer(const Inference& how, std::uint64_t head_bytes, const Preference& preference)
-      : how_(how), head_bytes_(head_bytes), preference_(preference), file_(how.place.fresh()) {
-    auto out = base::OutputFile::create(file_.path(), {.overwrite = false, .secret = true});
-    if (out) out_.emplace(std::move(out).value());
-  }
+      : how_(how), head_bytes_(head_bytes), preference_(preference), spool_(how.place.fresh()) {}
   std::uint64_t limit() const override { return how_.limit; }
 
   std::optional<http::Response> take(base::ByteView piece) override {
     while (!piece.empty()) {
       const std::uint64_t start = head_bytes_ + kPrefixBytes;
       if (taken_ >= start) {
-        if (out_ && out_->write(piece).ok()) return std::nullopt;
+        if (spool_.write(piece).ok()) return std::nullopt;
         return refusal({Code::io, "the images cannot be kept: the server's disk is full, or worse"});
       }
       const auto own = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), start - taken_));
@@ -183,6 +180,9 @@ class Infer final : public http::Exchange {
       http::Response now = answer_of(how.jobs, how.tenant, job->id(), request);
       if (now.status != 202) return now;  // with its file open, the job may go
       if (!preference.as_job || Clock::now() < until) return std::nullopt;
+      const auto kept = how.jobs.keep(how.tenant, job->id());
+      if (!kept) return refusal({kept.error().code, "the job cannot be kept: the server's disk is full, or worse"});
+      if (!*kept) return std::nullopt;
       job->let_go();
       return now;
     };
@@ -207,14 +207,14 @@ class Infer final : public http::Exchange {
 
   /// The job's id.
   Result<std::string> accept() {
-    if (!out_ || !head_) return error(Code::bad_format, "the body ends before the tensor does");
-    OBSCURA_TRY_VOID(out_->commit());
-    const std::uint64_t bytes = fs::file_size(file_.path());
+    if (!head_) return error(Code::bad_format, "the body ends before the tensor does");
+    OBSCURA_TRY_VOID(spool_.end());
+    const std::uint64_t bytes = spool_.bytes();
     if (bytes != head_->bytes) return error(Code::bad_format, "the body ends before the tensor does, or after it");
-    const auto images = wire::CiphertextReader::open(file_.path(), wire::Kind::inputs);
+    const auto images = wire::CiphertextReader::open(spool_.path(), wire::Kind::inputs);
     if (!images)
       return error(Code::bad_format, "the tensor is not a file of Obscura's encrypted images: {}",
-                   without(images.error().message, file_.path(), "it"));
+                   without(images.error().message, spool_.path(), "it"));
     const wire::NamedPlan& plan = how_.model.plan;
     if (images->header().binding.plan != plan.digest) {
       return error(Code::wrong_params, "the images are encrypted for another plan than that of {}", how_.model.name);
@@ -232,15 +232,13 @@ class Infer final : public http::Exchange {
     for (const auto byte : plan.digest) job.plan += fmt::format("{:02x}", static_cast<unsigned>(byte));
     job.images = static_cast<std::int64_t>(images->header().images);
     job.bytes = static_cast<std::int64_t>(bytes);
-    job.attended = !preference_.as_job;
-    return how_.jobs.submit(std::move(job), file_.path());
+    return how_.jobs.submit(std::move(job), spool_.path());
   }
 
   Inference how_;
   std::uint64_t head_bytes_;
   Preference preference_;
-  base::Temporary file_;
-  std::optional<base::OutputFile> out_;
+  Spool spool_;
   base::Bytes front_;  ///< JSON and the prefix of the tensor
   std::uint64_t taken_ = 0;
   std::optional<protocol::TensorHead> head_;

@@ -42,7 +42,7 @@ struct Inference {
   std::uint64_t memory = 0;  ///< of the server; 0: any
 };
 /// Encrypted images, classified: at once, while the client waits on its connection; or, where it sends `Prefer:
-/// respond-async[, wait=SECONDS]`, as a job (202) if that takes longer.
+/// respond-async[, wait=SECONDS]`, as a job (202) if that takes longer: with the 202 it is on disk.
 std::unique_ptr<http::Exchange> infer(const Inference& how, const http::Head& head);
 
 /// A done job's answer, as infer gives it; else 202 with its state, or what it failed with.

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "server/server.h"
+#include "service/spool.h"
 
 namespace obscura::service {
 
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Jobs>> Jobs::open(const Store& store, const Place& place,
     if (!mine) fs::remove(file.path(), ignored);
   }
   self->thread_ = std::thread([jobs = self.get()] { jobs->serve(); });
+  self->keeper_ = std::thread([jobs = self.get()] { jobs->keep_wanted(); });
   return self;
 }
 
@@ -65,7 +67,9 @@ Jobs::~Jobs() {
     stopping_ = true;
     changed_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  for (std::thread* one : {&thread_, &keeper_}) {
+    if (one->joinable()) one->join();
+  }
 }
 
 Result<void> Jobs::room_for(const Job& job) const {
@@ -97,15 +101,58 @@ Result<std::string> Jobs::submit(Job job, const fs::path& images) {
   std::error_code failed;
   fs::rename(images, place_.images(job.id), failed);
   if (failed) return error(Code::io, "the images cannot be kept: {}", failed.message());
-  if (!job.attended) {
-    if (auto kept = store_.put_job(job); !kept) {
-      fs::remove(place_.images(job.id), failed);
-      return kept.error();
-    }
-  }
+  job.attended = true;
   entries_.push_back({job});
   changed_.notify_all();
   return job.id;
+}
+
+Result<bool> Jobs::keep(const std::string& tenant, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Entry* found = find(tenant, id);
+  if (found == nullptr) return error(Code::missing_key, "no job of this name");
+  if (found->not_kept) return *found->not_kept;
+  if (found->job.attended && !found->keep) {
+    found->keep = true;
+    changed_.notify_all();
+  }
+  return !found->job.attended;
+}
+
+Jobs::Entry* Jobs::wanted() {
+  for (Entry& e : entries_) {
+    if (e.keep && e.job.attended && !e.removed && !e.not_kept) return &e;
+  }
+  return nullptr;
+}
+
+/// On a thread of its own: disks may be slow, and neither the work nor other clients wait for one.
+void Jobs::keep_wanted() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const Entry* entry = wanted();
+    if (entry == nullptr && stopping_) return;
+    if (entry == nullptr) {
+      changed_.wait(lock);
+      continue;
+    }
+    const auto [tenant, id] = std::pair(entry->job.tenant, entry->job.id);
+    lock.unlock();
+    Result<void> kept = flush(place_.images(id));
+    lock.lock();
+    Entry* still = find(tenant, id);
+    if (still == nullptr) continue;
+    still->keep = false;
+    Job job = still->job;
+    job.attended = false;
+    // Of one that has ended meanwhile the images are gone, and what is left of it is on disk.
+    if (kept || ended(job)) kept = store_.put_job(job);
+    if (kept) {
+      still->job.attended = false;
+    } else {
+      still->not_kept = kept.error();
+    }
+  }
 }
 
 const Jobs::Entry* Jobs::find(const std::string& tenant, const std::string& id) const {
@@ -261,7 +308,13 @@ void Jobs::perform(Entry& entry, std::unique_lock<std::mutex>& lock) {
       return;
     }
   }
+  const fs::path images = place_.images(job.id);
   finish(entry, outcome);
+  // Only now: a process that is killed before must find the images again. They may be large, and nobody waits for it.
+  lock.unlock();
+  std::error_code ignored;
+  fs::remove(images, ignored);
+  lock.lock();
 }
 
 void Jobs::finish(Entry& entry, const worker::Outcome& outcome) {
@@ -297,12 +350,7 @@ void Jobs::finish(Entry& entry, const worker::Outcome& outcome) {
     return;
   }
   save(entry);
-  // Only now: a process that is killed before must find the images again.
-  if (job.state == "done") {
-    fs::remove(place_.images(job.id), ignored);
-  } else {
-    drop(job.id);
-  }
+  if (job.state != "done") drop(job.id);
 }
 
 void Jobs::save(Entry& entry) {

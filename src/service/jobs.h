@@ -8,7 +8,9 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "service/place.h"
 #include "service/store.h"
@@ -57,10 +59,13 @@ class Jobs {
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
 
-  /// Accepts a job: `images`, a file, is moved. Returns its id: once it is returned the job is on disk, unless it is
-  /// attended. threads: concurrent
+  /// Takes a job whose client waits: `images`, a file, is moved. Returns its id. threads: concurrent
   /// errors  busy: too many of this tenant are queued, or too many images this hour; io
   Result<std::string> submit(Job job, const std::filesystem::path& images);
+  /// Whether it is on disk, to outlive this process, whoever waits for it; where not, it begins to be brought there.
+  /// threads  concurrent; cheap
+  /// errors   missing_key: no such job; io: the disk does not take it
+  Result<bool> keep(const std::string& tenant, const std::string& id);
   /// threads  concurrent; cheap
   std::optional<JobStatus> status(const std::string& tenant, const std::string& id) const;
   /// The answer of a done job. errors: missing_key: no such job; busy: not done yet; its own error where it failed
@@ -81,18 +86,25 @@ class Jobs {
     std::chrono::steady_clock::time_point started = {};
     bool stop = false;
     bool removed = false;  ///< goes when it has ended
+    bool keep = false;     ///< is wanted on disk
+    std::optional<Error> not_kept = std::nullopt;
   };
   Jobs(const Store& store, const Place& place, const std::map<std::string, Model>& models, worker::Options worker,
        const JobLimits& limits)
       : store_(store), place_(place), models_(models), limits_(limits), worker_(std::move(worker)) {}
   void serve();
+  void keep_wanted();
   Entry* next();
   void perform(Entry& entry, std::unique_lock<std::mutex>& lock);
   void finish(Entry& entry, const worker::Outcome& outcome);
+  Entry* wanted();
   void save(Entry& entry);
   void drop(const std::string& id);
   Result<void> room_for(const Job& job) const;
   const Entry* find(const std::string& tenant, const std::string& id) const;
+  Entry* find(const std::string& tenant, const std::string& id) {
+    return const_cast<Entry*>(std::as_const(*this).find(tenant, id));
+  }
 
   const Store& store_;
   const Place& place_;
@@ -107,6 +119,7 @@ class Jobs {
   JobCounts counts_;
   bool stopping_ = false;
   std::thread thread_;
+  std::thread keeper_;
 };
 
 }  // namespace obscura::service
