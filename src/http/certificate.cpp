@@ -11,6 +11,7 @@
 #include <cctype>
 #include <ctime>
 
+#include "base/files.h"
 #include "http/owned.h"
 
 namespace obscura::http {
@@ -51,6 +52,29 @@ void extend(X509* certificate, int what, const std::string& value) {
 }
 
 }  // namespace
+
+Result<void> check_dates(const std::filesystem::path& pem, std::chrono::system_clock::time_point at) {
+  constexpr std::uint64_t kMostBytes = 1 << 20;
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(pem, kMostBytes));
+  const OwnedBio source(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+  const OwnedX509 certificate(PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr));
+  if (certificate == nullptr) return error(Code::bad_format, "{}: no certificate in PEM", pem.string());
+  std::time_t time = std::chrono::system_clock::to_time_t(at);
+  const auto text = [](const ASN1_TIME* when) {
+    const OwnedBio written(BIO_new(BIO_s_mem()));
+    ASN1_TIME_print(written.get(), when);
+    return text_of(written.get());
+  };
+  if (const ASN1_TIME* first = X509_get0_notBefore(certificate.get()); X509_cmp_time(first, &time) > 0) {
+    return error(Code::wrong_params, "{}: holds from {} on, which by this machine's clock is to come: set the clock",
+                 pem.string(), text(first));
+  }
+  if (const ASN1_TIME* last = X509_get0_notAfter(certificate.get()); X509_cmp_time(last, &time) < 0) {
+    return error(Code::wrong_params, "{}: expired on {}: no client takes it; put a new one there", pem.string(),
+                 text(last));
+  }
+  return {};
+}
 
 Result<Certificate> make_certificate(const std::vector<std::string>& names, int days,
                                      std::chrono::system_clock::time_point from) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ struct Certificate {
   std::string certificate;  ///< PEM
   std::string key;          ///< PEM, PKCS #8, under no passphrase: secret
 };
+
+/// The certificate of a PEM file may be shown at this time: its first day has come, and its last has not passed.
+/// errors  io; bad_format: no PEM; wrong_params: not yet, or not any more
+Result<void> check_dates(const std::filesystem::path& pem,
+                         std::chrono::system_clock::time_point at = std::chrono::system_clock::now());
 
 /// A new ECDSA key on P-256 and its certificate, for servers and clients: it names these DNS names and addresses (the
 /// first is its subject's common name too) and holds for `days` days from an hour before `from`, since clocks differ.

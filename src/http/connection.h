@@ -11,13 +11,16 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "http/beast.h"
 #include "http/server.h"
 #include "http/tls.h"
@@ -45,6 +48,38 @@ inline Response refusal(unsigned status, const std::string& sentence) {
   response.body.assign(bytes.begin(), bytes.end());
   return response;
 }
+
+inline constexpr const char* kRequestHeader = "X-Request-Id";
+
+/// What is told of a request when it has ended.
+class Account {
+ public:
+  Account() : start_(std::chrono::steady_clock::now()) { told_.request = fmt::format("{:016x}", random_word()); }
+  void begin(Head& head) {
+    start_ = std::chrono::steady_clock::now();
+    const auto given = head.headers.find("x-request-id");
+    if (given != head.headers.end() && is_request_id(given->second)) told_.request = given->second;
+    told_.method = head.method;
+    told_.path = head.target.substr(0, head.target.find('?'));
+    head.request = told_.request;
+  }
+  const std::string& request() const { return told_.request; }
+  void answer(unsigned status) { told_.status = status; }
+  void end(const ServerOptions& options) {
+    if (!options.served || (told_.method.empty() && told_.status == 0)) return;  // a connection that nobody used
+    told_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    options.served(told_);
+  }
+
+ private:
+  static std::uint64_t random_word() {
+    std::uint64_t word = 0;
+    base::fill_random({reinterpret_cast<std::uint8_t*>(&word), sizeof word});
+    return word;
+  }
+  Served told_;
+  std::chrono::steady_clock::time_point start_;
+};
 
 /// Between two questions: short at first, so that what is quick is not slowed down, then longer.
 class Pause {
@@ -88,6 +123,13 @@ inline Head head_of(const Parser& parser, const std::string& client) {
   return head;
 }
 
+/// Whether the client closed its side. Nothing is read: what it may have sent before stays for the next request.
+template <class Stream>
+bool gone(Stream& stream) {
+  pollfd look{beast::get_lowest_layer(stream).socket().native_handle(), POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) > 0;
+}
+
 template <class Stream>
 class Connection {
  public:
@@ -127,6 +169,13 @@ class Connection {
 
   /// Whether the connection serves for another request.
   asio::awaitable<bool> serve_one() {
+    account_ = Account();
+    const bool more = co_await serve_request();
+    account_.end(shared_.options);
+    co_return more;
+  }
+
+  asio::awaitable<bool> serve_request() {
     Parser parser;
     parser.header_limit(shared_.options.header_bytes);
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // Exchange::limit() is what holds
@@ -141,7 +190,8 @@ class Connection {
       co_return co_await send(refusal(400, "not a request of HTTP/1.1: " + failed.message()), false);
     }
     if (failed) co_return false;
-    const Head head = head_of(parser, client_);
+    Head head = head_of(parser, client_);
+    account_.begin(head);
     const std::unique_ptr<Exchange> exchange = shared_.route(head);
     if (auto known = exchange->at_once()) {
       co_return co_await respond(*exchange, std::move(known), parser.is_done() && parser.get().keep_alive());
@@ -221,7 +271,7 @@ class Connection {
   asio::awaitable<bool> settle(Response& response) {
     Pause pause(shared_.loop);
     while (response.later) {
-      if (gone()) co_return false;
+      if (gone(stream_)) co_return false;
       std::optional<Response> made;
       try {
         made = response.later();
@@ -237,17 +287,18 @@ class Connection {
     co_return true;
   }
 
-  /// Whether the client closed its side. Nothing is read: what it may have sent before stays for the next request.
-  bool gone() {
-    pollfd look{beast::get_lowest_layer(stream_).socket().native_handle(), POLLRDHUP, 0};
-    return ::poll(&look, 1, 0) > 0;
+  template <class Message>
+  void start(Message& message, const Response& response) {
+    for (const auto& [name, value] : response.headers) message.set(name, value);
+    message.set(kRequestHeader, account_.request());
+    account_.answer(response.status);
   }
 
   asio::awaitable<bool> send_events(const Response& response) {
     bhttp::response<bhttp::empty_body> message(static_cast<bhttp::status>(response.status), 11);
     message.set(bhttp::field::content_type, "text/event-stream");
     message.set(bhttp::field::cache_control, "no-store");
-    for (const auto& [name, value] : response.headers) message.set(name, value);
+    start(message, response);
     message.chunked(true);
     message.keep_alive(false);
     bhttp::response_serializer<bhttp::empty_body> serializer(message);
@@ -256,7 +307,7 @@ class Connection {
     co_await bhttp::async_write_header(stream_, serializer, into(failed));
     Pause pause(shared_.loop);
     auto spoken = std::chrono::steady_clock::now();
-    while (!failed && !gone() && !shared_.stopping.load()) {
+    while (!failed && !gone(stream_) && !shared_.stopping.load()) {
       std::optional<std::string> text = response.events();
       expect_progress();
       if (!text) {
@@ -279,7 +330,7 @@ class Connection {
   asio::awaitable<bool> send(Response response, bool keep_alive) {
     bhttp::response<bhttp::buffer_body> message(static_cast<bhttp::status>(response.status), 11);
     message.set(bhttp::field::content_type, response.type);
-    for (const auto& [name, value] : response.headers) message.set(name, value);
+    start(message, response);
     message.content_length(response.body.size() + (response.file ? response.file->remaining() : 0));
     message.keep_alive(keep_alive);
     bhttp::response_serializer<bhttp::buffer_body> serializer(message);
@@ -325,6 +376,7 @@ class Connection {
   Shared& shared_;
   Stream stream_;
   beast::flat_buffer buffer_;
+  Account account_;  ///< of the request that is served
   bool secured_ = false;
   std::string client_;  ///< whose certificate it is
 };

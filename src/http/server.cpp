@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <thread>
@@ -16,6 +17,15 @@ namespace obscura::http {
 
 std::string reason_of(unsigned status) {
   return std::string(bhttp::obsolete_reason(static_cast<bhttp::status>(status)));
+}
+
+bool is_request_id(const std::string& text) {
+  constexpr std::size_t kMost = 64;
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
+  };
+  return !text.empty() && text.size() <= kMost && std::all_of(text.begin(), text.end(), allowed);
 }
 
 struct Server::Internal {

@@ -17,13 +17,24 @@
 
 namespace obscura::http {
 
-/// What stands before a body.
+/// What stands before a body. Each answer has the header X-Request-Id.
 struct Head {
   std::string method;
   std::string target;                          ///< path and query, as sent
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::optional<std::uint64_t> length;         ///< of the body, where it was announced
   std::string client = {};                     ///< common name in the client's certificate; "": none, or none asked for
+  std::string request = {};                    ///< names it: X-Request-Id where that is_request_id(), else a new name
+};
+
+/// 1 to 64 letters, digits, '.', '-' and '_'.
+bool is_request_id(const std::string& text);
+
+/// A request that has ended.
+struct Served {
+  std::string request, method, path;  ///< the path without its query; "" where no head could be read
+  unsigned status = 0;                ///< 0: it broke off before its answer began
+  double seconds = 0;                 ///< from its head's last byte
 };
 
 struct Response {
@@ -76,7 +87,8 @@ struct ServerOptions {
   std::chrono::seconds idle{30};           ///< between two pieces of a head or body, and two requests
   std::size_t workers = 4;                 ///< calls of Exchange::answer() at a time
   std::chrono::milliseconds alive{15000};  ///< events without a word for this long get a comment, so that they last
-  std::optional<ServerTls> tls = {};       ///< where set, TLS 1.2 or later, and nothing in the clear
+  std::function<void(const Served&)> served = {};  ///< told of each request. threads: the server's loop
+  std::optional<ServerTls> tls = {};               ///< where set, TLS 1.2 or later, and nothing in the clear
 };
 
 class Server {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "http/certificate.h"
 #include "server/server.h"
 #include "service/configuration.h"
 #include "service/verbs.h"
@@ -45,7 +46,13 @@ int run(const std::string& plan, const std::string& eval, const std::string& in,
   return 0;
 }
 
-/// One line of JSON on standard error for each event.
+/// One line of JSON on standard error.
+void log(const nlohmann::ordered_json& json) {
+  // Without the braces: the pattern has them, with the time.
+  const std::string text = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  spdlog::info("{}", std::string_view(text).substr(1, text.size() - 2));
+}
+
 void log_event(const obscura::service::Event& event) {
   nlohmann::ordered_json json{{"tenant", event.tenant}, {"action", event.action}, {"model", event.model}};
   json["plan"] = event.plan;
@@ -55,9 +62,16 @@ void log_event(const obscura::service::Event& event) {
   json["bytes_out"] = event.bytes_out;
   json["seconds"] = event.seconds;
   json["outcome"] = event.outcome;
-  // Without the braces: the pattern has them, with the time.
-  const std::string text = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  spdlog::info("{}", std::string_view(text).substr(1, text.size() - 2));
+  log(json);
+}
+
+void log_request(const obscura::http::Served& served) {
+  const nlohmann::ordered_json json{{"request", served.request},
+                                    {"method", served.method},
+                                    {"path", served.path},
+                                    {"status", served.status},
+                                    {"seconds", served.seconds}};
+  log(json);
 }
 
 int serve(ServeOptions options) {
@@ -72,6 +86,9 @@ int serve(ServeOptions options) {
   if (options.port) told.http.port = *options.port;
   if (options.memory) told.service.memory = *options.memory;
   if (!options.signing_key.empty()) told.service.signing_key = options.signing_key;
+  if (told.http.tls) {
+    if (const auto dates = obscura::http::check_dates(told.http.tls->certificate); !dates) return fail(dates.error());
+  }
   if (options.check) {
     fmt::print("{}/server.toml can be served by\n", options.folder);
     return 0;
@@ -79,6 +96,7 @@ int serve(ServeOptions options) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("server"));
   spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})", spdlog::pattern_time_type::utc);
   told.service.watch = log_event;
+  told.http.served = log_request;
   told.service.worker = std::filesystem::canonical("/proc/self/exe");
   const auto service = obscura::service::Service::open(options.folder, told.service);
   if (!service) return fail(service.error());
