@@ -9,7 +9,10 @@
 #include <fstream>
 #include <random>
 
+#include "service/exchanges.h"
 #include "service_fixture.h"
+#include "wire/eval_keys.h"
+#include "wire/whole.h"
 
 namespace obscura::service {
 namespace {
@@ -150,6 +153,119 @@ TEST_F(Soak, NoAcceptedJobIsLostWhateverIsKilled) {
   EXPECT_EQ(service::text(sound->at(0).at(0)), "ok");
   std::printf("%zu jobs accepted and answered; killed: %d servers, %d workers, %d clients\n", accepted.size(),
               killed[0], killed[1], killed[2]);
+}
+
+/// Bytes that this process holds, but for files'.
+std::uint64_t resident() {
+  std::ifstream file("/proc/self/status");
+  std::string word;
+  while (file >> word) {
+    std::uint64_t kilobytes = 0;
+    if (word == "RssAnon:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+/// Keys of 2 GB as a file has them, made piece by piece: a header, and key frames of pseudo-random bytes.
+class LargeKeys {
+ public:
+  static constexpr std::uint64_t kKeys = 256, kWords = std::uint64_t{1} << 20;
+  LargeKeys() {
+    wire::EvalKeysHeader header;
+    header.log2_degree = 13;
+    header.chain = 4;
+    header.special = 1;
+    header.digit_limbs = 1;
+    for (std::uint64_t k = 0; k < kKeys; ++k) header.galois.push_back({2 * k + 3, 4});
+    header_ = wire::write_keys_header(header);
+    frame_bytes_ = frame(0).size();
+  }
+  std::uint64_t size() const { return header_.size() + kKeys * frame_bytes_; }
+  /// The bytes from there on.
+  void read(std::uint64_t at, std::span<std::byte> out) {
+    for (std::size_t filled = 0; filled < out.size();) {
+      const bool head = at < header_.size();
+      const std::uint64_t inside = head ? at : (at - header_.size()) % frame_bytes_;
+      if (!head && (at - header_.size()) / frame_bytes_ != number_) {
+        number_ = (at - header_.size()) / frame_bytes_;
+        now_ = frame(number_);
+      }
+      const base::Bytes& from = head ? header_ : now_;
+      const std::size_t some = std::min<std::uint64_t>(out.size() - filled, from.size() - inside);
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(inside), some,
+                  out.begin() + static_cast<std::ptrdiff_t>(filled));
+      filled += some;
+      at += some;
+    }
+  }
+
+ private:
+  static base::Bytes frame(std::uint64_t number) {
+    std::mt19937_64 random(number);
+    base::Writer w;
+    w.reserve(8 * kWords);
+    w.u64(number);
+    for (std::uint64_t i = 1; i < kWords; ++i) w.u64(random());
+    return wire::make_frame(wire::Kind::key, w.bytes());
+  }
+  base::Bytes header_, now_;
+  std::uint64_t frame_bytes_ = 0, number_ = ~std::uint64_t{0};
+};
+
+/// The status of an upload from `first` on that breaks off after `until`; 0: it did.
+unsigned send_rest(LargeKeys& keys, std::uint64_t first, std::uint64_t until, std::uint16_t port) {
+  http::Call call;
+  call.method = "PUT";
+  if (first > 0) call.headers["Content-Range"] = fmt::format("bytes {}-{}/{}", first, keys.size() - 1, keys.size());
+  call.more_bytes = keys.size() - first;
+  call.more = [&keys, at = first, until](std::span<std::byte> piece) mutable -> Result<void> {
+    if (at >= until) return error(Code::cancelled, "broken off");
+    keys.read(at, piece);
+    at += piece.size();
+    return {};
+  };
+  const auto reply = http::send({"127.0.0.1", std::to_string(port)}, std::move(call));
+  return reply ? reply->status : 0;
+}
+
+TEST_F(Soak, KeysOfTwoGigabytesComeInBoundedMemoryHoweverOftenTheyBreakOff) {
+  const Place place = Place::open(folder_ / "large").value();
+  const Store store = Store::open(place.database()).value();
+  const std::map<std::string, Model> models;
+  const auto jobs = Jobs::open(store, place, models, {OBSCURA_SERVER, 0, {}}, {}).value();
+  const auto server = http::Server::start({}, [&](const http::Head& head) {
+    return take_key({store, place, *jobs, "local", "k", std::uint64_t{3} << 30, 0}, head);
+  });
+  LargeKeys keys;
+  ASSERT_GT(keys.size(), std::uint64_t{2'000'000'000});
+  const std::uint64_t before = resident();
+  std::atomic<std::uint64_t> most{before};
+  std::atomic<bool> over{false};
+  std::thread watcher([&] {
+    for (; !over; std::this_thread::sleep_for(std::chrono::milliseconds(5))) most = std::max(most.load(), resident());
+  });
+  constexpr int kBreaks = 10;
+  unsigned status = 0;
+  for (int k = 0; k <= kBreaks; ++k) {
+    const std::uint64_t until = k == kBreaks ? keys.size() : keys.size() * static_cast<unsigned>(k + 1) / 11;
+    // 409: the server has not noticed yet that the connection before broke off.
+    for (int tries = 0; tries < 200; ++tries) {
+      status = send_rest(keys, received(place, "local", "k"), until, server->port());
+      if (status != 409) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    if (k < kBreaks) {
+      EXPECT_EQ(status, 0U) << "it broke off";
+    }
+  }
+  over = true;
+  watcher.join();
+  EXPECT_EQ(status, 201U);
+  EXPECT_EQ(fs::file_size(place.key("local", "k")), keys.size());
+  EXPECT_TRUE(wire::check_whole(place.key("local", "k")).ok()) << "each frame's digest, and their number";
+  std::printf("%.2f GB of keys, broken %d times: %.1f MB of growth, client and server together\n",
+              static_cast<double>(keys.size()) / 1e9, kBreaks, static_cast<double>(most - before) / 1e6);
+  EXPECT_LT(most - before, std::uint64_t{64'000'000});
 }
 
 }  // namespace
