@@ -25,7 +25,7 @@ buildah "${store[@]}" run --isolation chroot probe -- true 2> "$work/probe.log" 
   skip "no container starts here: $(tail -1 "$work/probe.log")"
 buildah "${store[@]}" rm probe > /dev/null
 mkdir -p "$work/context/build/packages"
-cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/context/build/packages" > "$work/cpack.log" 2>&1 ||
+cpack --config "$build/CPackConfig.cmake" -G DEB -D CPACK_COMPONENTS_ALL=obscura-server -B "$work/context/build/packages" > "$work/cpack.log" 2>&1 ||
   { tail "$work/cpack.log"; exit 1; }
 buildah "${store[@]}" bud --pull-never --isolation chroot --network host -q -f "$source/packaging/Containerfile" \
   -t obscura-server "$work/context" > "$work/build.log" 2>&1 || { tail -20 "$work/build.log"; exit 1; }
