@@ -60,10 +60,10 @@ struct Reply {
 };
 
 /// Sends one request, on a connection of its own.
-/// errors  those of call.more. io: no such host, refused, broken off, too late, no TLS there; a file of `tls` is absent. bad_format: no
+/// errors  io: no such host, refused, broken off, too late, no TLS there; a file of `tls` is absent. bad_format: no
 ///         HTTP, or an answer over max_answer; no PEM in a file. wrong_params: the server's certificate is out of its
 ///         dates, of an issuer that is not trusted, or another host's; the server does not take this client's; a key
-///         that is not the certificate's. cancelled
+///         that is not the certificate's. cancelled; those of call.more
 Result<Reply> send(const Url& to, Call call);
 
 }  // namespace obscura::http

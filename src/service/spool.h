@@ -13,7 +13,8 @@ namespace obscura::service {
 
 class Spool {
  public:
-  /// Mode 0600; the file goes with this, unless it was moved from its path. errors of write() and end(): it cannot be made
+  /// Mode 0600; the file goes with this, unless it was moved from its path.
+  /// errors  of write() and end(): it cannot be made
   explicit Spool(std::filesystem::path path);
   ~Spool();
   Spool(const Spool&) = delete;
