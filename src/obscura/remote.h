@@ -28,8 +28,9 @@ struct RemoteOptions {
   /// a key that is made has none.
   std::function<std::string()> passphrase = {};
   std::uint64_t max_key_bytes = 4'000'000'000;  ///< of evaluation keys that an offer may ask for
-  /// Called with what is done ("keys", "sending keys", "encrypt", "sending images", "the server computes", "decrypt")
-  /// and how much of it; false stops with Code::cancelled, on the server too.
+  /// Called with what is done ("keys", "sending keys", "sending images", "the server computes", "decrypt") and how much
+  /// of it; false stops with Code::cancelled, on the server too. Images of one batch are encrypted while they are sent,
+  /// on a second thread; of several before, which is told as "encrypt".
   std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
 };
 
