@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: container_test.sh SOURCE_DIR BUILD_DIR
-# Builds the image of packaging/Containerfile and runs the server in it. There is no registry to take the base image
-# from: debootstrap makes it from the same Debian packages. Where no container may be started (chroot isolation needs
+# Builds the image of packaging/Containerfile and runs the server in it. debootstrap makes the base image from Debian's
+# packages, so that no registry is asked. Where no container may be started (chroot isolation needs
 # no cgroups and no user namespaces), or a tool is absent, it is skipped.
 set -eu
 source=$1 build=$2 work=$(mktemp -d)
