@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>  // mkdtemp
 
+#include <fstream>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -20,6 +22,17 @@
 namespace obscura::service {
 
 using ::testing::HasSubstr;
+
+/// Bytes that this process holds, files' excepted.
+inline std::uint64_t resident() {
+  std::ifstream file("/proc/self/status");
+  std::string word;
+  while (file >> word) {
+    std::uint64_t kilobytes = 0;
+    if (word == "RssAnon:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
 
 class ServiceTest : public ::testing::Test {
  protected:

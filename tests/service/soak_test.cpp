@@ -155,17 +155,6 @@ TEST_F(Soak, NoAcceptedJobIsLostWhateverIsKilled) {
               killed[0], killed[1], killed[2]);
 }
 
-/// Bytes that this process holds, but for files'.
-std::uint64_t resident() {
-  std::ifstream file("/proc/self/status");
-  std::string word;
-  while (file >> word) {
-    std::uint64_t kilobytes = 0;
-    if (word == "RssAnon:" && file >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
-
 /// Keys of 2 GB as a file has them, made piece by piece: a header, and key frames of pseudo-random bytes.
 class LargeKeys {
  public:
