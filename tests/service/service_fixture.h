@@ -7,7 +7,6 @@
 #include <stdlib.h>  // mkdtemp
 
 #include <fstream>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
