@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <regex>
 
 #include "http/certificate.h"
 #include "service/configuration.h"
@@ -146,11 +145,13 @@ TEST_F(TroubleTest, EachRequestHasANameInTheAnswerAndInTheLog) {
   server_.emplace(http::Server::start(options, service_->route()).value());
   EXPECT_EQ(send("GET", "/v2?a=b", "", {{"X-Request-Id", "my.request-1_A"}}).headers.at("x-request-id"),
             "my.request-1_A");
-  const std::regex made("[0-9a-f]{16}");
+  const auto made = [](const std::string& name) {
+    return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  };
   for (const std::string& bad : {std::string("with space"), std::string(65, 'a'), std::string("\"}"), std::string()}) {
     const http::Reply reply = send("GET", "/nothing", "", {{"X-Request-Id", bad}});
     EXPECT_EQ(reply.status, 404U);
-    EXPECT_TRUE(std::regex_match(reply.headers.at("x-request-id"), made)) << reply.headers.at("x-request-id");
+    EXPECT_TRUE(made(reply.headers.at("x-request-id"))) << reply.headers.at("x-request-id");
   }
   server_.reset();
   ASSERT_EQ(log.size(), 5U);
@@ -159,7 +160,7 @@ TEST_F(TroubleTest, EachRequestHasANameInTheAnswerAndInTheLog) {
   EXPECT_EQ(log[0].method, "GET");
   EXPECT_EQ(log[0].status, 200U);
   EXPECT_EQ(log[1].status, 404U);
-  EXPECT_TRUE(std::regex_match(log[1].request, made));
+  EXPECT_TRUE(made(log[1].request));
 }
 
 }  // namespace
