@@ -42,6 +42,7 @@ std::string csv_line(const plan::AnswerSpec& spec, std::span<const float> row) {
   if (spec.kind != plan::AnswerKind::values) {
     std::vector<std::string> names;
     const std::vector<std::uint32_t> labels = client::labels(spec, row);
+    names.reserve(labels.size());
     for (const std::uint32_t label : labels) names.push_back(client::name_of(spec, label));
     out += fmt::format(",{},{}", fmt::join(labels, ";"), csv_cell(fmt::format("{}", fmt::join(names, ";"))));
     for (const double share : client::probabilities(spec, row)) out += fmt::format(",{:.6g}", share);

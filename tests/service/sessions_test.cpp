@@ -107,7 +107,7 @@ TEST_F(Sessions, ChangedAtRandomLeaveTheServerAsItWas) {
   const char* seconds = std::getenv("OBSCURA_SESSION_SECONDS");
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds == nullptr ? 0 : std::atoi(seconds));
   std::size_t tried = 0, refused = 0;
-  std::uint64_t early = 0;
+  [[maybe_unused]] std::uint64_t early = 0;
   for (; tried < 300 || std::chrono::steady_clock::now() < end; ++tried) {
     const std::string bytes = mutated(session);
     std::string answer;
@@ -121,7 +121,9 @@ TEST_F(Sessions, ChangedAtRandomLeaveTheServerAsItWas) {
     }
   }
   EXPECT_GT(refused, tried / 20) << "changes were noticed";
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
   EXPECT_LT(resident(), early + 64'000'000);
+#endif
   EXPECT_TRUE(nothing_incoming());
   EXPECT_TRUE(classify("bob", "square", testing::random_pixels(1)).ok()) << "and it goes on";
   std::printf("%zu sessions, %zu refused at the first request\n", tried, refused);
