@@ -82,7 +82,10 @@ class FineCounts {
     for (std::size_t first = 0; first < arguments.size(); first += kTogether) {
       const auto some = arguments.subspan(first, std::min(kTogether, arguments.size() - first));
       for (std::size_t i = 0; i < some.size(); ++i) {
-        cells[i] = static_cast<std::int32_t>(static_cast<double>(some[i]) * scale - first_cell);
+        const double at = static_cast<double>(some[i]) * scale;
+        const auto cell = static_cast<std::int32_t>(at - first_cell);
+        // The difference is rounded, up to the start of a cell that `at` lies just below.
+        cells[i] = cell - (static_cast<double>(cell) + first_cell > at ? 1 : 0);
       }
       for (std::size_t i = 0; i < some.size(); ++i) ++counts_[static_cast<std::size_t>(cells[i])];
     }

@@ -73,6 +73,18 @@ TEST(Ranges, CountTheSameInWhateverOrderTheExtremesCome) {
   EXPECT_EQ(counts(), as_they_are);
 }
 
+TEST(Ranges, CountAnArgumentThatLiesJustBelowACell) {
+  constexpr std::size_t kImages = 40, kSize = 4 * 4;
+  One one({1, 4, 4}, Kind::relu);
+  std::vector<float> images(kImages * kSize, -500);
+  images.front() = -1000;
+  images.back() = -1e-30F;  // its distance from the lowest cell is rounded to one cell more than there are
+  const Range range = measure_ranges(one.builder.graph(), images, kImages)->ranges[0];
+  EXPECT_EQ(range.high, -1e-30F);
+  EXPECT_EQ(total(range.inputs), kImages * kSize);
+  EXPECT_EQ(range.inputs.counts.back(), 1U);
+}
+
 TEST(Ranges, SayWhatAShareOfTheArgumentsStaysBelow) {
   Range range;
   range.inputs = {-4, 4, {1, 0, 3, 90, 4, 0, 0, 2}};  // parts of width 1
