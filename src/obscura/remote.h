@@ -50,7 +50,7 @@ class OBSCURA_API RemoteClient {
   /// Whether connect() made the key.
   bool made_key() const;
   /// Images as for Client::encrypt. Evaluation keys are sent before, where the server has none of this client; an
-  /// upload that broke off goes on where it was. Images leave this process encrypted, the answer is decrypted here.
+  /// upload that broke off continues where it was. Images leave this process encrypted, the answer is decrypted here.
   /// errors  wrong_params: no image, or not whole images, or an answer that is not to these; io; busy: too much to do,
   ///         or over this client's quota: later; cancelled; what the server says, with its status
   Result<Answer> classify(std::span<const float> images) const;

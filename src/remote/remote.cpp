@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -25,6 +26,12 @@ constexpr const char* kPatience = "respond-async, wait=2";
 constexpr int kTries = 5;  ///< of an upload that breaks off
 constexpr std::chrono::seconds kPause{1};
 constexpr std::uint64_t kMaxAnswer = std::uint64_t{2} << 30;
+
+/// Nobody waits for the pipe's bytes any more, however this scope ends.
+struct Stopped {
+  Pipe& pipe;
+  ~Stopped() { pipe.stop(); }
+};
 
 std::string hex(std::span<const std::uint8_t> bytes) {
   std::string out;
@@ -206,18 +213,24 @@ http::Call RemoteClient::call_with(std::uint64_t bytes) const {
 /// Images of one batch: sent while they are encrypted, and in no file.
 Result<http::Reply> RemoteClient::stream_images(const client::ImageSource& images, client::Sent& sent) {
   Pipe pipe;
-  Result<client::Sent> encrypted = client::Sent{};
-  std::thread encrypting([&] {
-    encrypted =
-        client::encrypt(client_, images, base::OutputFile::to_sink([&](auto bytes) { return pipe.put(bytes); }));
-    pipe.end(encrypted ? error(Code::io, "fewer bytes than images have") : encrypted.error());
+  auto encrypting = std::async(std::launch::async, [&]() -> Result<client::Sent> {
+    try {
+      auto out = base::OutputFile::to_sink([&](auto bytes) { return pipe.put(bytes); });
+      auto encrypted = client::encrypt(client_, images, std::move(out));
+      pipe.end(encrypted ? error(Code::io, "fewer bytes than images have") : encrypted.error());
+      return encrypted;
+    } catch (...) {
+      pipe.end(error(Code::io, "the images could not be encrypted"));
+      throw;
+    }
   });
+  const Stopped stopped{pipe};  // before the end of `encrypting`, which waits for its thread
   http::Call call = call_with(client::encrypted_bytes(client_, images.count));
   call.more = [&](std::span<std::byte> piece) { return pipe.take(piece); };
   call.more_bytes = client::encrypted_bytes(client_, images.count);
   auto reply = send_images(std::move(call));
   pipe.stop();
-  encrypting.join();
+  Result<client::Sent> encrypted = encrypting.get();
   if (!reply) return reply;
   OBSCURA_TRY(sent, std::move(encrypted));
   return reply;
