@@ -29,6 +29,7 @@ Result<void> sync(const std::filesystem::path& path, int flags) {
 
 Spool::Spool(std::filesystem::path path) : file_(std::move(path)) {
   descriptor_ = ::open(file_.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  why_ = errno;
   held_.reserve(kAtOnce);
 }
 
@@ -48,12 +49,14 @@ Result<void> Spool::write(base::ByteView bytes) {
 }
 
 Result<void> Spool::end() {
-  const auto failure = [&] { return error(Code::io, "{}: cannot write: {}", path().string(), std::strerror(errno)); };
-  if (descriptor_ < 0) return failure();
+  const auto failure = [&](int why) {
+    return error(Code::io, "{}: cannot write: {}", path().string(), std::strerror(why));
+  };
+  if (descriptor_ < 0) return failure(why_);
   for (base::ByteView left = held_; !left.empty();) {
     const ssize_t done = ::write(descriptor_, left.data(), left.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return failure();
+    if (done < 0) return failure(errno);
     left = left.subspan(static_cast<std::size_t>(done));
   }
   written_ += held_.size();

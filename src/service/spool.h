@@ -29,6 +29,7 @@ class Spool {
  private:
   base::Temporary file_;
   int descriptor_ = -1;
+  int why_ = 0;  ///< it could not be made: errno
   std::uint64_t bytes_ = 0;
   std::uint64_t written_ = 0;  ///< of them, in the file
   std::uint64_t started_ = 0;  ///< of those, on their way to the disk
