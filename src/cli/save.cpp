@@ -71,6 +71,11 @@ Result<void> check_save(const std::string& path) {
   if (ending != ".csv" && ending != ".json" && ending != ".npy") {
     return error(Code::wrong_params, "--save {}: a name that ends in .csv, .json or .npy is wanted", path);
   }
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) {
+    return error(Code::io, "--save {}: {} is not a folder; make it before", path, folder.string());
+  }
   return refuse_existing(path);
 }
 

@@ -11,7 +11,7 @@
 namespace obscura::cli {
 
 /// To be asked before the work begins; an empty path is none.
-/// errors: io: it exists; wrong_params: a name that does not end in .csv, .json or .npy
+/// errors: io: it exists, or its folder does not; wrong_params: a name that does not end in .csv, .json or .npy
 Result<void> check_save(const std::string& path);
 
 /// A file that its owner alone may read, by the end of its name. .csv: a line an image: number, name of its file where

@@ -141,6 +141,7 @@ TEST_F(Classify, SavesByTheEndOfTheName) {
   EXPECT_EQ(std::vector<float>(numbers.begin() + 3, numbers.end()), logits[1]);
   refused(saved("out.txt"), {"--save out.txt", ".csv, .json or .npy"}, "out.txt");
   refused(saved("out.csv"), {"out.csv", "exists"});
+  refused(saved("absent/out.csv"), {"--save absent/out.csv", "absent is not a folder"});
 }
 
 TEST_F(Classify, SealsItsKeyByAPassphrase) {
