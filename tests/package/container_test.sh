@@ -17,10 +17,10 @@ trap clean EXIT
 debootstrap --variant=minbase bookworm "$work/base" > "$work/debootstrap.log" 2>&1 || skip "debootstrap: $(tail -1 "$work/debootstrap.log")"
 base=$(buildah "${store[@]}" from scratch)
 buildah "${store[@]}" copy -q "$base" "$work/base" / > /dev/null
-buildah "${store[@]}" commit -q "$base" docker.io/library/debian:bookworm-slim > /dev/null
+buildah "${store[@]}" commit -q "$base" localhost/debian:bookworm-slim > /dev/null
 buildah "${store[@]}" rm "$base" > /dev/null
 rm -rf --one-file-system "$work/base"
-buildah "${store[@]}" from --name probe docker.io/library/debian:bookworm-slim > /dev/null
+buildah "${store[@]}" from --name probe localhost/debian:bookworm-slim > /dev/null
 buildah "${store[@]}" run --isolation chroot probe -- true 2> "$work/probe.log" ||
   skip "no container starts here: $(tail -1 "$work/probe.log")"
 buildah "${store[@]}" rm probe > /dev/null
