@@ -189,10 +189,10 @@ Result<http::Reply> RemoteClient::follow(const std::string& job) {
   };
   watch.progress = [&](std::size_t, std::size_t) { return true; };
   const auto watched = expect(url_, std::move(watch), {200});
-  if (!watched && watched.error().code == Code::cancelled) {
+  if (!watched) {
+    if (watched.error().code != Code::cancelled) return watched.error();
     return error(Code::cancelled, "stopped while {} computed; it stops too", url_.host);
   }
-  OBSCURA_TRY_VOID(watched);
   http::Call get = call_to("GET", job + "/result");
   get.max_answer = kMaxAnswer;
   return expect(url_, std::move(get), {200});
