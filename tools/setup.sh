@@ -14,7 +14,7 @@ build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-de
   libprotobuf-dev protobuf-compiler libboost-dev libmpfr-dev libgmp-dev libcli11-dev libfmt-dev
   nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
   libssl-dev libtomlplusplus-dev libsqlite3-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
-developer=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format clang-tidy libclang-rt-14-dev)
+developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy)
 train=(libtorch-dev)
 
 for option in "$@"; do

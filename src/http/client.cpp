@@ -120,6 +120,7 @@ class Sending {
     bhttp::response_parser<bhttp::buffer_body> parser;
     parser.body_limit(call_.max_answer);
     beast::flat_buffer buffer;
+    buffer.reserve(kPieceBytes);
     error_code failed;
     allow(call_.wait);
     co_await bhttp::async_read_header(stream_, buffer, parser, into(failed));

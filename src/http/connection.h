@@ -214,6 +214,7 @@ class Connection {
   }
 
   asio::awaitable<std::optional<Response>> read_body(Parser& parser, Exchange& exchange, error_code& failed) {
+    buffer_.reserve(kPieceBytes);
     std::vector<std::byte> piece(kPieceBytes);
     std::uint64_t taken = 0;
     while (!parser.is_done()) {
