@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
+#include <mutex>
 #include <numbers>
 #include <utility>
 
@@ -27,11 +29,31 @@ double prime_product(const Context& context, std::size_t first, std::size_t last
   return product;
 }
 
-void scale_diagonals(SlotMatrix& matrix, double factor) {
-  for (auto& [step, diagonal] : matrix) {
-    for (auto& x : diagonal) x *= factor;
+/// A factor's numbers, times `scale`, made when a diagonal is first asked for: a plan's keys, memory and error follow
+/// without them.
+class FactorDiagonals {
+ public:
+  FactorDiagonals(const FftFactor& factor, double scale) : factor_(factor), scale_(scale) {}
+
+  /// Repeated as often as there are slots.
+  void write(std::int64_t step, std::span<std::complex<double>> slots) const {
+    std::call_once(made_, [&] {
+      matrix_ = factor_.matrix();
+      for (auto& [_, diagonal] : matrix_) {
+        for (auto& x : diagonal) x *= scale_;
+      }
+    });
+    const auto n = static_cast<std::int64_t>(factor_.slots);
+    const auto& values = matrix_.at((step % n + n) % n);
+    for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = values[j % values.size()];
   }
-}
+
+ private:
+  FftFactor factor_;
+  double scale_;
+  mutable std::once_flag made_;
+  mutable SlotMatrix matrix_;
+};
 
 }  // namespace
 
@@ -99,8 +121,8 @@ Result<void> Bootstrapper::plan_eval_mod() {
   return {};
 }
 
-Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatrix> factors, std::size_t limbs,
-                                                           double scale_in, double scale_out) {
+Result<std::vector<Transform>> Bootstrapper::place_factors(std::span<const FftFactor> factors, double numbers,
+                                                           std::size_t limbs, double scale_in, double scale_out) {
   const std::size_t slots = context_->params().slots();
   std::vector<Transform> out;
   const double ratio = std::pow(scale_out / scale_in, 1.0 / static_cast<double>(factors.size()));
@@ -114,31 +136,20 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
         options.keys_there.insert(options.keys_there.end(), steps.begin(), steps.end());
       }
     }
-    const std::size_t period = least_period(factors[f]);
-    const auto matrix = std::make_shared<SlotMatrix>();
     std::vector<Diagonal> diagonals;
-    for (auto& [step, values] : factors[f]) {
-      // The steps of a ring with more slots, the least of those that are equal mod n.
-      const auto n = static_cast<std::int64_t>(values.size());
-      const std::int64_t least = 2 * step > n ? step - n : step;
-      diagonals.push_back({0, 0, least});
-      matrix->emplace((least % static_cast<std::int64_t>(slots) + static_cast<std::int64_t>(slots)) %
-                          static_cast<std::int64_t>(slots),
-                      std::move(values));
-    }
+    // The steps of a ring with more slots, the least of those that are equal mod n.
+    const auto n = static_cast<std::int64_t>(factors[f].slots);
+    for (const std::int64_t step : factors[f].steps()) diagonals.push_back({0, 0, 2 * step > n ? step - n : step});
     const auto shape = std::make_shared<TransformShape>(slots, 1, 1, std::move(diagonals), options);
-    const auto fill = [matrix](const Diagonal& at, std::span<std::complex<double>> to) {
-      const auto n = static_cast<std::int64_t>(to.size());
-      const auto& values = matrix->at((at.step % n + n) % n);
-      for (std::size_t j = 0; j < to.size(); ++j) to[j] = values[j % values.size()];
-    };
+    const auto values = std::make_shared<const FactorDiagonals>(factors[f], f == 0 ? numbers : 1);
+    const auto fill = [values](const Diagonal& at, std::span<std::complex<double>> to) { values->write(at.step, to); };
     TransformPlace place;
     place.limbs = limbs;
     place.rescale = 1;
     place.scale_in = scale_in;
     place.scale_out = f + 1 == factors.size() ? scale_out : scale_in * ratio;
     place.memory = place_.memory;
-    place.period = period;
+    place.period = factors[f].period();
     scale_in = place.scale_out;
     const Transform& made = out.emplace_back(context_, shape, fill, place);
     if (std::log2(made.plaintext_scale()) < kMinPlaintextBits) {
@@ -151,18 +162,17 @@ Result<std::vector<Transform>> Bootstrapper::place_factors(std::vector<SlotMatri
 }
 
 Result<void> Bootstrapper::plan_coeff_to_slot() {
-  auto factors = slots_to_coefficients(params_.slots(), params_.literal().coeff_to_slot);
+  const auto factors = slots_to_coefficients(params_.slots(), params_.literal().coeff_to_slot);
   // The trace into the subring multiplies by N/2 / n; the real part is half of the sum with the conjugate.
-  scale_diagonals(factors.front(), 0.5 / static_cast<double>(params_.gap()));
+  const double numbers = 0.5 / static_cast<double>(params_.gap());
   const double scale = static_cast<double>(context_->basis().prime(0));
-  OBSCURA_TRY(coeff_to_slot_, place_factors(std::move(factors), params_.limbs().raised, scale, eval_mod_.input_scale));
+  OBSCURA_TRY(coeff_to_slot_, place_factors(factors, numbers, params_.limbs().raised, scale, eval_mod_.input_scale));
   return {};
 }
 
 Result<void> Bootstrapper::plan_slot_to_coeff() {
-  auto factors = coefficients_to_slots(params_.slots(), params_.literal().slot_to_coeff);
-  OBSCURA_TRY(slot_to_coeff_,
-              place_factors(std::move(factors), params_.limbs().input, place_.input_scale, message_scale()));
+  const auto factors = coefficients_to_slots(params_.slots(), params_.literal().slot_to_coeff);
+  OBSCURA_TRY(slot_to_coeff_, place_factors(factors, 1, params_.limbs().input, place_.input_scale, message_scale()));
   return {};
 }
 

@@ -98,9 +98,10 @@ class Bootstrapper {
   Result<void> plan_eval_mod();
   Result<void> plan_coeff_to_slot();
   Result<void> plan_slot_to_coeff();
-  /// Transforms of consecutive factors from limbs and scale in, over one prime each, to scale out.
-  Result<std::vector<Transform>> place_factors(std::vector<SlotMatrix> factors, std::size_t limbs, double scale_in,
-                                               double scale_out);
+  /// Transforms of consecutive factors, the first times `numbers`, from limbs and scale in, over one prime each, to
+  /// scale out.
+  Result<std::vector<Transform>> place_factors(std::span<const FftFactor> factors, double numbers, std::size_t limbs,
+                                               double scale_in, double scale_out);
   double ratio() const;
   double message_scale() const;
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <numbers>
+#include <set>
+#include <utility>
 
 #include "base/check.h"
 
@@ -36,11 +38,9 @@ SlotMatrix level(std::size_t slots, std::size_t half, bool inverse) {
   return out;
 }
 
-}  // namespace
-
-SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
+/// a after b, whose diagonals repeat after `period`.
+SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b, std::size_t period) {
   SlotMatrix out;
-  const std::size_t period = std::max(least_period(a), least_period(b));
   for (const auto& [k, left] : a) {
     for (const auto& [l, right] : b) {
       const std::size_t n = left.size();
@@ -65,44 +65,57 @@ SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b) {
   return out;
 }
 
-namespace {
+/// Distances of the pairs, level by level.
+std::vector<std::size_t> halves(const FftFactor& factor) {
+  std::vector<std::size_t> out;
+  std::size_t half = factor.half;
+  for (int k = 0; k < factor.levels; ++k, half = factor.inverse ? half / 2 : half * 2) {
+    OBSCURA_CHECK(half >= 1 && half < factor.slots, "more levels than an FFT of {} slots has", factor.slots);
+    out.push_back(half);
+  }
+  return out;
+}
 
-std::vector<SlotMatrix> factors(std::size_t slots, std::span<const int> levels, bool inverse) {
-  std::vector<SlotMatrix> out;
+std::vector<FftFactor> factors(std::size_t slots, std::span<const int> levels, bool inverse) {
+  std::vector<FftFactor> out;
   std::size_t half = inverse ? slots / 2 : 1;
   for (const int count : levels) {
-    SlotMatrix& factor = out.emplace_back();
-    for (int k = 0; k < count; ++k) {
-      OBSCURA_CHECK(half >= 1 && half < slots, "more levels than an FFT of {} slots has", slots);
-      SlotMatrix next = level(slots, half, inverse);
-      factor = k == 0 ? std::move(next) : compose(next, factor);
-      half = inverse ? half / 2 : half * 2;
-    }
+    out.push_back({slots, half, count, inverse});
+    half = inverse ? half >> count : half << count;
   }
   return out;
 }
 
 }  // namespace
 
-std::vector<SlotMatrix> slots_to_coefficients(std::size_t slots, std::span<const int> levels) {
+std::vector<std::int64_t> FftFactor::steps() const {
+  std::set<std::int64_t> out{0};
+  const auto n = static_cast<std::int64_t>(slots);
+  for (const std::size_t distance : halves(*this)) {
+    const auto h = static_cast<std::int64_t>(distance);
+    const std::set<std::int64_t> before = out;
+    for (const std::int64_t step : before) out.insert({(step + h) % n, (step + n - h) % n});
+  }
+  return {out.begin(), out.end()};
+}
+
+std::size_t FftFactor::period() const { return 2 * std::ranges::max(halves(*this)); }
+
+SlotMatrix FftFactor::matrix() const {
+  SlotMatrix out;
+  for (const std::size_t distance : halves(*this)) {
+    SlotMatrix next = level(slots, distance, inverse);
+    out = out.empty() ? std::move(next) : compose(next, out, period());
+  }
+  return out;
+}
+
+std::vector<FftFactor> slots_to_coefficients(std::size_t slots, std::span<const int> levels) {
   return factors(slots, levels, true);
 }
 
-std::vector<SlotMatrix> coefficients_to_slots(std::size_t slots, std::span<const int> levels) {
+std::vector<FftFactor> coefficients_to_slots(std::size_t slots, std::span<const int> levels) {
   return factors(slots, levels, false);
-}
-
-std::size_t least_period(const SlotMatrix& matrix) {
-  std::size_t period = 1;
-  for (const auto& [step, values] : matrix) {
-    std::size_t own = values.size();
-    while (own > 1 && std::equal(values.begin() + static_cast<std::ptrdiff_t>(own / 2),
-                                 values.begin() + static_cast<std::ptrdiff_t>(own), values.begin())) {
-      own /= 2;
-    }
-    period = std::max(period, own);
-  }
-  return period;
 }
 
 }  // namespace obscura::ckks

@@ -14,16 +14,26 @@ namespace obscura::ckks {
 /// A matrix on n slots: y[j] = sum over steps k of diagonals[k][j] * x[(j + k) mod n], 0 <= k < n.
 using SlotMatrix = std::map<std::int64_t, std::vector<std::complex<double>>>;
 
-/// a after b.
-SlotMatrix compose(const SlotMatrix& a, const SlotMatrix& b);
+/// Consecutive levels of butterflies as one matrix. What has to be known of it before anything is computed, its steps
+/// and its period, follows from the levels alone; the numbers are made on demand.
+struct FftFactor {
+  std::size_t slots = 0;  ///< n
+  std::size_t half = 0;   ///< the distance of the first level's pairs; of the next twice that, or half where inverse
+  int levels = 0;
+  bool inverse = false;
 
-/// The least power of two, up to n, after which all diagonals repeat: twice as far as a factor's butterflies reach.
-std::size_t least_period(const SlotMatrix& matrix);
+  /// Of the diagonals that are not zero, ascending: at most 2^(levels + 1) - 1.
+  std::vector<std::int64_t> steps() const;
+  /// The least power of two, up to n, after which all diagonals repeat: twice as far as the butterflies reach.
+  std::size_t period() const;
+  /// cost    (steps of all levels but one, times 3) * period complex products
+  SlotMatrix matrix() const;
+};
 
 /// Slots to bit-reversed complex coefficients c_j + i c_(j + n): factors in the order of application, factor f taking
 /// `levels[f]` levels of butterflies, which sum to log2 n. Each level halves.
-std::vector<SlotMatrix> slots_to_coefficients(std::size_t slots, std::span<const int> levels);
+std::vector<FftFactor> slots_to_coefficients(std::size_t slots, std::span<const int> levels);
 /// The inverse.
-std::vector<SlotMatrix> coefficients_to_slots(std::size_t slots, std::span<const int> levels);
+std::vector<FftFactor> coefficients_to_slots(std::size_t slots, std::span<const int> levels);
 
 }  // namespace obscura::ckks

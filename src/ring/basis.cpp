@@ -28,28 +28,31 @@ double integer_residue(double x, std::uint64_t p) {
 
 Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_ptr<Resources> resources)
     : resources_(std::move(resources)), kernels_(&resources_->kernels()), degree_(degree), primes_(std::move(primes)) {
+  OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree,
+                "a ring of degree {}, powers of two from {} are allowed", degree, kernels::kMinDegree);
+  moduli_.reserve(primes_.size());
   for (const std::uint64_t p : primes_) {
+    OBSCURA_CHECK(p % (2 * degree) == 1, "prime {} is not 1 mod 2*{}", p, degree);
     moduli_.push_back(kernels::make_modulus(p));
-    tables_.push_back(resources_->table(degree, p));
   }
-  const std::size_t all = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) * primes_.size();
-  smaller_ = std::make_unique<Smaller>(Smaller{std::vector<std::once_flag>(all), {}});
-  smaller_->tables.resize(all);
+  degrees_ = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) + 1;
+  tables_ = std::make_unique<Table[]>(primes_.size() * degrees_);
+}
+
+const kernels::NttTable& Basis::table_of(std::size_t i, std::size_t halvings) const {
+  Table& table = tables_[i * degrees_ + halvings];
+  std::call_once(table.made, [&] { table.table = resources_->table(degree_ >> halvings, primes_[i]); });
+  return *table.table;
 }
 
 const kernels::NttTable& Basis::table(std::size_t i, std::size_t degree) const {
-  if (degree == degree_) return *tables_[i];
-  OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree && degree < degree_,
+  OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree && degree <= degree_,
                 "an NTT of degree {} in a ring of {}", degree, degree_);
-  const auto halvings = static_cast<std::size_t>(std::countr_zero(degree_ / degree));
-  const auto degrees = static_cast<std::size_t>(std::countr_zero(degree_ / kernels::kMinDegree));
-  const std::size_t index = i * degrees + halvings - 1;
-  std::call_once(smaller_->made[index], [&] { smaller_->tables[index] = kernels::make_ntt_table(degree, primes_[i]); });
-  return smaller_->tables[index];
+  return table_of(i, static_cast<std::size_t>(std::countr_zero(degree_ / degree)));
 }
 
-void Basis::forward(double* limb, std::size_t i) const { kernels_->ntt_forward(limb, *tables_[i]); }
-void Basis::inverse(double* limb, std::size_t i) const { kernels_->ntt_inverse(limb, *tables_[i], 1.0); }
+void Basis::forward(double* limb, std::size_t i) const { kernels_->ntt_forward(limb, table(i)); }
+void Basis::inverse(double* limb, std::size_t i) const { kernels_->ntt_inverse(limb, table(i), 1.0); }
 
 NttPoly Basis::to_ntt(const CoeffPoly& poly) const {
   NttPoly out(resources_, degree_, poly.limbs());

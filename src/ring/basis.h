@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The RNS basis: primes in order, each with its modulus and NTT tables.
+/// The RNS basis: primes in order, each with its modulus and NTT tables. Tables are made when they are first used: who
+/// only predicts what a plan takes transforms nothing.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,9 @@ class Basis {
   std::size_t size() const { return primes_.size(); }
   std::uint64_t prime(std::size_t i) const { return primes_[i]; }
   const kernels::Modulus& modulus(std::size_t i) const { return moduli_[i]; }
-  const kernels::NttTable& table(std::size_t i) const { return *tables_[i]; }
+  const kernels::NttTable& table(std::size_t i) const { return table_of(i, 0); }
   /// Of polynomials in X^(N / degree), as polynomials of that degree: its roots are the (N / degree)-th powers of
-  /// table(i)'s. Made when it is first asked for. degree: a power of two, kernels::kMinDegree .. N.
+  /// table(i)'s. degree: a power of two, kernels::kMinDegree .. N.
   const kernels::NttTable& table(std::size_t i, std::size_t degree) const;
 
   /// In place, one limb of basis prime i.
@@ -57,13 +58,14 @@ class Basis {
   std::size_t degree_;
   std::vector<std::uint64_t> primes_;
   std::vector<kernels::Modulus> moduli_;
-  std::vector<std::shared_ptr<const kernels::NttTable>> tables_;  ///< shared with other bases of the resources
-  /// Tables of the lower degrees.
-  struct Smaller {
-    std::vector<std::once_flag> made;
-    std::vector<kernels::NttTable> tables;  ///< [prime * degrees + halvings - 1]
+  std::size_t degrees_ = 0;  ///< from kernels::kMinDegree to degree_
+  /// A table, shared with other bases of the resources. Concurrent transforms may each be the first.
+  struct Table {
+    std::once_flag made;
+    std::shared_ptr<const kernels::NttTable> table;
   };
-  std::unique_ptr<Smaller> smaller_;
+  std::unique_ptr<Table[]> tables_;  ///< [prime * degrees_ + halvings of the degree]
+  const kernels::NttTable& table_of(std::size_t i, std::size_t halvings) const;
 };
 
 /// round(x) mod p, reduced, for any finite x: above 2^53 its exact binary value.

@@ -15,10 +15,10 @@ namespace {
 
 using Slots = std::vector<std::complex<double>>;
 
-Slots multiply(const std::vector<SlotMatrix>& factors, Slots x) {
-  for (const SlotMatrix& factor : factors) {
+Slots multiply(const std::vector<FftFactor>& factors, Slots x) {
+  for (const FftFactor& factor : factors) {
     Slots y(x.size());
-    for (const auto& [step, diagonal] : factor) {
+    for (const auto& [step, diagonal] : factor.matrix()) {
       for (std::size_t j = 0; j < x.size(); ++j) {
         y[j] += diagonal[j] * x[(j + static_cast<std::size_t>(step)) % x.size()];
       }
@@ -63,9 +63,34 @@ TEST(SlotFft, TheTwoDirectionsAreInverse) {
 
 TEST(SlotFft, AFactorOfKLevelsHasAsManyDiagonalsAsSaid) {
   const auto factors = slots_to_coefficients(1024, std::vector<int>{4, 3, 3});
-  EXPECT_EQ(factors[0].size(), 16U);  // the widest level wraps around: steps of both signs are the same
-  EXPECT_EQ(factors[1].size(), 15U);
-  EXPECT_EQ(factors[2].size(), 15U);
+  EXPECT_EQ(factors[0].steps().size(), 16U);  // the widest level wraps around: steps of both signs are the same
+  EXPECT_EQ(factors[1].steps().size(), 15U);
+  EXPECT_EQ(factors[2].steps().size(), 15U);
+}
+
+/// Whether x[j] is x[j mod period] everywhere.
+bool repeats(const Slots& x, std::size_t period) {
+  for (std::size_t j = period; j < x.size(); ++j) {
+    if (x[j] != x[j - period]) return false;
+  }
+  return true;
+}
+
+TEST(SlotFft, StepsAndPeriodsThatAreKnownWithoutTheNumbersAreThoseOfTheNumbers) {
+  const std::vector<int> levels = {4, 3, 3};
+  for (const auto& factors : {slots_to_coefficients(1024, levels), coefficients_to_slots(1024, levels)}) {
+    for (const FftFactor& factor : factors) {
+      std::vector<std::int64_t> steps;
+      bool shorter = true;
+      for (const auto& [step, diagonal] : factor.matrix()) {
+        steps.push_back(step);
+        EXPECT_TRUE(repeats(diagonal, factor.period())) << step;
+        shorter &= repeats(diagonal, factor.period() / 2);
+      }
+      EXPECT_EQ(factor.steps(), steps);
+      EXPECT_FALSE(shorter);
+    }
+  }
 }
 
 }  // namespace

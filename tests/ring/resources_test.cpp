@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <thread>
+#include <vector>
 
 #include "base/parallel.h"
 #include "ckks/params.h"
@@ -105,10 +107,33 @@ TEST(Resources, HaveOneTableOfAPrimeAsLongAsABasisHoldsIt) {
   std::weak_ptr<const kernels::NttTable> watched;
   {
     const Basis more(1024, ckks::make_primes(10, 48, 1, {}).value(), shared);
+    const kernels::NttTable* used = &more.table(0);
     watched = shared->table(1024, more.prime(0));
-    EXPECT_EQ(watched.lock().get(), &more.table(0));
+    EXPECT_EQ(watched.lock().get(), used);
   }
   EXPECT_TRUE(watched.expired());
+}
+
+TEST(Resources, ATableIsMadeOnceWhereManyThreadsAreTheFirstToUseIt) {
+  constexpr std::size_t kThreads = 8;
+  const auto shared = Resources::make();
+  const auto primes = ckks::make_primes(12, 48, 2, {}).value();
+  const Basis a(4096, primes, shared), b(4096, primes, shared);
+  std::vector<const kernels::NttTable*> seen(kThreads);
+  std::vector<std::thread> threads;
+  for (std::size_t k = 0; k < kThreads; ++k) {
+    threads.emplace_back([&, k] { seen[k] = &(k % 2 == 0 ? a : b).table(1, 1024); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const kernels::NttTable* table : seen) EXPECT_EQ(table, seen[0]);
+  EXPECT_EQ(seen[0]->degree, 1024U);
+}
+
+TEST(Resources, ABasisRefusesDegreesAndPrimesBeforeAnythingIsTransformed) {
+  const auto primes = ckks::make_primes(9, 48, 1, {}).value();
+  EXPECT_THROW(Basis(256, primes), ContractError);
+  EXPECT_THROW(Basis(768, primes), ContractError);
+  EXPECT_THROW(Basis(512, {primes[0] + 2}), ContractError);
 }
 
 TEST(Resources, AreWhatABasisComputesWith) {
