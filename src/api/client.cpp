@@ -36,9 +36,11 @@ std::size_t Offer::classes() const { return internal_->offer.output.classes; }
 std::string Offer::class_name(std::uint32_t label) const {
   return client::name_of(internal_->offer.output.answer, label);
 }
+std::string Offer::answer() const { return plan::to_string(internal_->offer.output.answer.kind); }
 std::size_t Offer::images_at_once() const { return internal_->offer.images_at_once(); }
 double Offer::logit_error() const { return internal_->offer.output.error_std; }
 std::uint64_t Offer::key_bytes() const { return internal_->cost.file_bytes; }
+Bytes Offer::bytes() const { return wire::write_offer(internal_->offer); }
 
 std::uint32_t Answer::label(std::size_t image) const {
   if (image >= labels.size() || labels[image].size() != 1) {

@@ -91,6 +91,11 @@ api::PlanJob job_of(const CompileOptions& options) {
   return job;
 }
 
+Plan summary_of(const plan::Plan& plan, Bytes bytes) {
+  return {std::move(bytes),      plan.name,   plan.images_at_once(), plan.predicted_seconds, plan.predicted_bytes,
+          plan.output.error_std, plan.reasons};
+}
+
 }  // namespace
 
 Result<Network> Network::read(const Source& onnx) {
@@ -128,16 +133,32 @@ Result<Plan> Network::compile(const CompileOptions& options) const {
   OBSCURA_TRY(job.own, own_activations(graph, options));
   OBSCURA_TRY_VOID(api::prepare(settings, graph, graph.name, job));
   OBSCURA_TRY(const plan::Plan plan, api::make_plan(settings, graph, graph.name, job));
-  return Plan{wire::write_plan(plan), plan.name,   plan.images_at_once(), plan.predicted_seconds, plan.predicted_bytes,
-              plan.output.error_std,  plan.reasons};
+  return summary_of(plan, wire::write_plan(plan));
 }
 
-Result<std::vector<float>> Plan::simulate(std::span<const float> images,
-                                          std::optional<std::uint64_t> noise_seed) const {
+Result<Plan> Plan::read(const Source& plan) {
+  const std::string name = plan.path().string();
+  Bytes bytes;
+  if (plan.is_memory()) {
+    bytes.assign(plan.memory().begin(), plan.memory().end());
+  } else {
+    OBSCURA_TRY(bytes, wire::read_frame_file(plan.path(), wire::Kind::plan, wire::kMaxPayload));
+  }
+  OBSCURA_TRY(const wire::NamedPlan named, wire::read_plan(bytes, name));
+  return summary_of(named.plan, std::move(bytes));
+}
+
+Result<std::string> Plan::describe() const {
+  OBSCURA_TRY(const wire::NamedPlan named, wire::read_plan(bytes, network));
+  return plan::to_text(named.plan);
+}
+
+Result<std::vector<float>> Plan::simulate(std::span<const float> images, std::optional<std::uint64_t> noise_seed,
+                                          const Progress& progress) const {
   OBSCURA_TRY(wire::NamedPlan named, wire::read_plan(bytes, network));
   OBSCURA_TRY_VOID(api::count_images(images, api::shape_of(named.plan.input)));
   OBSCURA_TRY(const api::Simulator simulator, api::Simulator::make(std::move(named.plan), 0, noise_seed.has_value()));
-  return simulator.run(images, noise_seed);
+  return simulator.run(images, noise_seed, progress);
 }
 
 }  // namespace obscura

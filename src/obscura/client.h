@@ -29,12 +29,16 @@ class OBSCURA_API Offer {
   std::size_t classes() const;
   /// The name of a class; its number where it has none.
   std::string class_name(std::uint32_t label) const;
+  /// What the outputs say of an image: "one" label, "several" labels, a "binary" one, or "values".
+  std::string answer() const;
   /// B: images that one batch of ciphertexts holds.
   std::size_t images_at_once() const;
   /// The predicted standard deviation of a logit's error by encryption.
   double logit_error() const;
   /// What the offer asks for: bytes of the evaluation keys, known before the first one is made.
   std::uint64_t key_bytes() const;
+  /// The file that read() takes, without a signature.
+  Bytes bytes() const;
 
  private:
   friend class Client;

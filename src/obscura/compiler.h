@@ -61,11 +61,19 @@ struct OBSCURA_API Plan {
   double logit_error = 0;            ///< predicted standard deviation of a logit's error by encryption
   std::vector<std::string> reasons;  ///< what was chosen, and why
 
+  /// A plan of before: what `bytes` held, or a file of `obscura compile`.
+  /// errors  io; bad_format, unsupported, wrong_params: what plan::verify says
+  static Result<Plan> read(const Source& plan);
+
+  /// Parameters, one line a step with its shape, limbs, scale and predicted error, then the reasons: for a person, and
+  /// the same for the same plan. Weights appear as counts and a digest. errors: as read(), of `bytes` that were changed
+  Result<std::string> describe() const;
+
   /// The plan's logits without encryption: images in units of pixel / 255; images x outputs. With a seed the errors
-  /// that encryption would make are added, drawn from their predicted distribution. errors: wrong_params: not whole
-  /// images
-  Result<std::vector<float>> simulate(std::span<const float> images,
-                                      std::optional<std::uint64_t> noise_seed = {}) const;
+  /// that encryption would make are added, drawn from their predicted distribution. Progress counts its work.
+  /// errors  wrong_params: not whole images; cancelled
+  Result<std::vector<float>> simulate(std::span<const float> images, std::optional<std::uint64_t> noise_seed = {},
+                                      const Progress& progress = {}) const;
 };
 
 /// A network of an ONNX file.

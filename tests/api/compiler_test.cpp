@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "../compile/networks.h"
 #include "nn/onnx.h"
 #include "wire/plan_frame.h"
@@ -79,6 +82,53 @@ TEST(CompileOptions, AreRefusedByTheirNames) {
   options.layout = Layout::automatic;
   options.calibration = options.calibration.first(17);
   EXPECT_THAT(refusal(options), HasSubstr("17 values are not one or more images of 16"));
+}
+
+TEST(Plan, IsTheSameFromItsBytesAndFromAFile) {
+  const std::vector<float> images = pixels(20);
+  CompileOptions options;
+  options.calibration = images;
+  options.depth = 5;
+  const Plan made = relu_network().compile(options).value();
+  const auto path = std::filesystem::path(::testing::TempDir()) / "compiler_test.plan";
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(made.bytes.data()), std::ssize(made.bytes));
+  for (const Source& source : {Source(made.bytes), Source(path)}) {
+    const auto read = Plan::read(source);
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read->bytes, made.bytes);
+    EXPECT_EQ(read->network, made.network);
+    EXPECT_EQ(read->images_at_once, made.images_at_once);
+    EXPECT_EQ(read->predicted_seconds, made.predicted_seconds);
+    EXPECT_EQ(read->memory, made.memory);
+    EXPECT_EQ(read->logit_error, made.logit_error);
+    EXPECT_EQ(read->reasons, made.reasons);
+    EXPECT_EQ(read->describe().value(), plan::to_text(wire::read_plan(made.bytes, "plan").value().plan));
+    EXPECT_EQ(read->simulate(images).value(), made.simulate(images).value());
+  }
+  std::filesystem::remove(path);
+  EXPECT_EQ(Plan::read(path).error().code, Code::io);
+  Bytes damaged = made.bytes;
+  damaged[damaged.size() / 2] ^= std::byte{1};
+  EXPECT_EQ(Plan::read(damaged).error().code, Code::bad_format);
+}
+
+TEST(Plan, SimulationTellsHowFarItIsAndStops) {
+  const std::vector<float> images = pixels(20);
+  CompileOptions options;
+  options.calibration = images;
+  options.depth = 5;
+  const Plan plan = relu_network().compile(options).value();
+  std::size_t last = 0;
+  const auto told = plan.simulate(images, {}, [&](std::size_t done, std::size_t total) {
+    EXPECT_EQ(total, 20U);
+    last = done;
+    return true;
+  });
+  ASSERT_TRUE(told.ok());
+  EXPECT_EQ(last, 20U);
+  const auto stopped = plan.simulate(images, {}, [](std::size_t, std::size_t) { return false; });
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code, Code::cancelled);
 }
 
 }  // namespace

@@ -26,6 +26,9 @@ TEST_F(Remote, GivesLabelsAndProbabilitiesAndKeepsItsKey) {
   ASSERT_TRUE(client.ok()) << client.error().message;
   EXPECT_TRUE(client->made_key());
   EXPECT_GT(client->offer().key_bytes(), 0U);
+  EXPECT_EQ(client->offer().answer(), "one");
+  const Bytes offer = client->offer().bytes();
+  EXPECT_EQ(Offer::read(offer)->bytes(), offer);
   const std::vector<float> pixels = testing::random_pixels(3);
   const auto answer = client->classify(pixels);
   ASSERT_TRUE(answer.ok()) << answer.error().message;
