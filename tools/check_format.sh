@@ -7,7 +7,7 @@ if ! command -v clang-format >/dev/null; then
   echo "check_format: clang-format is not installed" >&2
   exit 77
 fi
-mapfile -t files < <(find src tests bench fuzz examples -name '*.h' -o -name '*.cpp' | sort)
+mapfile -t files < <(find src python tests bench fuzz examples -name '*.h' -o -name '*.cpp' | sort)
 if [[ "${1:-}" == "--fix" ]]; then
   clang-format -i "${files[@]}"
 else

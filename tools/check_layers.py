@@ -17,7 +17,7 @@ import re
 import sys
 
 MAX_LINES = 500
-SOURCE_FOLDERS = ("src", "tests", "bench", "fuzz", "tools", "cmake")
+SOURCE_FOLDERS = ("src", "python", "tests", "bench", "fuzz", "tools", "cmake")
 SOURCE_NAMES = {".h", ".cpp", ".py", ".sh", ".cmake"}
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 MAX_COLUMNS = 120

@@ -4,8 +4,8 @@
 #
 #   tools/setup.sh [--no-train] [--no-developer]
 #
-#   --no-train       without libtorch (obscura-train is not built)
-#   --no-developer   without what only the tests and checks need
+#   --no-train       without libtorch (obscura-train is not built) and PyTorch
+#   --no-developer   without what only the tests and checks need, and the package for Python
 #
 # Works as root, or through sudo. docs/DEPENDENCIES.md says why each package.
 set -euo pipefail
@@ -14,8 +14,9 @@ build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-de
   libprotobuf-dev protobuf-compiler libboost-dev libmpfr-dev libgmp-dev libcli11-dev libfmt-dev
   nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
   libssl-dev libtomlplusplus-dev libsqlite3-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
-developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy)
-train=(libtorch-dev)
+developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy
+  python3-dev pybind11-dev python3-numpy python3-pytest python3-build python3-setuptools python3-wheel)
+train=(libtorch-dev python3-torch)
 
 for option in "$@"; do
   case "$option" in
