@@ -27,6 +27,19 @@ foreach(component client server compiler remote)
           COMPONENT libobscura-dev)
 endforeach()
 
+# The package for Python: Debian's, beside whose module no library lies, and what a wheel takes (python/setup.py).
+if(TARGET obscura_python)
+  set(obscura_python_folder lib/python3/dist-packages/obscura)
+  install(TARGETS obscura_python LIBRARY DESTINATION ${obscura_python_folder} COMPONENT python3-obscura)
+  install(DIRECTORY python/obscura/ DESTINATION ${obscura_python_folder} COMPONENT python3-obscura
+          FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+  install(DIRECTORY python/examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/python3-obscura/examples
+          COMPONENT python3-obscura FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+  install(TARGETS obscura_python obscura_client_component obscura_server_component obscura_compiler_component
+                  obscura_remote_component
+          LIBRARY DESTINATION . COMPONENT wheel NAMELINK_SKIP EXCLUDE_FROM_ALL)
+endif()
+
 configure_file(cmake/obscuraConfig.cmake.in obscuraConfig.cmake @ONLY)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/obscuraConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/obscuraConfig.cmake ${PROJECT_BINARY_DIR}/obscuraConfigVersion.cmake
@@ -55,4 +68,15 @@ endif()
 set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_NAME libobscura-dev)
 set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_LIBOBSCURA-DEV_PACKAGE_DEPENDS "obscura (= ${PROJECT_VERSION})")
+if(TARGET obscura_python)
+  list(APPEND CPACK_COMPONENTS_ALL python3-obscura)
+  set(CPACK_DEBIAN_PYTHON3-OBSCURA_PACKAGE_NAME python3-obscura)
+  set(CPACK_DEBIAN_PYTHON3-OBSCURA_PACKAGE_SECTION python)
+  set(CPACK_DEBIAN_PYTHON3-OBSCURA_DESCRIPTION "Encrypted image classification (CKKS), for Python")
+  # A module is for one version of Python; what it loads besides is what the libraries in `obscura` load.
+  math(EXPR obscura_python_next "${obscura_python_minor} + 1")
+  set(CPACK_DEBIAN_PYTHON3-OBSCURA_PACKAGE_DEPENDS
+      "obscura (= ${PROJECT_VERSION}), python3 (>= 3.${obscura_python_minor}), python3 (<< 3.${obscura_python_next}), python3-numpy")
+  set(CPACK_DEBIAN_PYTHON3-OBSCURA_PACKAGE_SUGGESTS "python3-torch")
+endif()
 include(CPack)
