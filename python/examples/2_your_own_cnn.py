@@ -74,8 +74,8 @@ def main():
     count, epochs, classified = numbers(60000, 3, 8192)
     folders = [word for word in sys.argv[1:] if not word.isdigit()]
     folder = pathlib.Path(folders[0]) if folders else DATA / "fashion-mnist"
-    images, labels = (torch.tensor(part[:count]) for part in idx_set(folder, "train"))
-    test, true = (torch.tensor(part[:classified]) for part in idx_set(folder, "t10k"))
+    images, labels = map(torch.tensor, idx_set(folder, "train", count))
+    test, true = map(torch.tensor, idx_set(folder, "t10k", classified))
     torch.manual_seed(1)
 
     teacher = train(Network(), images, labels, epochs)

@@ -20,12 +20,12 @@ def main():
     (count,) = numbers(624)
     folders = [word for word in sys.argv[1:] if not word.isdigit()]
     data = pathlib.Path(folders[0]) if folders else DATA / "pneumoniamnist"
-    training, _ = idx_set(data, "train")
-    images, true = (part[:count] for part in idx_set(data, "test"))
+    training, _ = idx_set(data, "train", 256)
+    images, true = idx_set(data, "test", count)
     exchange = pathlib.Path(tempfile.mkdtemp())
 
     # Whoever owns the network. Its file says how pixels are normalised; training images give the ranges of its values.
-    network = obscura.Network(model("pneumonia.onnx")).calibrate(training[:256])
+    network = obscura.Network(model("pneumonia.onnx")).calibrate(training)
     plan = network.compile(batch=count, class_names=["normal", "pneumonia"])
     plan.save(exchange / "server.plan")
     (exchange / "offer").write_bytes(plan.offer.bytes)

@@ -42,10 +42,10 @@ def read_idx(path):
         return numpy.frombuffer(file.read(), numpy.uint8).reshape(shape)
 
 
-def idx_set(folder, split):
-    """Images {N, 1, 28, 28} and labels {N} of a folder with MNIST's file names."""
-    images = read_idx(pathlib.Path(folder) / f"{split}-images-idx3-ubyte")
-    return images[:, None], read_idx(pathlib.Path(folder) / f"{split}-labels-idx1-ubyte").astype(numpy.int64)
+def idx_set(folder, split, count):
+    """The first images {N, 1, 28, 28} and labels {N} of a folder with MNIST's file names; at most `count`."""
+    images = read_idx(pathlib.Path(folder) / f"{split}-images-idx3-ubyte")[:count, None]
+    return images, read_idx(pathlib.Path(folder) / f"{split}-labels-idx1-ubyte")[:count].astype(numpy.int64)
 
 
 def numbers(*defaults):
