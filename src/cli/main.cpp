@@ -61,8 +61,8 @@ void add_common(CLI::App& command, Common& common) {
   command.add_option("--threads", common.threads, "Threads to use (0: all cores)")->check(CLI::Range(0, 4096));
   command
       .add_option("--simd", common.simd,
-                  "Force the instruction set: avx512+amx, avx512, avx2 or portable (default: the best here)")
-      ->check(CLI::IsMember({"avx512+amx", "avx512", "avx2", "portable"}));
+                  "Force the instruction set: avx512+amx, avx512, avx2, scalar or portable (default: the best here)")
+      ->check(CLI::IsMember({"avx512+amx", "avx512", "avx2", "scalar", "portable"}));
 }
 
 std::string available_simd() {

@@ -8,10 +8,10 @@
 /// for |a| <= 2^52, |w| <= p/2, p < 2^50, with |r| <= p/2 + |a| 2^(bits - 53). This rests on IEEE rules: round to
 /// nearest, no contraction, no fast-math; tests/kernels fails if a flag changes that.
 ///
-/// Every kernel exists for each instruction set (Highway: AVX-512, with AMX or without, AVX2) and as a portable twin on
-/// 64/128-bit integers that needs no FMA and defines the truth. All of them order NTT values alike: bit-reversed, with
-/// each block of 64 seen as an 8 x 8 matrix and transposed (the SIMD tail leaves it so; only pointwise operations
-/// follow).
+/// Every kernel exists for each instruction set (Highway: AVX-512, with AMX or without, AVX2), as "scalar" for machines
+/// without FMA (WebAssembly; scalar.cpp says how), and as a portable twin on 64/128-bit integers that defines the
+/// truth. All of them order NTT values alike: bit-reversed, with each block of 64 seen as an 8 x 8 matrix and
+/// transposed (the SIMD tail leaves it so; only pointwise operations follow).
 #pragma once
 
 #include <cstddef>
@@ -130,7 +130,7 @@ struct Kernels {
 std::vector<const Kernels*> available();
 /// The first of them.
 const Kernels& best();
-/// The one of this name ("avx512+amx", "avx512", "avx2", "portable"); null where the machine cannot run it.
+/// The one of this name ("avx512+amx", "avx512", "avx2", "scalar", "portable"); null where the machine cannot run it.
 const Kernels* named(std::string_view name);
 
 }  // namespace obscura::kernels

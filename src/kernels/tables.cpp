@@ -7,6 +7,7 @@
 #include "kernels/integers.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
+#include "kernels/scalar.h"
 
 namespace obscura::kernels {
 
@@ -101,6 +102,7 @@ NttTable make_ntt_table(std::size_t degree, std::uint64_t prime) {
 
 std::vector<const Kernels*> available() {
   std::vector<const Kernels*> tables = simd_tables();
+  tables.push_back(&scalar());
   tables.push_back(&portable());
   return tables;
 }
