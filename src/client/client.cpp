@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "secret/crypt.h"
 #include "wire/binding.h"
+#include "wire/plan_frame.h"
 #include "wire/signature.h"
 
 namespace obscura::client {
@@ -60,6 +61,15 @@ Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, 
       binding_{offer_.plan_digest, name.key},
       trust_(trust) {}
 
+std::string name_of_keys(const plan::Offer& offer) {
+  plan::Offer bare;
+  bare.params = offer.params;
+  bare.keys = offer.keys;
+  bare.bootstrap = offer.bootstrap;
+  const auto digest = base::digest(wire::write_offer(bare));
+  return wire::hex(std::span(digest).first(16));
+}
+
 Result<Client> Client::generate(const plan::Offer& offer, std::shared_ptr<ckks::Resources> resources) {
   OBSCURA_TRY(auto context, context_of(offer, std::move(resources)));
   auto secret = secret::SecretKey::generate(*context);
@@ -70,16 +80,22 @@ Result<Client> Client::generate(const plan::Offer& offer, std::shared_ptr<ckks::
 Result<Client> Client::load(const plan::Offer& offer, const SecretSource& source,
                             std::shared_ptr<ckks::Resources> resources) {
   OBSCURA_TRY(SecretFile file, read_secret_file(source.path, source.passphrase));
+  const std::string name = source.path.string();
+  if (source.trust && file.trust && *source.trust != *file.trust) {
+    return error(Code::wrong_params, "{}: a key that trusts {}, and not {}", name, wire::short_name(*file.trust),
+                 wire::short_name(*source.trust));
+  }
+  if (source.trust) file.trust = source.trust;
+  return of_secret(offer, std::move(file), name, std::move(resources));
+}
+
+Result<Client> Client::of_secret(const plan::Offer& offer, SecretFile file, const std::string& name,
+                                 std::shared_ptr<ckks::Resources> resources) {
   if (const wire::Digest params = wire::name_of_params(offer.params); file.name.params != params) {
     return error(Code::wrong_params,
                  "{}: a key for parameters {}, but the offer has parameters {}: make a key for it (obscura keygen)",
-                 source.path.string(), wire::short_name(file.name.params), wire::short_name(params));
+                 name, wire::short_name(file.name.params), wire::short_name(params));
   }
-  if (source.trust && file.trust && *source.trust != *file.trust) {
-    return error(Code::wrong_params, "{}: a key that trusts {}, and not {}", source.path.string(),
-                 wire::short_name(*file.trust), wire::short_name(*source.trust));
-  }
-  if (source.trust) file.trust = source.trust;
   if (file.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *file.trust, "the offer"));
   OBSCURA_TRY(auto context, context_of(offer, std::move(resources)));
   auto secret = secret::SecretKey::from_seed(*context, std::move(file.seed));
@@ -91,9 +107,7 @@ Result<ckks::KeyNeeds> Client::key_needs() const {
   return plan::key_needs(*context_, offer_.keys, std::move(bootstrapper));
 }
 
-Result<void> Client::make_eval_keys(const ckks::KeyNeeds& needs, const secret::KeySink& sink) const {
-  return secret::make_eval_keys(*context_, secret_, needs, sink);
-}
+secret::EvalKeyMaker Client::key_maker(const ckks::KeyNeeds& needs) const { return {*context_, secret_, needs}; }
 
 ckks::EvalKeys Client::make_eval_keys() const {
   return secret::make_eval_keys(*context_, secret_, key_needs().value());

@@ -46,6 +46,11 @@ class Client {
   static Result<Client> load(const plan::Offer& offer, const SecretSource& secret,
                              std::shared_ptr<ckks::Resources> resources = ckks::Resources::make());
 
+  /// The key of a file that was read (read_secret), wherever from; `name` stands in messages. errors: wrong_params, as
+  /// of load
+  static Result<Client> of_secret(const plan::Offer& offer, SecretFile file, const std::string& name,
+                                  std::shared_ptr<ckks::Resources> resources = ckks::Resources::make());
+
   /// What ties everything that this client makes to its plan and key.
   const wire::Binding& binding() const { return binding_; }
   /// What ties its keys to their parameters.
@@ -60,8 +65,8 @@ class Client {
 
   /// Every key that the offer asks for. errors: as plan::make_bootstrapper
   Result<ckks::KeyNeeds> key_needs() const;
-  /// They, for the server: one after the other, in the order of a file of them. errors: the sink's
-  Result<void> make_eval_keys(const ckks::KeyNeeds& needs, const secret::KeySink& sink) const;
+  /// They, for the server: one whenever it is asked, in the order of a file of them. Client and needs must outlive it.
+  secret::EvalKeyMaker key_maker(const ckks::KeyNeeds& needs) const;
   /// All of them in memory. errors: ContractError where the offer's bootstrapping is refused
   ckks::EvalKeys make_eval_keys() const;
   /// The secret key's frame. Whoever has it, and its passphrase where there is one, decrypts everything.
@@ -101,6 +106,9 @@ class Client {
   std::optional<base::VerifyKey> trust_;
 };
 
+/// Names, in hexadecimal, all offers that ask for the same keys under the same parameters: under which keys are kept.
+std::string name_of_keys(const plan::Offer& offer);
+
 /// What an offer asks of its client, known before the first key.
 struct KeyCost {
   std::uint64_t keys = 0;
@@ -132,6 +140,24 @@ struct KeygenOptions {
 Result<void> keygen(const plan::Offer& offer, const std::filesystem::path& secret, const std::filesystem::path& eval,
                     const KeygenOptions& options = {});
 
+/// The file of a client's evaluation keys, a piece whenever it is asked: for who sends them as they are made. The
+/// client must outlive it.
+class KeyPieces {
+ public:
+  /// errors  as Client::key_needs
+  static Result<KeyPieces> of(const Client& client);
+  /// The header first, then one key each; empty after the last. memory: one key
+  base::Bytes next();
+  std::size_t made() const { return maker_->made(); }
+  std::size_t keys() const { return maker_->keys(); }
+
+ private:
+  KeyPieces(const Client& client, std::unique_ptr<const ckks::KeyNeeds> needs);
+  const Client* client_;
+  std::unique_ptr<const ckks::KeyNeeds> needs_;
+  std::unique_ptr<secret::EvalKeyMaker> maker_;
+  bool begun_ = false;
+};
 /// The evaluation keys of a client, each written as soon as it is made. Progress counts keys. errors: io; cancelled
 Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress = {});
 /// The secret key of a client, in a file of mode 0600. errors: io: it exists already (unless overwrite)

@@ -69,7 +69,7 @@ Result<KeyCost> cost_of_keys(const plan::Offer& offer) {
     made += own.residues;
     memory += static_cast<double>(kTransformTables);
   }
-  cost.file_bytes += wire::keys_header_bytes(galois);
+  cost.file_bytes += wire::keys_header_bytes(static_cast<std::size_t>(galois));
   // A key of both halves, its frame, and what each thread works on.
   memory += static_cast<double>(largest * sizeof(double)) * 3;
   cost.memory_bytes = static_cast<std::uint64_t>(memory);

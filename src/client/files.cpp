@@ -14,18 +14,35 @@
 
 namespace obscura::client {
 
+KeyPieces::KeyPieces(const Client& client, std::unique_ptr<const ckks::KeyNeeds> needs)
+    : client_(&client),
+      needs_(std::move(needs)),
+      maker_(std::make_unique<secret::EvalKeyMaker>(client.key_maker(*needs_))) {}
+
+Result<KeyPieces> KeyPieces::of(const Client& client) {
+  OBSCURA_TRY(ckks::KeyNeeds needs, client.key_needs());
+  return KeyPieces(client, std::make_unique<const ckks::KeyNeeds>(std::move(needs)));
+}
+
+base::Bytes KeyPieces::next() {
+  const ckks::Context& context = *client_->context();
+  if (!std::exchange(begun_, true)) {
+    return wire::write_keys_header(wire::header_of(context, *needs_, client_->key_name().key));
+  }
+  if (made() == keys()) return {};
+  const std::size_t index = made();
+  const ckks::Context& own = ckks::context_of(context, *needs_, maker_->place());
+  return wire::write_key(own, index, maker_->next());
+}
+
 Result<void> write_keys(const Client& client, base::OutputFile& out, const base::Progress& progress) {
-  const ckks::Context& context = *client.context();
-  OBSCURA_TRY(const ckks::KeyNeeds needs, client.key_needs());
-  const wire::EvalKeysHeader header = wire::header_of(context, needs, client.key_name().key);
-  OBSCURA_TRY_VOID(out.write(wire::write_keys_header(header)));
-  std::size_t done = 0;
-  return client.make_eval_keys(needs, [&](const ckks::NeededKey& place, const ckks::SwitchKey& key) -> Result<void> {
-    OBSCURA_TRY_VOID(out.write(wire::write_key(ckks::context_of(context, needs, place), done, key)));
-    ++done;
-    if (progress && !progress(done, header.keys())) return error(Code::cancelled, "the making of keys was stopped");
-    return {};
-  });
+  OBSCURA_TRY(KeyPieces pieces, KeyPieces::of(client));
+  for (base::Bytes piece = pieces.next(); !piece.empty(); piece = pieces.next()) {
+    OBSCURA_TRY_VOID(out.write(piece));
+    if (pieces.made() == 0 || !progress || progress(pieces.made(), pieces.keys())) continue;
+    return error(Code::cancelled, "the making of keys was stopped");
+  }
+  return {};
 }
 
 Result<void> write_secret_file(const Client& client, const std::filesystem::path& path, bool overwrite,
@@ -126,14 +143,16 @@ Result<Sent> encrypt(const Client& client, const ImageSource& images, base::Outp
   std::size_t done = 0;
   for (std::size_t batch = 0; batch < header.batches(); ++batch) {
     const std::uint64_t first = batch * client.images_at_once();
-    const std::size_t count = std::min<std::uint64_t>(client.images_at_once(), header.images - first);
+    const auto count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(client.images_at_once(), header.images - first));
     OBSCURA_TRY(const std::vector<float> values, images.read(first, count));
     OBSCURA_CHECK(values.size() == count * image, "{} values for {} images of {}", values.size(), count, image);
     for (std::size_t e = 0; e < elements; e += at_once) {
       const auto some = client.encrypt_elements(values, e, std::min(at_once, elements - e));
       OBSCURA_TRY_VOID(writer.write(some));
       done += some.size();
-      if (progress && !progress(done, header.records())) return error(Code::cancelled, "encryption was stopped");
+      if (progress && !progress(done, static_cast<std::size_t>(header.records())))
+        return error(Code::cancelled, "encryption was stopped");
     }
   }
   const Sent sent{header.images, header.request, writer.digest()};
@@ -147,7 +166,7 @@ Result<ImageSource> images_in(std::span<const float> values, const plan::InputSp
     return error(Code::wrong_params, "{} values are not one or more images of {}", values.size(), image);
   }
   const auto read = [=](std::uint64_t first, std::size_t count) -> Result<std::vector<float>> {
-    const auto these = values.subspan(first * image, count * image);
+    const auto these = values.subspan(static_cast<std::size_t>(first) * image, count * image);
     return std::vector<float>(these.begin(), these.end());
   };
   return ImageSource{values.size() / image, read};
@@ -233,7 +252,7 @@ Result<Logits> decrypt(const Client& client, base::InputFile in, const DecryptOp
                 reader.header().request,
                 client.binding().key};
   logits.values.reserve(logits.images * logits.classes);  // a vector that grows would leave copies behind
-  const std::size_t batches = reader.header().batches();
+  const auto batches = static_cast<std::size_t>(reader.header().batches());
   for (std::size_t batch = 0; batch < batches; ++batch) {
     OBSCURA_TRY(const auto outputs, reader.read(offer.output.ciphertexts()));
     const std::size_t images = std::min(client.images_at_once(), logits.images - batch * client.images_at_once());

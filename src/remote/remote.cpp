@@ -33,26 +33,10 @@ struct Stopped {
   ~Stopped() { pipe.stop(); }
 };
 
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string out;
-  for (const std::uint8_t b : bytes) out += fmt::format("{:02x}", b);
-  return out;
-}
-
 std::string random_name() {
   base::Seed random{};
   base::fill_random(random);
-  return hex(std::span(random).first(8));
-}
-
-/// Of all offers that ask for the same keys under the same parameters.
-std::string name_of_keys(const plan::Offer& offer) {
-  plan::Offer bare;
-  bare.params = offer.params;
-  bare.keys = offer.keys;
-  bare.bootstrap = offer.bootstrap;
-  const auto digest = base::digest(wire::write_offer(bare));
-  return hex(std::span(digest).first(16));
+  return wire::hex(std::span(random).first(8));
 }
 
 http::Call authorised(const RemoteOptions& options, const std::string& method, const std::string& target) {
@@ -129,7 +113,7 @@ Result<RemoteClient> RemoteClient::connect(const std::string& url, const std::st
   base::InputFile file = base::InputFile::of_memory(reply.body, "the offer of " + model);
   OBSCURA_TRY(const plan::Offer offer, wire::read_offer(file));
   if (options.trust) OBSCURA_TRY_VOID(wire::require_signer(offer.signer, *options.trust, "the offer of " + model));
-  const fs::path folder = options.folder / "keys" / name_of_keys(offer);
+  const fs::path folder = options.folder / "keys" / client::name_of_keys(offer);
   bool made = false;
   OBSCURA_TRY(client::Client client, key_of(offer, folder, options, made));
   return RemoteClient(std::move(to), model, std::move(options), std::move(client), folder, made);
@@ -157,7 +141,7 @@ Result<void> RemoteClient::send_keys() {
 
 /// One try, from where the server stands: whether it has them all. `failed` is why not, where another try may do.
 Result<bool> RemoteClient::send_rest_of(base::InputFile& keys, Result<void>& failed) {
-  const std::string target = "/v2/keys/" + hex(client_.key_name().key);
+  const std::string target = "/v2/keys/" + wire::hex(client_.key_name().key);
   OBSCURA_TRY(const http::Reply there, expect(url_, call_to("GET", target), {200, 404}));
   if (there.status == 200) return true;
   const std::uint64_t total = keys.size();
@@ -200,7 +184,7 @@ Result<http::Reply> RemoteClient::follow(const std::string& job) {
 
 /// A request whose encrypted images, so many bytes, come after its head.
 http::Call RemoteClient::call_with(std::uint64_t bytes) const {
-  const std::string head = protocol::write_request({random_name(), "", hex(client_.key_name().key), bytes});
+  const std::string head = protocol::write_request({random_name(), "", wire::hex(client_.key_name().key), bytes});
   http::Call call = call_to("POST", "/v2/models/" + model_ + "/infer");
   call.headers["Content-Type"] = "application/octet-stream";
   call.headers["Prefer"] = kPatience;

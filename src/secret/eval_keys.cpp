@@ -7,40 +7,39 @@
 
 namespace obscura::secret {
 
-Result<void> make_eval_keys(const ckks::Context& context, const SecretKey& secret, const ckks::KeyNeeds& needs,
-                            const KeySink& sink) {
+EvalKeyMaker::EvalKeyMaker(const ckks::Context& context, const SecretKey& secret, const ckks::KeyNeeds& needs)
+    : context_(context), secret_(secret), needs_(needs), places_(ckks::list(context, needs)) {}
+
+const ckks::NeededKey& EvalKeyMaker::place() const {
+  OBSCURA_CHECK(made_ < places_.size(), "all {} keys are made", places_.size());
+  return places_[made_];
+}
+
+ckks::SwitchKey EvalKeyMaker::next() {
   using Sort = ckks::NeededKey::Sort;
-  ckks::BootstrapKeys own;
-  std::size_t back = 0;
-  for (const ckks::NeededKey& place : ckks::list(context, needs)) {
-    ckks::SwitchKey key;
-    switch (place.sort) {
-      case Sort::relinearization:
-        key = make_relinearization_key(context, secret);
-        break;
-      case Sort::galois:
-        key = make_galois_key(context, secret, place.element, place.limbs);
-        break;
-      case Sort::to_sparse:
-        own = make_bootstrap_keys(*needs.bootstrapper, secret);
-        key = std::move(own.to_sparse);
-        break;
-      case Sort::to_dense:
-        key = std::move(own.to_dense.at(back++));
-        break;
-    }
-    OBSCURA_TRY_VOID(sink(place, std::move(key)));
+  const ckks::NeededKey& of = place();
+  ++made_;
+  switch (of.sort) {
+    case Sort::relinearization:
+      return make_relinearization_key(context_, secret_);
+    case Sort::galois:
+      return make_galois_key(context_, secret_, of.element, of.limbs);
+    case Sort::to_sparse:
+      own_ = make_bootstrap_keys(*needs_.bootstrapper, secret_);
+      return std::move(own_.to_sparse);
+    case Sort::to_dense:
+      break;
   }
-  return {};
+  return std::move(own_.to_dense.at(back_++));
 }
 
 ckks::EvalKeys make_eval_keys(const ckks::Context& context, const SecretKey& secret, const ckks::KeyNeeds& needs) {
+  EvalKeyMaker maker(context, secret, needs);
   ckks::EvalKeys keys;
-  const auto kept = make_eval_keys(context, secret, needs, [&](const ckks::NeededKey& place, ckks::SwitchKey key) {
-    ckks::put(keys, place, std::move(key));
-    return Result<void>();
-  });
-  OBSCURA_CHECK(kept.ok(), "{}", kept.error().message);
+  while (maker.made() < maker.keys()) {
+    const ckks::NeededKey place = maker.place();
+    ckks::put(keys, place, maker.next());
+  }
   return keys;
 }
 

@@ -37,6 +37,11 @@ Result<Header> parse_header(base::ByteView bytes, const std::string& name) {
   return Header{static_cast<Kind>(kind), length};
 }
 
+/// Bytes of the header of the next frame that the file still has.
+std::size_t header_there(const base::InputFile& file) {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(kHeaderBytes, file.remaining()));
+}
+
 Result<void> check_header(const Header& header, Kind expected, std::uint64_t max_payload, const std::string& name) {
   if (header.kind != expected) {
     return error(Code::bad_format, "{}: {}, expected {}", name, describe(header.kind), describe(expected));
@@ -88,10 +93,14 @@ const char* describe(Kind kind) {
   return "a file of unknown kind";
 }
 
-std::string short_name(std::span<const std::uint8_t> bytes) {
+std::string hex(std::span<const std::uint8_t> bytes) {
   std::string text;
-  for (const std::uint8_t b : bytes.first(std::min<std::size_t>(8, bytes.size()))) text += fmt::format("{:02x}", b);
+  for (const std::uint8_t b : bytes) text += fmt::format("{:02x}", b);
   return text;
+}
+
+std::string short_name(std::span<const std::uint8_t> bytes) {
+  return hex(bytes.first(std::min<std::size_t>(8, bytes.size())));
 }
 
 base::Bytes make_frame(Kind kind, base::ByteView payload) {
@@ -125,12 +134,12 @@ Result<base::ByteView> open_frame(base::ByteView bytes, Kind expected, const std
     return error(Code::bad_format, "{}: {} bytes after its end", name, bytes.size() - whole);
   }
   OBSCURA_TRY_VOID(check_digest(bytes, name));
-  return bytes.subspan(kHeaderBytes, header.length);
+  return bytes.subspan(kHeaderBytes, static_cast<std::size_t>(header.length));  // at most bytes.size()
 }
 
 Result<base::Bytes> read_frame(base::InputFile& file, Kind expected, std::uint64_t max_payload) {
   const std::string name = file.path().string();
-  base::Bytes bytes(std::min<std::uint64_t>(kHeaderBytes, file.remaining()));
+  base::Bytes bytes(header_there(file));
   OBSCURA_TRY_VOID(file.read(bytes));
   OBSCURA_TRY(const Header header, parse_header(bytes, name));
   OBSCURA_TRY_VOID(check_header(header, expected, max_payload, name));
@@ -138,14 +147,15 @@ Result<base::Bytes> read_frame(base::InputFile& file, Kind expected, std::uint64
     return error(Code::bad_format, "{}: truncated: {} bytes are missing at its end", name,
                  header.length + kDigestBytes - file.remaining());
   }
-  bytes.resize(kHeaderBytes + header.length + kDigestBytes);
+  bytes.resize(
+      static_cast<std::size_t>(kHeaderBytes + header.length + kDigestBytes));  // at most kMaxPayload, and there
   OBSCURA_TRY_VOID(file.read(std::span(bytes).subspan(kHeaderBytes)));
   return bytes;
 }
 
 Result<void> skip_frame(base::InputFile& file, Kind expected) {
   const std::string name = file.path().string();
-  base::Bytes bytes(std::min<std::uint64_t>(kHeaderBytes, file.remaining()));
+  base::Bytes bytes(header_there(file));
   OBSCURA_TRY_VOID(file.read(bytes));
   OBSCURA_TRY(const Header header, parse_header(bytes, name));
   OBSCURA_TRY_VOID(check_header(header, expected, kMaxPayload, name));
@@ -167,7 +177,7 @@ Result<base::Bytes> read_frame_file(const std::filesystem::path& path, Kind expe
 
 Result<Kind> read_kind(const std::filesystem::path& path) {
   OBSCURA_TRY(base::InputFile file, base::InputFile::open(path));
-  base::Bytes bytes(std::min<std::uint64_t>(kHeaderBytes, file.remaining()));
+  base::Bytes bytes(header_there(file));
   OBSCURA_TRY_VOID(file.read(bytes));
   OBSCURA_TRY(const Header header, parse_header(bytes, path.string()));
   return header.kind;

@@ -70,6 +70,8 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
+/// In hexadecimal, two digits a byte.
+std::string hex(std::span<const std::uint8_t> bytes);
 /// The first 8 bytes in hexadecimal: enough for people to tell two apart.
 std::string short_name(std::span<const std::uint8_t> bytes);
 

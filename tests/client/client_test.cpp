@@ -125,6 +125,43 @@ TEST(Client, MakesOnlyTheKeysThatTheOfferAsksFor) {
   EXPECT_TRUE(Client::generate(offer).value().make_eval_keys().relinearization.empty());
 }
 
+TEST(Client, ItsKeysComePieceByPieceAndAreAFileOfThem) {
+  auto offer = mirror_offer();
+  offer.keys.rotations = {{1, 2}, {5, 1}};
+  const Client client = Client::generate(offer).value();
+  KeyPieces pieces = KeyPieces::of(client).value();
+  EXPECT_EQ(pieces.keys(), 3U);
+  base::Bytes all;
+  for (std::size_t piece = 0; piece < 4; ++piece) {
+    EXPECT_EQ(pieces.made(), piece == 0 ? 0 : piece - 1);
+    const base::Bytes bytes = pieces.next();
+    EXPECT_FALSE(bytes.empty());
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  }
+  EXPECT_EQ(pieces.made(), 3U);
+  EXPECT_TRUE(pieces.next().empty());
+  EXPECT_TRUE(pieces.next().empty());
+  EXPECT_EQ(all.size(), cost_of_keys(offer).value().file_bytes);
+  base::InputFile file = base::InputFile::of_memory(all, "keys");
+  const auto read = wire::read_eval_keys(*client.context(), client.key_needs().value(), file);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read->name, client.key_name());
+}
+
+TEST(Client, OfASecretThatWasReadIsTheOneThatMadeIt) {
+  const auto offer = mirror_offer();
+  const Client client = Client::generate(offer).value();
+  const base::Bytes frame = client.secret_frame(std::nullopt, nullptr).value();
+  const Client again = Client::of_secret(offer, read_secret(frame, "S").value(), "S").value();
+  EXPECT_TRUE(again.made_request(client.make_request(3), 3));
+  auto other = offer;
+  other.params.chain.pop_back();
+  const auto refused = Client::of_secret(other, read_secret(frame, "S").value(), "S");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::wrong_params);
+  EXPECT_THAT(refused.error().message, HasSubstr("S: a key for parameters"));
+}
+
 SecretFile some_secret() {
   SecretFile file;
   file.seed->fill(7);
