@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Obscura needs from the packages of Debian 12. Does nothing where everything is there already.
 #
-#   tools/setup.sh [--no-train] [--no-developer]
+#   tools/setup.sh [--no-train] [--no-developer] [--web]
 #
 #   --no-train       without libtorch (obscura-train is not built) and PyTorch
 #   --no-developer   without what only the tests and checks need, and the package for Python
+#   --web            also what the client for browsers needs (docs/BROWSER.md): 250 MB to load, 1.2 GB installed
 #
 # Works as root, or through sudo. docs/DEPENDENCIES.md says why each package.
 set -euo pipefail
@@ -17,11 +18,13 @@ build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-de
 developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy
   python3-dev pybind11-dev python3-numpy python3-pytest python3-build python3-setuptools python3-wheel)
 train=(libtorch-dev python3-torch)
+web=()
 
 for option in "$@"; do
   case "$option" in
     --no-train) train=() ;;
     --no-developer) developer=() ;;
+    --web) web=(emscripten chromium dpkg-dev) ;;
     *)
       echo "setup: unknown option $option; see the head of tools/setup.sh" >&2
       exit 2
@@ -30,7 +33,7 @@ for option in "$@"; do
 done
 
 missing=()
-for package in "${build[@]}" "${developer[@]}" "${train[@]}"; do
+for package in "${build[@]}" "${developer[@]}" "${train[@]}" "${web[@]}"; do
   if [[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]]; then
     missing+=("$package")
   fi

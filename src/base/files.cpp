@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -60,7 +59,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) 
   if (file.size() > limit) {
     return error(Code::bad_format, "{}: {} bytes, at most {} are allowed here", path.string(), file.size(), limit);
   }
-  Bytes bytes(file.size());
+  if (file.size() > SIZE_MAX) return error(Code::io, "{}: {} bytes are more than memory", path.string(), file.size());
+  Bytes bytes(static_cast<std::size_t>(file.size()));
   OBSCURA_TRY_VOID(file.read(bytes));
   return bytes;
 }
@@ -118,7 +118,7 @@ InputFile::~InputFile() {
 
 Result<void> InputFile::read(std::span<std::byte> out) {
   if (descriptor_ < 0) {
-    const std::size_t there = std::min<std::uint64_t>(out.size(), remaining());
+    const auto there = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), remaining()));
     std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset_), there, out.begin());
     offset_ += there;
     if (there == out.size()) return {};
@@ -281,7 +281,8 @@ bool OutputFile::place() {
   if (temporary_.empty()) {
     if (!overwrite_) return make_link(descriptor_, path_);
     const Seed random = random_seed();
-    const std::uint64_t word = std::bit_cast<std::array<std::uint64_t, 4>>(random)[0];
+    std::uint64_t word = 0;
+    std::memcpy(&word, random.data(), sizeof word);
     const std::filesystem::path name = fmt::format("{}.partial-{:016x}", path_.string(), word);
     if (!make_link(descriptor_, name)) return false;
     temporary_ = name;

@@ -20,10 +20,11 @@ const std::uint8_t* pointer(std::span<const std::byte> bytes) {
 /// The key of a box: what the passphrase gives, and what stands beside the box.
 std::optional<Locked<Seed>> box_key(const SealedSeed& sealed, std::span<const std::uint8_t> passphrase,
                                     std::span<const std::byte> context) {
+  if (sealed.cost.bytes > SIZE_MAX) return std::nullopt;
   Locked<Seed> stretched, key;
   if (crypto_pwhash(stretched->data(), stretched->size(), reinterpret_cast<const char*>(passphrase.data()),
-                    passphrase.size(), sealed.salt.data(), sealed.cost.passes, sealed.cost.bytes,
-                    crypto_pwhash_ALG_ARGON2ID13) != 0) {
+                    passphrase.size(), sealed.salt.data(), sealed.cost.passes,
+                    static_cast<std::size_t>(sealed.cost.bytes), crypto_pwhash_ALG_ARGON2ID13) != 0) {
     return std::nullopt;
   }
   crypto_generichash(key->data(), key->size(), pointer(context), context.size(), stretched->data(), stretched->size());

@@ -14,6 +14,8 @@
 ///      Bossuat, Troncoso-Pastoriza, Hubaux: ePrint 2022/024 (sparse secret)
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -27,9 +29,10 @@ namespace obscura::ckks {
 
 /// Scales that the rest of a plan wants.
 struct BootstrapPlace {
-  double input_scale = 1;                     ///< of the ciphertext that comes, with 2 limbs
-  double output_scale = 1;                    ///< of the one that goes, with 1 + levels limbs
-  std::size_t memory = std::size_t{1} << 33;  ///< bytes of encoded diagonals that each factor keeps
+  double input_scale = 1;   ///< of the ciphertext that comes, with 2 limbs
+  double output_scale = 1;  ///< of the one that goes, with 1 + levels limbs
+  /// Bytes of encoded diagonals that each factor keeps.
+  std::size_t memory = static_cast<std::size_t>(std::min<std::uint64_t>(std::uint64_t{1} << 33, SIZE_MAX));
 };
 
 /// Predicted deviation of a slot's error after bootstrapping, in slot units, by where it comes from.

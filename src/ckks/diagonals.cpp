@@ -102,7 +102,7 @@ std::vector<Embedding> DiagonalStore::embed(const TransformGroup& group) const {
                   "transform: the diagonal of step {} does not repeat with period {}", diagonal.step, period_);
     const auto begin = slots.begin(), end = begin + static_cast<std::ptrdiff_t>(period_);
     std::rotate(begin, begin + static_cast<std::ptrdiff_t>(first % period_), end);
-    out[k] = context_->encoder().embed_repeated({begin, end}, scale_);
+    out[k] = context_->encoder().embed_repeated(std::span(slots).first(period_), scale_);
   });
   return out;
 }

@@ -73,8 +73,8 @@ bool by_digits(const Job& job, const IntegerBlock& block) {
   const bool wide = wide_enough(job.context.kernels(), block.outputs.size(), block.inputs.size());
   if (!wide || !job.map.in_digits(block.matrix)) return false;
   std::vector<std::uint32_t> inputs = block.inputs;
-  std::ranges::sort(inputs);
-  return std::ranges::adjacent_find(inputs) == inputs.end();  // a tile has one place for an input
+  std::sort(inputs.begin(), inputs.end());
+  return std::adjacent_find(inputs.begin(), inputs.end()) == inputs.end();  // a tile has one place for an input
 }
 
 /// Some blocks of a map on ciphertexts: those inputs that any of them reads are packed once for all of them.
@@ -117,8 +117,8 @@ class Group {
     std::vector<std::uint32_t> all;
     all.reserve(readers.size());
     for (const auto& [input, blocks] : readers) all.push_back(input);
-    std::ranges::stable_sort(
-        all, {}, [&](std::uint32_t i) -> const auto& { return readers.at(i); });
+    std::stable_sort(all.begin(), all.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return readers.at(a) < readers.at(b); });
     std::map<std::uint32_t, std::uint32_t> place;
     const Ciphertext& first = job_.x[all.front()];
     for (const std::uint32_t i : all) {
@@ -214,7 +214,7 @@ std::vector<Group> make_groups(const Job& job, std::span<const std::uint32_t> bl
     };
     for (const std::uint32_t b : kinds[digits ? 1 : 0]) {
       const auto& own = job.map.map().blocks[b].inputs;
-      const auto fresh = std::ranges::count_if(own, [&](std::uint32_t i) { return !inputs.contains(i); });
+      const auto fresh = std::count_if(own.begin(), own.end(), [&](std::uint32_t i) { return !inputs.contains(i); });
       if (inputs.size() + static_cast<std::size_t>(fresh) > kGroupInputs) flush();
       inputs.insert(own.begin(), own.end());
       some.push_back(b);

@@ -72,11 +72,12 @@ class Packing {
   /// One ciphertext of the images 0 .. count - 1: value(element, image) in the slots of each copy, 0 elsewhere.
   template <class Value>
   std::vector<double> pack(std::uint32_t ciphertext, std::size_t count, const Value& value) const {
-    std::vector<double> out(slots_, 0);
+    std::vector<double> out(static_cast<std::size_t>(slots_), 0);
     for (const auto& [element, position] : by_ciphertext_[ciphertext]) {
       for (std::size_t image = 0; image < count; ++image) {
         const double number = value(element, image);
-        for (std::uint64_t j = position * images_ + image; j < slots_; j += stride_) out[j] = number;
+        for (std::uint64_t j = position * images_ + image; j < slots_; j += stride_)
+          out[static_cast<std::size_t>(j)] = number;
       }
     }
     return out;

@@ -6,6 +6,9 @@
 
 namespace obscura::plan {
 
+// Else clang 14 for WebAssembly gives Gates::bootstrap another signature than BootstrapParams::make has.
+static_assert(sizeof(Result<ckks::BootstrapParams>) > 0);
+
 /// What judges parameters: the 128-bit gates. Tests with small rings bring others.
 struct Gates {
   Result<ckks::Params> (*params)(ckks::ParamsLiteral) = ckks::Params::make;

@@ -23,7 +23,7 @@ std::size_t transpose_block(std::size_t x) { return (x & ~std::size_t{63}) | (x 
 Automorphisms::Automorphisms(std::size_t degree) : exponents_(degree), positions_(degree) {
   const auto bits = static_cast<unsigned>(std::countr_zero(degree));
   for (std::size_t position = 0; position < degree; ++position) {
-    const std::uint64_t half = reverse_bits(transpose_block(position), bits);
+    const std::size_t half = reverse_bits(transpose_block(position), bits);
     exponents_[position] = static_cast<std::uint32_t>(2 * half + 1);
     positions_[half] = static_cast<std::uint32_t>(position);
   }

@@ -90,10 +90,11 @@ void Resources::trim() {
     Pool& pool = pools_[k];
     const std::lock_guard lock(pool.mutex);
     if (pool.slabs.empty()) continue;
-    std::ranges::sort(pool.slabs);
+    std::sort(pool.slabs.begin(), pool.slabs.end());
     std::vector<std::size_t> free(pool.slabs.size());
     const auto slab_of = [&](const double* limb) {
-      return static_cast<std::size_t>(std::ranges::upper_bound(pool.slabs, limb) - pool.slabs.begin()) - 1;
+      const auto after = std::upper_bound(pool.slabs.begin(), pool.slabs.end(), limb);
+      return static_cast<std::size_t>(after - pool.slabs.begin()) - 1;
     };
     for (const double* limb : pool.free) ++free[slab_of(limb)];
     const std::size_t whole = limbs_of_slab(std::size_t{1} << k);

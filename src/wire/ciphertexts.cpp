@@ -321,7 +321,7 @@ Result<base::Bytes> CiphertextReader::names(std::uint64_t records) {
   OBSCURA_CHECK(context_ != nullptr, "names: nothing was expected of {}", file_.path().string());
   const std::uint64_t read = read_;
   base::Bytes names = write_header(kind_, header_);
-  names.reserve(names.size() + records * kDigestBytes);
+  names.reserve(names.size() + static_cast<std::size_t>(records) * kDigestBytes);
   for (std::uint64_t record = 0; record < records; ++record) {
     Digest one;
     OBSCURA_TRY_VOID(file_.seek(offset_of(record + 1) - kDigestBytes));
