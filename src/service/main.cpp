@@ -17,6 +17,7 @@
 #include "http/certificate.h"
 #include "server/server.h"
 #include "service/configuration.h"
+#include "service/page.h"
 #include "service/verbs.h"
 #include "worker/worker.h"
 
@@ -29,6 +30,7 @@ struct ServeOptions {
   std::optional<std::uint16_t> port;
   std::optional<std::uint64_t> memory;
   std::string signing_key;
+  std::string page;
   bool check = false;
 };
 constexpr int kWorkersChannel = 3;
@@ -100,12 +102,19 @@ int serve(ServeOptions options) {
   told.service.worker = std::filesystem::canonical("/proc/self/exe");
   const auto service = obscura::service::Service::open(options.folder, told.service);
   if (!service) return fail(service.error());
-  const auto server = obscura::http::Server::start(told.http, service->route());
+  std::optional<obscura::service::Page> page;
+  if (!options.page.empty()) {
+    auto opened = obscura::service::Page::open(options.page, service->models());
+    if (!opened) return fail(opened.error());
+    page = std::move(opened).value();
+  }
+  const auto server = obscura::http::Server::start(told.http, page ? page->route(service->route()) : service->route());
   if (!server) return fail(server.error());
   const bool six = told.http.address.find(':') != std::string::npos;
   fmt::print("obscura-server: {}://{}:{} serves {}\n", told.http.tls ? "https" : "http",
              six ? "[" + told.http.address + "]" : told.http.address, server->port(),
              fmt::join(service->models(), ", "));
+  if (page) fmt::print("obscura-server: the page for browsers is there too\n");
   std::fflush(stdout);
   int signal = 0;
   sigwait(&ends, &signal);
@@ -141,6 +150,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   verb->add_option("--memory", options.memory, "In place of limits.memory_gb, as 8GB")
       ->transform(CLI::AsSizeValue(true));
   verb->add_option("--sign", options.signing_key, "In place of signing.key (obscura signkey)");
+  verb->add_option("--page", options.page, "Folder of the page for browsers (docs/BROWSER.md), to be served at /");
   verb->add_flag("--check-config", options.check, "Only read DIR/server.toml, and say what is wrong with it");
   return verb;
 }
