@@ -73,8 +73,23 @@ tests() {  # tests PRESET CTEST-OPTIONS...: adds ctest's counts
   failed=$((failed + bad))
 }
 
+web() {  # the client for browsers, which tests/web then finds; without emscripten those tests are skipped
+  if ! command -v em++ >/dev/null; then
+    echo "web: not built: emscripten is not here (tools/setup.sh --web)"
+    return
+  fi
+  build wasm || return
+  say web
+  (cd web && npm ci --ignore-scripts && npm run page) >"$logs/web.log" 2>&1
+  local status=$?
+  [[ "$status" -eq 0 ]] || tail -n 20 "$logs/web.log"
+  count "npm run page" "$status"
+}
+
 say setup
-if ! tools/setup.sh; then
+options=()
+$fast || $slow || options=(--web)
+if ! tools/setup.sh "${options[@]}"; then
   count setup 1
   finish
 fi
@@ -99,6 +114,7 @@ if build release -DOBSCURA_DEVELOPER=ON -DOBSCURA_TRAIN=ON; then
     tests release -L slow
     finish
   fi
+  web
   tests release -L fast
 fi
 

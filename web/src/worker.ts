@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The worker of WorkerClient: WebAssembly runs here, so that the page stays alive. The secret key is in no message. */
+import { Obscura } from "./client.js";
+import { ObscuraError } from "./errors.js";
+import type { Ask, Told } from "./messages.js";
+import { RemoteClient } from "./remote.js";
+import { IndexedDbStore } from "./store.js";
+
+const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
+const tell = (told: Told): void => scope.postMessage(told);
+
+let obscura: Promise<Obscura> | undefined;
+let remote: RemoteClient | undefined;
+let stopper = new AbortController();
+let current = 0;
+
+async function perform(ask: Ask): Promise<void> {
+  if (ask.do === "stop") {
+    stopper.abort();
+    return;
+  }
+  stopper = new AbortController();
+  current = ask.id;
+  if (ask.do === "connect") {
+    obscura ??= Obscura.load();
+    remote?.free();
+    remote = undefined;
+    remote = await RemoteClient.connect(await obscura, ask.url, ask.model, {
+      token: ask.token,
+      maxKeyBytes: ask.maxKeyBytes,
+      store: new IndexedDbStore(),
+      progress: (phase, done, total) => tell({ id: current, progress: [phase, done, total] }),
+    });
+    tell({ id: ask.id, connected: { facts: remote.facts, madeKey: remote.madeKey } });
+    return;
+  }
+  if (!remote) throw new ObscuraError("wrong_params", "classify comes after connect");
+  const classified = await remote.classify(ask.images, stopper.signal);
+  tell({ id: ask.id, classified, memoryBytes: remote.memoryBytes });
+}
+
+scope.onmessage = (event: MessageEvent<Ask>) => {
+  const ask = event.data;
+  perform(ask).catch((error: unknown) => {
+    const known = error instanceof ObscuraError ? error : new ObscuraError("internal", String(error));
+    tell({ id: ask.id, error: { code: known.code, message: known.message, status: known.status } });
+  });
+};
