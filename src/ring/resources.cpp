@@ -15,7 +15,12 @@ namespace {
 
 /// Limbs a power of two apart fall into the same cache sets; two more lines keep them apart.
 constexpr std::size_t kPadding = 16;
+#ifdef __EMSCRIPTEN__
+// WebAssembly's memory grows by all of a slab at once, touched or not.
+constexpr std::size_t kSlabBytes = std::size_t{4} << 20;
+#else
 constexpr std::size_t kSlabBytes = std::size_t{32} << 20;
+#endif
 
 std::size_t limbs_of_slab(std::size_t degree) { return kSlabBytes / Resources::limb_bytes(degree); }
 

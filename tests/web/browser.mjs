@@ -12,7 +12,7 @@ export class World {
     Object.assign(this, { source, data, build, shots });
     this.folder = mkdtempSync(join(tmpdir(), "obscura-page-"));
     mkdirSync(join(this.folder, "plans"));
-    mkdirSync(shots, { recursive: true });
+    if (shots) mkdirSync(shots, { recursive: true });
   }
   obscura(...args) {
     const env = { ...process.env, OBSCURA_DATA: this.data };
@@ -23,9 +23,10 @@ export class World {
     const plan = join(this.folder, "plans", `${name}.plan`);
     this.obscura("compile", join(this.source, "models", `${name}.onnx`), "--batch", "1", "--calibrate", dataset, "-o", plan);
   }
-  /** Serves the plans and the page; resolves to its address when it listens. */
+  /** Serves the plans, and the page where there are pictures of it; resolves to its address when it listens. */
   async serve(port = 0) {
-    const args = ["serve", join(this.folder, "plans"), "--port", String(port), "--page", join(this.source, "web/dist-page")];
+    const args = ["serve", join(this.folder, "plans"), "--port", String(port)];
+    if (this.shots) args.push("--page", join(this.source, "web/dist-page"));
     this.server = spawn(join(this.build, "obscura-server"), args, { stdio: ["ignore", "pipe", "ignore"] });
     let said = "";
     return new Promise((resolve, reject) => {
@@ -48,8 +49,34 @@ export class World {
   async browse() {
     const executablePath = "/usr/bin/chromium"; // which run.sh has looked for
     const { chromium } = createRequire(join(this.source, "web/package.json"))("playwright-core");
-    this.browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--enable-precise-memory-info"] });
+    this.browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
     return this.browser;
+  }
+  /** Most memory that a tab's process takes of its own while `body` runs, in MB: with its worker and WebAssembly. */
+  async memoryWhile(body) {
+    const session = await this.browser.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const tabs = processInfo.filter((one) => one.type === "renderer").map((one) => one.id);
+    let most = 0;
+    const sample = () => {
+      for (const tab of tabs) {
+        try {
+          const kilobytes = /RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${tab}/status`, "utf8"));
+          most = Math.max(most, Number(kilobytes[1]) / 1000);
+        } catch {
+          // The tab is gone.
+        }
+      }
+    };
+    sample();
+    const timer = setInterval(sample, 50);
+    try {
+      await body();
+    } finally {
+      sample();
+      clearInterval(timer);
+    }
+    return most;
   }
   async shot(page, name) {
     await page.screenshot({ path: join(this.shots, `${name}.png`), fullPage: true });

@@ -106,6 +106,7 @@ async function classify(): Promise<void> {
   }
   errorLine.textContent = "";
   say("Starting…");
+  element("answer").hidden = true;
   stopper = new AbortController();
   stop.disabled = false;
   update();

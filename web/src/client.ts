@@ -122,10 +122,17 @@ export class Client {
 
   /** The file of evaluation keys, for the server, piece by piece as it is made: facts.keyBytes in all. */
   *keys(): Generator<Uint8Array, void, void> {
+    yield* this.keysAs((piece) => piece.slice());
+  }
+
+  /** The same, each piece as what `take` makes of it: it is WebAssembly's memory, and only as long as `take` runs. */
+  *keysAs<T>(take: (piece: Uint8Array<ArrayBuffer>) => T): Generator<T, void, void> {
     for (;;) {
-      const { bytes } = this.module.call("client_next_key", this.at);
-      if (bytes.length === 0) return;
-      yield bytes;
+      const piece = this.module.read("client_next_key", [this.at], ({ bytes }) =>
+        bytes.length === 0 ? undefined : { taken: take(bytes as Uint8Array<ArrayBuffer>) },
+      );
+      if (!piece) return;
+      yield piece.taken;
     }
   }
 

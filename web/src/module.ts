@@ -58,14 +58,19 @@ export class Module {
 
   /** Calls obscura_NAME, whose reply is read and freed. @throws ObscuraError */
   call(name: string, ...args: number[]): Reply {
+    return this.read(name, args, ({ text, bytes, made }) => ({ text, bytes: bytes.slice(), made }));
+  }
+
+  /** The same without a copy: what `take` is given is WebAssembly's memory, and only as long as it runs. */
+  read<T>(name: string, args: number[], take: (reply: Reply) => T): T {
     const reply = this.function(name)(...args);
     try {
       const code = this.text(this.function("reply_code")(reply));
       const text = this.text(this.function("reply_text")(reply));
       if (code !== "") throw new ObscuraError(code as Code, text);
       const at = this.function("reply_bytes")(reply);
-      const bytes = this.exports.HEAPU8.slice(at, at + this.function("reply_size")(reply));
-      return { text, bytes, made: this.function("reply_made")(reply) };
+      const bytes = this.exports.HEAPU8.subarray(at, at + this.function("reply_size")(reply));
+      return take({ text, bytes, made: this.function("reply_made")(reply) });
     } finally {
       this.function("reply_free")(reply);
     }
