@@ -24,8 +24,11 @@ class ResidualNet : public Net {
   /// A degree 4 with all lower terms.
   ValueId quartic(ValueId x) {
     const ValueId x2 = square(x);
-    const ValueId high = sum(times(square(x2), 0.02F), times(product(x2, x), -0.03F));
-    return plus(sum(high, sum(times(x2, 0.1F), times(x, 0.5F))), 0.05F);
+    // One by one: compilers differ in the order of arguments, and nodes have numbers.
+    const ValueId cubic = times(product(x2, x), -0.03F);
+    const ValueId high = sum(times(square(x2), 0.02F), cubic);
+    const ValueId linear = times(x, 0.5F);
+    return plus(sum(high, sum(times(x2, 0.1F), linear)), 0.05F);
   }
   /// 3 x 3, weights such that variances stay, and a normalisation.
   ValueId conv_norm(ValueId x, std::int64_t in, std::int64_t out, std::int64_t stride = 1) {
@@ -86,7 +89,8 @@ inline const std::vector<ResidualCase>& residual_cases() {
          const ValueId x = n.quadratic(n.conv_norm(0, 2, 3), 3);
          const ValueId deep = n.quartic(n.conv_norm(x, 3, 3));
          const ValueId shallow = n.quadratic(n.conv_norm(x, 3, 3), 3);
-         n.pooled_dense(n.quadratic(n.sum(n.conv_norm(deep, 3, 3), n.conv_norm(shallow, 3, 3)), 3), 3, 4);
+         const ValueId right = n.conv_norm(shallow, 3, 3);
+         n.pooled_dense(n.quadratic(n.sum(n.conv_norm(deep, 3, 3), right), 3), 3, 4);
        }},
       {"ConcatOfTwoBranches",
        [](ResidualNet& n) {
@@ -112,7 +116,8 @@ inline const std::vector<ResidualCase>& residual_cases() {
       {"OutputsAdded",
        [](ResidualNet& n) {
          const ValueId x = n.quadratic(n.conv_norm(0, 2, 3), 3);
-         n.sum(n.dense(n.quadratic(x, 3), 48, 4), n.dense(x, 48, 4));
+         const ValueId right = n.dense(x, 48, 4);
+         n.sum(n.dense(n.quadratic(x, 3), 48, 4), right);
        }},
   };
   return all;
