@@ -27,7 +27,8 @@ def classify(net: Union[Network, Plan, Source], images: Any, *, progress: Progre
     else:
         network = net if isinstance(net, Network) else Network(net)
         count = len(as_images(images, network.shape))
-        plan = network.compile(**{"batch": min(count, 8192), "progress": progress, **options})
+        options.setdefault("batch", min(count, 8192))
+        plan = network.compile(progress=progress, **options)
     client, server = Client(plan.offer), Server(plan)
     keys = server.read_keys(client.evaluation_keys(progress=progress))
     encrypted = client.encrypt(images, progress=progress)

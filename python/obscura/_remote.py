@@ -24,7 +24,8 @@ class RemoteClient:
     ca         a PEM file of whom to trust in place of this machine's certificates
     certificate, key   PEM files of this client, for servers that ask for them
     trust      the server's public key of `obscura signkey`: offers and answers of others are refused
-    passphrase of the secret key's file, of one that is made and of one that is there; None: without
+    passphrase of the secret key's file, of one that is made and of one that is there; None: without. Python does not
+               wipe it from memory
     raises     WrongParams: no URL, a certificate that is not trusted, no valid token, a wrong passphrase; MissingKey: no
                such model; Infeasible: more than max_key_bytes; IoError: no connection; BadFormat: no such server;
                Cancelled

@@ -163,14 +163,16 @@ class HerPN(Activation):
         """p(x)."""
         if self.training:
             return self.gain * (_HERMITE[1] * self.first(x) + _HERMITE[2] * self.second(x * x)) + self.shift
-        c1 = _HERMITE[1] * self.gain / _column(self.first.running_var + self.first.eps).sqrt()
-        c2 = _HERMITE[2] * self.gain / _column(self.second.running_var + self.second.eps).sqrt()
-        c0 = self.shift - c1 * _column(self.first.running_mean) - c2 * _column(self.second.running_mean)
-        return (c2 * x + c1) * x + c0
+        (mean1, deviation1), (mean2, deviation2) = _statistics(self.first), _statistics(self.second)
+        c1 = _HERMITE[1] * self.gain / deviation1
+        c2 = _HERMITE[2] * self.gain / deviation2
+        return (c2 * x + c1) * x + (self.shift - c1 * mean1 - c2 * mean2)
 
 
-def _column(of_channels: torch.Tensor) -> torch.Tensor:
-    return of_channels.reshape(-1, 1, 1)
+def _statistics(norm: nn.BatchNorm2d) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Running mean and standard deviation, as they multiply pictures."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean.reshape(-1, 1, 1), (norm.running_var + norm.eps).sqrt().reshape(-1, 1, 1)
 
 
 def activations(model: nn.Module) -> "list[Activation]":

@@ -13,7 +13,6 @@ from torch import nn
 
 from .._compiler import Network, Plan
 from .._files import save
-from .._images import as_images
 from .._types import Path
 
 _OPERATOR_SET = 13
@@ -100,9 +99,9 @@ def compile_torch(
     images = numpy.asarray(sample_images)
     if images.ndim != 4:
         raise ValueError(f"sample_images: an array of shape {images.shape}; (N, C, H, W) is allowed")
-    shape = images.shape[1:]
+    _, *shape = images.shape
     network = Network(export(model, shape, name=name, mean=mean, std=std))
-    return network.calibrate(as_images(images, shape)).compile(batch, alpha, **options)
+    return network.calibrate(images).compile(batch, alpha, **options)
 
 
 def _device_of(model: nn.Module) -> torch.device:

@@ -81,7 +81,7 @@ def _propagate(traced: fx.GraphModule, sample: torch.Tensor) -> None:
 
 def _is_activation(node: fx.Node, modules: "dict[str, nn.Module]") -> bool:
     if node.op == "call_module":
-        return isinstance(modules[node.target], _MODULES)
+        return isinstance(modules[str(node.target)], _MODULES)
     if node.op == "call_function":
         return node.target in _FUNCTIONS
     return node.op == "call_method" and node.target in _METHODS
