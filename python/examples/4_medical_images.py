@@ -53,7 +53,7 @@ def main():
 
     unsure = numpy.abs(answer.probabilities[:, 1] - 0.5).argsort()[:8]
     shown = [*range(min(8, len(true))), *unsure]
-    captions = [f"{answer.class_names[answer.labels[k]]} {100 * answer.probabilities[k].max():.0f}%" for k in shown]
+    captions = [f"{100 * answer.probabilities[k].max():.0f}% {answer.class_names[answer.labels[k]]}" for k in shown]
     save_picture("pneumonia.png", images[shown], captions, (answer.labels == true)[shown])
 
 
