@@ -5,7 +5,7 @@
                                           16, 1 and the shipped network unless said; writes resnet.png
 
 MEAN and STD are three numbers each with commas between. Needs CIFAR-10 (`obscura data fetch cifar10`) and python3-pil,
-and for the ResNet 12 GB of memory.
+and for the encrypted image 12 GB of memory for the server's part and the keys of 2 GB.
 """
 import json
 import sys
@@ -39,7 +39,9 @@ def main():
     network = obscura.Network(file).calibrate(training)
     print(f"{network}: {network.verdict}")
     begin = time.time()
-    plan = network.compile(batch=1, mean=mean, std=std, class_names=CLASSES, progress=show_progress)
+    plan = network.compile(
+        batch=1, mean=mean, std=std, class_names=CLASSES, memory=12_000_000_000, progress=show_progress
+    )
     print(f"compiled in {time.time() - begin:.0f} s; {plan}, {plan.memory / 1e9:.1f} GB")
     for reason in plan.reasons:
         print(f"  {reason}")
