@@ -24,7 +24,8 @@ using Secure = beast::ssl_stream<Plain>;
 template <class Stream>
 inline constexpr bool kIsSecure = std::is_same_v<Stream, Secure>;
 
-/// What is read or written at a time. Beast reads as much as its buffer has room for: one that was not reserved, 512 bytes.
+/// What is read or written at a time. Beast reads as much as its buffer has room for: of one that was not reserved,
+/// 512 bytes.
 inline constexpr std::size_t kPieceBytes = std::size_t{1} << 16;
 
 /// co_await operation(..., into(failed)): what goes wrong is told, not thrown.
