@@ -269,5 +269,8 @@ def test_a_model_with_relu_is_compiled_by_its_samples():
         return abs(plan.simulate(images(), noise_seed=None) - exact).max() / exact.std()
 
     assert error(10) < 0.01 < error(4)
+    plan = obscura.compile_torch(model, images(200), batch=1, alpha=10)
+    answer = obscura.classify(plan, images(2))
+    assert abs(answer.logits - exact[:2]).max() < 0.01 * exact.std() + 10 * plan.logit_error
     with pytest.raises(ValueError, match="N, C, H, W"):
         obscura.compile_torch(model, images().reshape(-1, 144))
