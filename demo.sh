@@ -67,7 +67,7 @@ step one-decrypt decrypt "$client/one.offer" --secret "$client/one.secret" "$cli
 
 # The same over a network: a server with a fresh certificate, and a client that has its address and a token.
 mkdir "$folder/plans"
-mv "$server/one.plan" "$folder/plans/mnist.plan"
+cp "$server/one.plan" "$folder/plans/mnist.plan"
 build/release/obscura-server init "$folder/plans" >"$folder/init.log"
 build/release/obscura-server token add "$folder/plans" demo >"$client/token"
 : >"$folder/server.log"
@@ -88,3 +88,10 @@ python3 tools/demo_report.py "$folder"
 # Half a gigabyte or more of ciphertexts that nobody needs any longer.
 rm -f "$server/images.enc" "$client/answer.enc"
 echo "picture: obscura-demo.png"
+if [[ -f web/dist-page/index.html ]]; then
+  mkdir "$folder/page"
+  mv "$server/one.plan" "$folder/page/mnist.plan"
+  echo "page: build/release/obscura-server serve $folder/page --page web/dist-page, then http://127.0.0.1:8080 in a browser"
+else
+  echo "page: docs/BROWSER.md says how it is built"
+fi
