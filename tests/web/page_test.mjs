@@ -117,7 +117,7 @@ async function wrongAnswer(page) {
   await page.locator("#error", { hasText: /request/ }).waitFor();
   await page.unroute("**/infer");
   await page.locator("#forget").click();
-  await page.locator("#facts", { hasText: "once." }).waitFor();
+  await page.locator("#status", { hasText: "gone" }).waitFor();
   assert.equal(await classify(page), "1");
 }
 
@@ -126,7 +126,7 @@ async function fullQuota(page, url) {
   writeFileSync(join(world.folder, "plans", "server.toml"), "[tenants]\nkeys_gb = 0.02\n");
   await world.serve(Number(new URL(url).port));
   await page.locator("#forget").click();
-  await page.locator("#facts", { hasText: "once." }).waitFor();
+  await page.locator("#status", { hasText: "gone" }).waitFor();
   await page.locator("#go").click();
   await page.locator("#error", { hasText: "over the quota" }).waitFor();
   await world.shot(page, "full-quota");

@@ -53,7 +53,12 @@ async function once(obscura, url) {
   assert.ok(!again.madeKey);
   assert.equal((await again.classify(digits(3))).trace.keyBytes, 0);
   first.free();
-  return again;
+  await again.forget();
+  assert.equal(await store.get(again.facts.keysName), undefined);
+  again.free();
+  const fresh = await RemoteClient.connect(obscura, url, "mnist-square", { store });
+  assert.ok(fresh.madeKey);
+  return fresh;
 }
 
 async function jobs(client) {

@@ -202,14 +202,15 @@ async function choose(list: FileList | null | undefined): Promise<void> {
 
 async function forget(): Promise<void> {
   stopper?.abort();
-  client.close();
-  await new Promise<void>((resolve, reject) => {
-    const request = indexedDB.deleteDatabase("obscura");
-    request.onsuccess = () => resolve();
-    request.onerror = () => reject(request.error);
-  }).catch(fail);
-  client = new WorkerClient();
-  say("The secret key is gone. Answers to what it encrypted can be read by nobody now.");
+  errorLine.textContent = "";
+  facts = undefined; // nothing is classified meanwhile
+  update();
+  try {
+    await client.forget();
+    say("Your key is gone, here and on the server. What was encrypted under it can be read by nobody now.");
+  } catch (error) {
+    fail(error);
+  }
   await connect();
 }
 

@@ -7,6 +7,7 @@ import type { Code } from "./errors.js";
 export type Ask =
   | { id: number; do: "connect"; url: string; model: string; token?: string; maxKeyBytes?: number }
   | { id: number; do: "classify"; images: Float32Array }
+  | { id: number; do: "forget" }
   | { id: number; do: "stop" };
 
 export interface Connected {
@@ -18,4 +19,5 @@ export type Told =
   | { id: number; progress: [Phase, number, number] }
   | { id: number; connected: Connected }
   | { id: number; classified: Classified; memoryBytes: number }
+  | { id: number; forgot: true }
   | { id: number; error: { code: Code; message: string; status?: number } };

@@ -67,6 +67,7 @@ export class RemoteClient {
     private readonly model: string,
     private readonly options: RemoteOptions,
     private readonly client: Client,
+    private readonly store: SecretStore,
     /** Whether connect() made the key. */
     readonly madeKey: boolean,
   ) {}
@@ -93,7 +94,7 @@ export class RemoteClient {
         await store.put(offer.facts.keysName, secret);
         secret.fill(0);
       }
-      return new RemoteClient(obscura, base, model, options, client, !kept);
+      return new RemoteClient(obscura, base, model, options, client, store, !kept);
     } catch (error) {
       offer.free();
       throw error;
@@ -147,6 +148,17 @@ export class RemoteClient {
       seen,
     };
     return { ...decrypted, trace };
+  }
+
+  /**
+   * Takes the secret key out of the store, and its evaluation keys off the server. What was encrypted under it can then be
+   * read by nobody; the next connect() makes another.
+   * @throws ObscuraError "io": the server has the evaluation keys yet; the secret key is gone
+   */
+  async forget(): Promise<void> {
+    await this.store.remove(this.facts.keysName);
+    const gone = await call(`${this.url}/v2/keys/${this.client.keyId}`, { method: "DELETE" }, this.options, [200, 404]);
+    await gone.arrayBuffer();
   }
 
   free(): void {

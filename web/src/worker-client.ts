@@ -61,6 +61,11 @@ export class WorkerClient {
     }
   }
 
+  /** As RemoteClient.forget. */
+  async forget(): Promise<void> {
+    await this.ask({ do: "forget" });
+  }
+
   /** Ends the worker, and all of its memory with it. */
   close(): void {
     this.worker.terminate();

@@ -34,7 +34,12 @@ async function perform(ask: Ask): Promise<void> {
     tell({ id: ask.id, connected: { facts: remote.facts, madeKey: remote.madeKey } });
     return;
   }
-  if (!remote) throw new ObscuraError("wrong_params", "classify comes after connect");
+  if (!remote) throw new ObscuraError("wrong_params", `${ask.do} comes after connect`);
+  if (ask.do === "forget") {
+    await remote.forget();
+    tell({ id: ask.id, forgot: true });
+    return;
+  }
   const classified = await remote.classify(ask.images, stopper.signal);
   tell({ id: ask.id, classified, memoryBytes: remote.memoryBytes });
 }
