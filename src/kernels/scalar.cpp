@@ -136,7 +136,8 @@ void ntt_inverse(double* x, const NttTable& table, double factor) {
     }
   }
   // p = 1 (mod N), so 1/N = -(p - 1)/N.
-  const double inverse_degree = -static_cast<double>((table.modulus.value - 1) / table.degree);
+  const std::uint64_t quotient = (table.modulus.value - 1) / table.degree;
+  const double inverse_degree = -static_cast<double>(quotient);
   const auto scale = static_cast<double>(m.centre(m.multiply(inverse_degree, factor)));
   for (std::size_t j = 0; j < table.degree; ++j) x[j] = static_cast<double>(m.centre(m.multiply(x[j], scale)));
 }

@@ -2,12 +2,14 @@
 /// The plan, recomputed from scratch. Shares no code with compile/.
 #pragma once
 
+#include <type_traits>
+
 #include "plan/plan.h"
 
 namespace obscura::plan {
 
 // Else clang 14 for WebAssembly gives Gates::bootstrap another signature than BootstrapParams::make has.
-static_assert(sizeof(Result<ckks::BootstrapParams>) > 0);
+static_assert(std::is_move_constructible_v<Result<ckks::BootstrapParams>>);
 
 /// What judges parameters: the 128-bit gates. Tests with small rings bring others.
 struct Gates {

@@ -30,7 +30,7 @@ let stopper: AbortController | undefined;
 const pad = new Pad(element<HTMLCanvasElement>("pad"), () => update());
 
 function say(text: string): void {
-  status.textContent = text;
+  if (status.textContent !== text) status.textContent = text;
 }
 
 function fail(error: unknown): void {

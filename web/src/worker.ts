@@ -3,7 +3,7 @@
 import { Obscura } from "./client.js";
 import { ObscuraError } from "./errors.js";
 import type { Ask, Told } from "./messages.js";
-import { RemoteClient } from "./remote.js";
+import { RemoteClient, type Phase } from "./remote.js";
 import { IndexedDbStore } from "./store.js";
 
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
@@ -13,6 +13,17 @@ let obscura: Promise<Obscura> | undefined;
 let remote: RemoteClient | undefined;
 let stopper = new AbortController();
 let current = 0;
+
+/** The same phase is told of no more often: a page that gets thousands of messages lags behind its worker by seconds. */
+const kTellEveryMs = 50;
+let told: { phase: Phase; at: number } | undefined;
+
+function tellProgress(phase: Phase, done: number, total: number): void {
+  const now = performance.now();
+  if (done < total && told?.phase === phase && now - told.at < kTellEveryMs) return;
+  told = { phase, at: now };
+  tell({ id: current, progress: [phase, done, total] });
+}
 
 async function perform(ask: Ask): Promise<void> {
   if (ask.do === "stop") {
@@ -29,7 +40,7 @@ async function perform(ask: Ask): Promise<void> {
       token: ask.token,
       maxKeyBytes: ask.maxKeyBytes,
       store: new IndexedDbStore(),
-      progress: (phase, done, total) => tell({ id: current, progress: [phase, done, total] }),
+      progress: tellProgress,
     });
     tell({ id: ask.id, connected: { facts: remote.facts, madeKey: remote.madeKey } });
     return;
