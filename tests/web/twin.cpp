@@ -2,6 +2,7 @@
 /// The native client with randomness that twin_test.mjs gives WebAssembly too: all of its files have to be the same.
 ///
 ///   web_twin OFFER PIXELS DIR
+///   web_twin OFFER OUT           the offer with the parameters of a network that bootstraps
 ///
 /// PIXELS are the bytes of one image. Makes DIR/secret, DIR/eval and DIR/images, none of which is there: files that
 /// replace others would draw names at random.
@@ -51,14 +52,28 @@ Result<void> make(const std::filesystem::path& offer_file, const std::filesystem
   return {};
 }
 
+Result<void> make_bootstrapped(const std::filesystem::path& offer_file, const std::filesystem::path& out) {
+  OBSCURA_TRY(plan::Offer offer, wire::read_offer_file(offer_file));
+  const ckks::BootstrapLiteral& literal = ckks::BootstrapParams::demonstrated().front();
+  OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(literal));
+  offer.params = set.params().literal();
+  offer.keys = {};
+  offer.bootstrap = plan::BootstrapSpec{literal, 0x1p40, 0x1p40};
+  offer.input.limbs = offer.output.limbs = 2;
+  const std::uint64_t slots = plan::slots(offer.params, offer.bootstrap);
+  offer.input.layout = plan::batch_layout(offer.input.elements(), slots);
+  offer.output.layout = plan::batch_layout(offer.output.classes, slots);
+  return base::write_file(out, wire::write_offer(offer), {});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 3 && argc != 4) return 2;
   randombytes_implementation twin{name, random_word, nullptr, nullptr, fill, nullptr};
   randombytes_set_implementation(&twin);
   const base::ThreadLimit one(1);
-  const auto made = make(argv[1], argv[2], argv[3]);
+  const auto made = argc == 3 ? make_bootstrapped(argv[1], argv[2]) : make(argv[1], argv[2], argv[3]);
   if (made) return 0;
   fmt::print(stderr, "web_twin: {}\n", made.error().message);
   return 1;

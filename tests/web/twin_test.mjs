@@ -77,6 +77,13 @@ try {
   assert.deepEqual(opened.decrypt(readFileSync(file("answer"))).logits, answer.logits);
   assert.equal(opened.keyId, client.keyId);
 
+  // Networks that bootstrap are read, and known to be too large for a tab.
+  execFileSync(twin, [file("offer"), file("large")]);
+  const large = obscura.readOffer(readFileSync(file("large")));
+  assert.ok(large.facts.bootstraps);
+  assert.ok(large.facts.keyBytes > 1e9, `${large.facts.keyBytes} bytes of keys`);
+  large.free();
+
   // What does not belong together is refused with a sentence.
   const refused = (code, sentence, body) =>
     assert.throws(body, (error) => error instanceof ObscuraError && error.code === code && sentence.test(error.message));
