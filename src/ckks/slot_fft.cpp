@@ -99,7 +99,10 @@ std::vector<std::int64_t> FftFactor::steps() const {
   return {out.begin(), out.end()};
 }
 
-std::size_t FftFactor::period() const { return 2 * std::ranges::max(halves(*this)); }
+std::size_t FftFactor::period() const {
+  const std::vector<std::size_t> distances = halves(*this);
+  return 2 * *std::max_element(distances.begin(), distances.end());
+}
 
 SlotMatrix FftFactor::matrix() const {
   SlotMatrix out;
