@@ -27,6 +27,8 @@ class Aligned {
     std::fill_n(reinterpret_cast<unsigned char*>(memory_.get()), bytes, static_cast<unsigned char>(0));
   }
   T* data() const { return memory_.get(); }
+  /// Of the same size.
+  void copy(const Aligned& other, std::size_t count) { std::copy_n(other.data(), count, data()); }
 
  private:
   std::unique_ptr<T, Free> memory_;
@@ -52,6 +54,15 @@ class Chunk {
     std::copy(images.begin(), images.end(), buffers_[0].data());
   }
 
+  /// Where another chunk is.
+  void follow(const Chunk& other) {
+    first_ = other.first_;
+    used_ = other.used_;
+    for (std::size_t b = 0; b < buffers_.size(); ++b) {
+      buffers_[b].copy(other.buffers_[b], program_.buffers[b] * program_.chunk);
+    }
+  }
+
   /// `observed`: the arguments of the step stay until the next.
   void run(std::size_t index, const Options& options, bool observed) {
     const OneThread one_thread;
@@ -70,11 +81,17 @@ class Chunk {
     observed_ = {};
     call.observed = call.arguments == nullptr ? nullptr : &observed_;
     planned.step->run(call);
+    disturb(index, options);
+  }
+
+  /// Adds the noise to what a step gave.
+  void disturb(std::size_t index, const Options& options) {
+    const Planned& planned = program_.steps[index];
     for (const NoisePlace& place : planned.noise) {
       const auto deviation = options.noise.find(place.node);
       if (deviation == options.noise.end() || deviation->second == 0) continue;
       add_noise({options.noise_seed, place.node, first_}, deviation->second, place.gain, planned.layout, used_,
-                call.out);
+                buffers_[planned.out].data());
     }
   }
 
@@ -111,6 +128,34 @@ void run_block(const Program& program, std::span<Chunk> chunks, const Options& o
     base::parallel_for(chunks.size(), [&](std::size_t i) { chunks[i].run(s, options, true); });
     if (!program.steps[s].activation) continue;
     for (const Chunk& chunk : chunks) options.observe(program.steps[s].node, chunk.arguments());
+  }
+}
+
+/// A chunk's way without noise, and from where each noise enters the rest of the way with it. `store` gets the chunk at
+/// its end: 0 without noise, k + 1 with noise[k].
+void run_ways(const Program& program, std::span<const std::pair<std::size_t, double>> noise, const Options& options,
+              Chunk& chunk, Chunk& other, const std::function<void(std::size_t way, const Chunk&)>& store) {
+  Options way = options;
+  way.noise.clear();
+  std::vector<char> entered(noise.size(), 0);
+  for (std::size_t s = 0; s < program.steps.size(); ++s) {
+    chunk.run(s, way, false);
+    for (const NoisePlace& place : program.steps[s].noise) {
+      for (std::size_t k = 0; k < noise.size(); ++k) {
+        if (entered[k] || noise[k].first != place.node) continue;
+        entered[k] = 1;
+        Options noisy = way;
+        noisy.noise = {noise[k]};
+        other.follow(chunk);
+        other.disturb(s, noisy);
+        for (std::size_t rest = s + 1; rest < program.steps.size(); ++rest) other.run(rest, noisy, false);
+        store(k + 1, other);
+      }
+    }
+  }
+  store(0, chunk);
+  for (std::size_t k = 0; k < noise.size(); ++k) {
+    if (!entered[k]) store(k + 1, chunk);  // of a node that nothing reads
   }
 }
 
@@ -167,6 +212,33 @@ Result<Outcome> Network::run(std::span<const float> images, std::size_t count, c
     for (const Chunk& chunk : chunks) merge(total, chunk.excess(s));
   }
   return outcome;
+}
+
+Result<std::vector<std::vector<float>>> Network::run_each(std::span<const float> images, std::size_t count,
+                                                          std::span<const std::pair<std::size_t, double>> noise,
+                                                          const Options& options) const {
+  const Program& program = impl_->program;
+  const std::size_t size = program.input.size(), classes = program.classes, all = program.chunk;
+  OBSCURA_CHECK(images.size() == count * size, "eval: {} floats for {} images of {}", images.size(), count, size);
+  const std::size_t most = std::min(base::thread_count(), (count + all - 1) / all);
+  std::vector<Chunk> chunks, others;
+  for (std::size_t i = 0; i < most; ++i) chunks.emplace_back(program), others.emplace_back(program);
+  std::vector<std::vector<float>> logits(noise.size() + 1, std::vector<float>(count * classes));
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t end = std::min(count, done + most * all);
+    base::parallel_for((end - done + all - 1) / all, [&](std::size_t i) {
+      const std::size_t first = done + i * all, used = std::min(all, end - first);
+      chunks[i].load(images.subspan(first * size, used * size), first);
+      run_ways(program, noise, options, chunks[i], others[i], [&](std::size_t way, const Chunk& chunk) {
+        chunk.store(std::span(logits[way]).subspan(first * classes, used * classes));
+      });
+    });
+    done = end;
+    if (options.progress && !options.progress(done, count)) {
+      return error(Code::cancelled, "stopped after {} of {} images", done, count);
+    }
+  }
+  return logits;
 }
 
 }  // namespace obscura::eval

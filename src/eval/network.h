@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "approx/polynomial.h"
@@ -71,6 +72,15 @@ class Network {
   /// cost    memory: all values of a few images a core.
   /// errors  cancelled, where progress says so. ContractError where the sizes do not fit.
   Result<Outcome> run(std::span<const float> images, std::size_t count, const Options& options = {}) const;
+
+  /// The logits of run with `options` but for its noise and observer, then those with noise[k] alone, for each k. What
+  /// comes before the noise is computed once for all of them.
+  /// noise   the node it is added to the output of, and its standard deviation
+  /// cost    memory: as run, twice
+  /// errors  as run
+  Result<std::vector<std::vector<float>>> run_each(std::span<const float> images, std::size_t count,
+                                                   std::span<const std::pair<std::size_t, double>> noise,
+                                                   const Options& options = {}) const;
 
  private:
   struct Impl;

@@ -76,6 +76,21 @@ TEST(Noise, OfAConvolutionGoesThroughTheNormalisationThatWasFoldedIntoIt) {
   EXPECT_NEAR(moments(Folded().run(options)).deviation, std::sqrt(4 + (1 + 2.25) / 2), 5 * 0.0035 * 2.4);
 }
 
+TEST(Noise, OfOneNodeAfterTheOtherGivesWhatARunWithEachGives) {
+  const std::vector<std::pair<std::size_t, double>> noise{{2, 0.5}, {0, 0.25}, {1, 2}};
+  Folded folded;
+  const std::vector<float> images(kNoiseImages * 400);
+  const auto network = Network::make(folded.builder.graph(), {});
+  const auto each = network->run_each(images, kNoiseImages, noise).value();
+  ASSERT_EQ(each.size(), noise.size() + 1);
+  EXPECT_EQ(each[0], folded.run({}));
+  for (std::size_t k = 0; k < noise.size(); ++k) {
+    Options alone;
+    alone.noise = {noise[k]};
+    EXPECT_EQ(each[k + 1], folded.run(alone)) << noise[k].first;
+  }
+}
+
 TEST(Noise, IsReproducibleByItsSeedWhateverTheThreadsAndBatches) {
   Options options;
   options.noise[0] = 0.5;
