@@ -139,8 +139,8 @@ Result<Answer> perform(const CompileOptions& options) {
 void add_approximation(CLI::App& command, api::PlanJob& job) {
   CLI::Option* alpha = command.add_option(
       "--alpha", job.polynomials.alpha,
-      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (image layout; default: "
-      "the cheapest within --max-loss)");
+      "Polynomials for ReLU and other functions, each within bound * 2^-ALPHA (default: the cheapest within "
+      "--max-loss)");
   command
       .add_option("--depth", job.polynomials.depth,
                   "Polynomials of the best degrees for each layer: levels that all activations may take together")

@@ -158,7 +158,6 @@ class Compiler {
         images_(images),
         answer_(answer),
         unbounded_(unbounded),
-        image_only_(unbounded || !options.approximations.empty()),
         options_(options),
         calibrated_(!options.calibration.empty()) {}
 
@@ -259,9 +258,11 @@ class Compiler {
   }
 
   Result<Compiled> batch() const {
-    if (image_only_) {
-      return error(Code::unsupported, "network '{}': {} are compiled in the image layout only (--layout image)", name_,
-                   unbounded_ ? "polynomials of degrees other than 2 and 4" : "approximated activations");
+    if (unbounded_) {
+      return error(Code::unsupported,
+                   "network '{}': polynomials of degrees other than 2 and 4 are compiled in the image layout only "
+                   "(--layout image)",
+                   name_);
     }
     Compiled out;
     out.measured = same_;
@@ -269,6 +270,8 @@ class Compiler {
       OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::squared));
     }
     const MonicNetwork& network = out.measured->network;
+    const Request request{options_.batch, options_.log2_degree};
+    OBSCURA_TRY_VOID(check_levels(network, {}, request));
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 0, 2));
     const Images some = images_.first(affordable(kRoundingBudget, multiplications(network), kMaxRoundingImages));
     OBSCURA_TRY(Rounding rounding,
@@ -277,7 +280,7 @@ class Compiler {
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 1, 2));
     Setting setting = setting_for(*out.measured);
     setting.rounding = out.rounding.get();
-    OBSCURA_TRY(Selection selection, search_batch(setting, {options_.batch, options_.log2_degree}));
+    OBSCURA_TRY(Selection selection, search_batch(setting, request));
     OBSCURA_TRY(out.plan, emit_plan(*out.measured, selection.best));
     OBSCURA_TRY_VOID(explain_batch(setting, selection, calibrated_, options_.memory, out.plan));
     if (options_.passes != nullptr) out.candidate = std::move(selection.best);
@@ -300,7 +303,7 @@ class Compiler {
 
   /// What no choice of the batch layout undercuts; nothing where there is none.
   std::optional<double> least_batch_seconds() const {
-    if (image_only_) return std::nullopt;
+    if (unbounded_) return std::nullopt;
     std::optional<MonicNetwork> own;
     if (!same_) {
       auto made = make_monic(fused_, Quartics::squared);
@@ -317,7 +320,7 @@ class Compiler {
   FusedNetwork fused_;  ///< until both layouts have what they take of it
   Images images_;
   plan::AnswerKind answer_;
-  bool unbounded_, image_only_;
+  bool unbounded_;
   const Options& options_;
   bool calibrated_;
   std::shared_ptr<const Measured> same_;  ///< where both layouts take all activations alike

@@ -39,7 +39,7 @@ struct Options {
   /// Training images (normalised floats, C*H*W each) that give the ranges of values; empty = built-in probes, with a
   /// wider margin.
   std::span<const float> calibration;
-  /// What replaces activations that are no polynomials; image layout only.
+  /// What replaces activations that are no polynomials.
   Approximations approximations;
   Report report;             ///< or none
   Passes* passes = nullptr;  ///< what is said of each pass, or none

@@ -197,11 +197,6 @@ void conclude(const nn::Graph& graph, Readiness& out) {
   };
   const auto never = find(Standing::never);
   const bool functions = find(Standing::approximation) != out.nodes.end();
-  if (functions) {
-    const auto first = static_cast<std::size_t>(find(Standing::approximation) - out.nodes.begin());
-    out.image_only =
-        fmt::format("what replaces {} is evaluated in the image layout only", describe(graph.nodes[first]));
-  }
   const auto refuse = [&](const std::string& why) {
     out.verdict = Verdict::never;
     out.sentence = "cannot be compiled: " + why;
@@ -218,10 +213,9 @@ void conclude(const nn::Graph& graph, Readiness& out) {
   } else if (functions) {
     out.verdict = Verdict::options;
     out.sentence = fmt::format(
-        "compiles for single images with polynomials in place of {}: --batch 1 --calibrate DATASET (how near they "
-        "come: "
-        "--max-loss, or one of --alpha, --depth and --products)",
-        functions_of(graph, out));
+        "compiles{} with polynomials in place of {}: --batch 1 --calibrate DATASET, or a larger batch where a secure "
+        "modulus holds their levels (how near they come: --max-loss, or one of --alpha, --depth and --products)",
+        out.image_only.empty() ? "" : " for single images", functions_of(graph, out));
   } else {
     out.sentence = "compiles as it is";
     if (!out.image_only.empty()) out.sentence += ", for single images (--layout image --batch 1): " + out.image_only;

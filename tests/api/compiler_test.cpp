@@ -77,9 +77,6 @@ TEST(CompileOptions, AreRefusedByTheirNames) {
   options.mean = {0, 0};
   EXPECT_THAT(refusal(options), HasSubstr("CompileOptions::mean: 2 numbers given"));
   options.mean.clear();
-  options.layout = Layout::batch;
-  EXPECT_THAT(refusal(options), HasSubstr("image layout only"));
-  options.layout = Layout::automatic;
   options.calibration = options.calibration.first(17);
   EXPECT_THAT(refusal(options), HasSubstr("17 values are not one or more images of 16"));
 }

@@ -49,7 +49,7 @@ TEST_F(Inspect, NamesWhatStandsForFunctionsAndWhatCannotBeCompiled) {
                      [](nn::Builder& net, nn::ValueId x) { return net.function(approx::Function::Kind::relu, x); });
   const std::string relu = good({"inspect", "relu.onnx"}).out;
   EXPECT_THAT(relu, HasSubstr("polynomial near relu"));
-  EXPECT_THAT(relu, HasSubstr("verdict: compiles for single images with polynomials in place of 1 Relu"));
+  EXPECT_THAT(relu, HasSubstr("verdict: compiles with polynomials in place of 1 Relu"));
   write_network_with("norm.onnx", [](nn::Builder& net, nn::ValueId x) { return net.node(Op::normalization, {x}); });
   const auto json = good({"inspect", "norm.onnx", "--json"}).json();
   EXPECT_EQ(json.at("verdict"), "never");
@@ -64,7 +64,10 @@ TEST_F(Inspect, CompileRefusesTheNetworkBeforeItLooksForImages) {
   refused({"compile", "relu.onnx", "-o", "x.plan"}, {"relu.onnx", "(Relu)", "--calibrate"}, "x.plan");
   refused({"compile", "norm.onnx", "-o", "x.plan", "--calibrate", "mnist", "--alpha", "7"},
           {"norm.onnx", "batch normalization", "obscura inspect norm.onnx"}, "x.plan");
-  refused({"compile", "relu.onnx", "-o", "x.plan", "--layout", "batch", "--calibrate", "mnist", "--alpha", "7"},
+  write_network_with("gate.onnx", [](nn::Builder& net, nn::ValueId x) {
+    return net.node(Op::mul, {x, net.function(approx::Function::Kind::relu, x)});
+  });
+  refused({"compile", "gate.onnx", "-o", "x.plan", "--layout", "batch", "--calibrate", "mnist", "--alpha", "7"},
           {"image layout only"}, "x.plan");
 }
 

@@ -391,7 +391,7 @@ TEST_F(PolynomialsTest, TrainingImagesChooseThemWhereNoOptionSaysHowNearTheyCome
           {"net.onnx", "no function"}, "x.plan");
 }
 
-TEST_F(PolynomialsTest, CompileTakesThemForSingleImages) {
+TEST_F(PolynomialsTest, CompileTakesThemForSingleImagesAndForBatches) {
   calibrate();
   const auto compiling = [](const std::vector<std::string>& more) {
     std::vector<std::string> all{"compile", "relu.onnx", "--calibrate", "mnist", "-o", "relu.plan"};
@@ -400,10 +400,13 @@ TEST_F(PolynomialsTest, CompileTakesThemForSingleImages) {
   };
   refused({"compile", "relu.onnx", "--batch", "1", "-o", "relu.plan"}, {"node 'act' (Relu)", "--calibrate"},
           "relu.plan");
-  refused(compiling({"--layout", "batch", "--alpha", "6"}), {"image layout only"}, "relu.plan");
   refused({"compile", "relu.onnx", "--alpha", "6", "-o", "relu.plan"}, {"--alpha", "--calibrate"}, "relu.plan");
   const auto json = good(compiling({"--batch", "1", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
   EXPECT_EQ(json.at("layout"), "image");
+  EXPECT_THAT(good({"inspect", "relu.plan"}).out, HasSubstr("polynomial"));
+  std::filesystem::remove("relu.plan");
+  const auto batch = good(compiling({"--batch", "8192", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
+  EXPECT_EQ(batch.at("layout"), "batch");
   EXPECT_THAT(good({"inspect", "relu.plan"}).out, HasSubstr("polynomial"));
 }
 

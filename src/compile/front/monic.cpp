@@ -233,6 +233,22 @@ std::vector<std::size_t> squares_before(const MonicNetwork& network) {
   return squares;
 }
 
+bool is_approximated(const MonicNetwork& network) {
+  return std::any_of(network.activations.begin(), network.activations.end(),
+                     [](const MonicActivation& a) { return a.approximation != nullptr; });
+}
+
+std::vector<char> rescaled_shortcuts(const MonicNetwork& network) {
+  std::vector<char> out(network.segments.size(), 0);
+  if (!is_approximated(network)) return out;
+  const std::vector<std::size_t> squares = squares_before(network);
+  for (const Junction& junction : network.junctions) {
+    const std::size_t most = squares[junction.branches[0].source];
+    for (const Branch& branch : junction.branches) out[branch.segment] = squares[branch.source] < most ? 1 : 0;
+  }
+  return out;
+}
+
 Result<void> check_squares(const PolynomialActivation& activation, Quartics quartics) {
   OBSCURA_TRY_VOID(fold(activation, quartics));
   return {};

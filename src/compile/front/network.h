@@ -113,6 +113,14 @@ std::size_t levels(const MonicActivation& activation);
 /// Levels of activations and products on the longest path from the image to each value.
 std::vector<std::size_t> squares_before(const MonicNetwork& network);
 
+/// Whether an activation of it is an approximation.
+bool is_approximated(const MonicNetwork& network);
+
+/// Shortcuts that have a level to spare, by segment, where they spend it on coming to the scale of their sum in the
+/// batch layout: in approximated networks, whose sums end at the scale that the next polynomial takes and leave no
+/// headroom for the integers that weights would have to be.
+std::vector<char> rescaled_shortcuts(const MonicNetwork& network);
+
 /// Walks the graph and keeps each value as a polynomial of an affine map of one earlier value: the image, an
 /// activation, or a sum over several of those or a product of two. errors: unsupported, naming the node, its operator,
 /// why, and what is supported. Nodes with an approximation are activations whatever they compute.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/layout/batch.h"
 
+#include "compile/layout/activation.h"
+
 namespace obscura::compile {
 
 namespace {
@@ -8,6 +10,13 @@ namespace {
 using Kind = Operation::Kind;
 
 const Elements kNone{0};
+
+/// x itself.
+std::shared_ptr<const Approximation::Term> identity() {
+  auto out = std::make_shared<Approximation::Term>();
+  out->stages.push_back({-1, 1, ckks::PolynomialBasis::chebyshev, {0, 1}});
+  return out;
+}
 
 /// The network's own coefficients: it outlives its circuits.
 std::shared_ptr<const Elements> borrow(const Elements& values) { return {std::shared_ptr<void>(), &values}; }
@@ -54,7 +63,7 @@ class BatchLowering::Builder {
     for (std::size_t b = 1; b < branches.size(); ++b) {
       const Live y = branch(branches[b], &x);
       const std::size_t segment = branches[b].segment;
-      operation.addends.push_back(branches[b].diagonal
+      operation.addends.push_back(added_as_it_is(branches[b])
                                       ? Operation::Addend{y.id, segment, common_.largest_weights_[segment]}
                                       : Operation::Addend{y.id});
     }
@@ -63,12 +72,20 @@ class BatchLowering::Builder {
     return x;
   }
 
+  bool rescaled(const Branch& branch) const { return common_.rescaled_[branch.segment] != 0; }
+  bool added_as_it_is(const Branch& branch) const { return branch.diagonal && !rescaled(branch); }
+
   /// Maps, with the relinearization where it is cheapest. `first`: of the sum, where this branch is not it.
   Live branch(const Branch& branch, const Live* first) {
     Live x = values_[branch.source];
-    if (branch.diagonal) {
+    if (added_as_it_is(branch)) {
       relinearize(x);
       return x;
+    }
+    if (rescaled(branch)) {
+      relinearize(x);
+      rescale(x);
+      first = nullptr;  // nothing is left to match
     }
     const Segment& segment = network_.segments[branch.segment];
     // The last map of a shortcut makes up for all scales before it.
@@ -80,9 +97,37 @@ class BatchLowering::Builder {
     return x;
   }
 
+  /// To the scale that its readers want, over one level.
+  void rescale(Live& x) {
+    Operation operation = make(Kind::polynomial, "");
+    operation.term = common_.identity_;
+    operation.rescales = true;
+    operation.drops = 1;
+    x.limbs -= 1;
+    ++x.squares;
+    push(std::move(operation), x, x.point);
+  }
+
+  /// Polynomials, and where they are multiplied with x a product that stays with three parts.
+  void approximation(std::size_t k, Live& x) {
+    const MonicActivation& a = network_.activations[k];
+    const auto spent = static_cast<std::uint32_t>(levels(a));
+    PlacedValue argument;
+    argument.id = x.id;
+    x.id = add_activation(network_, common_.points_, k, argument, out_);
+    x.squares += spent;
+    x.limbs -= spent;
+    x.point = out_.operations.back().point;
+    if (!a.approximation->times_input) return;
+    x.parts = 3;
+    x.drop = 1;
+    x.limbs += 1;
+  }
+
   /// The squares of activation k; the last stays with three parts.
   void activation(std::size_t k, Live& x) {
     const MonicActivation& a = network_.activations[k];
+    if (a.approximation) return approximation(k, x);
     const Points& points = common_.points_;
     const plan::ValueId before = x.id;
     push_square(k, x, points.square(k));
@@ -196,6 +241,8 @@ BatchLowering::BatchLowering(const MonicNetwork& network, const CostModel& cost)
     : network_(network),
       cost_(cost),
       points_(network),
+      rescaled_(rescaled_shortcuts(network)),
+      identity_(identity()),
       readers_(count_readers(network)),
       largest_weights_(network.segments.size(), 0) {
   for (const Segment& segment : network.segments) {

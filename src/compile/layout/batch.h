@@ -10,6 +10,9 @@
 /// them, and are brought to that scale without spending any: by the weight scale of their last map, or, where they are
 /// added as they are, by the integers that their coefficients become. What several branches read is relinearized
 /// once, before any of them.
+///
+/// Approximations are polynomials of each ciphertext, a prime a level: their output may have any scale. Beside them
+/// other branches spend a level on coming to it (rescaled_shortcuts).
 #pragma once
 
 #include <map>
@@ -37,6 +40,8 @@ class BatchLowering {
   const MonicNetwork& network_;
   const CostModel& cost_;
   Points points_;
+  std::vector<char> rescaled_;  ///< by segment
+  std::shared_ptr<const Approximation::Term> identity_;
   std::vector<std::size_t> readers_;                 ///< by value
   std::vector<std::vector<double>> largest_biases_;  ///< by [segment][map]
   std::vector<double> largest_weights_;              ///< of each diagonal branch, by segment

@@ -18,8 +18,8 @@ struct Choice {
   int final_bits = 0;  ///< of the primes that stay to the end
   int drop_bits = 0;   ///< of the primes that are dropped
   std::uint32_t final_limbs = 1;
-  /// Limbs dropped after each square on the longest path, in order; the last is 0 (batch layout). All of them as one
-  /// number (image layout).
+  /// Limbs dropped after each square on the longest path, in order; the last is 0 (batch layout; of approximated
+  /// networks each is 1). All of them as one number (image layout).
   std::vector<std::uint32_t> drops = {};
   WeightBits weight_bits = {};  ///< of integer matrices between ciphertexts
   double log2_scale = 0;        ///< of the largest value that a transform reads

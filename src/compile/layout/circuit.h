@@ -48,6 +48,7 @@ struct Operation {
   double largest_coefficient = 0, largest_constant = 0;   ///< of these
   std::size_t activation = 0;                             ///< square, combine, polynomial
   std::shared_ptr<const Approximation::Term> term;        ///< polynomial
+  bool rescales = false;                                  ///< polynomial: x itself, for the scale that it leads to
   bool of_input = false;                                  ///< product: the other factor is what polynomials read too
   bool alike = false;                                     ///< product: both factors have one scale
   std::uint32_t raised = 0;                               ///< bootstrap: limbs out

@@ -55,10 +55,15 @@ Result<MapRounding> Rounding::bits_of(std::size_t segment, std::size_t index, Pl
 Result<Rounding> Rounding::measure(const MonicNetwork& network, const Images& images) {
   Rounding out(network, images);
   std::vector<Place> places(network.segments.size(), Place::alone);
+  const std::vector<char> rescaled = rescaled_shortcuts(network);
   for (const Junction& junction : network.junctions) {
-    if (junction.branches.size() == 1) continue;
-    for (const Branch& branch : junction.branches) places[branch.segment] = Place::shortcut;
-    places[junction.branches[0].segment] = Place::first_of_sum;
+    bool matched = false;
+    for (const Branch& branch : std::span(junction.branches).subspan(1)) {
+      if (rescaled[branch.segment]) continue;
+      places[branch.segment] = Place::shortcut;
+      matched = true;
+    }
+    if (matched) places[junction.branches[0].segment] = Place::first_of_sum;
   }
   std::vector<LaneMaps> alone;  // of each map that is rounded
   for (std::size_t s = 0; s < network.segments.size(); ++s) {

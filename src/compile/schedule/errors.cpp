@@ -100,6 +100,7 @@ class Predictor {
     const auto composite = plan::composite_of(polynomial_of(operation, out_.values[k].scale), trial_.params.literal(),
                                               trial_.splits.before[k], scale(operation.input));
     std::vector<double> arguments = statistics_.arguments[operation.activation];
+    if (operation.rescales) arguments = {1};  // the same at all
     for (double& x : arguments) x -= operation.term->at;
     const auto errors = ckks::predict_error(trial_.params, composite.value(), arguments, 0);
     double sum = 0;

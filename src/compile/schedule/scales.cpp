@@ -74,7 +74,11 @@ class WantedScales {
         want(operation.input, own * trial_.dropped(trial_.splits.before[k], operation.drops), fixed);
         break;
       case Kind::polynomial:
-        want(operation.input, std::exp2(trial_.choice.drop_bits), fixed);
+        if (operation.rescales) {  // reads any scale
+          want(operation.input, own, false);
+        } else {
+          want(operation.input, std::exp2(trial_.choice.drop_bits), fixed);
+        }
         break;
       case Kind::bootstrap:
         want(operation.input, trial_.choice.bootstrap->input_scale, fixed);

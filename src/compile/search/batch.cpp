@@ -6,9 +6,12 @@
 #include <map>
 #include <tuple>
 
+#include "compile/cost/transform.h"
 #include "compile/layout/batch.h"
 #include "compile/schedule/price.h"
 #include "compile/search/weight_bits.h"
+#include "plan/keys.h"
+#include "plan/polynomial.h"
 
 namespace obscura::compile {
 namespace {
@@ -21,9 +24,11 @@ constexpr std::size_t kMaxFreeDrops = 4;
 /// How long to look for a runner-up, in multiples of the best time.
 constexpr double kRunnerUpRange = 1.6;
 
-/// Every pattern of dropping 0 .. kMaxDrop limbs after each square but the last.
-std::vector<std::vector<std::uint32_t>> drop_patterns(std::size_t squares) {
+/// Every pattern of dropping 0 .. kMaxDrop limbs after each square but the last. Polynomials drop one at each level.
+std::vector<std::vector<std::uint32_t>> drop_patterns(const MonicNetwork& network) {
+  const std::size_t squares = squares_before(network).back();
   if (squares == 0) return {{}};
+  if (is_approximated(network)) return {std::vector<std::uint32_t>(squares, 1)};
   std::vector<std::vector<std::uint32_t>> out;
   if (squares - 1 > kMaxFreeDrops) {
     for (std::uint32_t drop = 0; drop <= kMaxDrop; ++drop) {
@@ -66,6 +71,29 @@ std::vector<std::pair<int, int>> sizes_of(const Choice& choice) {
   return {{bits, bits}};
 }
 
+/// What the polynomials of a circuit take, level by level. Their steps depend on the sizes of primes next to nothing:
+/// they are planned once, on numbers of a prime's size.
+class PolynomialWork {
+ public:
+  std::vector<ckks::PolynomialLevelCost> of(const Operation& operation, std::uint32_t limbs) {
+    auto [found, fresh] = planned_.try_emplace(operation.term.get());
+    const std::uint32_t enough = operation.drops + 1;
+    if (fresh) {
+      ckks::ParamsLiteral chain;
+      chain.chain.assign(enough, std::uint64_t{1} << kPreferredBits);
+      const double scale = std::exp2(kPreferredBits);
+      const auto composite = plan::composite_of(polynomial_of(operation, scale), chain, enough, scale);
+      if (composite.ok()) found->second = composite->cost();
+    }
+    std::vector<ckks::PolynomialLevelCost> out = found->second;
+    for (auto& level : out) level.limbs += limbs - enough;
+    return out;
+  }
+
+ private:
+  std::map<const Approximation::Term*, std::vector<ckks::PolynomialLevelCost>> planned_;
+};
+
 /// Choices with their predicted times, the fastest first.
 class ChoiceList {
  public:
@@ -73,13 +101,12 @@ class ChoiceList {
       : network_(network), cost_(cost), request_(request), lowering_(network, cost) {}
 
   std::vector<Timed> run() {
-    const std::size_t squares = squares_before(network_).back();
     Choice choice;
     for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree; ++n) {
       if (request_.log2_degree && *request_.log2_degree != n) continue;
       choice.log2_degree = n;
       for (choice.final_limbs = 1; choice.final_limbs <= kMaxFinalLimbs; ++choice.final_limbs) {
-        for (const auto& drops : drop_patterns(squares)) {
+        for (const auto& drops : drop_patterns(network_)) {
           choice.drops = drops;
           add(choice);
         }
@@ -113,6 +140,12 @@ class ChoiceList {
     double sum = 0;
     for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
       const Operation& operation = circuit.operations[k];
+      if (operation.kind == Operation::Kind::polynomial) {
+        const auto work = polynomials_.of(operation, splits.before[k]);
+        sum += operation.ciphertexts * cost_.polynomial(choice.log2_degree, choice.largest_bits(), work,
+                                                        static_cast<std::uint32_t>(choice.digit_limbs));
+        continue;
+      }
       sum += price(cost_, network_, operation, choice, splits.before[k], splits.parts[operation.input]);
     }
     return sum;
@@ -122,6 +155,7 @@ class ChoiceList {
   const CostModel& cost_;
   const Request& request_;
   BatchLowering lowering_;
+  PolynomialWork polynomials_;
   std::vector<Timed> out_;
 };
 
@@ -165,6 +199,10 @@ bool same_family(const Choice& a, const Choice& b) {
   return a.log2_degree == b.log2_degree && a.limbs() == b.limbs() && a.digit_limbs == b.digit_limbs;
 }
 
+std::string degree_asked_for(const Request& request) {
+  return request.log2_degree ? fmt::format(" of N = 2^{}", *request.log2_degree) : "";
+}
+
 Error infeasible(const std::optional<Candidate>& closest, const Setting& setting, const Request& request) {
   if (!closest) {
     return error(Code::infeasible,
@@ -190,6 +228,31 @@ double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch) {
 double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request) {
   const std::vector<Timed> choices = ChoiceList(network, cost, request).run();
   return choices.empty() ? HUGE_VAL : choices.front().nanoseconds;
+}
+
+Result<void> check_levels(const MonicNetwork& network, const CostModel& cost, const Request& request) {
+  if (!is_approximated(network) || std::isfinite(least_nanoseconds(network, cost, request))) return {};
+  const std::size_t levels = squares_before(network).back();
+  const std::string refusal = fmt::format("network '{}': no secure modulus{} holds the {} levels of its polynomials",
+                                          network.name, degree_asked_for(request), levels);
+  // The set of most levels, in each slot.
+  ckks::BootstrapLiteral most;
+  most.levels = 0;
+  for (const ckks::BootstrapLiteral& set : ckks::BootstrapParams::demonstrated()) {
+    if (set.log2_slots + 1 == set.log2_degree && set.levels > most.levels) most = set;
+  }
+  OBSCURA_TRY(const ckks::BootstrapParams set, ckks::BootstrapParams::make(most));
+  const double scale = std::exp2(most.level_bits);
+  OBSCURA_TRY(const auto bootstrapper, ckks::Bootstrapper::make(set, {scale, scale, plan::kBootstrapFactorBytes}));
+  std::size_t fewest = SIZE_MAX;
+  for (const MonicActivation& a : network.activations) fewest = std::min<std::size_t>(fewest, a.elements);
+  const std::size_t times = (levels - 1) / static_cast<std::size_t>(most.levels);
+  const double seconds = static_cast<double>(times * fewest) * bootstrap_nanoseconds(cost, *bootstrapper) * 1e-9;
+  return error(Code::infeasible,
+               "{}; in the batch layout, where each of the {} or more values of a layer is a ciphertext, the {} "
+               "bootstrappings of each would take {:.0f} core-seconds at least for {} images: take the image layout "
+               "(--layout image)",
+               refusal, fewest, times, seconds, std::size_t{1} << most.log2_slots);
 }
 
 Result<Selection> search_batch(const Setting& setting, const Request& request) {

@@ -17,6 +17,11 @@ double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch);
 /// Less takes no choice that search_batch considers, whatever its precision; infinite where there is none.
 double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request);
 
+/// Whether a secure modulus holds an approximated network's levels, before anything is measured: this layout does not
+/// bootstrap.
+/// errors: infeasible, with what bootstrapping would take at least.
+Result<void> check_levels(const MonicNetwork& network, const CostModel& cost, const Request& request);
+
 /// Tries every ring degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
 /// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
 /// most precise wins.

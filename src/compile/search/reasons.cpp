@@ -165,7 +165,9 @@ Result<void> explain_batch(const Setting& setting, const Selection& selection, b
       "The logits keep {} limb{}: their scale is 2^{:.1f}, with {} bits of headroom above the largest seen ({:.3g}).",
       best.schedule.choice.final_limbs, best.schedule.choice.final_limbs == 1 ? "" : "s", std::log2(plan.output.scale),
       setting.headroom_bits, setting.statistics->max_logit));
-  if (!best.schedule.choice.drops.empty()) {
+  if (is_approximated(*setting.network)) {
+    out.push_back(fmt::format("Polynomials take {} levels of a limb each.", best.schedule.choice.drops.size()));
+  } else if (!best.schedule.choice.drops.empty()) {
     out.push_back(fmt::format("Limbs dropped after each square: {}; each drop is part of a relinearization.",
                               drops(best.schedule.choice)));
   }

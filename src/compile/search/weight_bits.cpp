@@ -15,7 +15,12 @@ std::optional<Schedule> schedule_with(const Trial& trial, const WeightBits& bits
   return schedule;
 }
 
-/// The best number for all maps, then one map at a time up or down while that helps.
+/// Errors of polynomials take far longer to predict than those of squares: single maps are looked at only where the best
+/// number for all is so many times too imprecise at most.
+constexpr double kWithinReach = 4;
+
+/// The best number for all maps, then one map at a time up or down while that helps; with polynomials, until the
+/// precision is reached.
 std::optional<WeightBits> best_bits(const Trial& trial) {
   const Rounding& rounding = *trial.setting.rounding;
   WeightBits best;
@@ -29,7 +34,9 @@ std::optional<WeightBits> best_bits(const Trial& trial) {
   };
   for (int bits = kMinWeightBits; bits <= kMaxWeightBits; ++bits) consider(rounding.uniform(bits));
   if (least == HUGE_VAL) return std::nullopt;
-  for (bool better = true; better;) {
+  const double enough = is_approximated(*trial.setting.network) ? trial.setting.max_error : 0;
+  if (enough > 0 && least > kWithinReach * enough) return best;
+  for (bool better = true; better && least > enough;) {
     better = false;
     for (std::size_t s = 0; s < best.size(); ++s) {
       for (std::size_t m = 0; m < best[s].size(); ++m) {
