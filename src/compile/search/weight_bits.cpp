@@ -15,8 +15,8 @@ std::optional<Schedule> schedule_with(const Trial& trial, const WeightBits& bits
   return schedule;
 }
 
-/// Errors of polynomials take far longer to predict than those of squares: single maps are looked at only where the best
-/// number for all is so many times too imprecise at most.
+/// Errors of polynomials take far longer to predict than those of squares: single maps are looked at only where the
+/// best number for all is so many times too imprecise at most.
 constexpr double kWithinReach = 4;
 
 /// The best number for all maps, then one map at a time up or down while that helps; with polynomials, until the
