@@ -52,7 +52,8 @@ const std::vector<BatchCase>& cases() {
        [](ResidualNet& n) {
          const ValueId x = relu(n, n.conv_norm(0, 2, 3));
          const ValueId y = relu(n, n.sum(n.conv_norm(x, 3, 3), x));
-         n.pooled_dense(n.sum(n.projection(y, 3, 4, 2), n.projection(x, 3, 4, 2)), 4, 4);
+         const ValueId right = n.projection(x, 3, 4, 2);  // first: compilers differ in the order of arguments
+         n.pooled_dense(n.sum(n.projection(y, 3, 4, 2), right), 4, 4);
        }},
       {"MaxPool", rectifier(),
        [](ResidualNet& n) {
