@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds Obscura and runs its tests and checks, on a Debian 12 machine with nothing but git:
 #
-#   ./test.sh          release, and ASan + UBSan: the fast tests; layers, format, clang-tidy. Up to an hour, 2 cores.
+#   ./test.sh          release, and ASan + UBSan: the fast tests; layers, format, clang-tidy. Half an hour, 2 cores.
 #   ./test.sh --fast   release: the fast tests; layers and format. For use while working.
 #   ./test.sh --slow   release: the slow tests, one after the other: full-size bootstrapping (12 GB of memory), whole test sets.
 #
