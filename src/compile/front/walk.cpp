@@ -42,8 +42,8 @@ bool needs_approximation(const nn::Node& node) {
 const char* way_out(const nn::Node& node) {
   switch (node.op) {
     case nn::Op::max_pool:
-      return "a maximum is not a polynomial; for single images polynomials replace it, which training images choose "
-             "(--calibrate; --max-loss, --alpha, --depth or --products say how near they come), or train the network "
+      return "a maximum is not a polynomial; polynomials replace it, which training images choose (--calibrate; "
+             "--max-loss, --alpha, --depth or --products say how near they come), or train the network "
              "with average pooling (obscura train), which is faster";
     case nn::Op::lrn:
       return "a normalization over channels divides, which is not a polynomial; train the network with batch "
@@ -61,8 +61,8 @@ const char* way_out(const nn::Node& node) {
       return "it multiplies two different values of the image, as attention does; only products with constant weights "
              "are supported: train the network without attention, with convolutions in its place";
     default:
-      return "it is not a polynomial; for single images one near it replaces it, which training images choose "
-             "(--calibrate; --max-loss, --alpha, --depth or --products say how near it comes, and obscura evaluate "
+      return "it is not a polynomial; one near it replaces it, which training images choose (--calibrate; "
+             "--max-loss, --alpha, --depth or --products say how near it comes, and obscura evaluate "
              "--backend poly what that does to the accuracy), or train the network with a polynomial activation "
              "(obscura train)";
   }
