@@ -13,10 +13,11 @@ namespace {
 const Kernels& chosen() { return bench::chosen_kernels(); }
 
 struct Limbs {
-  Limbs(std::int64_t log2_degree, std::int64_t bits, std::size_t count)
+  Limbs(std::int64_t log2_degree, std::int64_t bits, std::size_t count, RingType ring = RingType::standard)
       : n(std::size_t{1} << log2_degree),
         table(make_ntt_table(
-            n, ckks::make_primes(static_cast<int>(log2_degree), static_cast<int>(bits), 1, {}).value()[0])) {
+            n, ckks::make_primes(static_cast<int>(log2_degree), static_cast<int>(bits), 1, {}, ring).value()[0],
+            ring)) {
     for (std::size_t k = 0; k < count; ++k) {
       auto& limb = limbs.emplace_back(n / 8 + 2);
       for (std::size_t j = 0; j < n; ++j) limb[j / 8].lane[j % 8] = static_cast<double>((j * 123457 + k) % 1000003);
@@ -34,13 +35,13 @@ void report_per_bit(benchmark::State& state, std::int64_t bits) {
 }
 
 void ntt_forward(benchmark::State& state) {
-  Limbs x(state.range(0), state.range(1), 1);
+  Limbs x(state.range(0), state.range(1), 1, static_cast<RingType>(state.range(2)));
   for (auto _ : state) chosen().ntt_forward(x[0], x.table);
   report_per_bit(state, state.range(1));
 }
 
 void ntt_inverse(benchmark::State& state) {
-  Limbs x(state.range(0), state.range(1), 1);
+  Limbs x(state.range(0), state.range(1), 1, static_cast<RingType>(state.range(2)));
   for (auto _ : state) chosen().ntt_inverse(x[0], x.table, 1.0);
   report_per_bit(state, state.range(1));
 }
@@ -98,8 +99,8 @@ __attribute__((target("avx512f"))) void butterfly_floor(benchmark::State& state)
 BENCHMARK(butterfly_floor)->ArgName("log2N")->Arg(13)->Arg(14)->Arg(15);
 #endif
 
-BENCHMARK(ntt_forward)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
-BENCHMARK(ntt_inverse)->ArgNames({"log2N", "bits"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}});
+BENCHMARK(ntt_forward)->ArgNames({"log2N", "bits", "invariant"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}, {0, 1}});
+BENCHMARK(ntt_inverse)->ArgNames({"log2N", "bits", "invariant"})->ArgsProduct({{12, 13, 14, 15}, {48, 50}, {0, 1}});
 BENCHMARK(multiply)->ArgName("log2N")->Arg(13)->Arg(14);
 BENCHMARK(weighted_sum)->ArgNames({"log2N", "terms"})->ArgsProduct({{14}, {2, 4, 7}});
 BENCHMARK(inner_product)->ArgNames({"log2N", "terms"})->ArgsProduct({{14}, {2, 3, 5}});

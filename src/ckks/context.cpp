@@ -28,9 +28,9 @@ std::shared_ptr<const Context> Context::make(const Params& params, std::shared_p
 
 Context::Context(const Params& params, std::shared_ptr<Resources> resources)
     : params_(params),
-      basis_(params.degree(), all_primes(params.literal()), std::move(resources)),
+      basis_(params.degree(), all_primes(params.literal()), std::move(resources), params.ring()),
       encoder_(basis_),
-      automorphisms_(basis_.degree()),
+      automorphisms_(basis_.degree(), params.ring()),
       drop_conversions_(2) {
   const std::size_t chain = chain_limbs();
   for (std::size_t i = 0; i < chain; ++i) {
@@ -62,7 +62,7 @@ Context::Context(const Params& params, std::shared_ptr<Resources> resources)
 std::uint64_t Context::galois_element(std::int64_t step) const {
   const auto slots = static_cast<std::int64_t>(params_.slots());
   const auto left = static_cast<std::uint64_t>((step % slots + slots) % slots);
-  return ring::power_mod(5, left, 2 * degree());
+  return ring::power_mod(5, left, basis_.root_order());
 }
 
 std::size_t Context::digits(std::size_t limbs) const {

@@ -41,7 +41,7 @@ class Context {
   const ring::Conversion& drop_conversion(std::size_t limbs, std::size_t rescale, bool with_special) const;
   /// P mod q_i, reduced.
   double special_product(std::size_t i) const { return special_products_[i]; }
-  /// 5^step mod 2N, the power of X -> X^k that rotates slots left by `step`.
+  /// 5^step mod 2N (4N in the conjugate-invariant ring), the power of X -> X^k that rotates slots left by `step`.
   std::uint64_t galois_element(std::int64_t step) const;
 
   Context(const Context&) = delete;

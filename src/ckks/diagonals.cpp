@@ -17,7 +17,7 @@ std::size_t period_of(const Context& context, const TransformPlace& place) {
   if (place.period == 0) return slots;
   OBSCURA_CHECK(std::has_single_bit(place.period) && place.period <= slots, "transform: a period of {} in {} slots",
                 place.period, slots);
-  return std::min(slots, std::max(place.period, Encoder::kLeastPeriod));
+  return std::min(slots, std::max(place.period, context.encoder().least_period()));
 }
 
 std::size_t repeat_of(const Context& context, const TransformPlace& place) {

@@ -28,6 +28,28 @@ Encoder::Encoder(const ring::Basis& basis) : basis_(&basis) {
   for (std::size_t i = 0; i < slots; ++i) {
     reversed_[i] = static_cast<std::uint32_t>(kernels::reverse_bits(i, bits));
   }
+  if (basis.ring() == ring::RingType::conjugate_invariant) prepare_invariant();
+}
+
+void Encoder::prepare_invariant() {
+  per_value_ = 2;
+  const std::size_t size = reversed_.size(), order = 8 * size;
+  for (std::size_t j = 0; j < size; ++j) {
+    for (const std::size_t power : {j, 3 * j}) {
+      twists_.push_back(
+          std::polar(1.0, 2 * std::numbers::pi * static_cast<double>(power) / static_cast<double>(order)));
+    }
+  }
+  // Value t stands at the root of order 2N with the power 1 + 4 m = 5^t, and holds the slots at the powers 1 + 8 m and
+  // 5 + 8 m of zeta.
+  std::vector<std::uint32_t> slot_of(order);
+  for (std::size_t j = 0, power = 1; j < 2 * size; ++j, power = power * 5 % order) {
+    slot_of[power] = static_cast<std::uint32_t>(j);
+  }
+  for (std::size_t t = 0, power = 1; t < size; ++t, power = power * 5 % (order / 2)) {
+    places_.push_back(slot_of[2 * power - 1]);
+    places_.push_back(slot_of[(2 * power + 3) % order]);
+  }
 }
 
 namespace {
@@ -97,23 +119,89 @@ void Encoder::inverse(std::span<std::complex<double>> values) const {
   });
 }
 
-Embedding Encoder::round(std::vector<std::complex<double>> values, double scale) const {
-  const std::size_t half = values.size();
-  const auto shift = static_cast<unsigned>(std::countr_zero(basis_->degree() / 2 / half));
+void Encoder::unpack(std::span<const std::complex<double>> values, std::span<double> coefficients) const {
+  // Values c at j and M - j of M = N/2 hold P = (c_j - i conj(c_(M - j))) / 2 and i Q = (c_j + i conj(c_(M - j))) / 2,
+  // of which 2 (a_j - i a_(N - j)) = zeta^j P + zeta^(-3 j) Q. At j = 0 these are the real and imaginary part, and
+  // 2 a_M = cos(pi / 4) (P - Q).
+  const std::size_t size = values.size(), degree = 2 * size, stride = reversed_.size() / size;
+  const auto shift = static_cast<unsigned>(std::countr_zero(stride));
+  base::parallel_for(kPieces, [&](std::size_t piece) {
+    for (std::size_t j = std::max<std::size_t>(1, piece * size / kPieces); j < (piece + 1) * size / kPieces; ++j) {
+      const std::complex<double> c = values[reversed_[j] >> shift], d = values[reversed_[size - j] >> shift];
+      const std::complex<double> p(c.real() - d.imag(), c.imag() - d.real());
+      const std::complex<double> q(c.imag() + d.real(), -c.real() - d.imag());
+      const std::complex<double> b =
+          times(p, twists_[2 * stride * j]) + times(q, std::conj(twists_[2 * stride * j + 1]));
+      coefficients[j] = b.real();
+      coefficients[degree - j] = -b.imag();
+    }
+  });
+  coefficients[0] = 2 * (values[0].real() + values[0].imag());
+  coefficients[size] = std::numbers::sqrt2 * (values[0].real() - values[0].imag());
+}
+
+void Encoder::pack(std::span<const double> coefficients, std::span<std::complex<double>> values) const {
+  // c_j = zeta^-j (b_j + w b_(j + M)) + i zeta^(3 j) (b_j - w b_(j + M)), b_j = a_j - i a_(N - j), w = exp(i pi / 4).
+  const std::size_t size = values.size(), degree = coefficients.size();
+  const std::complex<double> w = std::polar(1.0, std::numbers::pi / 4);
+  base::parallel_for(kPieces, [&](std::size_t piece) {
+    for (std::size_t j = piece * size / kPieces; j < (piece + 1) * size / kPieces; ++j) {
+      const std::complex<double> low(coefficients[j], j == 0 ? 0 : -coefficients[degree - j]);
+      const std::complex<double> high = times({coefficients[j + size], -coefficients[size - j]}, w);
+      const std::complex<double> odd = times(low - high, twists_[2 * j + 1]);
+      values[reversed_[j]] =
+          times(low + high, std::conj(twists_[2 * j])) + std::complex<double>(-odd.imag(), odd.real());
+    }
+  });
+}
+
+template <class Slot>
+void Encoder::place_slots(std::span<const Slot> slots, std::span<std::complex<double>> values) const {
+  for (std::size_t j = 0; j < slots.size(); ++j) {
+    const std::complex<double> slot = slots[j];
+    OBSCURA_CHECK(std::isfinite(slot.real()) && std::isfinite(slot.imag()), "encode: slot {} is not finite", j);
+    OBSCURA_CHECK(per_value_ == 1 || slot.imag() == 0, "encode: slot {} of a conjugate-invariant ring is not real", j);
+  }
+  if (per_value_ == 1) {
+    std::copy(slots.begin(), slots.end(), values.begin());
+    return;
+  }
+  const std::size_t mask = 2 * values.size() - 1;
+  const auto at = [&](std::size_t place) {
+    const std::size_t j = places_[place] & mask;
+    return j < slots.size() ? std::complex<double>(slots[j]).real() : 0;
+  };
+  for (std::size_t t = 0; t < values.size(); ++t) values[t] = {at(2 * t), at(2 * t + 1)};
+}
+
+template <class Slot>
+Embedding Encoder::round(std::span<const Slot> slots, std::size_t period, double scale) const {
+  const std::size_t size = period / per_value_, degree = 2 * size;
+  std::vector<std::complex<double>> values(size);
+  place_slots(slots, std::span(values));
   inverse(values);
-  const double factor = scale / static_cast<double>(half);
   Embedding out;
-  out.coefficients = ring::CoeffPoly(basis_->resources(), 2 * half, 1);
+  out.coefficients = ring::CoeffPoly(basis_->resources(), degree, 1);
   double* coefficients = out.coefficients.limb(0);
+  if (per_value_ == 1) {
+    const auto shift = static_cast<unsigned>(std::countr_zero(reversed_.size() / size));
+    base::parallel_for(kPieces, [&](std::size_t k) {
+      for (std::size_t j = k * size / kPieces; j < (k + 1) * size / kPieces; ++j) {
+        const std::complex<double> value = values[reversed_[j] >> shift];
+        coefficients[j] = value.real();
+        coefficients[j + size] = value.imag();
+      }
+    });
+  } else {
+    unpack(values, {coefficients, degree});
+  }
+  const double factor = scale / static_cast<double>(per_value_ == 1 ? size : 4 * size);
   std::array<double, kPieces> piece_largest{};
   base::parallel_for(kPieces, [&](std::size_t k) {
     double seen = 0;
-    for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
-      const std::complex<double> value = values[reversed_[j] >> shift];
-      const double low = std::nearbyint(value.real() * factor), high = std::nearbyint(value.imag() * factor);
-      coefficients[j] = low;
-      coefficients[j + half] = high;
-      seen = std::max({seen, std::fabs(low), std::fabs(high)});
+    for (std::size_t j = k * degree / kPieces; j < (k + 1) * degree / kPieces; ++j) {
+      coefficients[j] = std::nearbyint(coefficients[j] * factor);
+      seen = std::max(seen, std::fabs(coefficients[j]));
     }
     piece_largest[k] = seen;
   });
@@ -124,23 +212,14 @@ Embedding Encoder::round(std::vector<std::complex<double>> values, double scale)
 }
 
 Embedding Encoder::embed(std::span<const std::complex<double>> slots, double scale) const {
-  const std::size_t half = basis_->degree() / 2;
-  OBSCURA_CHECK(slots.size() <= half, "encode: {} slots, at most {} are allowed", slots.size(), half);
-  std::vector<std::complex<double>> values(half);
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    OBSCURA_CHECK(std::isfinite(slots[j].real()) && std::isfinite(slots[j].imag()), "encode: slot {} is not finite", j);
-    values[j] = slots[j];
-  }
-  return round(std::move(values), scale);
+  OBSCURA_CHECK(slots.size() <= this->slots(), "encode: {} slots, at most {} are allowed", slots.size(), this->slots());
+  return round(slots, this->slots(), scale);
 }
 
 Embedding Encoder::embed_repeated(std::span<const std::complex<double>> slots, double scale) const {
-  OBSCURA_CHECK(std::has_single_bit(slots.size()) && slots.size() >= kLeastPeriod && slots.size() <= reversed_.size(),
-                "encode: a period of {} in {} slots", slots.size(), reversed_.size());
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    OBSCURA_CHECK(std::isfinite(slots[j].real()) && std::isfinite(slots[j].imag()), "encode: slot {} is not finite", j);
-  }
-  return round({slots.begin(), slots.end()}, scale);
+  OBSCURA_CHECK(std::has_single_bit(slots.size()) && slots.size() >= least_period() && slots.size() <= this->slots(),
+                "encode: a period of {} in {} slots", slots.size(), this->slots());
+  return round(slots, slots.size(), scale);
 }
 
 void Encoder::reduce(const Embedding& embedding, std::size_t prime, double* limb) const {
@@ -166,14 +245,8 @@ ring::NttPoly Encoder::reduce_all(const Embedding& embedding, std::size_t limbs)
 }
 
 ring::NttPoly Encoder::encode(std::span<const double> slots, double scale, std::size_t limbs) const {
-  const std::size_t half = basis_->degree() / 2;
-  OBSCURA_CHECK(slots.size() <= half, "encode: {} slots, at most {} are allowed", slots.size(), half);
-  std::vector<std::complex<double>> values(half);
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    OBSCURA_CHECK(std::isfinite(slots[j]), "encode: slot {} is not finite", j);
-    values[j] = slots[j];
-  }
-  return reduce_all(round(std::move(values), scale), limbs);
+  OBSCURA_CHECK(slots.size() <= this->slots(), "encode: {} slots, at most {} are allowed", slots.size(), this->slots());
+  return reduce_all(round(slots, this->slots(), scale), limbs);
 }
 
 ring::NttPoly Encoder::encode(std::span<const std::complex<double>> slots, double scale, std::size_t limbs) const {
@@ -222,27 +295,44 @@ class Composer {
 
 }  // namespace
 
-std::vector<std::complex<double>> Encoder::decode_complex(const ring::NttPoly& poly, double scale) const {
-  ring::CoeffPoly coefficients = basis_->to_coeff(poly);
-  const std::size_t half = basis_->degree() / 2;
+std::vector<std::complex<double>> Encoder::values_of(const ring::NttPoly& poly, double scale) const {
+  ring::CoeffPoly residues = basis_->to_coeff(poly);
+  const std::size_t degree = basis_->degree();
   const Composer shared(*basis_, poly.limbs());
-  std::vector<std::complex<double>> values(half);
+  std::vector<double> coefficients(degree);
   base::parallel_for(kPieces, [&](std::size_t k) {
     Composer composer = shared;
-    for (std::size_t j = k * half / kPieces; j < (k + 1) * half / kPieces; ++j) {
-      values[reversed_[j]] = {composer.compose(coefficients, j) / scale,
-                              composer.compose(coefficients, j + half) / scale};
+    for (std::size_t j = k * degree / kPieces; j < (k + 1) * degree / kPieces; ++j) {
+      coefficients[j] = composer.compose(residues, j) / scale;
     }
   });
-  coefficients.zeroize();  // of a decryption only its result stays
+  residues.zeroize();  // of a decryption only its result stays
+  std::vector<std::complex<double>> values(degree / 2);
+  if (per_value_ == 2) {
+    pack(coefficients, values);
+  } else {
+    for (std::size_t j = 0; j < degree / 2; ++j) values[reversed_[j]] = {coefficients[j], coefficients[j + degree / 2]};
+  }
+  base::zeroize(coefficients.data(), coefficients.size() * sizeof coefficients[0]);
   forward(values);
   return values;
 }
 
+std::vector<std::complex<double>> Encoder::decode_complex(const ring::NttPoly& poly, double scale) const {
+  if (per_value_ == 1) return values_of(poly, scale);
+  std::vector<double> slots = decode(poly, scale);
+  std::vector<std::complex<double>> out(slots.begin(), slots.end());
+  base::zeroize(slots.data(), slots.size() * sizeof slots[0]);
+  return out;
+}
+
 std::vector<double> Encoder::decode(const ring::NttPoly& poly, double scale) const {
-  std::vector<std::complex<double>> values = decode_complex(poly, scale);
-  std::vector<double> slots(values.size());
-  for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = values[j].real();
+  std::vector<std::complex<double>> values = values_of(poly, scale);
+  std::vector<double> slots(this->slots());
+  for (std::size_t t = 0; t < values.size(); ++t) {
+    slots[per_value_ == 1 ? t : places_[2 * t]] = values[t].real();
+    if (per_value_ == 2) slots[places_[2 * t + 1]] = values[t].imag();
+  }
   base::zeroize(values.data(), values.size() * sizeof values[0]);
   return slots;
 }

@@ -171,6 +171,7 @@ Ciphertext rotate(const Context& context, const EvalKeys& keys, const Ciphertext
 
 Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x) {
   OBSCURA_CHECK(x.parts.size() == 2, "conjugate: {} parts, 2 are needed", x.parts.size());
+  OBSCURA_CHECK(context.params().ring() == RingType::standard, "conjugate: slots of this ring are real");
   const std::uint64_t element = conjugation_element(context.degree());
   const auto key = keys.galois.find(element);
   OBSCURA_CHECK(key != keys.galois.end(), "conjugate: the Galois key of conjugation (X -> X^{}) is absent", element);
@@ -178,6 +179,7 @@ Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphert
 }
 
 Ciphertext multiply_by_i(const Context& context, const Ciphertext& x) {
+  OBSCURA_CHECK(context.params().ring() == RingType::standard, "multiply_by_i: slots of this ring are real");
   const std::size_t n = context.degree(), limbs = x.limbs();
   Ciphertext out;
   out.scale = x.scale;

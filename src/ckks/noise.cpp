@@ -11,17 +11,24 @@ namespace obscura::ckks {
 
 namespace {
 
-/// |s|^2 of a uniform ternary secret.
-double secret_norm(const Params& params) { return 2.0 / 3.0 * static_cast<double>(params.degree()); }
+bool real_slots(const Params& params) { return params.ring() == RingType::conjugate_invariant; }
 
-/// A slot is the real part of a sum of N coefficients times roots of unity: half of their variance.
+/// Mean |z|^2 of a slot for coefficients of variance 1: N, or 1 + 4 (N - 1) / 2.
+double power(const Params& params) { return (real_slots(params) ? 2.0 : 1.0) * static_cast<double>(params.degree()); }
+
+/// |s|^2 in a slot of a uniform ternary secret.
+double secret_norm(const Params& params) { return 2.0 / 3.0 * power(params); }
+
+/// Of the standard ring's slots the real part: half of their variance.
 double slots_of(const Params& params, double coefficient_variance) {
-  return std::sqrt(coefficient_variance * static_cast<double>(params.degree()) / 2);
+  return std::sqrt(coefficient_variance * power(params) / (real_slots(params) ? 1 : 2));
 }
 
 }  // namespace
 
-double tail_of_error(double deviations) { return std::exp(-std::numbers::sqrt2 * deviations); }
+double tail_of_error(double deviations, RingType ring) {
+  return std::exp(-(ring == RingType::standard ? std::numbers::sqrt2 : 1) * deviations);
+}
 
 double noise_of_encryption(const Params& params) { return slots_of(params, ring::kNoiseVariance + 1.0 / 12.0); }
 
@@ -30,18 +37,19 @@ double noise_of_public_encryption(const Params& params) {
 }
 
 double noise_of_rounding(const Params& params, std::size_t parts) {
-  // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^4 = 2 (E|s|^2)^2.
+  // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^2k = k! (E|s|^2)^k; or a real
+  // one, and then it is (2k - 1)!! (E s^2)^k.
   double variance = 0;
   double moment = 1;
   for (std::size_t part = 0; part < parts; ++part) {
     variance += moment / 12.0;
-    moment *= static_cast<double>(part + 1) * secret_norm(params);
+    moment *= static_cast<double>(real_slots(params) ? 2 * part + 1 : part + 1) * secret_norm(params);
   }
   return slots_of(params, variance);
 }
 
 double noise_of_switch(const Params& params, std::size_t limbs) {
-  // Each digit: N products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise,
+  // Each digit: N (2N) products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise,
   // over P.
   const ParamsLiteral& literal = params.literal();
   double log2_special = 0;
@@ -54,7 +62,7 @@ double noise_of_switch(const Params& params, std::size_t limbs) {
     for (std::size_t i = first; i < last; ++i) log2_digit += std::log2(static_cast<double>(literal.chain[i]));
     // sum of (last - first) independent uniform numbers in +-D/2: the conversion without overflow correction.
     const double digit_variance = static_cast<double>(last - first) * std::exp2(2 * (log2_digit - log2_special)) / 12.0;
-    variance += digit_variance * static_cast<double>(params.degree()) * ring::kNoiseVariance;
+    variance += digit_variance * power(params) * ring::kNoiseVariance;
   }
   return slots_of(params, variance);
 }
@@ -95,7 +103,8 @@ double noise_of_transform(const Params& params, const TransformNoise& transform)
   // Twice the real part of a product with a complex plaintext at half the scale, whose input is as large once more.
   const double encoded = transform.paired
                              ? slots_of(params, 2 / 12.0) / (transform.plaintext_scale / 2)
-                             : slots_of(params, (transform.real_weights ? 2 : 1) / 12.0) / transform.plaintext_scale;
+                             : slots_of(params, (transform.real_weights && !real_slots(params) ? 2 : 1) / 12.0) /
+                                   transform.plaintext_scale;
   const double product_scale = transform.scale_in * transform.plaintext_scale / (transform.paired ? 2 : 1);
   const double deviations[] = {
       std::sqrt(transform.weight_square) * transform.error_in,

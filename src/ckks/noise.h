@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The noise model: predicted standard deviations of the error in one slot, in units of 1/scale (divide by the scale
-/// to get slot units). Coefficients' errors are taken as independent; a slot is the real part of a sum of N of them, so
-/// its deviation is sqrt(N / 2) times a coefficient's.
+/// to get slot units). Coefficients' errors are taken as independent. A slot of the standard ring is the real part of a sum of
+/// N of them, so its deviation is sqrt(N / 2) times a coefficient's; one of the conjugate-invariant ring is c_0 plus a
+/// sum of 2 c_j cos, and its deviation sqrt(2 N) times a coefficient's.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +13,18 @@
 
 namespace obscura::ckks {
 
-/// The share of slots whose error passes `deviations` predicted deviations, at most. An error that met the secret is,
-/// in a slot, the real part of a product of two complex Gaussians: a Laplace variable, exp(-sqrt(2) t), whose tail is
-/// far heavier than a Gaussian's; errors that did not are below.
-double tail_of_error(double deviations);
+/// The share of slots whose error passes `deviations` predicted deviations, at most, from one deviation on. An error that
+/// met the secret is, in a slot, the real part of a product of two complex Gaussians: a Laplace variable, exp(-sqrt(2)
+/// t), whose tail is far heavier than a Gaussian's; errors that did not are below. In the conjugate-invariant ring it is
+/// a product of two real ones, whose density is K0(t) / pi: below exp(-t).
+double tail_of_error(double deviations, RingType ring = RingType::standard);
 
 /// A fresh secret-key encryption: Gaussian error and rounding of the encoding.
 double noise_of_encryption(const Params& params);
 /// A public-key encryption: e0 + e1 s + e v, with the rounding of the encoding.
 double noise_of_public_encryption(const Params& params);
-/// Division by primes with rounding, `parts` polynomials: (1 + |s|^2 (parts - 1)) / 12, |s|^2 = 2N/3.
+/// Division by primes with rounding, `parts` polynomials: (1 + |s|^2 (parts - 1)) / 12, with |s|^2 that of the secret's
+/// slots, 2N/3 or 4N/3.
 double noise_of_rounding(const Params& params, std::size_t parts);
 /// Key switching of a polynomial of `limbs` limbs, before the rounding of its division by P.
 double noise_of_switch(const Params& params, std::size_t limbs);
@@ -56,7 +59,8 @@ struct TransformNoise {
   /// Plaintexts of pairs (ckks::Split): half the scale, a rotation before and a conjugation after. What the imaginary
   /// parts of the inputs hold adds to the error: it is taken for what one relinearisation leaves there.
   bool paired = false;
-  /// Real slots encode to a polynomial whose rounding errors mirror: they are real too, and twice the variance.
+  /// Real slots of the standard ring encode to a polynomial whose rounding errors mirror: they are real too, and twice
+  /// the variance.
   bool real_weights = true;
   std::size_t giant_switches = 0;                 ///< giant steps of the output that are not 0
   std::span<const DiagonalNumbers> numbers = {};  ///< of its diagonals; they outlive this

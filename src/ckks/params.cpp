@@ -105,8 +105,8 @@ Result<Params> Params::validate(ParamsLiteral literal, int min_log2_degree) {
       return error(Code::wrong_params, "modulus {} has {} bits, {} .. {} are allowed", q, bits, kMinPrimeBits,
                    kMaxPrimeBits);
     }
-    if (q % (std::uint64_t{2} << literal.log2_degree) != 1 || !is_prime(q)) {
-      return error(Code::wrong_params, "modulus {} is not a prime = 1 mod 2^{}", q, literal.log2_degree + 1);
+    if (q % (std::uint64_t{1} << literal.log2_root_order()) != 1 || !is_prime(q)) {
+      return error(Code::wrong_params, "modulus {} is not a prime = 1 mod 2^{}", q, literal.log2_root_order());
     }
   }
   std::sort(all.begin(), all.end());
@@ -134,15 +134,18 @@ Result<Params> Params::validate(ParamsLiteral literal, int min_log2_degree) {
   return Params(std::move(literal));
 }
 
+std::string_view name_of(RingType ring) { return ring == RingType::standard ? "standard" : "conjugate-invariant"; }
+
 Result<std::vector<std::uint64_t>> make_primes(int log2_degree, int bits, std::size_t count,
-                                               const std::vector<std::uint64_t>& taken) {
+                                               const std::vector<std::uint64_t>& taken, RingType ring) {
   OBSCURA_CHECK(bits >= kMinPrimeBits && bits <= kMaxPrimeBits, "primes of {} bits", bits);
-  const std::uint64_t step = std::uint64_t{2} << log2_degree;
+  const int log2_step = log2_degree + (ring == RingType::standard ? 1 : 2);
+  const std::uint64_t step = std::uint64_t{1} << log2_step;
   std::vector<std::uint64_t> primes;
   for (std::uint64_t p = (std::uint64_t{1} << bits) - step + 1; primes.size() < count; p -= step) {
     if (p < (std::uint64_t{1} << (bits - 1))) {
       return error(Code::infeasible, "only {} of {} primes of {} bits exist that are 1 mod 2^{}", primes.size(), count,
-                   bits, log2_degree + 1);
+                   bits, log2_step);
     }
     if (is_prime(p) && std::find(taken.begin(), taken.end(), p) == taken.end()) primes.push_back(p);
   }

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/check.h"
+#include "ring/basis.h"
 
 namespace obscura::ckks {
+
+using ring::RingType;
 
 inline constexpr int kMinLog2Degree = 12;
 inline constexpr int kMaxLog2Degree = 17;
@@ -24,12 +28,18 @@ struct ParamsLiteral {
   std::vector<std::uint64_t> chain;    ///< q_0 .. q_L: q_0 stays to the end, the last is rescaled away first
   std::vector<std::uint64_t> special;  ///< P: the primes of key switching
   int digit_limbs = 1;                 ///< alpha: limbs in a key-switching digit; product of a digit <= product of P
+  RingType ring = RingType::standard;
   bool operator==(const ParamsLiteral&) const = default;
+
+  /// Of a ciphertext: N/2 complex ones, or in the conjugate-invariant ring N real ones.
+  std::size_t slots() const { return std::size_t{1} << (log2_degree - (ring == RingType::standard ? 1 : 0)); }
+  /// Log2 of what primes are 1 modulo: 2N, or 4N.
+  int log2_root_order() const { return log2_degree + (ring == RingType::standard ? 1 : 2); }
 };
 
 /// Largest log2(QP) at 128-bit classical security, uniform ternary secret, sigma = 3.2:
 /// 2^12: 106, 2^13: 214, 2^14: 430, 2^15: 868, 2^16: 1747, 2^17: 3523 (Bossuat et al., Security Guidelines for
-/// Implementing Homomorphic Encryption, 2024).
+/// Implementing Homomorphic Encryption, 2024). The same for both rings of degree N (docs/SECURITY.md says why).
 double max_log2_qp(int log2_degree);
 
 /// sum of log2 of all primes, chain and special.
@@ -39,7 +49,7 @@ double log2_qp(const ParamsLiteral& literal);
 /// insecure_for_tests(), which only tests may call (tools/check_layers.py holds src/ to that).
 class Params {
  public:
-  /// errors (wrong_params): degree outside 2^12 .. 2^17; a modulus that is not a prime = 1 mod 2N, repeated, or
+  /// errors (wrong_params): degree outside 2^12 .. 2^17; a modulus that is not a prime = 1 mod 2N (4N), repeated, or
   /// outside 30 .. 50 bits; no chain or no special prime; a digit larger than P; log2(QP) above the gate.
   static Result<Params> make(ParamsLiteral literal);
   /// Any power-of-two degree from 2^4; no gate.
@@ -51,7 +61,8 @@ class Params {
 
   const ParamsLiteral& literal() const { return literal_; }
   std::size_t degree() const { return std::size_t{1} << literal_.log2_degree; }
-  std::size_t slots() const { return degree() / 2; }
+  RingType ring() const { return literal_.ring; }
+  std::size_t slots() const { return literal_.slots(); }
   std::size_t chain_limbs() const { return literal_.chain.size(); }
   std::size_t special_limbs() const { return literal_.special.size(); }
   double log2_qp() const { return ckks::log2_qp(literal_); }
@@ -63,10 +74,14 @@ class Params {
   ParamsLiteral literal_;
 };
 
-/// The `count` largest primes p = 1 (mod 2N) below 2^bits that are not in `taken`, descending; deterministic.
+/// "standard", "conjugate-invariant".
+std::string_view name_of(RingType ring);
+
+/// The `count` largest primes p = 1 (mod root order) below 2^bits that are not in `taken`, descending; deterministic.
 /// errors (infeasible): fewer exist above 2^(bits-1).
 Result<std::vector<std::uint64_t>> make_primes(int log2_degree, int bits, std::size_t count,
-                                               const std::vector<std::uint64_t>& taken);
+                                               const std::vector<std::uint64_t>& taken,
+                                               RingType ring = RingType::standard);
 bool is_prime(std::uint64_t n);
 
 }  // namespace obscura::ckks

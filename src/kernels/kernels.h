@@ -34,24 +34,36 @@ struct Modulus {
 };
 Modulus make_modulus(std::uint64_t prime);
 
+/// Which ring a polynomial of N coefficients c is of. Standard: Z[X]/(X^N + 1), c_j that of X^j. Conjugate-invariant:
+/// what X -> X^-1 leaves alone in Z[X]/(X^2N + 1), c_0 that of 1 and c_j that of X^j + X^-j (Kim, Song: ePrint
+/// 2018/952).
+enum class RingType : std::uint8_t { standard, conjugate_invariant };
+
 /// Eight doubles on a cache line.
 struct alignas(64) Octet {
   double lane[8];
 };
 
-/// Twiddles of the negacyclic NTT of one prime, each reduced. N doubles a direction.
+/// Twiddles of the NTT of one prime, each reduced. N doubles a direction. With psi of order 2N, the standard ring's takes
+/// values at all odd powers of psi. With psi of order 4N, the conjugate-invariant ring's takes them at psi^k, k = 1 mod
+/// 4: the other odd powers are their inverses and give the same values. There, since X^N = i (psi^N) at these,
+///   sum_j c_j (X^j + X^-j) = sum_j (c_j - i c_(N - j)) X^j,
+/// so that a fold, c_j - i c_(N - j) for each j but 0, is followed by the levels of the left half of the standard NTT of
+/// degree 2N, which are N's with other roots.
 struct NttTable {
   std::size_t degree = 0;
   Modulus modulus;
-  std::vector<double> roots;          ///< [m + i]: level of m blocks, block i; psi^bitreverse(m + i)
-  std::vector<Octet> tail;            ///< the last three levels, 7 for each block of 64, in the order they are read
+  std::vector<double> roots;  ///< [m + i]: level of m blocks, block i; psi^bitreverse(m + i), or (2 m + i) of 2N
+  std::vector<Octet> tail;    ///< the last three levels, 7 for each block of 64, in the order they are read
   std::vector<double> inverse_roots;  ///< inverses of roots
   std::vector<Octet> inverse_tail;
   std::vector<bool> reduce_first;  ///< forward: whether level l (0 = first) may need reduced inputs
+  double fold = 0;                 ///< i of the conjugate-invariant ring; 0 in the standard ring
 };
 
-/// prime = 1 (mod 2 degree). Roots of lower degrees are powers of those of higher ones: psi_{n/g} = psi_n^g.
-NttTable make_ntt_table(std::size_t degree, std::uint64_t prime);
+/// prime = 1 (mod 2 degree), or mod 4 degree for the conjugate-invariant ring. Roots of lower degrees are powers of
+/// those of higher ones: psi_{n/g} = psi_n^g.
+NttTable make_ntt_table(std::size_t degree, std::uint64_t prime, RingType ring = RingType::standard);
 
 /// One row of an integer matrix product: see Kernels::matrix_product.
 struct MatrixProduct {

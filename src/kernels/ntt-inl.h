@@ -308,12 +308,38 @@ HWY_INLINE void forward_cached(double* x, const NttTable& table, std::size_t len
   }
 }
 
+/// (low, high) -> (low + high w, high + low w), high from back to front.
+template <bool kReduce>
+HWY_INLINE void fold_pair(double* low, double* high, V w, const Mod& m) {
+  const V a = hn::LoadU(kTag, low), b = hn::Reverse(kTag, hn::LoadU(kTag, high));
+  const V sum = kReduce ? m.multiply_add(a, b, w) : hn::Add(a, m.multiply(b, w));
+  const V other = kReduce ? m.multiply_add(b, a, w) : hn::Add(b, m.multiply(a, w));
+  hn::StoreU(hn::Reverse(kTag, other), kTag, high);
+  hn::StoreU(sum, kTag, low);
+}
+
+/// x_j + w x_(N - j) for each j but 0.
+template <bool kReduce>
+HWY_INLINE void fold(double* HWY_RESTRICT x, std::size_t n, double factor, const Mod& m) {
+  const V w = set(factor);
+  for (std::size_t j = kLanes; j < n / 2; j += kLanes) fold_pair<kReduce>(x + j, x + n - j - kLanes + 1, w, m);
+  // What is left: 1 .. kLanes - 1 with their mirrors, and N/2 with itself.
+  alignas(64) double rest[2 * kLanes];
+  double* const mirror = rest + kLanes;
+  for (std::size_t j = 1; j < kLanes; ++j) rest[j] = x[j], mirror[kLanes - 1 - j] = x[n - j];
+  rest[0] = mirror[kLanes - 1] = x[n / 2];
+  fold_pair<kReduce>(rest, mirror, w, m);
+  for (std::size_t j = 1; j < kLanes; ++j) x[j] = rest[j], x[n - j] = mirror[kLanes - 1 - j];
+  x[n / 2] = rest[0];
+}
+
 void ntt_forward(double* HWY_RESTRICT x, const NttTable& table) {
   const Mod m(table.modulus);
+  if (table.fold != 0) fold<false>(x, table.degree, -table.fold, m);
   const double* roots = table.roots.data();
   const auto levels = static_cast<std::size_t>(std::countr_zero(table.degree));
   std::size_t length = table.degree, blocks = 1, level = 0;
-  if (levels % 3 == 1) {  // the inputs' bound of 1.5 p never needs a reduction in a first pass of one or two levels
+  if (levels % 3 == 1) {  // the inputs' bound never needs a reduction in a first pass of one or two levels
     forward_pass2<false>(x, length / 2, roots[1], m);
     length /= 2, blocks = 2, level = 1;
   } else if (levels % 3 == 2) {
@@ -407,14 +433,20 @@ HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
 
 void ntt_inverse(double* HWY_RESTRICT x, const NttTable& table, double factor) {
   const Mod m(table.modulus);
-  // 1/N = -(p - 1)/N mod p, since p = 1 (mod N).
-  const auto inverse_degree = -static_cast<double>((table.modulus.value - 1) / table.degree);
+  // 1/N = -(p - 1)/N mod p, since p = 1 (mod N); and (mod 2N) where b_j = c_j - i c_(N - j) is undone by
+  // (b_j + i b_(N - j)) / 2 = c_j, b_0 = c_0.
+  const bool folds = table.fold != 0;
+  const auto inverse_degree =
+      -static_cast<double>((table.modulus.value - 1) / (folds ? 2 * table.degree : table.degree));
   const double folded = hn::GetLane(m.reduce(m.multiply(set(inverse_degree), set(factor))));
   if (table.modulus.bits <= 48) {
     inverse_all<false>(x, table, folded);
   } else {
     inverse_all<true>(x, table, folded);
   }
+  if (!folds) return;
+  fold<true>(x, table.degree, table.fold, m);
+  x[0] = hn::GetLane(m.reduce(set(2 * x[0])));
 }
 
 }  // namespace HWY_NAMESPACE

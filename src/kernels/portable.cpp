@@ -32,8 +32,18 @@ void transpose_blocks(double* x, std::size_t n) {
   }
 }
 
+/// x_j + w x_(N - j) for each j but 0.
+void fold(double* x, std::size_t n, double w, const Modulus& m) {
+  for (std::size_t j = 1; j <= n / 2; ++j) {
+    const double low = x[j], high = x[n - j];
+    x[j] = to_reduced(integer(low) + product(high, w), m);
+    x[n - j] = to_reduced(integer(high) + product(low, w), m);
+  }
+}
+
 void ntt_forward(double* x, const NttTable& table) {
   const Modulus& m = table.modulus;
+  if (table.fold != 0) fold(x, table.degree, -table.fold, m);
   for (std::size_t blocks = 1, half = table.degree / 2; half > 0; blocks *= 2, half /= 2) {
     for (std::size_t i = 0; i < blocks; ++i) {
       const double w = table.roots[blocks + i];
@@ -67,6 +77,12 @@ void ntt_inverse(double* x, const NttTable& table, double factor) {
   const double inverse_degree = -static_cast<double>(quotient);
   const double scale = to_reduced(product(inverse_degree, factor), m);
   for (std::size_t j = 0; j < table.degree; ++j) x[j] = to_reduced(product(x[j], scale), m);
+  if (table.fold == 0) return;
+  // b_j = c_j - i c_(N - j) gives b_j + i b_(N - j) = 2 c_j, and b_0 = c_0.
+  fold(x, table.degree, table.fold, m);
+  x[0] = to_reduced(2 * static_cast<Wide>(integer(x[0])), m);
+  const auto half = static_cast<double>((m.value + 1) / 2);
+  for (std::size_t j = 0; j < table.degree; ++j) x[j] = to_reduced(product(x[j], half), m);
 }
 
 void add(double* out, const double* a, const double* b, std::size_t n, const Modulus& m) {

@@ -90,18 +90,34 @@ void centre_all(double* x, std::size_t n, const Mod& m) {
   }
 }
 
+/// x_j + w x_(N - j) for each j but 0, not centred.
+void fold(double* x, std::size_t n, double w, const Mod& m) {
+  for (std::size_t j = 1; j <= n / 2; ++j) {
+    const double low = x[j], high = x[n - j];
+    x[j] = low + static_cast<double>(m.multiply(high, w));
+    x[n - j] = high + static_cast<double>(m.multiply(low, w));
+  }
+}
+
 /// Values grow by a product's bound at each level and are centred only where the next could pass 2^51.
 void ntt_forward(double* x, const NttTable& table) {
   const Mod m(table.modulus);
   const double limit = 0x1p51 / table.modulus.p;
   const double growth = 1.5 * std::ldexp(table.modulus.p, -53);
   double bound = 1.5;  // of |x| / p
-  for (std::size_t blocks = 1, half = table.degree / 2; half > 0; blocks *= 2, half /= 2) {
+  const auto next_level = [&] {
     if (bound + 0.5 + growth * bound > limit) {
       centre_all(x, table.degree, m);
       bound = 0.5;
     }
     bound += 0.5 + growth * bound;
+  };
+  if (table.fold != 0) {
+    next_level();
+    fold(x, table.degree, -table.fold, m);
+  }
+  for (std::size_t blocks = 1, half = table.degree / 2; half > 0; blocks *= 2, half /= 2) {
+    next_level();
     for (std::size_t i = 0; i < blocks; ++i) {
       const double w = table.roots[blocks + i];
       double* const low = x + 2 * i * half;
@@ -136,10 +152,15 @@ void ntt_inverse(double* x, const NttTable& table, double factor) {
     }
   }
   // p = 1 (mod N), so 1/N = -(p - 1)/N.
-  const std::uint64_t quotient = (table.modulus.value - 1) / table.degree;
+  const bool folded = table.fold != 0;
+  const std::uint64_t quotient = (table.modulus.value - 1) / (folded ? 2 * table.degree : table.degree);
   const double inverse_degree = -static_cast<double>(quotient);
   const auto scale = static_cast<double>(m.centre(m.multiply(inverse_degree, factor)));
   for (std::size_t j = 0; j < table.degree; ++j) x[j] = static_cast<double>(m.centre(m.multiply(x[j], scale)));
+  if (!folded) return;
+  fold(x, table.degree, table.fold, m);
+  x[0] *= 2;
+  for (std::size_t j = 0; j < table.degree; ++j) x[j] = static_cast<double>(m.centre(rounded(x[j])));
 }
 
 void add(double* out, const double* a, const double* b, std::size_t n, const Modulus& modulus) {

@@ -21,12 +21,22 @@ std::uint64_t find_root(std::size_t degree, std::uint64_t p) {
   }
 }
 
+/// psi of order 2 degree.
 std::vector<double> make_roots(std::size_t degree, std::uint64_t p, std::uint64_t psi) {
   const auto bits = static_cast<unsigned>(std::countr_zero(degree));
   std::vector<double> roots(degree);
   std::uint64_t power = 1;
   for (std::size_t i = 0; i < degree; ++i, power = multiply_mod(power, psi, p)) {
     roots[reverse_bits(i, bits)] = to_reduced(power, p);
+  }
+  return roots;
+}
+
+/// Those of the left half of twice the degree: its level of 2 m blocks is this one's of m.
+std::vector<double> left_half(const std::vector<double>& twice) {
+  std::vector<double> roots(twice.size() / 2);
+  for (std::size_t m = 1; m < roots.size(); m *= 2) {
+    for (std::size_t i = 0; i < m; ++i) roots[m + i] = twice[2 * m + i];
   }
   return roots;
 }
@@ -49,15 +59,14 @@ std::vector<Octet> make_tail(std::size_t degree, const std::vector<double>& root
   return tail;
 }
 
-/// Follows the largest |x| / p through the levels: x grows by the product's bound p/2 + |x| 2^(bits-53), and no operand
+/// Follows the largest |x| / p, `bound` at first, through the levels: x grows by the product's bound p/2 + |x| 2^(bits-53), and no operand
 /// may pass 2^52. A pass starts at levels 0, leftover, leftover + 3, ...; where it could overflow it reduces its
 /// inputs.
-std::vector<bool> plan_reductions(std::size_t degree, int bits) {
+std::vector<bool> plan_reductions(std::size_t degree, int bits, double bound) {
   const int levels = std::countr_zero(degree);
   const double growth = std::ldexp(1.0, bits - 53);
   const double limit = std::ldexp(1.0, 52 - bits);
   std::vector<bool> reduce(static_cast<std::size_t>(levels), false);
-  double bound = 1.5;
   for (int level = 0; level < levels;) {
     const int pass = level == 0 && levels % 3 != 0 ? levels % 3 : 3;
     auto after = [&](double x) {
@@ -84,19 +93,27 @@ Modulus make_modulus(std::uint64_t prime) {
   return {prime, p, 1.0 / p, static_cast<int>(std::bit_width(prime))};
 }
 
-NttTable make_ntt_table(std::size_t degree, std::uint64_t prime) {
+NttTable make_ntt_table(std::size_t degree, std::uint64_t prime, RingType ring) {
   OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kMinDegree, "NTT degree {} is not a power of two from 512",
                 degree);
-  OBSCURA_CHECK(prime % (2 * degree) == 1, "prime {} is not 1 mod 2*{}", prime, degree);
-  const std::uint64_t psi = find_root(degree, prime);
+  const bool invariant = ring == RingType::conjugate_invariant;
+  const std::size_t order = invariant ? 4 * degree : 2 * degree;
+  OBSCURA_CHECK(prime % order == 1, "prime {} is not 1 mod {}", prime, order);
+  const std::uint64_t psi = find_root(order / 2, prime);
   NttTable table;
   table.degree = degree;
   table.modulus = make_modulus(prime);
-  table.roots = make_roots(degree, prime, psi);
+  table.roots = make_roots(order / 2, prime, psi);
+  table.inverse_roots = make_roots(order / 2, prime, power_mod(psi, order - 1, prime));
+  if (invariant) {
+    table.fold = to_reduced(power_mod(psi, degree, prime), prime);
+    table.roots = left_half(table.roots);
+    table.inverse_roots = left_half(table.inverse_roots);
+  }
   table.tail = make_tail(degree, table.roots);
-  table.inverse_roots = make_roots(degree, prime, power_mod(psi, 2 * degree - 1, prime));
   table.inverse_tail = make_tail(degree, table.inverse_roots);
-  table.reduce_first = plan_reductions(degree, table.modulus.bits);
+  // A fold adds a product, of at most 0.7 p, to inputs of 1.5 p.
+  table.reduce_first = plan_reductions(degree, table.modulus.bits, invariant ? 2.2 : 1.5);
   return table;
 }
 

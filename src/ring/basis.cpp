@@ -26,13 +26,17 @@ double integer_residue(double x, std::uint64_t p) {
   return to_reduced(x < 0 && r != 0 ? p - r : r, p);
 }
 
-Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_ptr<Resources> resources)
-    : resources_(std::move(resources)), kernels_(&resources_->kernels()), degree_(degree), primes_(std::move(primes)) {
+Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_ptr<Resources> resources, RingType ring)
+    : resources_(std::move(resources)),
+      kernels_(&resources_->kernels()),
+      ring_(ring),
+      degree_(degree),
+      primes_(std::move(primes)) {
   OBSCURA_CHECK(std::has_single_bit(degree) && degree >= kernels::kMinDegree,
                 "a ring of degree {}, powers of two from {} are allowed", degree, kernels::kMinDegree);
   moduli_.reserve(primes_.size());
   for (const std::uint64_t p : primes_) {
-    OBSCURA_CHECK(p % (2 * degree) == 1, "prime {} is not 1 mod 2*{}", p, degree);
+    OBSCURA_CHECK(p % root_order() == 1, "prime {} is not 1 mod {}", p, root_order());
     moduli_.push_back(kernels::make_modulus(p));
   }
   degrees_ = static_cast<std::size_t>(std::countr_zero(degree / kernels::kMinDegree)) + 1;
@@ -41,7 +45,7 @@ Basis::Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_
 
 const kernels::NttTable& Basis::table_of(std::size_t i, std::size_t halvings) const {
   Table& table = tables_[i * degrees_ + halvings];
-  std::call_once(table.made, [&] { table.table = resources_->table(degree_ >> halvings, primes_[i]); });
+  std::call_once(table.made, [&] { table.table = resources_->table(degree_ >> halvings, primes_[i], ring_); });
   return *table.table;
 }
 

@@ -20,17 +20,25 @@ using kernels::multiply_mod;
 using kernels::power_mod;
 using kernels::to_reduced;
 
+/// 2N in the standard ring, 4N in the conjugate-invariant one (kernels/kernels.h).
+constexpr std::size_t root_order(RingType ring, std::size_t degree) {
+  return (ring == RingType::conjugate_invariant ? 4 : 2) * degree;
+}
+
 class Basis {
  public:
-  /// primes = 1 (mod 2N), below 2^50, distinct (ckks::Params checked them).
-  Basis(std::size_t degree, std::vector<std::uint64_t> primes,
-        std::shared_ptr<Resources> resources = Resources::make());
+  /// primes = 1 (mod root_order()), below 2^50, distinct (ckks::Params checked them).
+  Basis(std::size_t degree, std::vector<std::uint64_t> primes, std::shared_ptr<Resources> resources = Resources::make(),
+        RingType ring = RingType::standard);
 
   /// What its polynomials are made with.
   const std::shared_ptr<Resources>& resources() const { return resources_; }
   const kernels::Kernels& kernels() const { return *kernels_; }
 
+  RingType ring() const { return ring_; }
   std::size_t degree() const { return degree_; }
+  /// Of the roots of unity at which an NTT takes values.
+  std::size_t root_order() const { return ring::root_order(ring_, degree_); }
   std::size_t size() const { return primes_.size(); }
   std::uint64_t prime(std::size_t i) const { return primes_[i]; }
   const kernels::Modulus& modulus(std::size_t i) const { return moduli_[i]; }
@@ -55,6 +63,7 @@ class Basis {
  private:
   std::shared_ptr<Resources> resources_;
   const kernels::Kernels* kernels_;  ///< those of the resources
+  RingType ring_;
   std::size_t degree_;
   std::vector<std::uint64_t> primes_;
   std::vector<kernels::Modulus> moduli_;

@@ -79,12 +79,12 @@ void Resources::give_limbs(std::size_t degree, std::span<double* const> limbs) n
   }
 }
 
-std::shared_ptr<const kernels::NttTable> Resources::table(std::size_t degree, std::uint64_t prime) {
+std::shared_ptr<const kernels::NttTable> Resources::table(std::size_t degree, std::uint64_t prime, RingType ring) {
   const std::lock_guard lock(tables_mutex_);
-  auto& place = tables_[{degree, prime}];
+  auto& place = tables_[{degree, prime, ring}];
   auto table = place.lock();
   if (table == nullptr) {
-    table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime));
+    table = std::make_shared<const kernels::NttTable>(kernels::make_ntt_table(degree, prime, ring));
     place = table;
   }
   return table;

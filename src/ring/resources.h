@@ -16,12 +16,14 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "kernels/kernels.h"
 
 namespace obscura::ring {
+
+using kernels::RingType;
 
 /// threads  concurrent, all of it
 class Resources {
@@ -45,7 +47,8 @@ class Resources {
   /// The table of a prime: one for all that ask for it while one of them holds it (bootstrapping has three contexts of
   /// the same primes).
   /// cost    the first time N modular products; all who ask wait
-  std::shared_ptr<const kernels::NttTable> table(std::size_t degree, std::uint64_t prime);
+  std::shared_ptr<const kernels::NttTable> table(std::size_t degree, std::uint64_t prime,
+                                                 RingType ring = RingType::standard);
 
   /// Gives slabs of which no limb is taken back to the system: for the end of something large that others outlive.
   /// cost    a sort of the free limbs; taking and giving wait
@@ -68,7 +71,7 @@ class Resources {
   const kernels::Kernels* kernels_;
   std::array<Pool, kPools> pools_;  ///< by the logarithm of the degree
   std::mutex tables_mutex_;
-  std::map<std::pair<std::size_t, std::uint64_t>, std::weak_ptr<const kernels::NttTable>> tables_;
+  std::map<std::tuple<std::size_t, std::uint64_t, RingType>, std::weak_ptr<const kernels::NttTable>> tables_;
 };
 
 }  // namespace obscura::ring

@@ -12,12 +12,13 @@ struct Case {
   int log2_degree, bits;
   std::size_t limbs, special;
   int digit_limbs;
+  RingType ring = RingType::standard;
 };
 
 class Evaluator : public testing::TestWithParam<Case> {
  protected:
   World world_{make_params(GetParam().log2_degree, GetParam().bits, GetParam().limbs, GetParam().special,
-                           GetParam().digit_limbs)};
+                           GetParam().digit_limbs, GetParam().ring)};
   const Context& context_ = *world_.context;
   const Params& params_ = context_.params();
   double scale_ = std::exp2(GetParam().bits - 8);
@@ -95,14 +96,12 @@ TEST_P(Evaluator, RelinearizingManyIsRelinearizingEach) {
   }
 }
 
-TEST_P(Evaluator, RotateMovesSlotsLeftAndConjugateKeepsRealSlots) {
+TEST_P(Evaluator, RotateMovesSlotsLeft) {
   const std::vector<std::int64_t> steps = {1, -3, 0, 100};
   for (const std::int64_t step : steps) {
     const std::uint64_t element = context_.galois_element(step);
     world_.keys.galois.emplace(element, secret::make_galois_key(context_, world_.secret, element));
   }
-  const std::uint64_t conjugation = conjugation_element(context_.degree());
-  world_.keys.galois.emplace(conjugation, secret::make_galois_key(context_, world_.secret, conjugation));
   const auto slots = static_cast<std::int64_t>(a_.size());
   const double predicted = std::hypot(noise_of_encryption(params_),
                                       std::hypot(noise_of_switch(params_, x_.limbs()), noise_of_rounding(params_, 2)));
@@ -116,12 +115,27 @@ TEST_P(Evaluator, RotateMovesSlotsLeftAndConjugateKeepsRealSlots) {
     expect_predicted(world_.error(rotate(context_, world_.keys, x_, steps[k]), expected),
                      (steps[k] == 0 ? noise_of_encryption(params_) : predicted) / scale_);
   }
-  expect_predicted(world_.error(conjugate(context_, world_.keys, x_), [&](std::size_t j) { return a_[j]; }),
-                   predicted / scale_);
   EXPECT_THROW(rotate(context_, world_.keys, x_, 7), ContractError);
 }
 
+TEST_P(Evaluator, ConjugateKeepsRealSlots) {
+  if (params_.ring() != RingType::standard) {
+    EXPECT_THROW(conjugate(context_, world_.keys, x_), ContractError);
+    return;
+  }
+  const std::uint64_t conjugation = conjugation_element(context_.degree());
+  world_.keys.galois.emplace(conjugation, secret::make_galois_key(context_, world_.secret, conjugation));
+  const double predicted = std::hypot(noise_of_encryption(params_),
+                                      std::hypot(noise_of_switch(params_, x_.limbs()), noise_of_rounding(params_, 2)));
+  expect_predicted(world_.error(conjugate(context_, world_.keys, x_), [&](std::size_t j) { return a_[j]; }),
+                   predicted / scale_);
+}
+
 TEST_P(Evaluator, MultiplyByITurnsEverySlot) {
+  if (params_.ring() != RingType::standard) {
+    EXPECT_THROW(multiply_by_i(context_, x_), ContractError);
+    return;
+  }
   const Ciphertext once = multiply_by_i(context_, x_), twice = multiply_by_i(context_, once);
   expect_predicted(world_.error(twice, [&](std::size_t j) { return -a_[j]; }), noise_of_encryption(params_) / scale_);
   expect_predicted(world_.error(once, [](std::size_t) { return 0.0; }), noise_of_encryption(params_) / scale_);
@@ -160,24 +174,30 @@ TEST_P(Evaluator, AProductOfUnequalLimbsHasTheFewer) {
 
 INSTANTIATE_TEST_SUITE_P(Params, Evaluator,
                          testing::Values(Case{12, 35, 2, 1, 1}, Case{13, 48, 3, 1, 1}, Case{13, 36, 3, 2, 2},
-                                         Case{14, 48, 5, 2, 2}, Case{15, 49, 7, 3, 3}, Case{16, 48, 4, 1, 1}),
+                                         Case{14, 48, 5, 2, 2}, Case{15, 49, 7, 3, 3}, Case{16, 48, 4, 1, 1},
+                                         Case{12, 35, 2, 1, 1, RingType::conjugate_invariant},
+                                         Case{13, 36, 3, 2, 2, RingType::conjugate_invariant},
+                                         Case{14, 48, 5, 2, 2, RingType::conjugate_invariant}),
                          [](const auto& test) {
                            return "N" + std::to_string(test.param.log2_degree) + "Digits" +
-                                  std::to_string(test.param.digit_limbs) + "Bits" + std::to_string(test.param.bits);
+                                  std::to_string(test.param.digit_limbs) + "Bits" + std::to_string(test.param.bits) +
+                                  (test.param.ring == RingType::standard ? "" : "Invariant");
                          });
 
 TEST(EvaluatorTables, AllKernelTablesComputeTheSameCiphertext) {
-  const Params params = make_params(13, 48, 3, 1, 1);
-  const World world(params);
-  const auto a = world.random_slots(1, 5);
-  const Ciphertext x = world.encrypt(a, 0x1p40, 3);
-  std::vector<std::vector<std::uint64_t>> results;
-  for (const kernels::Kernels* kernels : kernels::available()) {
-    const auto context = Context::make(params, Resources::make(*kernels));
-    const Ciphertext y = relinearize(*context, world.keys, multiply(*context, x, x), 1);
-    auto& residues = results.emplace_back(y.parts[0].degree());
-    world.context->basis().export_limb(y.parts[1].residues(0), 0, residues);
-    EXPECT_EQ(residues, results.front()) << kernels->name;
+  for (const RingType ring : {RingType::standard, RingType::conjugate_invariant}) {
+    const Params params = make_params(13, 48, 3, 1, 1, ring);
+    const World world(params);
+    const auto a = world.random_slots(1, 5);
+    const Ciphertext x = world.encrypt(a, 0x1p40, 3);
+    std::vector<std::vector<std::uint64_t>> results;
+    for (const kernels::Kernels* kernels : kernels::available()) {
+      const auto context = Context::make(params, Resources::make(*kernels));
+      const Ciphertext y = relinearize(*context, world.keys, multiply(*context, x, x), 1);
+      auto& residues = results.emplace_back(y.parts[0].degree());
+      world.context->basis().export_limb(y.parts[1].residues(0), 0, residues);
+      EXPECT_EQ(residues, results.front()) << kernels->name;
+    }
   }
 }
 

@@ -14,11 +14,14 @@
 
 namespace obscura::ckks {
 
-inline Params make_params(int log2_degree, int bits, std::size_t limbs, std::size_t special, int digit_limbs) {
+inline Params make_params(int log2_degree, int bits, std::size_t limbs, std::size_t special, int digit_limbs,
+                          RingType ring = RingType::standard) {
   ParamsLiteral literal;
   literal.log2_degree = log2_degree;
-  literal.special = make_primes(log2_degree, log2_degree == 12 ? 35 : 50, special, {}).value();  // 106 bits at 2^12
-  literal.chain = make_primes(log2_degree, bits, limbs, literal.special).value();
+  literal.ring = ring;
+  const int special_bits = log2_degree == 12 ? 35 : 50;  // 106 bits at 2^12
+  literal.special = make_primes(log2_degree, special_bits, special, {}, ring).value();
+  literal.chain = make_primes(log2_degree, bits, limbs, literal.special, ring).value();
   literal.digit_limbs = digit_limbs;
   return Params::make(literal).value();
 }

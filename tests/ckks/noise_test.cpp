@@ -10,6 +10,7 @@ namespace {
 /// Errors of one operation over many keys, in predicted deviations.
 class Errors {
  public:
+  explicit Errors(RingType ring) : ring_(ring) {}
   void add(const World& world, const Ciphertext& x, double predicted,
            const std::function<double(std::size_t)>& expected) {
     const std::vector<double> got = secret::decrypt(*world.context, world.secret, x);
@@ -31,22 +32,32 @@ class Errors {
     // The mean of independent errors: 6 of its deviations.
     EXPECT_LT(std::fabs(sum_ / count), 6 * deviation / std::sqrt(count)) << what;
     // As many beyond six deviations as the model's tail says, and six deviations of that count.
-    const double expected = count * tail_of_error(6);
+    const double expected = count * tail_of_error(6, ring_);
     EXPECT_LE(beyond_six_, expected + 6 * std::sqrt(expected)) << what;
     // So far out that all of the slots together have a chance of one in a million.
-    EXPECT_GT(count * tail_of_error(largest_), 1e-6) << what << ": " << largest_ << " deviations";
+    EXPECT_GT(count * tail_of_error(largest_, ring_), 1e-6) << what << ": " << largest_ << " deviations";
   }
 
  private:
+  RingType ring_;
   double sum_ = 0, squares_ = 0, largest_ = 0;
   std::size_t count_ = 0, beyond_six_ = 0;
 };
 
-TEST(Noise, EveryOperationIsAsPredictedOverManyKeys) {
-  Errors fresh, by_public_key, product, relinearized, rotated, linear;
+class Noise : public testing::TestWithParam<RingType> {
+ protected:
+  static std::uint64_t all() { return GetParam() == RingType::standard ? 2048 : 4096; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Rings, Noise, testing::Values(RingType::standard, RingType::conjugate_invariant),
+                         [](const auto& test) { return test.param == RingType::standard ? "Standard" : "Invariant"; });
+
+TEST_P(Noise, EveryOperationIsAsPredictedOverManyKeys) {
+  const Errors none(GetParam());
+  Errors fresh = none, by_public_key = none, product = none, relinearized = none, rotated = none, linear = none;
   constexpr double kScale = 0x1p28;
   for (unsigned seed = 0; seed < 24; ++seed) {
-    World world(make_params(12, 35, 2, 1, 1));
+    World world(make_params(12, 35, 2, 1, 1, GetParam()));
     const Context& context = *world.context;
     const Params& params = context.params();
     // All slots at +-1, so that a product's error has one deviation in all of them.
@@ -83,14 +94,15 @@ TEST(Noise, EveryOperationIsAsPredictedOverManyKeys) {
   linear.expect_as_predicted("linear");
 }
 
-TEST(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
+TEST_P(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
   // Digits as large as P: the key switch itself dominates over its rounding.
-  Errors errors;
+  Errors errors(GetParam());
   for (unsigned seed = 0; seed < 6; ++seed) {
     ParamsLiteral literal;
     literal.log2_degree = 13;
     literal.digit_limbs = 2;
-    literal.chain = make_primes(13, 40, 5, {}).value();
+    literal.ring = GetParam();
+    literal.chain = make_primes(13, 40, 5, {}, GetParam()).value();
     literal.special = {literal.chain[3], literal.chain[4]};
     literal.chain.resize(3);
     const World world(Params::make(literal).value());
@@ -108,9 +120,9 @@ TEST(Noise, DigitsOfSeveralLimbsAddNoMoreThanPredicted) {
 
 /// Of the encoding of `count` random numbers in random slots, repeated with a period, many times over: their error as
 /// it is, and as the model has it.
-void expect_lost_as_predicted(std::size_t count, std::uint64_t period, double scale) {
+void expect_lost_as_predicted(RingType ring, std::size_t count, std::uint64_t period, double scale) {
   SCOPED_TRACE(fmt::format("{} numbers in {} slots at 2^{}", count, period, std::log2(scale)));
-  const auto context = Context::make(make_params(12, 35, 2, 1, 1));
+  const auto context = Context::make(make_params(12, 35, 2, 1, 1, ring));
   const std::size_t slots = context->params().slots();
   std::mt19937_64 random(count);
   std::uniform_real_distribution<double> uniform(0.25, 1);
@@ -138,20 +150,24 @@ void expect_lost_as_predicted(std::size_t count, std::uint64_t period, double sc
   expect_predicted(std::sqrt(measured), std::sqrt(predicted));
 }
 
-TEST(Noise, OneNumberInManySlotsIsLostAtASmallScale) {
-  for (const double scale : {0x1p9, 0x1p12, 0x1p14, 0x1p17, 0x1p24}) expect_lost_as_predicted(1, 2048, scale);
+TEST_P(Noise, OneNumberInManySlotsIsLostAtASmallScale) {
+  // The last: so high that the harmonics of one wave fold into noise. Between, where few reach the order of the roots,
+  // up to 0.4 bits less is lost than predicted, in either ring.
+  const double high = GetParam() == RingType::standard ? 0x1p24 : 0x1p28;
+  for (const double scale : {0x1p9, 0x1p12, 0x1p14, 0x1p17, high})
+    expect_lost_as_predicted(GetParam(), 1, all(), scale);
 }
 
-TEST(Noise, FewNumbersAreLostToEachOther) {
-  for (const double scale : {0x1p10, 0x1p11, 0x1p13, 0x1p16}) expect_lost_as_predicted(3, 2048, scale);
+TEST_P(Noise, FewNumbersAreLostToEachOther) {
+  for (const double scale : {0x1p10, 0x1p11, 0x1p13, 0x1p16}) expect_lost_as_predicted(GetParam(), 3, all(), scale);
 }
 
-TEST(Noise, ManyNumbersAreLostWhereCoefficientsAreBelowOne) {
-  for (const double scale : {0x1p7, 0x1p8, 0x1p12}) expect_lost_as_predicted(200, 2048, scale);
+TEST_P(Noise, ManyNumbersAreLostWhereCoefficientsAreBelowOne) {
+  for (const double scale : {0x1p7, 0x1p8, 0x1p12}) expect_lost_as_predicted(GetParam(), 200, all(), scale);
 }
 
-TEST(Noise, NumbersThatRepeatAreLostAsInFewerSlots) {
-  for (const double scale : {0x1p7, 0x1p12}) expect_lost_as_predicted(2, 256, scale);
+TEST_P(Noise, NumbersThatRepeatAreLostAsInFewerSlots) {
+  for (const double scale : {0x1p7, 0x1p12}) expect_lost_as_predicted(GetParam(), 2, all() / 8, scale);
 }
 
 }  // namespace

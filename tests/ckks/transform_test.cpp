@@ -67,11 +67,12 @@ Matrix random_matrix(std::size_t slots, std::uint32_t inputs, std::uint32_t outp
 }
 
 /// Toy ring; `special_bits` of each of the two special primes, digits of two 45-bit limbs.
-Params insecure_params(int special_bits = 50) {
+Params insecure_params(int special_bits = 50, RingType ring = RingType::standard) {
   ParamsLiteral literal;
   literal.log2_degree = 11;
-  literal.special = make_primes(11, special_bits, 2, {}).value();
-  literal.chain = make_primes(11, 45, 5, literal.special).value();
+  literal.ring = ring;
+  literal.special = make_primes(11, special_bits, 2, {}, ring).value();
+  literal.chain = make_primes(11, 45, 5, literal.special, ring).value();
   literal.digit_limbs = 2;
   return Params::insecure_for_tests(literal).value();
 }
@@ -172,6 +173,14 @@ void expect_equal(const std::vector<Ciphertext>& a, const std::vector<Ciphertext
 TEST(Transform, DenseDiagonalsAreTheMatrix) {
   const Params params = insecure_params();
   expect_twin({params, random_matrix(params.slots(), 1, 1, range(0, 64), true), {5, 1, 0x1p40, 0x1p40}});
+}
+
+TEST(Transform, RealSlotsAreTwiceAsManyOfTheConjugateInvariantRing) {
+  const Params params = insecure_params(50, RingType::conjugate_invariant);
+  ASSERT_EQ(params.slots(), params.degree());
+  expect_twin({params, random_matrix(params.slots(), 2, 3, range(-20, 44), true), {5, 1, 0x1p40, 0x1p40}});
+  // Rounding of plaintexts alone.
+  expect_twin({params, random_matrix(params.slots(), 1, 1, range(0, 32), true), {3, 0, 0x1p40, 0x1p50}});
 }
 
 TEST(Transform, ComplexStridedDiagonalsAreTheMatrix) {
