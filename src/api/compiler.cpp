@@ -81,6 +81,9 @@ api::PlanJob job_of(const CompileOptions& options) {
   job.options.batch = options.batch;
   job.options.layout = layout_of(options.layout);
   job.options.log2_degree = options.log2_degree;
+  if (options.ring != Ring::automatic) {
+    job.options.ring = options.ring == Ring::standard ? ckks::RingType::standard : ckks::RingType::conjugate_invariant;
+  }
   job.options.memory = options.memory;
   job.options.max_key_bytes = options.max_key_bytes;
   job.options.report = options.progress;

@@ -181,7 +181,7 @@ Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, cons
   if (options.before) options.before(simulator.memory());
   const base::Progress progress = progress_of(options.report, "plaintext simulator");
   // The plaintext simulator goes through few images as through many, so parts are of the same size in all layouts.
-  const std::size_t slots = std::size_t{1} << (plan.params.log2_degree - 1);
+  const std::size_t slots = plan.params.slots();
   result.batches = (images.count() + slots - 1) / slots;
   const auto run_batch = [&](const data::Dataset& part, std::size_t batch) -> Result<void> {
     const Stopwatch watch;

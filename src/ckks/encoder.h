@@ -18,10 +18,10 @@ struct Embedding {
   double largest = 0;            ///< of their magnitudes
 };
 
-/// Encodes slots z into the polynomial m with m(zeta^(5^j)) = scale * z_j, rounded to integers, by a complex FFT of size
-/// N/2. In the standard ring these are N/2 slots, real and complex ones for the same cost. In the conjugate-invariant
-/// ring they are N slots, all real, and zeta has order 4N: the slots at zeta^k and zeta^(k + 4), k = 1 mod 8, are the
-/// real and imaginary parts of one value of the FFT.
+/// Encodes slots z into the polynomial m with m(zeta^(5^j)) = scale * z_j, rounded to integers, by a complex FFT of
+/// size N/2. In the standard ring these are N/2 slots, real and complex ones for the same cost. In the
+/// conjugate-invariant ring they are N slots, all real, and zeta has order 4N: the slots at zeta^k and zeta^(k + 4), k
+/// = 1 mod 8, are the real and imaginary parts of one value of the FFT.
 class Encoder {
  public:
   explicit Encoder(const ring::Basis& basis);

@@ -37,8 +37,8 @@ double noise_of_public_encryption(const Params& params) {
 }
 
 double noise_of_rounding(const Params& params, std::size_t parts) {
-  // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^2k = k! (E|s|^2)^k; or a real
-  // one, and then it is (2k - 1)!! (E s^2)^k.
+  // Part k's rounding error meets s^k. In a slot s is nearly a complex Gaussian, so E|s|^2k = k! (E|s|^2)^k; or a
+  // real one, and then it is (2k - 1)!! (E s^2)^k.
   double variance = 0;
   double moment = 1;
   for (std::size_t part = 0; part < parts; ++part) {
@@ -49,7 +49,7 @@ double noise_of_rounding(const Params& params, std::size_t parts) {
 }
 
 double noise_of_switch(const Params& params, std::size_t limbs) {
-  // Each digit: N (2N) products of a uniform number in +-D_d/2 (up to a small multiple for more than one limb) with noise,
+  // Each digit: N (2N) products of a uniform number in +-D_d/2 (up to a small multiple for more limbs) with noise,
   // over P.
   const ParamsLiteral& literal = params.literal();
   double log2_special = 0;

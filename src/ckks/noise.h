@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The noise model: predicted standard deviations of the error in one slot, in units of 1/scale (divide by the scale
-/// to get slot units). Coefficients' errors are taken as independent. A slot of the standard ring is the real part of a sum of
-/// N of them, so its deviation is sqrt(N / 2) times a coefficient's; one of the conjugate-invariant ring is c_0 plus a
-/// sum of 2 c_j cos, and its deviation sqrt(2 N) times a coefficient's.
+/// to get slot units). Coefficients' errors are taken as independent. A slot of the standard ring is the real part of a
+/// sum of N of them, so its deviation is sqrt(N / 2) times a coefficient's; one of the conjugate-invariant ring is c_0
+/// plus a sum of 2 c_j cos, and its deviation sqrt(2 N) times a coefficient's.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,10 @@
 
 namespace obscura::ckks {
 
-/// The share of slots whose error passes `deviations` predicted deviations, at most, from one deviation on. An error that
-/// met the secret is, in a slot, the real part of a product of two complex Gaussians: a Laplace variable, exp(-sqrt(2)
-/// t), whose tail is far heavier than a Gaussian's; errors that did not are below. In the conjugate-invariant ring it is
-/// a product of two real ones, whose density is K0(t) / pi: below exp(-t).
+/// The share of slots whose error passes `deviations` predicted deviations, at most, from one deviation on. An error
+/// that met the secret is, in a slot, the real part of a product of two complex Gaussians: a Laplace variable,
+/// exp(-sqrt(2) t), whose tail is far heavier than a Gaussian's; errors that did not are below. In the
+/// conjugate-invariant ring it is a product of two real ones, whose density is K0(t) / pi: below exp(-t).
 double tail_of_error(double deviations, RingType ring = RingType::standard);
 
 /// A fresh secret-key encryption: Gaussian error and rounding of the encoding.

@@ -92,6 +92,10 @@ Result<Params> Params::validate(ParamsLiteral literal, int min_log2_degree) {
     return error(Code::wrong_params, "ring degree 2^{}, 2^{} .. 2^{} are allowed", literal.log2_degree, min_log2_degree,
                  kMaxLog2Degree);
   }
+  if (literal.ring != RingType::standard && literal.ring != RingType::conjugate_invariant) {
+    return error(Code::wrong_params, "ring {}, 0 (standard) and 1 (conjugate-invariant) are allowed",
+                 static_cast<int>(literal.ring));
+  }
   if (literal.chain.empty() || literal.special.empty() || literal.chain.size() + literal.special.size() > kMaxPrimes) {
     return error(Code::wrong_params,
                  "{} chain and {} special primes, at least 1 each and at most {} in all are allowed",

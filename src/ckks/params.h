@@ -22,6 +22,11 @@ inline constexpr std::size_t kMaxPrimes = 96;
 /// Limbs that one division may drop.
 inline constexpr std::size_t kMaxRescale = 3;
 
+/// Of a ciphertext: N/2 complex ones, or in the conjugate-invariant ring N real ones.
+constexpr std::size_t slots_of(int log2_degree, RingType ring) {
+  return std::size_t{1} << (log2_degree - (ring == RingType::standard ? 1 : 0));
+}
+
 /// What a parameter set is, before anyone checked it.
 struct ParamsLiteral {
   int log2_degree = 0;                 ///< N = 2^log2_degree
@@ -31,8 +36,7 @@ struct ParamsLiteral {
   RingType ring = RingType::standard;
   bool operator==(const ParamsLiteral&) const = default;
 
-  /// Of a ciphertext: N/2 complex ones, or in the conjugate-invariant ring N real ones.
-  std::size_t slots() const { return std::size_t{1} << (log2_degree - (ring == RingType::standard ? 1 : 0)); }
+  std::size_t slots() const { return slots_of(log2_degree, ring); }
   /// Log2 of what primes are 1 modulo: 2N, or 4N.
   int log2_root_order() const { return log2_degree + (ring == RingType::standard ? 1 : 2); }
 };

@@ -39,6 +39,7 @@ struct SwitchSize {
   std::size_t limbs = 0;    ///< chain limbs of the ciphertexts
   std::size_t special = 0;  ///< special primes
   std::size_t digits = 0;   ///< digits of `limbs` limbs
+  RingType ring = RingType::standard;
   static SwitchSize at(const Params& params, std::size_t limbs);
 };
 
@@ -101,7 +102,7 @@ struct TransformCost {
   std::size_t products = 0;        ///< limb products and sums of all of it
   std::size_t permutations = 0;    ///< of limbs
   std::size_t conversions = 0;     ///< base conversions, each of a source limb to a target limb
-  std::size_t fft_slots = 0;       ///< of each of the `plaintexts` FFTs that encoding takes, unless they are kept
+  std::size_t fft_values = 0;      ///< complex, of each of the `plaintexts` FFTs of encoding, unless they are kept
   std::size_t encode_ntts = 0;     ///< limb NTTs that encoding all diagonals takes; many small ones count as one
   std::size_t encoded_limbs = 0;   ///< memory of the residues of all diagonals
   /// Memory of one apply besides, on one core; each core more may add the sums of as many groups and outputs.

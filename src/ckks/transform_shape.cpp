@@ -15,7 +15,7 @@ namespace obscura::ckks {
 
 SwitchSize SwitchSize::at(const Params& params, std::size_t limbs) {
   const auto alpha = static_cast<std::size_t>(params.literal().digit_limbs);
-  return {limbs, params.special_limbs(), (limbs + alpha - 1) / alpha};
+  return {limbs, params.special_limbs(), (limbs + alpha - 1) / alpha, params.ring()};
 }
 
 namespace {
@@ -470,15 +470,14 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, 
   out.divisions = out.giant_switches + 2 * outputs_;
   out.ntts = rotated.size() * size.digits * rows + out.giant_switches * giant_ntts(size) +
              2 * outputs_ * (rescale + size.special + size.limbs - rescale);
-  const std::size_t switches = out.baby_switches + out.giant_switches;
+  const std::size_t switches = out.baby_switches + out.giant_switches, kept = size.limbs - rescale;
   out.permutations = switches * 2 * rows;
   out.products = out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) -
                  out.permutations + out.plaintexts * 2 * rows;
-  const std::size_t kept = size.limbs - rescale;
   out.conversions = out.decompositions * raised_sources(size) + out.giant_switches * (size.special + 1) * size.limbs +
                     2 * outputs_ * (size.special + rescale + 1) * kept;
   if (split_.pair != 0) {
-    const SwitchSize after{kept, size.special, (kept + size.special - 1) / size.special};
+    const SwitchSize after{kept, size.special, (kept + size.special - 1) / size.special, size.ring};
     for (const auto& [one, count] : {std::pair<SwitchSize, std::size_t>{size, inputs_}, {after, outputs_}}) {
       out.pair_switches += count;
       out.ntts += count * switch_ntts(one);
@@ -487,9 +486,10 @@ TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, 
       out.conversions += count * (raised_sources(one) + 2 * (one.special + 1) * one.limbs);
     }
   }
+  const std::size_t all = slots_ / (size.ring == RingType::standard ? 1 : 2);
   const std::size_t gap =
-      period == 0 ? 1 : slots_ / std::clamp(period, std::min(slots_, Encoder::kLeastPeriod), slots_);
-  out.fft_slots = slots_ / gap;
+      period == 0 ? 1 : all / std::clamp(period * all / slots_, std::min(all, Encoder::kLeastPeriod), all);
+  out.fft_values = all / gap;
   out.encode_ntts = (out.plaintexts * rows + gap - 1) / gap;
   out.encoded_limbs = out.plaintexts * rows / std::min(gap, kMostRepeats);
   // The babies, and for what runs at a time the sums of its groups and outputs.

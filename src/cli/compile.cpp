@@ -24,6 +24,7 @@ struct CompileOptions {
   std::string output;
   std::string data;
   std::string layout = "auto";
+  std::string ring = "auto";
   std::vector<std::string> calibrate;
   api::Settings settings;
   api::PlanJob job;
@@ -34,6 +35,13 @@ struct CompileOptions {
 compile::LayoutChoice layout_of(const std::string& name) {
   if (name == "image") return compile::LayoutChoice::image;
   return name == "batch" ? compile::LayoutChoice::batch : compile::LayoutChoice::automatic;
+}
+
+std::optional<ckks::RingType> ring_of(const std::string& name) {
+  for (const auto ring : {ckks::RingType::standard, ckks::RingType::conjugate_invariant}) {
+    if (name == ckks::name_of(ring)) return ring;
+  }
+  return std::nullopt;
 }
 
 nlohmann::ordered_json passes_json(const compile::Passes& passes) {
@@ -93,6 +101,7 @@ Result<Answer> perform(const CompileOptions& options) {
   api::PlanJob job = options.job;
   job.training = api::training_of(options.calibrate, data_folder(options.data));
   job.options.layout = layout_of(options.layout);
+  job.options.ring = ring_of(options.ring);
   if (job.options.memory == 0) job.options.memory = server_memory_bytes();
   job.options.report = progress_bars();
   compile::Passes passes(compile::pass_named(options.dump_after));
@@ -109,6 +118,7 @@ Result<Answer> perform(const CompileOptions& options) {
                  {"batch", plan.batch},
                  {"layout", plan::is_batch(plan) ? "batch" : "image"},
                  {"images_at_once", plan.images_at_once()},
+                 {"ring", ckks::name_of(plan.params.ring)},
                  {"ring_degree", std::uint64_t{1} << plan.params.log2_degree},
                  {"log2_qp", ckks::log2_qp(plan.params)},
                  {"limbs", plan.input.limbs},
@@ -208,6 +218,12 @@ Action define_compile(CLI::App& command, const Common&) {
                               "together, as 3.6GB (default: "
                               "three quarters of this machine's)"));
   command.add_option("--log2-degree", options->job.options.log2_degree, "Force the ring's degree, 2 to this power");
+  command
+      .add_option("--ring", options->ring,
+                  "standard: N/2 complex slots, can bootstrap; conjugate-invariant: N real slots, so twice the images; "
+                  "auto: what is faster")
+      ->check(CLI::IsMember({"auto", "standard", "conjugate-invariant"}))
+      ->capture_default_str();
   add_approximation(command, options->job);
   add_normalization(command, options->settings.normalization);
   add_read_options(command, options->read);

@@ -21,7 +21,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json params_json(const ckks::ParamsLiteral& params) {
-  return {{"ring_degree", std::uint64_t{1} << params.log2_degree},
+  return {{"ring", ckks::name_of(params.ring)},
+          {"ring_degree", std::uint64_t{1} << params.log2_degree},
           {"log2_qp", ckks::log2_qp(params)},
           {"limbs", params.chain.size()},
           {"chain", params.chain},
@@ -30,8 +31,9 @@ Json params_json(const ckks::ParamsLiteral& params) {
 }
 
 std::string params_text(const ckks::ParamsLiteral& params) {
-  return fmt::format("N = {}, log2(QP) = {:.1f}, {} + {} primes", std::uint64_t{1} << params.log2_degree,
-                     ckks::log2_qp(params), params.chain.size(), params.special.size());
+  return fmt::format("{} ring, N = {}, log2(QP) = {:.1f}, {} + {} primes", ckks::name_of(params.ring),
+                     std::uint64_t{1} << params.log2_degree, ckks::log2_qp(params), params.chain.size(),
+                     params.special.size());
 }
 
 Json bootstrap_json(const std::optional<plan::BootstrapSpec>& spec) {
@@ -114,6 +116,7 @@ Result<Answer> inspect_keys(const std::string& path) {
       {{"kind", "evaluation keys"},
        {"params_digest", params},
        {"key", key},
+       {"ring", ckks::name_of(header.ring)},
        {"ring_degree", std::uint64_t{1} << header.log2_degree},
        {"relinearization_keys", header.relinearization ? 1 : 0},
        {"rotation_keys", rotations},
@@ -121,8 +124,10 @@ Result<Answer> inspect_keys(const std::string& path) {
        {"bootstrapping_keys", header.bootstrap},
        {"digit_limbs", header.digit_limbs},
        {"bytes", file_bytes(path)}},
-      fmt::format("evaluation keys {} for parameters {}\n  N = {}, {} + {} primes in digits of {}: {}, {}{}{}{}, {}",
-                  key, params, std::uint64_t{1} << header.log2_degree, header.chain, header.special, header.digit_limbs,
+      fmt::format("evaluation keys {} for parameters {}\n  {} ring, N = {}, {} + {} primes in digits of {}: {}, "
+                  "{}{}{}{}, {}",
+                  key, params, ckks::name_of(header.ring), std::uint64_t{1} << header.log2_degree, header.chain,
+                  header.special, header.digit_limbs,
                   api::plural(header.relinearization ? 1 : 0, "relinearisation key"),
                   api::plural(rotations, "rotation key"), conjugations > 0 ? ", conjugation" : "", limbs,
                   header.bootstrap > 0
@@ -143,6 +148,7 @@ Result<Answer> inspect_ciphertexts(const std::string& path, wire::Kind kind) {
                  {"request", wire::short_name(header.request)},
                  {"images", header.images},
                  {"batches", header.batches()},
+                 {"ring", ckks::name_of(header.ring)},
                  {"ring_degree", std::uint64_t{1} << header.log2_degree},
                  {"elements", header.elements},
                  {"limbs", header.limbs},

@@ -112,6 +112,7 @@ wire::CiphertextHeader request_header(const Client& client, std::uint64_t images
   header.images = images;
   header.images_at_once = offer.images_at_once();
   header.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  header.ring = offer.params.ring;
   header.elements = static_cast<std::uint32_t>(offer.input.ciphertexts());
   header.limbs = offer.input.limbs;
   header.seeded = true;
@@ -184,6 +185,7 @@ wire::CiphertextHeader expected_header(const plan::Offer& offer, const wire::Bin
   wire::CiphertextHeader expected;
   expected.binding = binding;
   expected.log2_degree = static_cast<std::uint32_t>(offer.params.log2_degree);
+  expected.ring = offer.params.ring;
   expected.images_at_once = offer.images_at_once();
   return expected;
 }

@@ -242,6 +242,7 @@ class Compiler {
     out.spread = spread_of(measured.statistics, answer_);
     out.max_error = options_.max_error_std == 0 ? kDefaultRelativeError * out.spread : options_.max_error_std;
     out.max_key_bytes = options_.max_key_bytes;
+    out.ring = options_.ring;
     out.memory = options_.memory;
     out.cache = std::make_shared<MapCache>();
     out.report = options_.report;
@@ -270,7 +271,7 @@ class Compiler {
       OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::squared));
     }
     const MonicNetwork& network = out.measured->network;
-    const Request request{options_.batch, options_.log2_degree};
+    const Request request{options_.batch, options_.log2_degree, options_.ring};
     OBSCURA_TRY_VOID(check_levels(network, {}, request));
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 0, 2));
     const Images some = images_.first(affordable(kRoundingBudget, multiplications(network), kMaxRoundingImages));
@@ -311,7 +312,7 @@ class Compiler {
       own = std::move(made).value();
     }
     const MonicNetwork& network = same_ ? same_->network : *own;
-    const double least = least_nanoseconds(network, {}, {options_.batch, options_.log2_degree}) * 1e-9;
+    const double least = least_nanoseconds(network, {}, {options_.batch, options_.log2_degree, options_.ring}) * 1e-9;
     return std::isfinite(least) ? std::optional(least) : std::nullopt;
   }
 

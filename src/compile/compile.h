@@ -28,6 +28,7 @@ struct Options {
   std::optional<plan::AnswerKind> answer;  ///< nothing: as answer_of (answer.h) has it
   std::vector<std::string> class_names;    ///< for the client; empty, or one an output
   std::optional<int> log2_degree;          ///< force N
+  std::optional<ckks::RingType> ring;      ///< force it; else the faster
   /// Bits between the largest value that calibration saw and the modulus: of each value in the batch layout, where one
   /// image that overflows spoils all of its batch; of the logits in the image layout. Nothing: 3, without
   /// calibration 6.

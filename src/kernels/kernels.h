@@ -44,12 +44,12 @@ struct alignas(64) Octet {
   double lane[8];
 };
 
-/// Twiddles of the NTT of one prime, each reduced. N doubles a direction. With psi of order 2N, the standard ring's takes
-/// values at all odd powers of psi. With psi of order 4N, the conjugate-invariant ring's takes them at psi^k, k = 1 mod
-/// 4: the other odd powers are their inverses and give the same values. There, since X^N = i (psi^N) at these,
+/// Twiddles of the NTT of one prime, each reduced. N doubles a direction. With psi of order 2N, the standard ring's
+/// takes values at all odd powers of psi. With psi of order 4N, the conjugate-invariant ring's takes them at psi^k, k =
+/// 1 mod 4: the other odd powers are their inverses and give the same values. There, since X^N = i (psi^N) at these,
 ///   sum_j c_j (X^j + X^-j) = sum_j (c_j - i c_(N - j)) X^j,
-/// so that a fold, c_j - i c_(N - j) for each j but 0, is followed by the levels of the left half of the standard NTT of
-/// degree 2N, which are N's with other roots.
+/// so that a fold, c_j - i c_(N - j) for each j but 0, is followed by the levels of the left half of the standard NTT
+/// of degree 2N, which are N's with other roots.
 struct NttTable {
   std::size_t degree = 0;
   Modulus modulus;

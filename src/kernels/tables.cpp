@@ -59,9 +59,9 @@ std::vector<Octet> make_tail(std::size_t degree, const std::vector<double>& root
   return tail;
 }
 
-/// Follows the largest |x| / p, `bound` at first, through the levels: x grows by the product's bound p/2 + |x| 2^(bits-53), and no operand
-/// may pass 2^52. A pass starts at levels 0, leftover, leftover + 3, ...; where it could overflow it reduces its
-/// inputs.
+/// Follows the largest |x| / p, `bound` at first, through the levels: x grows by the product's bound p/2 + |x|
+/// 2^(bits-53), and no operand may pass 2^52. A pass starts at levels 0, leftover, leftover + 3, ...; where it could
+/// overflow it reduces its inputs.
 std::vector<bool> plan_reductions(std::size_t degree, int bits, double bound) {
   const int levels = std::countr_zero(degree);
   const double growth = std::ldexp(1.0, bits - 53);

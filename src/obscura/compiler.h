@@ -24,6 +24,10 @@ struct OwnActivation {
 /// image: the pixels of an image in the slots of few ciphertexts; batch: an image in each slot.
 enum class Layout { automatic, image, batch };
 
+/// standard: N/2 complex slots in a ciphertext, and bootstrapping; conjugate_invariant: N real slots, so twice the
+/// images of a batch for the same time.
+enum class Ring { automatic, standard, conjugate_invariant };
+
 /// What is left empty is as the network's file says, else as is said here.
 struct CompileOptions {
   std::uint32_t batch = 1;               ///< images classified at a time
@@ -47,6 +51,7 @@ struct CompileOptions {
   std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take
   std::optional<std::uint64_t> max_key_bytes = {};
   std::optional<int> log2_degree = {};  ///< forces the ring's degree
+  Ring ring = Ring::automatic;          ///< automatic: what is faster
   /// (what, done, total) from time to time; false stops with Code::cancelled.
   std::function<bool(const std::string& what, std::size_t done, std::size_t total)> progress = {};
 };

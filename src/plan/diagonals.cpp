@@ -339,7 +339,7 @@ void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t l
 }
 
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
-  const std::uint64_t slots = std::uint64_t{1} << (plan.params.log2_degree - 1);
+  const std::uint64_t slots = plan.params.slots();
   TransformShapes out;
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     out.by_step.emplace_back();

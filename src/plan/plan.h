@@ -196,7 +196,7 @@ struct OutputSpec {
 /// (ckks::Bootstrapper::galois_limbs).
 struct KeyRequest {
   bool relinearization = false;
-  /// Steps of the Galois keys, modulo N/2 and around 0 without it, and the most limbs of a ciphertext that each
+  /// Steps of the Galois keys, modulo the slots and around 0 without it, and the most limbs of a ciphertext that each
   /// rotates.
   std::map<std::int64_t, std::uint32_t> rotations = {};
   std::uint32_t conjugation = 0;  ///< the most limbs of a ciphertext that is conjugated; 0: none is
@@ -212,9 +212,10 @@ struct BootstrapSpec {
   bool operator==(const BootstrapSpec&) const = default;
 };
 
-/// n: slots of every vector of a plan: N/2, or those that its bootstrapping keeps, with which every ciphertext repeats.
+/// n: slots of every vector of a plan: those of the ring, or those that its bootstrapping keeps, with which every
+/// ciphertext repeats.
 inline std::uint64_t slots(const ckks::ParamsLiteral& params, const std::optional<BootstrapSpec>& bootstrap) {
-  return std::uint64_t{1} << (bootstrap ? bootstrap->literal.log2_slots : params.log2_degree - 1);
+  return bootstrap ? std::uint64_t{1} << bootstrap->literal.log2_slots : params.slots();
 }
 
 struct Plan {

@@ -161,7 +161,8 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "batch    {} image{}, {} at a time in {} slots\n", plan.batch, plan.batch == 1 ? "" : "s",
                  plan.images_at_once(), slots);
   fmt::format_to(out, "layout   {} -> {}\n", describe(plan.input.layout, slots), describe(plan.output.layout, slots));
-  fmt::format_to(out, "ring     N = 2^{}, log2(QP) = {:.1f} of at most {:.0f}\n", plan.params.log2_degree,
+  fmt::format_to(out, "ring     {}N = 2^{}, log2(QP) = {:.1f} of at most {:.0f}\n",
+                 plan.params.ring == ckks::RingType::standard ? "" : "conjugate-invariant, ", plan.params.log2_degree,
                  ckks::log2_qp(plan.params), ckks::max_log2_qp(plan.params.log2_degree));
   fmt::format_to(out, "chain    {}\n", primes(plan.params.chain));
   fmt::format_to(out, "special  {}, digits of {} limb{}\n", primes(plan.params.special), plan.params.digit_limbs,

@@ -109,6 +109,10 @@ class Verifier {
   Result<void> rotations() {
     diagonals_ = diagonals_of(plan_);
     const TransformShapes shapes = transform_shapes(plan_, diagonals_);
+    if (shapes.keys.conjugation != 0 && plan_.params.ring != ckks::RingType::standard) {
+      return error(Code::wrong_params, "plan keys: pairs of diagonals in the {} ring, whose slots are real",
+                   ckks::name_of(plan_.params.ring));
+    }
     if (shapes.keys.conjugation != plan_.keys.conjugation) {
       return error(Code::wrong_params, "plan keys: conjugation of {} limbs is requested, and the steps need it for {}",
                    plan_.keys.conjugation, shapes.keys.conjugation);

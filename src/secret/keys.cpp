@@ -118,8 +118,8 @@ ckks::SwitchKey make_relinearization_key(const ckks::Context& context, const Sec
 
 ckks::SwitchKey make_galois_key(const ckks::Context& context, const SecretKey& secret, std::uint64_t element,
                                 std::size_t limbs) {
-  // The inverse of an odd number modulo a power of two: its power with a quarter of that, which is the group's exponent,
-  // less one.
+  // The inverse of an odd number modulo a power of two: its power with a quarter of that, the group's exponent, less
+  // one.
   const std::uint64_t order = context.basis().root_order();
   const std::uint64_t inverse = ring::power_mod(element, order / 4 - 1, order);
   ring::NttPoly target = ring::permute(context.basis(), secret.poly(), context.automorphisms().permutation(inverse));

@@ -12,6 +12,7 @@ wire::CiphertextHeader expected_input(const plan::Plan& plan, const wire::Bindin
   wire::CiphertextHeader header;
   header.binding = binding;
   header.log2_degree = static_cast<std::uint32_t>(plan.params.log2_degree);
+  header.ring = plan.params.ring;
   header.elements = plan.input.ciphertexts();
   header.images_at_once = plan.images_at_once();
   header.limbs = plan.input.limbs;

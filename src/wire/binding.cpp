@@ -58,6 +58,7 @@ Digest name_of_params(const ckks::ParamsLiteral& params) {
     for (const std::uint64_t prime : *primes) w.u64(prime);
   }
   w.u32(static_cast<std::uint32_t>(params.digit_limbs));
+  w.u8(static_cast<std::uint8_t>(params.ring));
   return base::digest(w.bytes());
 }
 

@@ -22,7 +22,7 @@ std::uint64_t header_payload(Kind kind) {
   return kBindingBytes + sizeof(Nonce) + 8 + 5 * 4 + 1 + 8 + (kind == Kind::outputs ? kDigestBytes : 0);
 }
 constexpr std::uint32_t kMaxElements = std::uint32_t{1} << 20;
-constexpr unsigned kSeeded = 1;
+constexpr unsigned kSeeded = 1, kInvariant = 2;
 constexpr std::uint64_t kPlaceBytes = 8 + 8 + sizeof(Nonce);
 // Two scales that come from the same plan are the same double; 1e-12 forgives a compiler's other order of products.
 constexpr double kScaleTolerance = 1e-12;
@@ -67,6 +67,10 @@ Result<void> check_same(const CiphertextHeader& actual, const CiphertextHeader& 
   if (actual.images_at_once != expected.images_at_once) {
     return error(Code::wrong_params, "{}: batches of {} images; the plan takes {} at once", name, actual.images_at_once,
                  expected.images_at_once);
+  }
+  if (actual.ring != expected.ring) {
+    return error(Code::wrong_params, "{}: of the {} ring, the plan's is {}", name, ckks::name_of(actual.ring),
+                 ckks::name_of(expected.ring));
   }
   if (actual.log2_degree != expected.log2_degree || actual.elements != expected.elements ||
       actual.limbs != expected.limbs || actual.parts != expected.parts || actual.seeded != expected.seeded) {
@@ -117,7 +121,8 @@ base::Bytes write_header(Kind kind, const CiphertextHeader& header) {
   w.u32(header.limbs);
   w.u32(header.parts);
   w.u32(header.images_at_once);
-  w.u8(static_cast<std::uint8_t>(header.seeded ? kSeeded : 0));
+  w.u8(static_cast<std::uint8_t>((header.seeded ? kSeeded : 0) |
+                                 (header.ring == ckks::RingType::conjugate_invariant ? kInvariant : 0)));
   w.f64(header.scale);
   if (kind == Kind::outputs) w.raw(std::as_bytes(std::span(header.inputs)));
   return make_frame(kind, w.bytes());
@@ -138,7 +143,9 @@ Result<CiphertextHeader> read_header(Kind kind, base::ByteView frame, const std:
   header.limbs = r.u32();
   header.parts = r.u32();
   header.images_at_once = r.u32();
-  header.seeded = (r.u8() & kSeeded) != 0;
+  const unsigned flags = r.u8();
+  header.seeded = (flags & kSeeded) != 0;
+  header.ring = (flags & kInvariant) != 0 ? ckks::RingType::conjugate_invariant : ckks::RingType::standard;
   header.scale = r.f64();
   if (kind == Kind::outputs) std::memcpy(header.inputs.data(), r.raw(kDigestBytes).data(), kDigestBytes);
   OBSCURA_TRY_VOID(check_bounds(header, name));

@@ -24,6 +24,7 @@ struct CiphertextHeader {
   Nonce request{};  ///< of these inputs, or of those that these outputs answer
   std::uint64_t images = 0;
   std::uint32_t log2_degree = 0;
+  ckks::RingType ring = ckks::RingType::standard;
   std::uint32_t elements = 0;  ///< ciphertexts of one batch
   std::uint32_t limbs = 0;
   std::uint32_t parts = 2;
@@ -33,7 +34,7 @@ struct CiphertextHeader {
   std::uint32_t images_at_once = 1;  ///< that one batch of ciphertexts holds, at most
   bool operator==(const CiphertextHeader&) const = default;
 
-  std::uint64_t slots() const { return (std::uint64_t{1} << log2_degree) / 2; }
+  std::uint64_t slots() const { return ckks::slots_of(static_cast<int>(log2_degree), ring); }
   std::uint64_t batches() const { return (images + images_at_once - 1) / images_at_once; }
   std::uint64_t records() const { return batches() * elements; }
 };

@@ -17,9 +17,9 @@ namespace obscura::wire {
 
 namespace {
 
-// name; degree, primes, digit; relinearisation, bootstrapping and its set; number of Galois keys, and of each power and
-// limbs
-constexpr std::size_t kPrefixBytes = kBindingBytes + 16 + 2 + kDigestBytes + 4;
+// name; degree, primes, digit; ring, relinearisation, bootstrapping and its set; number of Galois keys, and of each
+// power and limbs
+constexpr std::size_t kPrefixBytes = kBindingBytes + 16 + 3 + kDigestBytes + 4;
 constexpr std::size_t kGaloisBytes = 12;
 constexpr std::uint64_t kMaxHeader = kPrefixBytes + kMaxKeys * kGaloisBytes;
 
@@ -33,11 +33,11 @@ Result<void> check_params(const EvalKeysHeader& actual, const ckks::Context& con
   const ckks::ParamsLiteral& params = context.params().literal();
   if (const Digest expected = name_of_params(params); actual.name.params != expected) {
     return error(Code::wrong_params,
-                 "{}: keys for parameters {} (N = 2^{}, {} + {} primes, digits of {}); the plan has {} (2^{}, {} + {}, "
-                 "{}): make keys with its offer (obscura keygen)",
-                 name, short_name(actual.name.params), actual.log2_degree, actual.chain, actual.special,
-                 actual.digit_limbs, short_name(expected), params.log2_degree, params.chain.size(),
-                 params.special.size(), params.digit_limbs);
+                 "{}: keys for parameters {} ({} ring, N = 2^{}, {} + {} primes, digits of {}); the plan has {} ({}, "
+                 "2^{}, {} + {}, {}): make keys with its offer (obscura keygen)",
+                 name, short_name(actual.name.params), ckks::name_of(actual.ring), actual.log2_degree, actual.chain,
+                 actual.special, actual.digit_limbs, short_name(expected), ckks::name_of(params.ring),
+                 params.log2_degree, params.chain.size(), params.special.size(), params.digit_limbs);
   }
   for (const EvalKeysHeader::Galois& key : actual.galois) {
     if (key.limbs >= 1 && key.limbs <= context.chain_limbs()) continue;
@@ -158,6 +158,7 @@ EvalKeysHeader header_of(const ckks::Context& context, const ckks::KeyNeeds& nee
   EvalKeysHeader header;
   header.name = {name_of_params(context.params().literal()), key};
   header.log2_degree = static_cast<std::uint32_t>(context.params().literal().log2_degree);
+  header.ring = context.params().ring();
   header.chain = static_cast<std::uint32_t>(context.chain_limbs());
   header.special = static_cast<std::uint32_t>(context.special_limbs());
   header.digit_limbs = static_cast<std::uint32_t>(context.params().literal().digit_limbs);
@@ -178,6 +179,7 @@ base::Bytes write_keys_header(const EvalKeysHeader& header) {
   w.u32(header.chain);
   w.u32(header.special);
   w.u32(header.digit_limbs);
+  w.u8(static_cast<std::uint8_t>(header.ring));
   w.u8(header.relinearization ? 1 : 0);
   w.u8(header.bootstrap);
   write_nonce(w, header.bootstrap_set);
@@ -197,6 +199,8 @@ Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string&
   for (std::uint32_t* field : {&header.log2_degree, &header.chain, &header.special, &header.digit_limbs}) {
     *field = r.u32();
   }
+  const std::uint8_t ring = r.u8();
+  header.ring = ring == 0 ? ckks::RingType::standard : ckks::RingType::conjugate_invariant;
   header.relinearization = r.u8() == 1;
   header.bootstrap = r.u8();
   header.bootstrap_set = read_nonce(r);
@@ -212,6 +216,10 @@ Result<EvalKeysHeader> read_keys_header(base::ByteView frame, const std::string&
   if (header.log2_degree > static_cast<std::uint32_t>(ckks::kMaxLog2Degree)) {
     return error(Code::bad_format, "{}: keys of degree 2^{}, at most 2^{} is allowed", name, header.log2_degree,
                  ckks::kMaxLog2Degree);
+  }
+  if (ring > 1) {
+    return error(Code::bad_format, "{}: keys of ring {}, 0 (standard) and 1 (conjugate-invariant) are allowed", name,
+                 ring);
   }
   for (std::size_t k = 1; k < header.galois.size(); ++k) {
     if (header.galois[k - 1].element < header.galois[k].element) continue;

@@ -23,6 +23,7 @@ struct EvalKeysHeader {
   };
   KeyName name;
   std::uint32_t log2_degree = 0;
+  ckks::RingType ring = ckks::RingType::standard;
   std::uint32_t chain = 0;    ///< primes
   std::uint32_t special = 0;  ///< primes
   std::uint32_t digit_limbs = 0;

@@ -24,6 +24,7 @@ void write_params(base::Writer& w, const ckks::ParamsLiteral& p) {
   write_array(w, p.chain);
   write_array(w, p.special);
   w.u32(static_cast<std::uint32_t>(p.digit_limbs));
+  w.u8(static_cast<std::uint8_t>(p.ring));
 }
 
 ckks::ParamsLiteral read_params(base::Reader& r) {
@@ -32,6 +33,7 @@ ckks::ParamsLiteral read_params(base::Reader& r) {
   p.chain = read_array<std::uint64_t>(r, ckks::kMaxPrimes);
   p.special = read_array<std::uint64_t>(r, ckks::kMaxPrimes);
   p.digit_limbs = static_cast<int>(r.u32());
+  p.ring = static_cast<ckks::RingType>(r.u8());  // ckks::Params judges it
   return p;
 }
 
@@ -159,7 +161,7 @@ Result<void> check_keys(const T& x, const std::string& name) {
       return error(Code::wrong_params, "{}: parameters that are not those of its bootstrapping", name);
     }
   }
-  const std::int64_t half = std::int64_t{1} << (x.params.log2_degree - 2);
+  const std::int64_t half = static_cast<std::int64_t>(x.params.slots() / 2);
   for (const auto& [step, limbs] : x.keys.rotations) {
     if (step == 0 || step <= -half || step > half || limbs == 0 || limbs > x.params.chain.size()) {
       return error(Code::bad_format, "{}: a rotation key of step {} at {} limbs; {} to {} at 1 to {} are allowed", name,

@@ -143,7 +143,7 @@ TEST(TransformShape, RepeatingDiagonalsCostAFractionToEncodeAndToKeep) {
   const TransformCost fourth = shape.cost(kSize, 1, shape.slots() / 4), least = shape.cost(kSize, 1, 1);
   EXPECT_EQ(fourth.encode_ntts, 16U * 8 / 4);
   EXPECT_EQ(fourth.encoded_limbs, 16U * 8 / 4);
-  EXPECT_EQ(fourth.fft_slots, shape.slots() / 4);
+  EXPECT_EQ(fourth.fft_values, shape.slots() / 4);
   EXPECT_EQ(fourth.products, shape.cost(kSize, 1).products);
   EXPECT_EQ(least.encode_ntts, 16U * 8 * Encoder::kLeastPeriod / shape.slots());
   EXPECT_EQ(least.encoded_limbs, 16U * 8 / 8);

@@ -106,7 +106,7 @@ TEST_P(BatchApproximation, CiphertextsAreAsCloseToTheNetworkAsThePlanPredicts) {
   const auto plan = compile::compile(graph, options);
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   const wire::NamedPlan network = wire::read_plan(wire::write_plan(*plan), "test.plan").value();
-  EXPECT_EQ(network.plan.images_at_once(), std::uint32_t{1} << (network.plan.params.log2_degree - 1));
+  EXPECT_EQ(network.plan.images_at_once(), network.plan.params.slots());
   const auto monic = compile::make_monic(compile::fuse(graph, options.approximations).value()).value();
   const std::vector<double> doubles = compile::evaluate(monic, {pixels, kPixels});
   const std::vector<float> reference(doubles.begin(), doubles.end());

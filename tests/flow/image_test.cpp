@@ -45,7 +45,8 @@ struct ThreeWays {
 };
 
 /// Compiled for so many images at once, calibrated on the images that it is then asked about.
-ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::uint32_t at_once = 1) {
+ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::uint32_t at_once = 1,
+                         std::optional<ckks::RingType> ring = {}) {
   const nn::Shape& shape = graph.values[graph.input].shape;
   const auto elements = static_cast<std::size_t>(nn::element_count(shape));
   const auto pixels = random_pixels(images * elements);
@@ -59,6 +60,7 @@ ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::ui
   compile::Options options;
   options.batch = at_once;
   options.layout = compile::LayoutChoice::image;
+  options.ring = ring;
   options.calibration = floats;
   auto compiled = compile::compile(graph, options);
   if (!compiled.ok()) throw std::runtime_error(compiled.error().message);
@@ -97,6 +99,24 @@ TEST(Image, AStridedConvolutionASquareAndADenseLayer) {
   Net net({1, 12, 12});
   net.dense(net.square(net.conv(0, 1, 5, 5, {.strides = {2, 2}})), 80, 10);
   expect_as_predicted(run_three_ways(net.finished()));
+}
+
+TEST(Image, TheConjugateInvariantRingNeedsNoConjugation) {
+  Net net({1, 12, 12});
+  const ValueId x = net.square(net.conv(0, 1, 5, 5, {.strides = {2, 2}}));
+  nn::Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  net.dense(net.square(net.conv(net.node(Op::average_pool, {x}, pool), 5, 7, 1, {})), 28, 10);
+  const nn::Graph graph = net.finished();
+  for (const std::uint32_t at_once : {1U, 4U}) {
+    const ThreeWays ways = run_three_ways(graph, 4, at_once, ckks::RingType::conjugate_invariant);
+    EXPECT_EQ(ways.plan.params.ring, ckks::RingType::conjugate_invariant);
+    EXPECT_EQ(plan::slots(ways.plan), std::uint64_t{1} << ways.plan.params.log2_degree);
+    EXPECT_EQ(ways.plan.keys.conjugation, 0U);
+    EXPECT_FALSE(ways.plan.keys.rotations.empty());
+    expect_as_predicted(ways);
+  }
 }
 
 TEST(Image, PaddingGroupsAndDilation) {

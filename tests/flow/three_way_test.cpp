@@ -50,7 +50,7 @@ Encrypted run_encrypted(const wire::NamedPlan& plan, std::span<const float> pixe
 /// that the twin has in 8 runs (1.6 times in those; images differ in how much noise they amplify).
 void expect_engine_agrees(plan::Plan plan) {
   const wire::NamedPlan network = named(std::move(plan));
-  const std::size_t images = std::size_t{1} << (network.plan.params.log2_degree - 1);
+  const std::size_t images = network.plan.params.slots();
   const auto pixels = testing::random_pixels(images);
   const auto floats = client::normalise(network.plan.input, pixels);
   const run::ClearModel model(network.plan);

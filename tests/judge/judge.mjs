@@ -312,6 +312,18 @@ function makeTheirs(judge, records, secret, out) {
   }
 }
 
+/** Ciphertexts of the conjugate-invariant ring of half the degree, lifted: read, and multiplied here. */
+function readLifted(judge, records, out) {
+  const { seal, encoder } = judge;
+  const decryptor = seal.Decryptor(judge.context, judge.secretKey(records.get('lifted.secret')));
+  const read = (name, ciphertext) => out.values(name, encoder.decode(decryptor.decrypt(ciphertext)));
+  for (const [name, polynomials] of records) {
+    if (name.startsWith('lifted.ours.')) read(`decrypted.${name}`, judge.ciphertext(polynomials));
+  }
+  const [a, b] = ['a', 'b'].map((name) => judge.ciphertext(records.get(`lifted.ours.${name}`)));
+  read('lifted.theirs.product', judge.evaluator.multiply(a, b));
+}
+
 const seal = await SEAL();
 const records = readRecords(readFileSync(input));
 const judge = new Judge(seal, records);
@@ -320,4 +332,5 @@ const secret = judge.secretKey(records.get('secret'));
 readOurs(judge, records, seal.Decryptor(judge.context, secret), out);
 computeOnOurs(judge, records, out);
 makeTheirs(judge, records, secret, out);
+readLifted(judge, records, out);
 writeFileSync(output, Buffer.concat(out.pieces));

@@ -149,6 +149,27 @@ TEST_F(Judge, OurPublicKeyCiphertextsDecryptThere) {
   expect_predicted(deviation(read_there("public"), session_->b()), ckks::noise_of_public_encryption(params()) / kScale);
 }
 
+TEST_F(Judge, TheConjugateInvariantRingLiftsIntoTheStandardOne) {
+  const Lifted& ours = session_->lifted();
+  const ckks::Params& invariant = ours.context().params();
+  const auto read = [](const std::string& name) { return theirs_->slots("decrypted.lifted.ours." + name); };
+  std::vector<double> product(ours.a());
+  for (std::size_t j = 0; j < product.size(); ++j) product[j] *= ours.b()[j];
+  const double once = ckks::noise_of_encryption(invariant) / kScale;
+  const double both = std::sqrt(2.0 / 3) * once;  // a e_b + b e_a, of numbers uniform in +-1
+  expect_predicted(deviation(read("a"), ours.a()), once);
+  expect_predicted(deviation(read("public"), ours.b()), ckks::noise_of_public_encryption(invariant) / kScale);
+  expect_predicted(deviation(read("product"), product), both);
+  // SEAL's own product of them.
+  expect_predicted(deviation(theirs_->slots("lifted.theirs.product"), product), both);
+  const double switched =
+      std::hypot(ckks::noise_of_switch(invariant, ours.context().chain_limbs()), ckks::noise_of_rounding(invariant, 2));
+  expect_predicted(deviation(read("rescaled"), read("product")),
+                   ckks::noise_of_rounding(invariant, 2) / ours.ours().at("rescaled").scale);
+  expect_predicted(deviation(read("relinearized"), read("small_product")), switched / product_scale());
+  expect_predicted(deviation(read("rotated"), rotated(ours.a(), 5)), std::hypot(once, switched / kScale));
+}
+
 TEST_F(Judge, WithAnotherSecretNothingDecrypts) {
   EXPECT_GT(deviation(theirs_->slots("stranger.seeded3"), session_->a()), 1e6);
 }

@@ -58,7 +58,7 @@ std::vector<double> as_doubles(std::span<const std::uint64_t> integers) { return
 
 }  // namespace
 
-Session::Session() : context_(make_context()), secret_(secret::SecretKey::generate(*context_)) {
+Session::Session() : context_(make_context()), secret_(secret::SecretKey::generate(*context_)), lifted_(context_) {
   const ckks::Context& context = *context_;
   a_ = uniform_slots(context.params().slots(), 1);
   b_ = uniform_slots(context.params().slots(), 2);
@@ -125,6 +125,9 @@ base::Bytes Session::question() const {
   for (const auto& [element, key] : keys_.galois)
     out.galois_key(fmt::format("ourkey.galois.{}", element), key, element);
   for (const auto& [name, x] : ours_) out.ciphertext("ours." + name, x);
+  const ring::NttPoly lifted_secret = lifted_.lift(lifted_.secret().poly());
+  out.polynomials("lifted.secret", std::span(&lifted_secret, 1), 1);
+  for (const auto& [name, x] : lifted_.ours()) out.ciphertext("lifted.ours." + name, lifted_.lift(x));
   return out.bytes();
 }
 

@@ -9,6 +9,7 @@
 #include "ckks/evaluator.h"
 #include "secret/crypt.h"
 #include "tests/judge/exchange.h"
+#include "tests/judge/lifted.h"
 
 namespace obscura::judge {
 
@@ -35,6 +36,8 @@ class Session {
   /// What ask() sends under the name ours.NAME.
   const ckks::Ciphertext& ours(const std::string& name) const { return ours_.at(name); }
   const ring::NttPoly& plain() const { return plain_; }
+  /// What ask() sends under the names lifted.NAME.
+  const Lifted& lifted() const { return lifted_; }
   std::vector<double> decrypt(const ckks::Ciphertext& x) const { return secret::decrypt(*context_, secret_, x); }
   /// Powers of X that our Galois keys serve, and SEAL's. SEAL makes keys for powers of 3 only, so of our rotations for
   /// those by an even step; ours serve it for any.
@@ -51,6 +54,7 @@ class Session {
   std::vector<double> b_;
   ring::NttPoly plain_;
   std::map<std::string, ckks::Ciphertext> ours_;
+  Lifted lifted_;
 };
 
 }  // namespace obscura::judge

@@ -6,8 +6,8 @@
 namespace obscura::kernels {
 namespace {
 
-/// p(psi^(2 br(i) + 1)), or of the conjugate-invariant ring p(psi^(4 br(i) + 1)), i in bit-reversed order, transposed in
-/// blocks of 64: the definition of the order.
+/// p(psi^(2 br(i) + 1)), or of the conjugate-invariant ring p(psi^(4 br(i) + 1)), i in bit-reversed order, transposed
+/// in blocks of 64: the definition of the order.
 std::int64_t evaluate_at(const Residues& x, std::size_t position, const NttTable& table) {
   const std::size_t block = position / 64, row = position % 64 / 8, column = position % 8;
   const std::size_t index = 64 * block + 8 * column + row;

@@ -12,12 +12,13 @@ T& step(Plan& plan, std::size_t index) {
 }
 
 /// 1x2x2 image -> linear 4 -> 3 -> square, + 0.5 x, + 1, relinearize and drop a limb -> linear 3 -> 2 -> rescale.
-inline Plan sample_plan() {
+inline Plan sample_plan(ckks::RingType ring = ckks::RingType::standard) {
   Plan plan;
   plan.name = "sample";
   plan.batch = 10;
-  auto primes = ckks::make_primes(13, 40, 4, {}).value();
+  auto primes = ckks::make_primes(13, 40, 4, {}, ring).value();
   plan.params.log2_degree = 13;
+  plan.params.ring = ring;
   plan.params.special = {primes[0]};
   plan.params.chain = {primes[1], primes[2], primes[3]};
   plan.input = {1, 2, 2, {0.5}, {0.25}, 3, 0x1p20, batch_layout(4, slots(plan))};

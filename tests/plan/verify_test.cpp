@@ -14,8 +14,10 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Verify, AcceptsASoundPlan) {
-  const auto result = verify(sample_plan());
-  EXPECT_TRUE(result.ok()) << result.error().message;
+  for (const ckks::RingType ring : {ckks::RingType::standard, ckks::RingType::conjugate_invariant}) {
+    const auto result = verify(sample_plan(ring));
+    EXPECT_TRUE(result.ok()) << result.error().message;
+  }
 }
 
 /// One way to break the sample plan, and what the refusal must say.
@@ -31,6 +33,9 @@ const double kInfinity = std::numeric_limits<double>::infinity();
 std::vector<Damage> damages_of_the_frame() {
   return {
       {"InsecureParameters", [](Plan& p) { p.params.log2_degree = 12; }, "not 128-bit secure"},
+      {"AnUnknownRing", [](Plan& p) { p.params.ring = static_cast<ckks::RingType>(2); }, "ring 2, 0 (standard)"},
+      {"PrimesOfTheOtherRing", [](Plan& p) { p.params.ring = ckks::RingType::conjugate_invariant; },
+       "not a prime = 1 mod 2^15"},
       {"NoBatch", [](Plan& p) { p.batch = 0; }, "a batch of 0"},
       {"NoSteps", [](Plan& p) { p.steps.clear(); }, "no steps"},
       {"EmptyImage", [](Plan& p) { p.input.width = 0; }, "an image of 1x2x0"},

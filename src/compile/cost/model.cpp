@@ -10,6 +10,12 @@ double degree(int log2_degree) { return static_cast<double>(std::uint64_t{1} << 
 
 }  // namespace
 
+CostModel CostModel::of(ckks::RingType ring) const {
+  CostModel out = *this;
+  if (ring == ckks::RingType::conjugate_invariant) out.butterfly_ns *= invariant_factor;
+  return out;
+}
+
 double CostModel::near(int log2_degree) const { return log2_degree <= 13 ? near_factor : 1.0; }
 
 double CostModel::ntt(int log2_degree, int prime_bits) const {

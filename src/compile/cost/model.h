@@ -30,9 +30,12 @@ struct CostModel {
   double bytes_per_ns = 5.3;            ///< memory that linear maps gather their inputs from
   double stream_bytes_per_ns = 17;      ///< memory that elementwise steps stream through
   double large_prime_factor = 1.10;     ///< NTTs with primes above 48 bits reduce more often
+  double invariant_factor = 1.12;       ///< NTTs of the conjugate-invariant ring fold first (of)
   double near_factor = 0.8;             ///< products and conversions where a key switch stays in cache (near)
   int threads = 1;                      ///< cores that share the work evenly
 
+  /// In this ring.
+  CostModel of(ckks::RingType ring) const;
   /// near_factor up to N = 2^13, else 1.
   double near(int log2_degree) const;
   double ntt(int log2_degree, int prime_bits) const;

@@ -10,7 +10,7 @@ namespace {
 double limb_bytes(int log2_degree) { return std::exp2(log2_degree) * sizeof(double); }
 
 double coefficient_bytes(const ckks::TransformCost& work) {
-  return static_cast<double>(work.plaintexts * 2 * work.fft_slots) * sizeof(double);
+  return static_cast<double>(work.plaintexts * 2 * work.fft_values) * sizeof(double);
 }
 
 double residue_bytes(int log2_degree, const ckks::TransformCost& work) {
@@ -46,7 +46,7 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
   const double with_diagonals = count(2 * work.plaintexts * rows), encoded = count(work.encoded_limbs);
   // What is not kept is brought modulo each prime, and its values into the order of rows where diagonals repeat.
   const double reduced = (1 - kept.residues) * encoded;
-  const double reduce_ns = 2 * count(work.fft_slots) < n ? cost.permute_ns : cost.product_ns;
+  const double reduce_ns = 2 * count(work.fft_values) < n ? cost.permute_ns : cost.product_ns;
   const double read_ns = sizeof(double) / cost.stream_bytes_per_ns;
   const double elementwise =
       from_keys * cost.key_ns + with_diagonals * cost.diagonal_ns +
@@ -57,7 +57,7 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
   const double ntts = count(work.ntts) + (1 - kept.residues) * count(work.encode_ntts) + outputs * count(size.limbs);
   const auto fft = [&](double slots) { return slots * std::log2(slots) * cost.fft_ns; };
   const double ffts =
-      (1 - kept.coefficients) * count(work.plaintexts) * fft(count(work.fft_slots)) + outputs * fft(n / 2);
+      (1 - kept.coefficients) * count(work.plaintexts) * fft(count(work.fft_values)) + outputs * fft(n / 2);
   return ntts * cost.ntt(log2_degree, kNominalBits) + (elementwise * n + ffts) / cost.threads;
 }
 

@@ -29,6 +29,7 @@ class BatchLowering::Builder {
   Builder(BatchLowering& common, const Choice& choice)
       : common_(common), network_(common.network_), choice_(choice), values_(network_.junctions.size() + 1) {
     out_.log2_degree = choice.log2_degree;
+    out_.ring = choice.ring;
     out_.batch = true;
     values_[0].elements = network_.segments[0][0].matrix.cols;
     values_[0].limbs = choice.limbs();

@@ -14,6 +14,7 @@ namespace obscura::compile {
 
 struct Choice {
   int log2_degree = 0;
+  ckks::RingType ring = ckks::RingType::standard;
   int digit_limbs = 1;
   int final_bits = 0;  ///< of the primes that stay to the end
   int drop_bits = 0;   ///< of the primes that are dropped

@@ -79,11 +79,12 @@ std::string_view name_of(Operation::Kind kind);
 
 struct Circuit {
   int log2_degree = 0;
+  ckks::RingType ring = ckks::RingType::standard;
   bool batch = false;  ///< one image per slot: all values stay below the modulus by the same headroom
   std::vector<Operation> operations;
   plan::Layout input, output;
-  /// N/2: shapes and keys are of them all, also where vectors have fewer slots and repeat (plan::TransformShapes).
-  std::uint64_t ring_slots() const { return std::uint64_t{1} << (log2_degree - 1); }
+  /// Of the ring: shapes and keys are of them all, also where vectors have fewer and repeat (plan::TransformShapes).
+  std::uint64_t ring_slots() const { return ckks::slots_of(log2_degree, ring); }
   const plan::Layout& layout(plan::ValueId id) const { return id == 0 ? input : *operations[id - 1].layout; }
   /// Limbs of each value, 0 = the input: an operation has the least of its inputs, less what it drops.
   std::vector<std::uint32_t> limbs(std::uint32_t input_limbs) const;

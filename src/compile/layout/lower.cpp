@@ -150,8 +150,8 @@ class Appender {
     auto laid_out = std::make_shared<const LaidOutMap>(LaidOutMap{map, input.layout, to.to, to.spread, request_.slots});
     const std::size_t limbs = nominal_limbs();
     ckks::SplitOptions options;
-    options.size = {limbs, kNominalDigitLimbs, (limbs + kNominalDigitLimbs - 1) / kNominalDigitLimbs};
-    options.pairs = true;
+    options.size = {limbs, kNominalDigitLimbs, (limbs + kNominalDigitLimbs - 1) / kNominalDigitLimbs, request_.ring};
+    options.pairs = request_.ring == ckks::RingType::standard;
     options.longest_period = request_.slots;
     auto shape = cache_->sketch(*laid_out, state.circuit.ring_slots(), options);
     if (!shape) return std::nullopt;
@@ -284,6 +284,7 @@ class Lowering {
         left_(levels_after(network)) {
     SearchState start;
     start.circuit.log2_degree = request.log2_degree;
+    start.circuit.ring = request.ring;
     start.circuit.input = input_layout(network.input, grid);
     start.values.push_back({0, start.circuit.input});
     states_.push_back(std::move(start));
@@ -492,7 +493,8 @@ Result<Circuit> lower(const MonicNetwork& network, const LoweringRequest& reques
                  "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots for each of {}",
                  nn::to_string(network.input), request.log2_degree, request.images);
   }
-  return Lowering(network, request, cost, *grid).run();
+  const CostModel own = cost.of(request.ring);
+  return Lowering(network, request, own, *grid).run();
 }
 
 }  // namespace obscura::compile

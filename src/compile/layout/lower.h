@@ -18,7 +18,8 @@ struct LoweringRequest {
   /// What other circuits of the same network made; none: nothing is shared.
   std::shared_ptr<MapCache> cache = {};
   int log2_degree = 0;
-  std::uint32_t slots = 0;   ///< of every vector: N/2, or those that bootstrapping keeps
+  ckks::RingType ring = ckks::RingType::standard;
+  std::uint32_t slots = 0;   ///< of every vector: those of the ring, or those that bootstrapping keeps
   std::uint32_t images = 1;  ///< that share ciphertexts (plan::Layout)
   /// Where set, values are divided by the largest that was seen, and a margin, in the maps around them, so that what
   /// junctions give is at most 1 in size and may be bootstrapped.

@@ -31,7 +31,9 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
     const std::lock_guard lock(mutex_);
     const At& here = at(map);
     for (const Sketch& one : here.sketches) {
-      if (one.ring_slots == ring_slots && one.limbs == options.size.limbs) return one.shape;
+      if (one.ring_slots == ring_slots && one.ring == options.size.ring && one.limbs == options.size.limbs) {
+        return one.shape;
+      }
     }
     sampled = here.sampled;
   }
@@ -50,7 +52,7 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
   const std::lock_guard lock(mutex_);
   At& here = at(map);
   here.sampled = std::move(sampled);
-  here.sketches.push_back({ring_slots, options.size.limbs, shape});
+  here.sketches.push_back({ring_slots, options.size.ring, options.size.limbs, shape});
   return shape;
 }
 

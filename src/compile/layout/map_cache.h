@@ -40,6 +40,7 @@ class MapCache {
  private:
   struct Sketch {
     std::uint64_t ring_slots = 0;
+    ckks::RingType ring = ckks::RingType::standard;
     std::size_t limbs = 0;
     std::shared_ptr<const ckks::TransformShape> shape;
   };

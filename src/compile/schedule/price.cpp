@@ -46,8 +46,8 @@ double price(const CostModel& cost, const MonicNetwork& network, const Operation
 void predict_times(const Trial& trial, Schedule& schedule) {
   const PassTimer timer(trial.setting.passes, Pass::price);
   const Circuit& circuit = trial.circuit;
-  const CostModel& cost = trial.setting.cost;
   const Choice& choice = trial.choice;
+  const CostModel cost = trial.setting.cost.of(choice.ring);
   schedule.nanoseconds.clear();
   for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
     const Operation& operation = circuit.operations[k];

@@ -20,15 +20,16 @@ std::vector<double> nanoseconds_of(const Circuit& circuit, const Splits& splits,
     const Operation& operation = circuit.operations[k];
     if (operation.kind != Kind::transform) continue;
     const std::size_t limbs = splits.limbs[operation.input];
-    sizes.push_back({limbs, digit_limbs, (limbs + digit_limbs - 1) / digit_limbs});
+    sizes.push_back({limbs, digit_limbs, (limbs + digit_limbs - 1) / digit_limbs, circuit.ring});
     work.push_back(splits.shapes[k]->cost(sizes.back(), operation.drops, operation.diagonals->period()));
   }
   const std::vector<Kept> kept = kept_diagonals(circuit.log2_degree, work, HUGE_VAL);
+  const CostModel here = cost.of(circuit.ring);
   std::vector<double> out(circuit.operations.size(), 0);
   std::size_t t = 0;
   for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
     if (circuit.operations[k].kind != Kind::transform) continue;
-    out[k] = transform_nanoseconds(cost, circuit.log2_degree, work[t], sizes[t], kept[t]);
+    out[k] = transform_nanoseconds(here, circuit.log2_degree, work[t], sizes[t], kept[t]);
     ++t;
   }
   return out;
@@ -53,8 +54,8 @@ Splits split(const Circuit& circuit, std::uint32_t input_limbs, int digit_limbs,
     }
     if (operation.kind != Kind::transform) continue;
     ckks::SplitOptions options;
-    options.size = {limbs, alpha, (limbs + alpha - 1) / alpha};
-    options.pairs = true;
+    options.size = {limbs, alpha, (limbs + alpha - 1) / alpha, circuit.ring};
+    options.pairs = circuit.ring == ckks::RingType::standard;
     options.longest_period = operation.diagonals->slots();
     for (const auto& [rotation, _] : out.keys.rotations) options.keys_there.push_back(rotation);
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(

@@ -52,8 +52,8 @@ struct Timed {
   double nanoseconds = 0;
 };
 
-std::uint64_t ciphertexts(int log2_degree, std::uint32_t batch) {
-  const std::uint64_t slots = std::uint64_t{1} << (log2_degree - 1);
+std::uint64_t ciphertexts(const Choice& choice, std::uint32_t batch) {
+  const std::uint64_t slots = ckks::slots_of(choice.log2_degree, choice.ring);
   return (batch + slots - 1) / slots;
 }
 
@@ -101,16 +101,9 @@ class ChoiceList {
       : network_(network), cost_(cost), request_(request), lowering_(network, cost) {}
 
   std::vector<Timed> run() {
-    Choice choice;
     for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree; ++n) {
       if (request_.log2_degree && *request_.log2_degree != n) continue;
-      choice.log2_degree = n;
-      for (choice.final_limbs = 1; choice.final_limbs <= kMaxFinalLimbs; ++choice.final_limbs) {
-        for (const auto& drops : drop_patterns(network_)) {
-          choice.drops = drops;
-          add(choice);
-        }
-      }
+      for (const ckks::RingType ring : rings(n)) add_degree(ring, n);
     }
     std::stable_sort(out_.begin(), out_.end(),
                      [](const Timed& a, const Timed& b) { return a.nanoseconds < b.nanoseconds; });
@@ -118,6 +111,29 @@ class ChoiceList {
   }
 
  private:
+  /// The one that was asked for, or those that may be fastest: more slots are worth what their NTTs take where they
+  /// make fewer ciphertexts.
+  std::vector<ckks::RingType> rings(int log2_degree) const {
+    if (request_.ring) return {*request_.ring};
+    Choice standard, invariant;
+    standard.log2_degree = invariant.log2_degree = log2_degree;
+    invariant.ring = ckks::RingType::conjugate_invariant;
+    if (ciphertexts(invariant, request_.batch) == ciphertexts(standard, request_.batch)) return {standard.ring};
+    return {standard.ring, invariant.ring};
+  }
+
+  void add_degree(ckks::RingType ring, int log2_degree) {
+    Choice choice;
+    choice.ring = ring;
+    choice.log2_degree = log2_degree;
+    for (choice.final_limbs = 1; choice.final_limbs <= kMaxFinalLimbs; ++choice.final_limbs) {
+      for (const auto& drops : drop_patterns(network_)) {
+        choice.drops = drops;
+        add(choice);
+      }
+    }
+  }
+
   /// All digits and sizes of primes.
   void add(Choice choice) {
     const int most = std::min(kMaxDigitLimbs, static_cast<int>(choice.limbs()));
@@ -129,7 +145,7 @@ class ChoiceList {
         choice.drop_bits = drop;
         auto& nanoseconds = once[choice.largest_bits() > kPreferredBits ? 1 : 0];
         if (!nanoseconds) nanoseconds = nanoseconds_of(choice);
-        out_.push_back({choice, *nanoseconds * static_cast<double>(ciphertexts(choice.log2_degree, request_.batch))});
+        out_.push_back({choice, *nanoseconds * static_cast<double>(ciphertexts(choice, request_.batch))});
       }
     }
   }
@@ -137,16 +153,17 @@ class ChoiceList {
   double nanoseconds_of(const Choice& choice) {
     const Circuit circuit = lowering_.circuit(choice);
     const Splits splits = split(circuit, choice.limbs(), choice.digit_limbs, cost_);
+    const CostModel cost = cost_.of(choice.ring);
     double sum = 0;
     for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
       const Operation& operation = circuit.operations[k];
       if (operation.kind == Operation::Kind::polynomial) {
         const auto work = polynomials_.of(operation, splits.before[k]);
-        sum += operation.ciphertexts * cost_.polynomial(choice.log2_degree, choice.largest_bits(), work,
-                                                        static_cast<std::uint32_t>(choice.digit_limbs));
+        sum += operation.ciphertexts * cost.polynomial(choice.log2_degree, choice.largest_bits(), work,
+                                                       static_cast<std::uint32_t>(choice.digit_limbs));
         continue;
       }
-      sum += price(cost_, network_, operation, choice, splits.before[k], splits.parts[operation.input]);
+      sum += price(cost, network_, operation, choice, splits.before[k], splits.parts[operation.input]);
     }
     return sum;
   }
@@ -165,8 +182,8 @@ class Evaluator {
   explicit Evaluator(const Setting& setting) : setting_(setting), lowering_(*setting.network, setting.cost) {}
 
   std::optional<Candidate> operator()(const Choice& choice) {
-    const auto key = std::tuple(choice.log2_degree, choice.final_bits, choice.drop_bits, choice.final_limbs,
-                                choice.limbs(), choice.digit_limbs);
+    const auto key = std::tuple(choice.ring, choice.log2_degree, choice.final_bits, choice.drop_bits,
+                                choice.final_limbs, choice.limbs(), choice.digit_limbs);
     auto found = params_.find(key);
     if (found == params_.end()) found = params_.emplace(key, params_of(choice)).first;
     if (!found->second) return std::nullopt;
@@ -191,16 +208,19 @@ class Evaluator {
   }
   const Setting& setting_;
   BatchLowering lowering_;
-  std::map<std::tuple<int, int, int, std::uint32_t, std::uint32_t, int>, std::optional<ckks::Params>> params_;
+  std::map<std::tuple<ckks::RingType, int, int, int, std::uint32_t, std::uint32_t, int>, std::optional<ckks::Params>>
+      params_;
   std::size_t considered_ = 0;
 };
 
 bool same_family(const Choice& a, const Choice& b) {
-  return a.log2_degree == b.log2_degree && a.limbs() == b.limbs() && a.digit_limbs == b.digit_limbs;
+  return a.ring == b.ring && a.log2_degree == b.log2_degree && a.limbs() == b.limbs() && a.digit_limbs == b.digit_limbs;
 }
 
 std::string degree_asked_for(const Request& request) {
-  return request.log2_degree ? fmt::format(" of N = 2^{}", *request.log2_degree) : "";
+  std::string text = request.ring ? fmt::format(" of the {} ring", ckks::name_of(*request.ring)) : "";
+  if (request.log2_degree) text += fmt::format("{} N = 2^{}", request.ring ? "," : " of", *request.log2_degree);
+  return text;
 }
 
 Error infeasible(const std::optional<Candidate>& closest, const Setting& setting, const Request& request) {
@@ -221,8 +241,7 @@ Error infeasible(const std::optional<Candidate>& closest, const Setting& setting
 }  // namespace
 
 double batch_nanoseconds(const Candidate& candidate, std::uint32_t batch) {
-  return candidate.schedule.total_nanoseconds() *
-         static_cast<double>(ciphertexts(candidate.schedule.choice.log2_degree, batch));
+  return candidate.schedule.total_nanoseconds() * static_cast<double>(ciphertexts(candidate.schedule.choice, batch));
 }
 
 double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, const Request& request) {

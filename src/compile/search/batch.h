@@ -9,6 +9,7 @@ namespace obscura::compile {
 struct Request {
   std::uint32_t batch = 0;
   std::optional<int> log2_degree;
+  std::optional<ckks::RingType> ring = {};  ///< else both
 };
 
 /// Nanoseconds for `batch` images: whole ciphertexts.
@@ -22,9 +23,9 @@ double least_nanoseconds(const MonicNetwork& network, const CostModel& cost, con
 /// errors: infeasible, with what bootstrapping would take at least.
 Result<void> check_levels(const MonicNetwork& network, const CostModel& cost, const Request& request);
 
-/// Tries every ring degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight bits, in
-/// the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast ones the
-/// most precise wins.
+/// Tries both rings, every degree, final limbs, limbs dropped after each square, digits, sizes of primes and weight
+/// bits, in the order of predicted time; stops when the precision (setting.max_error) is reached. Among equally fast
+/// ones the most precise wins.
 /// errors: infeasible, naming the most precise candidate that was found.
 Result<Selection> search_batch(const Setting& setting, const Request& request);
 

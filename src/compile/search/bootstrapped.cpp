@@ -28,7 +28,8 @@ class Prices {
         circuit_(circuit),
         params_(set.params()),
         most_(static_cast<std::uint32_t>(set.limbs().output)),
-        choice_{circuit.log2_degree, params_.literal().digit_limbs, set.literal().base_bits, set.literal().level_bits},
+        choice_{circuit.log2_degree, circuit.ring, params_.literal().digit_limbs, set.literal().base_bits,
+                set.literal().level_bits},
         scale_(std::exp2(set.literal().level_bits)),
         parts_(circuit.parts()),
         levels_(circuit.operations.size()) {}
@@ -119,7 +120,8 @@ Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::Bootstr
   const Splits splits = run_pass(setting.passes, Pass::split, [&] {
     return split(*candidate.circuit, placement.input_limbs, digit_limbs, setting.cost);
   });
-  Choice choice{literal.log2_degree, digit_limbs, literal.base_bits, literal.level_bits, splits.limbs.back()};
+  Choice choice{literal.log2_degree, ckks::RingType::standard, digit_limbs,
+                literal.base_bits,   literal.level_bits,       splits.limbs.back()};
   choice.log2_scale = literal.level_bits;
   choice.bootstrap = plan::BootstrapSpec{literal, scale, scale};
   choice.bootstrap_error = bootstrap_error(*bootstrapper);

@@ -37,9 +37,10 @@ Result<ckks::ParamsLiteral> make_literal(const Choice& choice) {
   ckks::ParamsLiteral literal;
   literal.log2_degree = choice.log2_degree;
   literal.digit_limbs = choice.digit_limbs;
+  literal.ring = choice.ring;
   std::vector<std::uint64_t> taken;
   const auto take = [&](int bits, std::size_t count, std::vector<std::uint64_t>& into) -> Result<void> {
-    OBSCURA_TRY(const auto primes, ckks::make_primes(choice.log2_degree, bits, count, taken));
+    OBSCURA_TRY(const auto primes, ckks::make_primes(choice.log2_degree, bits, count, taken, choice.ring));
     into.insert(into.end(), primes.begin(), primes.end());
     taken.insert(taken.end(), primes.begin(), primes.end());
     return {};

@@ -121,7 +121,7 @@ class Emitter {
 
 ckks::SwitchSize switch_size(const plan::Plan& plan, plan::ValueId input) {
   const std::size_t limbs = plan.value(input).limbs, alpha = static_cast<std::size_t>(plan.params.digit_limbs);
-  return {limbs, alpha, (limbs + alpha - 1) / alpha};
+  return {limbs, alpha, (limbs + alpha - 1) / alpha, plan.params.ring};
 }
 
 Result<plan::Plan> emit(const MonicNetwork& network, const Candidate& candidate, bool weights) {

@@ -14,10 +14,12 @@ namespace {
 /// Without bootstrapping where the network has few levels: above this bootstrapping is tried first, since every step
 /// is cheaper at the few limbs that it needs.
 constexpr std::uint32_t kShallowLevels = 24;
+constexpr std::uint32_t kMostSlots = std::uint32_t{1} << ckks::kMaxLog2Degree;
 
 Result<Selection> choose(const Setting& setting, std::optional<int> log2_degree, std::uint32_t images,
                          Shortfall& shortfall) {
-  const bool deep = !log2_degree || *log2_degree == 16;
+  const bool standard = !setting.ring || *setting.ring == ckks::RingType::standard;
+  const bool deep = standard && (!log2_degree || *log2_degree == 16);
   const bool deep_first = deep && levels(*setting.network) > kShallowLevels;
   const auto search = [&](bool bootstraps) {
     return bootstraps ? search_bootstrapped(setting, images, shortfall)
@@ -60,9 +62,8 @@ Result<ImageSelection> search_image(const Setting& setting, std::optional<int> l
   double least = HUGE_VAL;
   std::vector<std::string> compared;
   const nn::Shape& image = setting.network->input;
-  for (std::uint32_t images = std::bit_ceil(std::min(batch, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1)));
-       images > 0; images /= 2) {
-    if (!make_grid(image, std::uint32_t{1} << (ckks::kMaxLog2Degree - 1), images)) continue;
+  for (std::uint32_t images = std::bit_ceil(std::min(batch, kMostSlots)); images > 0; images /= 2) {
+    if (!make_grid(image, kMostSlots, images)) continue;
     auto selection = choose(setting, log2_degree, images, shortfall);
     if (!selection.ok()) {
       if (selection.error().code != Code::infeasible) return selection.error();

@@ -40,7 +40,7 @@ class Search {
         memory_.reset();
         fits_ = true;
         for (const auto& [last, drop] : sizes) {
-          primes(circuit, splits, {circuit->log2_degree, digits, last, drop, final_limbs, {drops}});
+          primes(circuit, splits, {circuit->log2_degree, circuit->ring, digits, last, drop, final_limbs, {drops}});
         }
         large = large || !fits_;
       }
@@ -90,6 +90,13 @@ class Search {
   std::size_t considered_ = 0;
 };
 
+/// Elements of the largest value that has slots.
+std::uint64_t largest_value(const MonicNetwork& network) {
+  auto most = static_cast<std::uint64_t>(nn::element_count(network.input));
+  for (const MonicActivation& a : network.activations) most = std::max<std::uint64_t>(most, a.elements);
+  return most;
+}
+
 }  // namespace
 
 Result<Selection> search_levelled(const Setting& setting, std::optional<int> log2_degree, std::uint32_t images,
@@ -97,27 +104,35 @@ Result<Selection> search_levelled(const Setting& setting, std::optional<int> log
   Search search(setting, shortfall);
   const std::uint32_t drops = levels(*setting.network);
   std::optional<Error> refusal;
-  int tried = 0, secure = 0;
-  for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
-    if (log2_degree && *log2_degree != n) continue;
-    if (prime_sizes(n, 1, drops, 1).empty()) continue;
-    // A larger ring has as many more slots as it is slower: more images save nothing there.
-    if (++secure > kDegrees && images > 1) break;
-    const LoweringRequest request{.cache = setting.cache,
-                                  .log2_degree = n,
-                                  .slots = std::uint32_t{1} << (n - 1),
-                                  .images = images,
-                                  .report = setting.report};
-    auto circuit =
-        run_pass(setting.passes, Pass::layout, [&] { return lower(*setting.network, request, setting.cost); });
-    if (!circuit.ok()) {
-      refusal = circuit.error();
-      if (refusal->code == Code::infeasible) continue;
-      return *refusal;
+  const auto largest = largest_value(*setting.network) * images;
+  for (const ckks::RingType ring : {ckks::RingType::standard, ckks::RingType::conjugate_invariant}) {
+    if (setting.ring && *setting.ring != ring) continue;
+    int tried = 0, secure = 0;
+    for (int n = ckks::kMinLog2Degree; n <= ckks::kMaxLog2Degree && tried < kDegrees; ++n) {
+      if (log2_degree && *log2_degree != n) continue;
+      if (prime_sizes(n, 1, drops, 1).empty()) continue;
+      // A larger ring has as many more slots as it is slower: more images save nothing there.
+      if (++secure > kDegrees && images > 1) break;
+      // Twice the slots save ciphertexts, or nothing; and diagonals are no longer paired.
+      const bool saves = largest > ckks::slots_of(n, ckks::RingType::standard);
+      if (ring != ckks::RingType::standard && !setting.ring && !saves) continue;
+      const LoweringRequest request{.cache = setting.cache,
+                                    .log2_degree = n,
+                                    .ring = ring,
+                                    .slots = static_cast<std::uint32_t>(ckks::slots_of(n, ring)),
+                                    .images = images,
+                                    .report = setting.report};
+      auto circuit =
+          run_pass(setting.passes, Pass::layout, [&] { return lower(*setting.network, request, setting.cost); });
+      if (!circuit.ok()) {
+        refusal = circuit.error();
+        if (refusal->code == Code::infeasible) continue;
+        return *refusal;
+      }
+      verify_after(Pass::layout, [&] { return verify(circuit.value()); });
+      OBSCURA_TRY_VOID(search.degree(std::make_shared<const Circuit>(std::move(circuit).value())));
+      tried += search.found().any() ? 1 : 0;
     }
-    verify_after(Pass::layout, [&] { return verify(circuit.value()); });
-    OBSCURA_TRY_VOID(search.degree(std::make_shared<const Circuit>(std::move(circuit).value())));
-    tried += search.found().any() ? 1 : 0;
   }
   if (search.found().any()) return search.take();
   if (search.found().closest() == HUGE_VAL) {

@@ -54,7 +54,7 @@ void predict_memory(const Setting& setting, Candidate& candidate) {
   const std::vector<Kept> kept = kept_diagonals(circuit.log2_degree, work, static_cast<double>(memory.kept));
   for (std::size_t t = 0; t < steps.size(); ++t) {
     candidate.schedule.nanoseconds[steps[t]] =
-        transform_nanoseconds(setting.cost, circuit.log2_degree, work[t], sizes[t], kept[t]);
+        transform_nanoseconds(setting.cost.of(circuit.ring), circuit.log2_degree, work[t], sizes[t], kept[t]);
   }
   candidate.memory = std::move(memory);
 }

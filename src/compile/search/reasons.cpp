@@ -36,9 +36,14 @@ std::string primes(const Choice& c) {
   return fmt::format("{} limbs of {} bits and {} of {}", c.final_limbs, c.final_bits, dropped, c.drop_bits);
 }
 
+std::string ring(const Choice& c) {
+  const bool standard = c.ring == ckks::RingType::standard;
+  return fmt::format("{}N = 2^{}", standard ? "" : "the conjugate-invariant ring of ", c.log2_degree);
+}
+
 std::string in_short(const Candidate& c, std::uint32_t batch) {
-  return fmt::format("N = 2^{}, {}, digits of {}: {:.2f} core-seconds for the batch, logit error {:.2g}",
-                     c.schedule.choice.log2_degree, primes(c.schedule.choice), c.schedule.choice.digit_limbs,
+  return fmt::format("{}, {}, digits of {}: {:.2f} core-seconds for the batch, logit error {:.2g}",
+                     ring(c.schedule.choice), primes(c.schedule.choice), c.schedule.choice.digit_limbs,
                      batch_nanoseconds(c, batch) * 1e-9, c.schedule.logit_error);
 }
 
@@ -103,11 +108,11 @@ std::string describe_set(const Selection& selection, const plan::Plan& plan) {
   const Choice& choice = schedule.choice;
   if (!choice.bootstrap) {
     return fmt::format(
-        "The fastest of {} sets of parameters (the most precise within 1 % of its time): N = 2^{}, {} limbs of {} bits "
+        "The fastest of {} sets of parameters (the most precise within 1 % of its time): {}, {} limbs of {} bits "
         "and {} of {}, digits of {}: {:.2f} core-seconds for {}, logit error {:.2g}.",
-        selection.considered, choice.log2_degree, choice.final_limbs, choice.final_bits,
-        schedule.limbs - choice.final_limbs, choice.drop_bits, choice.digit_limbs, plan.predicted_seconds,
-        count(plan.images_at_once()), schedule.logit_error);
+        selection.considered, ring(choice), choice.final_limbs, choice.final_bits, schedule.limbs - choice.final_limbs,
+        choice.drop_bits, choice.digit_limbs, plan.predicted_seconds, count(plan.images_at_once()),
+        schedule.logit_error);
   }
   return fmt::format(
       "N = 2^{} with bootstrapping of 2^{} slots to {} levels of {} bits: {:.2f} core-seconds for {}, logit "
