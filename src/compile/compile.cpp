@@ -11,7 +11,9 @@
 #include "compile/measure/text.h"
 #include "compile/readiness.h"
 #include "compile/search/emit.h"
+#include "compile/search/pricing.h"
 #include "compile/search/reasons.h"
+#include "compile/search/search.h"
 #include "plan/verify.h"
 
 namespace obscura::compile {
@@ -190,7 +192,10 @@ class Compiler {
 
  private:
   Result<Compiled> compare(Compiled image, Result<Compiled> batch) const {
-    if (!batch.ok()) return image_preferred(std::move(image), options_, "the batch layout, which is infeasible");
+    if (!batch.ok()) {
+      const std::string why = fmt::format("the batch layout, which is infeasible ({})", batch.error().message);
+      return image_preferred(std::move(image), options_, why);
+    }
     const double own = seconds_for(image.plan, options_.batch), other = seconds_for(batch->plan, options_.batch);
     if (own <= other) {
       return image_preferred(std::move(image), options_, fmt::format("the batch layout, {:.2f} core-seconds", other));
@@ -242,7 +247,6 @@ class Compiler {
     out.spread = spread_of(measured.statistics, answer_);
     out.max_error = options_.max_error_std == 0 ? kDefaultRelativeError * out.spread : options_.max_error_std;
     out.max_key_bytes = options_.max_key_bytes;
-    out.ring = options_.ring;
     out.memory = options_.memory;
     out.cache = std::make_shared<MapCache>();
     out.report = options_.report;
@@ -250,12 +254,20 @@ class Compiler {
     return out;
   }
 
-  Result<plan::Plan> emit_plan(const Measured& measured, const Candidate& candidate) const {
-    OBSCURA_TRY(plan::Plan plan,
-                run_pass(options_.passes, Pass::emit, [&] { return emit(measured.network, candidate); }));
-    plan.batch = options_.batch;
-    plan.output.noise_growth = measured.amplification.growth();
-    return plan;
+  /// The plan of the best choice.
+  Result<Compiled> choose(const Setting& setting, const Request& request, Compiled out) const {
+    OBSCURA_TRY(Selection selection, search(setting, request));
+    OBSCURA_TRY(out.plan,
+                run_pass(options_.passes, Pass::emit, [&] { return emit(out.measured->network, selection.best); }));
+    out.plan.batch = options_.batch;
+    out.plan.output.noise_growth = out.measured->amplification.growth();
+    explain(setting, selection, calibrated_, out.plan);
+    if (options_.passes != nullptr) out.candidate = std::move(selection.best);
+    return out;
+  }
+
+  Request request(bool image_layout) const {
+    return {options_.batch, image_layout, options_.log2_degree, options_.ring};
   }
 
   Result<Compiled> batch() const {
@@ -271,8 +283,7 @@ class Compiler {
       OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::squared));
     }
     const MonicNetwork& network = out.measured->network;
-    const Request request{options_.batch, options_.log2_degree, options_.ring};
-    OBSCURA_TRY_VOID(check_levels(network, {}, request));
+    OBSCURA_TRY_VOID(check_levels(network, {}, request(false)));
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 0, 2));
     const Images some = images_.first(affordable(kRoundingBudget, multiplications(network), kMaxRoundingImages));
     OBSCURA_TRY(Rounding rounding,
@@ -281,11 +292,7 @@ class Compiler {
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 1, 2));
     Setting setting = setting_for(*out.measured);
     setting.rounding = out.rounding.get();
-    OBSCURA_TRY(Selection selection, search_batch(setting, request));
-    OBSCURA_TRY(out.plan, emit_plan(*out.measured, selection.best));
-    OBSCURA_TRY_VOID(explain_batch(setting, selection, calibrated_, options_.memory, out.plan));
-    if (options_.passes != nullptr) out.candidate = std::move(selection.best);
-    return out;
+    return choose(setting, request(false), std::move(out));
   }
 
   Result<Compiled> image() const {
@@ -295,11 +302,7 @@ class Compiler {
       OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::plain));
     }
     const Setting setting = setting_for(*out.measured);
-    OBSCURA_TRY(ImageSelection image, search_image(setting, options_.log2_degree, options_.batch));
-    OBSCURA_TRY(out.plan, emit_plan(*out.measured, image.selection.best));
-    explain_image(setting, image, calibrated_, out.plan);
-    if (options_.passes != nullptr) out.candidate = std::move(image.selection.best);
-    return out;
+    return choose(setting, request(true), std::move(out));
   }
 
   /// What no choice of the batch layout undercuts; nothing where there is none.
@@ -312,7 +315,7 @@ class Compiler {
       own = std::move(made).value();
     }
     const MonicNetwork& network = same_ ? same_->network : *own;
-    const double least = least_nanoseconds(network, {}, {options_.batch, options_.log2_degree, options_.ring}) * 1e-9;
+    const double least = least_nanoseconds(network, {}, request(false)) * 1e-9;
     return std::isfinite(least) ? std::optional(least) : std::nullopt;
   }
 

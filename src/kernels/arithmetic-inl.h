@@ -43,12 +43,6 @@ struct Mod {
     const V l = hn::MulSub(a, w, h);
     return hn::Add(hn::NegMulAdd(quotient(h), p, h), l);
   }
-  /// c + a w mod p, reduced; |c| <= p
-  HWY_INLINE V multiply_add(V c, V a, V w) const {
-    const V h = hn::Mul(a, w);
-    const V l = hn::MulSub(a, w, h);
-    return hn::Add(hn::NegMulAdd(quotient(hn::Add(h, c)), p, h), hn::Add(l, c));
-  }
 };
 
 }  // namespace HWY_NAMESPACE

@@ -312,8 +312,8 @@ HWY_INLINE void forward_cached(double* x, const NttTable& table, std::size_t len
 template <bool kReduce>
 HWY_INLINE void fold_pair(double* low, double* high, V w, const Mod& m) {
   const V a = hn::LoadU(kTag, low), b = hn::Reverse(kTag, hn::LoadU(kTag, high));
-  const V sum = kReduce ? m.multiply_add(a, b, w) : hn::Add(a, m.multiply(b, w));
-  const V other = kReduce ? m.multiply_add(b, a, w) : hn::Add(b, m.multiply(a, w));
+  V sum = hn::Add(a, m.multiply(b, w)), other = hn::Add(b, m.multiply(a, w));
+  if (kReduce) sum = m.reduce(sum), other = m.reduce(other);
   hn::StoreU(hn::Reverse(kTag, other), kTag, high);
   hn::StoreU(sum, kTag, low);
 }
@@ -376,8 +376,9 @@ HWY_INLINE void inverse_cached(double* x, const NttTable& table, std::size_t len
   }
 }
 
-/// The last levels, on kRows = 2, 4 or 8 rows, with the factor folded into their sums and roots; results reduced.
-template <std::size_t kRows>
+/// The last levels, on kRows = 2, 4 or 8 rows, with the factor folded into their sums and roots; results reduced, or
+/// where kFolds up to 0.7 p.
+template <std::size_t kRows, bool kFolds>
 HWY_INLINE void finish_inverse(double* x, const NttTable& table, double factor, const Mod& m) {
   const std::size_t stride = table.degree / kRows;
   const V f = set(factor);
@@ -399,13 +400,14 @@ HWY_INLINE void finish_inverse(double* x, const NttTable& table, double factor, 
     for (std::size_t k = 0; k < kRows / 2; ++k) {
       const V sum = hn::Add(v[k], v[k + kRows / 2]);
       const V difference = hn::Sub(v[k], v[k + kRows / 2]);
-      store(m.reduce(m.multiply(sum, f)), x + j + k * stride);
-      store(m.reduce(m.multiply(difference, w[1])), x + j + (k + kRows / 2) * stride);
+      const V low = m.multiply(sum, f), high = m.multiply(difference, w[1]);
+      store(kFolds ? low : m.reduce(low), x + j + k * stride);
+      store(kFolds ? high : m.reduce(high), x + j + (k + kRows / 2) * stride);
     }
   }
 }
 
-template <bool kWide>
+template <bool kWide, bool kFolds>
 HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
   const Mod m(table.modulus);
   std::size_t length = table.degree;
@@ -423,11 +425,11 @@ HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
   }
   switch (levels % 3) {
     case 0:
-      return finish_inverse<8>(x, table, factor, m);
+      return finish_inverse<8, kFolds>(x, table, factor, m);
     case 1:
-      return finish_inverse<2>(x, table, factor, m);
+      return finish_inverse<2, kFolds>(x, table, factor, m);
     default:
-      return finish_inverse<4>(x, table, factor, m);
+      return finish_inverse<4, kFolds>(x, table, factor, m);
   }
 }
 
@@ -439,12 +441,9 @@ void ntt_inverse(double* HWY_RESTRICT x, const NttTable& table, double factor) {
   const auto inverse_degree =
       -static_cast<double>((table.modulus.value - 1) / (folds ? 2 * table.degree : table.degree));
   const double folded = hn::GetLane(m.reduce(m.multiply(set(inverse_degree), set(factor))));
-  if (table.modulus.bits <= 48) {
-    inverse_all<false>(x, table, folded);
-  } else {
-    inverse_all<true>(x, table, folded);
-  }
-  if (!folds) return;
+  const bool wide = table.modulus.bits > 48;
+  if (!folds) return wide ? inverse_all<true, false>(x, table, folded) : inverse_all<false, false>(x, table, folded);
+  wide ? inverse_all<true, true>(x, table, folded) : inverse_all<false, true>(x, table, folded);
   fold<true>(x, table.degree, table.fold, m);
   x[0] = hn::GetLane(m.reduce(set(2 * x[0])));
 }

@@ -12,6 +12,7 @@
 #include "compile/schedule/bootstraps.h"
 #include "compile/search/bootstrapped.h"
 #include "compile/search/emit.h"
+#include "compile/search/search.h"
 #include "plan/keys.h"
 #include "plan/verify.h"
 #include "run/ckks_backend.h"
@@ -253,8 +254,8 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   const nn::Graph& graph = net.finished();
   World world(graph, rectifiers(graph, 6), 8);
   world.setting.max_error = 1;
-  compile::Shortfall shortfall;
-  const auto found = compile::search_bootstrapped(world.setting, 1, shortfall);
+  const compile::Request request{1, true, 16};
+  const auto found = compile::search(world.setting, request);
   ASSERT_TRUE(found.ok()) << found.error().message;
   plan::Plan plan = compile::emit(world.network, found->best).value();
   plan.batch = 1;
@@ -266,15 +267,13 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   // A limit of keys bounds them, and excludes nothing that stays within it.
   const std::uint64_t keys = plan::server_key_bytes(plan, found->best.bootstrapper);
   world.setting.max_key_bytes = keys;
-  const auto same = compile::search_bootstrapped(world.setting, 1, shortfall);
+  const auto same = compile::search(world.setting, request);
   ASSERT_TRUE(same.ok()) << same.error().message;
   EXPECT_EQ(same->best.memory.keys, keys);
   world.setting.max_key_bytes.reset();
   world.setting.memory = found->best.memory.least() - 1;
-  const auto less = compile::search_bootstrapped(world.setting, 1, shortfall);
+  const auto less = compile::search(world.setting, request);
   EXPECT_TRUE(!less.ok() || less->best.memory.least() < found->best.memory.least());
-  ASSERT_TRUE(shortfall.memory.has_value());
-  EXPECT_LE(shortfall.memory->least(), found->best.memory.least());
 }
 
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {

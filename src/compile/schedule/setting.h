@@ -17,7 +17,6 @@ struct Setting {
   const ErrorAmplification* amplification = nullptr;
   const Rounding* rounding = nullptr;  ///< of integer matrices between ciphertexts; none: circuits have none
   CostModel cost = {};
-  std::optional<ckks::RingType> ring = {};  ///< that was asked for; else both are tried
   int headroom_bits =
       0;  ///< between the largest value seen and the modulus: of each value (Circuit::batch), or of logits
   double max_input = 1;                             ///< largest |pixel| after normalisation

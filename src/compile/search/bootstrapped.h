@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Networks that need more levels than a secure modulus holds, in the image layout: with bootstrapping.
+/// Circuits of networks that need more levels than a secure modulus holds, in the image layout: with bootstrapping.
 #pragma once
 
 #include "compile/search/candidate.h"
 
 namespace obscura::compile {
 
-/// One set of parameters, whatever error it leads to, with the candidate's bootstrapper on these resources.
-/// errors  infeasible: as place_bootstraps, or a value that does not fit its modulus; as lower
+/// A circuit for a choice, with its transforms split.
+struct Lowered {
+  std::shared_ptr<const Circuit> circuit;
+  Splits splits;
+  std::shared_ptr<const ckks::Bootstrapper> bootstrapper = {};
+  std::optional<Memory> memory = {};  ///< once something is precise enough: it hardly depends on primes and scales
+  bool fits = true;
+};
+
+/// The circuit with bootstraps placed for one set of parameters, with the bootstrapper on these resources. Sets what
+/// follows from the circuit in `choice`, which is bootstrapped_choice of the set.
+/// errors  infeasible: as place_bootstraps; as lower
+Result<Lowered> lower_bootstrapped(const Setting& setting, const ckks::BootstrapParams& set, Choice& choice,
+                                   const std::shared_ptr<ckks::Resources>& resources);
+
+/// One set of parameters, whatever error it leads to.
+/// errors  infeasible: as lower_bootstrapped, or a value that does not fit its modulus
 Result<Candidate> with_bootstrapping(const Setting& setting, const ckks::BootstrapParams& set, std::uint32_t images,
                                      const std::shared_ptr<ckks::Resources>& resources = ckks::Resources::make());
-
-/// The cheapest of the sets of ckks::BootstrapParams::demonstrated() that reaches setting.max_error within the
-/// setting's memory and size of keys.
-/// errors  as with_bootstrapping; infeasible: the error of the last set. `shortfall` says what was precise enough and
-/// too
-///         large.
-Result<Selection> search_bootstrapped(const Setting& setting, std::uint32_t images, Shortfall& shortfall);
 
 }  // namespace obscura::compile

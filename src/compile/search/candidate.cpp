@@ -5,65 +5,58 @@
 
 namespace obscura::compile {
 
-bool Found::precise(const Schedule& schedule) {
-  closest_ = std::min(closest_, schedule.logit_error);
-  return schedule.logit_error <= setting_.max_error;
+bool same_family(const Choice& a, const Choice& b) {
+  return a.ring == b.ring && a.log2_degree == b.log2_degree && a.limbs() == b.limbs() && a.digit_limbs == b.digit_limbs;
 }
 
-bool Found::fits(std::uint64_t keys) {
-  const bool small = !setting_.max_key_bytes || keys <= *setting_.max_key_bytes;
-  if (!small) shortfall_.too_large(keys);
-  return small;
+const Candidate& Found::best() const {
+  const auto error = [](const Timed& timed) { return timed.candidate.schedule.logit_error; };
+  return std::min_element(kept_.begin(), kept_.end(),
+                          [&](const Timed& a, const Timed& b) { return error(a) < error(b); })
+      ->candidate;
 }
 
-bool Found::fits(const Memory& memory) {
-  const bool keys = fits(memory.keys), all = memory.least() <= setting_.memory;
-  if (!all) shortfall_.too_large(memory);
-  return keys && all;
-}
-
-void Found::offer(Candidate candidate) {
-  if (best_) {
-    const Schedule& own = candidate.schedule;
-    const double time = own.total_nanoseconds(), best = best_->schedule.total_nanoseconds();
-    const bool tied = time <= kTie * best && best <= kTie * time;
-    if (tied ? own.logit_error >= best_->schedule.logit_error : time >= best) return;
+const Candidate* Found::runner_up() const {
+  for (const Timed& first : firsts_) {
+    if (!same_family(first.candidate.schedule.choice, best().schedule.choice)) return &first.candidate;
   }
-  best_ = std::move(candidate);
+  return nullptr;
 }
 
-Result<ckks::ParamsLiteral> make_literal(const Choice& choice) {
-  const auto special = static_cast<std::size_t>(choice.digit_limbs);
-  ckks::ParamsLiteral literal;
-  literal.log2_degree = choice.log2_degree;
-  literal.digit_limbs = choice.digit_limbs;
-  literal.ring = choice.ring;
-  std::vector<std::uint64_t> taken;
-  const auto take = [&](int bits, std::size_t count, std::vector<std::uint64_t>& into) -> Result<void> {
-    OBSCURA_TRY(const auto primes, ckks::make_primes(choice.log2_degree, bits, count, taken, choice.ring));
-    into.insert(into.end(), primes.begin(), primes.end());
-    taken.insert(taken.end(), primes.begin(), primes.end());
-    return {};
+void Found::note_family(const Candidate& candidate, double nanoseconds) {
+  constexpr std::size_t kFamilies = 2;
+  const auto same = std::find_if(firsts_.begin(), firsts_.end(), [&](const Timed& first) {
+    return same_family(first.candidate.schedule.choice, candidate.schedule.choice);
+  });
+  if (same == firsts_.end()) {
+    if (firsts_.size() < kFamilies) firsts_.push_back({candidate, nanoseconds});
+  } else if (nanoseconds <= kTie * same->nanoseconds &&
+             candidate.schedule.logit_error < same->candidate.schedule.logit_error) {
+    same->candidate = candidate;
+  }
+}
+
+void Found::offer(Candidate candidate, double nanoseconds) {
+  note_family(candidate, nanoseconds);
+  fastest_ = std::min(fastest_, nanoseconds);
+  const double error = candidate.schedule.logit_error;
+  const auto beaten = [&](const Timed& a, double time, double least) {
+    return a.nanoseconds <= time && a.candidate.schedule.logit_error <= least;
   };
-  OBSCURA_TRY_VOID(take(choice.largest_bits(), special, literal.special));
-  OBSCURA_TRY_VOID(take(choice.final_bits, choice.final_limbs, literal.chain));
-  OBSCURA_TRY_VOID(take(choice.drop_bits, choice.limbs() - choice.final_limbs, literal.chain));
-  return literal;
+  if (nanoseconds > most_nanoseconds() ||
+      std::any_of(kept_.begin(), kept_.end(), [&](const Timed& a) { return beaten(a, nanoseconds, error); })) {
+    return;
+  }
+  std::erase_if(kept_, [&](const Timed& a) {
+    const bool worse = a.nanoseconds >= nanoseconds && a.candidate.schedule.logit_error >= error;
+    return worse || a.nanoseconds > most_nanoseconds();
+  });
+  kept_.push_back({std::move(candidate), nanoseconds});
 }
 
-std::vector<std::pair<int, int>> prime_sizes(int log2_degree, std::uint32_t final_limbs, std::uint32_t dropped,
-                                             int digit_limbs) {
-  const double budget = ckks::max_log2_qp(log2_degree);
-  std::vector<std::pair<int, int>> out;
-  for (int drop = ckks::kMinPrimeBits; drop <= kLargestBits; ++drop) {
-    for (int last = kLargestBits; last >= ckks::kMinPrimeBits; --last) {
-      const double bits = last * static_cast<double>(final_limbs) + drop * static_cast<double>(dropped) +
-                          std::max(last, drop) * static_cast<double>(digit_limbs);
-      if (bits > budget) continue;
-      out.emplace_back(last, drop);
-      break;
-    }
-  }
+Selection Found::take(std::size_t considered) {
+  Selection out{best(), {}, considered};
+  if (const Candidate* next = runner_up()) out.runner_up = *next;
   return out;
 }
 

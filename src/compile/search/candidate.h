@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One choice of parameters with everything that is predicted of it.
+/// One choice of parameters with everything that is predicted of it, and which are the best so far.
 #pragma once
 
 #include "ckks/bootstrap.h"
@@ -14,55 +14,47 @@ struct Candidate {
   ckks::ParamsLiteral literal;
   double logit_rounding = 0;  ///< the part of the error that rounded weights of integer matrices make
   std::shared_ptr<const ckks::Bootstrapper> bootstrapper = {};  ///< where the circuit bootstraps
-  Memory memory = {};                                           ///< of circuits with transforms
+  Memory memory = {};
 };
 
 /// What was chosen, and compared with what.
 struct Selection {
   Candidate best;
-  std::optional<Candidate> runner_up = {};  ///< the next that differs in N, limbs or digits
+  std::optional<Candidate> runner_up = {};  ///< batch layout: the next that differs in N, limbs or digits
   std::size_t considered = 0;
+  std::vector<std::string> compared = {};  ///< numbers of images at once and what each takes, human-readable
 };
 
 /// Times within this factor of each other count as equal: the cost model is no better.
 inline constexpr double kTie = 1.01;
 
-/// What is best of the candidates of the image layout so far, with bootstrapping or without: the cheapest within the
-/// setting's error, size of keys and memory, and the most precise of those within 1 % of its time.
+/// Whether two choices are alike but for sizes of primes, drops, scales and weight bits.
+bool same_family(const Choice& a, const Choice& b);
+
+/// The best of the candidates so far: the most precise of those within 1 % of the least time, whatever their order.
+/// Times are those of all runs of a batch.
 class Found {
  public:
-  /// `shortfall` says what was precise enough and too large.
-  Found(const Setting& setting, Shortfall& shortfall) : setting_(setting), shortfall_(shortfall) {}
-  bool precise(const Schedule& schedule);
-  bool fits(std::uint64_t keys);
-  bool fits(const Memory& memory);
-  /// Of a candidate that is precise and fits.
-  void offer(Candidate candidate);
+  bool any() const { return !kept_.empty(); }
   /// What takes more cannot become the best.
-  double most_nanoseconds() const { return best_ ? kTie * best_->schedule.total_nanoseconds() : HUGE_VAL; }
-  /// The least error of all that were asked about.
-  double closest() const { return closest_; }
-  bool any() const { return best_.has_value(); }
-  Selection take(std::size_t considered) { return {std::move(*best_), {}, considered}; }
+  double most_nanoseconds() const { return kTie * fastest_; }
+  const Candidate& best() const;
+  /// The first of another family than the best's, the most precise of that time, or none.
+  const Candidate* runner_up() const;
+  /// Of a candidate that is precise and fits.
+  void offer(Candidate candidate, double nanoseconds);
+  Selection take(std::size_t considered);
 
  private:
-  const Setting& setting_;
-  Shortfall& shortfall_;
-  std::optional<Candidate> best_;
-  double closest_ = HUGE_VAL;
+  struct Timed {
+    Candidate candidate;
+    double nanoseconds = 0;
+  };
+  void note_family(const Candidate& candidate, double nanoseconds);
+
+  std::vector<Timed> kept_;    ///< within 1 %, none of them slower and less precise than another
+  std::vector<Timed> firsts_;  ///< of two families
+  double fastest_ = HUGE_VAL;
 };
-
-/// Primes for a choice: the special ones, which must be no smaller than those of a digit, are the largest.
-/// errors: infeasible where there are not enough primes of the size.
-Result<ckks::ParamsLiteral> make_literal(const Choice& choice);
-
-/// Of the largest primes that circuits are compared with.
-inline constexpr int kLargestBits = 49;
-inline constexpr int kMaxDigitLimbs = 4;
-
-/// Sizes of primes, {final, dropped}, within the secure modulus: every size of the dropped ones with what is left for
-/// those that stay.
-std::vector<std::pair<int, int>> prime_sizes(int log2_degree, std::uint32_t final_limbs, std::uint32_t dropped,
-                                             int digit_limbs);
 
 }  // namespace obscura::compile

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a server holds while it runs a plan in the image layout.
+/// What a server holds while it runs a plan.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+
+#include "base/check.h"
 
 namespace obscura::compile {
 
@@ -24,18 +25,11 @@ struct Memory {
   std::uint64_t total() const { return least() + kept; }
 };
 
-/// What is found to be too large where a search ends without a choice: the least that was.
-struct Shortfall {
-  std::optional<Memory> memory;       ///< of what is precise enough
-  std::optional<std::uint64_t> keys;  ///< of all that was tried
-  void too_large(const Memory& found);
-  void too_large(std::uint64_t keys);
-};
-
 struct Setting;
 struct Candidate;
-/// Sets candidate.memory, and what transforms take with as many kept diagonals: of one in the image layout.
-/// cost    some milliseconds
-void predict_memory(const Setting& setting, Candidate& candidate);
+/// Sets candidate.memory and, in the image layout, what transforms take with as many kept diagonals.
+/// cost    some milliseconds; in the batch layout as emit
+/// errors  batch layout: infeasible: too little memory, with what is needed; as emit
+Result<void> predict_memory(const Setting& setting, Candidate& candidate);
 
 }  // namespace obscura::compile

@@ -4,31 +4,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plan/schedule.h"
+#include "compile/search/choices.h"
 
 namespace obscura::compile {
 namespace {
 
 using Kind = Operation::Kind;
-
-std::uint64_t key_bytes(const plan::Plan& plan) {
-  if (!plan.keys.relinearization) return 0;
-  const auto alpha = static_cast<std::uint64_t>(plan.params.digit_limbs);
-  const std::uint64_t primes = plan.params.chain.size() + plan.params.special.size();
-  const std::uint64_t digits = (plan.params.chain.size() + alpha - 1) / alpha;
-  return 2 * digits * primes * (std::uint64_t{8} << plan.params.log2_degree);
-}
-
-/// Weights as the runtime holds them: integers and doubles.
-std::uint64_t weight_bytes(const plan::Plan& plan) {
-  std::uint64_t weights = 0;
-  for (const auto& step : plan.steps) {
-    const auto* linear = std::get_if<plan::Linear>(&step.operation);
-    if (!linear) continue;
-    for (const auto& matrix : linear->map.matrices) weights += matrix.data.size();
-  }
-  return weights * (sizeof(std::int32_t) + sizeof(double));
-}
 
 std::string primes(const Choice& c) {
   const std::uint32_t dropped = c.limbs() - c.final_limbs;
@@ -44,7 +25,7 @@ std::string ring(const Choice& c) {
 std::string in_short(const Candidate& c, std::uint32_t batch) {
   return fmt::format("{}, {}, digits of {}: {:.2f} core-seconds for the batch, logit error {:.2g}",
                      ring(c.schedule.choice), primes(c.schedule.choice), c.schedule.choice.digit_limbs,
-                     batch_nanoseconds(c, batch) * 1e-9, c.schedule.logit_error);
+                     c.schedule.total_nanoseconds() * runs_of(c.schedule.choice, batch) * 1e-9, c.schedule.logit_error);
 }
 
 std::string drops(const Choice& choice) {
@@ -70,27 +51,6 @@ std::string weights(const Setting& setting, const Candidate& best) {
       "leave less "
       "scale against the noise.",
       bits, best.logit_rounding);
-}
-
-/// Ciphertexts, keys and weights.
-Result<void> plan_memory(std::uint64_t memory, plan::Plan& plan) {
-  const std::uint64_t fixed = key_bytes(plan) + weight_bytes(plan);
-  const auto schedule = plan::make_schedule_within(plan, memory - std::min(memory, fixed));
-  if (!schedule) {
-    return error(
-        Code::infeasible,
-        "network '{}': {:.2f} GB of memory are too little for {} images at a time: after {:.2f} GB of keys and "
-        "weights, {}; give more (--memory), or take the image layout (--layout image --batch 1)",
-        plan.name, megabytes(memory) / 1e3, plan.images_at_once(), megabytes(fixed) / 1e3, schedule.error().message);
-  }
-  plan.value_bytes = schedule->peak_bytes;
-  plan.predicted_bytes = fixed + plan.value_bytes;
-  plan.reasons.push_back(
-      fmt::format("Memory: {:.0f} MB of {:.0f} allowed: {:.0f} MB of ciphertexts at the peak, "
-                  "{:.0f} MB of keys, {:.1f} MB of weights.",
-                  megabytes(plan.predicted_bytes), megabytes(memory), megabytes(plan.value_bytes),
-                  megabytes(key_bytes(plan)), megabytes(weight_bytes(plan))));
-  return {};
 }
 
 /// The error and what it was measured on.
@@ -156,10 +116,7 @@ std::string describe_memory(const Setting& setting, const Memory& memory) {
                     megabytes(memory.encoded), megabytes(memory.values), memory.heaviest);
 }
 
-}  // namespace
-
-Result<void> explain_batch(const Setting& setting, const Selection& selection, bool calibrated, std::uint64_t memory,
-                           plan::Plan& plan) {
+void explain_batch(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan) {
   const Candidate& best = selection.best;
   std::vector<std::string>& out = plan.reasons;
   out = setting.network->notes;
@@ -178,16 +135,20 @@ Result<void> explain_batch(const Setting& setting, const Selection& selection, b
   }
   out.push_back(weights(setting, best));
   out.push_back(describe_error(setting, best.schedule, calibrated));
-  return plan_memory(memory, plan);
+  out.push_back(
+      fmt::format("Memory: {:.0f} MB of {:.0f} allowed: {:.0f} MB of ciphertexts at the peak, "
+                  "{:.0f} MB of keys, {:.1f} MB of weights.",
+                  megabytes(best.memory.total()), megabytes(setting.memory), megabytes(best.memory.values),
+                  megabytes(best.memory.keys), megabytes(best.memory.weights)));
 }
 
-void explain_image(const Setting& setting, const ImageSelection& image, bool calibrated, plan::Plan& plan) {
-  const Candidate& best = image.selection.best;
+void explain_image(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan) {
+  const Candidate& best = selection.best;
   std::vector<std::string>& out = plan.reasons;
   out = setting.network->notes;
   std::size_t diagonals = 0;
   for (const auto& shape : best.schedule.shapes) diagonals += shape ? shape->plaintexts() : 0;
-  out.push_back(describe_set(image.selection, plan));
+  out.push_back(describe_set(selection, plan));
   if (auto bootstraps = describe_bootstraps(best)) out.push_back(std::move(*bootstraps));
   out.push_back(fmt::format(
       "{} encoded diagonals or pairs of them and {} rotation keys; a value enters each linear layer at scale 2^{:.0f}.",
@@ -196,7 +157,14 @@ void explain_image(const Setting& setting, const ImageSelection& image, bool cal
   out.push_back(describe_memory(setting, best.memory));
   if (plan.batch == 1) return;
   out.push_back(fmt::format("{} images share ciphertexts; core-seconds for each of a batch of {}: {}.",
-                            plan.images_at_once(), plan.batch, fmt::join(image.compared, ", ")));
+                            plan.images_at_once(), plan.batch, fmt::join(selection.compared, ", ")));
+}
+
+}  // namespace
+
+void explain(const Setting& setting, const Selection& selection, bool calibrated, plan::Plan& plan) {
+  const bool batch = selection.best.circuit->batch;
+  (batch ? explain_batch : explain_image)(setting, selection, calibrated, plan);
 }
 
 }  // namespace obscura::compile
