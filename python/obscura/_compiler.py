@@ -90,6 +90,7 @@ class Network:
         memory: int = 16_000_000_000,
         max_key_bytes: Optional[int] = None,
         log2_degree: Optional[int] = None,
+        ring: str = "automatic",
         progress: Progress = None,
     ) -> "Plan":
         """The network under parameters, ready for a Server.
@@ -109,17 +110,22 @@ class Network:
         memory         bytes that the server may take
         max_key_bytes  bytes that a client's evaluation keys may have
         log2_degree    forces the ring's degree
+        ring           "standard": N/2 complex slots, and bootstrapping; "conjugate_invariant": N real slots, so twice
+                       the images of a batch; "automatic": what is faster
         What is left out is as the network's file says (docs/IMPORT.md), else as is said here.
         raises   Unsupported, Infeasible: naming the node, the figure and the way out; WrongParams: images or options
                  that do not fit; Cancelled
         """
         if layout not in _core.Layout.__members__:
             raise WrongParams(f"layout: {layout!r}; allowed: {', '.join(_core.Layout.__members__)}")
+        if ring not in _core.Ring.__members__:
+            raise WrongParams(f"ring: {ring!r}; allowed: {', '.join(_core.Ring.__members__)}")
         if isinstance(alpha, str) and alpha != "auto":
             raise WrongParams(f"alpha: {alpha!r}; a whole number of bits or 'auto' is allowed")
         options = _core.CompileOptions()
         options.batch = batch
         options.layout = _core.Layout.__members__[layout]
+        options.ring = _core.Ring.__members__[ring]
         options.mean, options.std = list(mean), list(std)
         options.class_names = list(class_names)
         options.headroom_bits, options.max_error = headroom_bits, max_error

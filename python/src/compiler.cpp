@@ -18,6 +18,10 @@ void add_options(py::module_& module) {
       .value("automatic", Layout::automatic)
       .value("image", Layout::image)
       .value("batch", Layout::batch);
+  py::enum_<Ring>(module, "Ring")
+      .value("automatic", Ring::automatic)
+      .value("standard", Ring::standard)
+      .value("conjugate_invariant", Ring::conjugate_invariant);
   py::class_<OwnActivation>(module, "OwnActivation")
       .def(py::init([](std::vector<double> coefficients, double bound) {
              return OwnActivation{std::move(coefficients), bound};
@@ -39,7 +43,8 @@ void add_options(py::module_& module) {
       .def_readwrite("max_loss", &CompileOptions::max_loss)
       .def_readwrite("memory", &CompileOptions::memory)
       .def_readwrite("max_key_bytes", &CompileOptions::max_key_bytes)
-      .def_readwrite("log2_degree", &CompileOptions::log2_degree);
+      .def_readwrite("log2_degree", &CompileOptions::log2_degree)
+      .def_readwrite("ring", &CompileOptions::ring);
 }
 
 Plan compile_network(const Network& network, CompileOptions options, const std::optional<Images>& calibration,

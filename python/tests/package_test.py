@@ -163,6 +163,8 @@ def test_errors_have_a_code_and_a_sentence(network, one, pair, tmp_path):
         network.compile(mean=[0, 0])
     with pytest.raises(obscura.WrongParams, match="layout: 'sideways'"):
         network.compile(layout="sideways")
+    with pytest.raises(obscura.WrongParams, match="ring: 'round'"):
+        network.compile(ring="round")
     with pytest.raises(obscura.WrongParams, match="alpha: 'best'"):
         network.compile(alpha="best")
     with pytest.raises(obscura.Infeasible):

@@ -69,12 +69,12 @@ struct PlanOptions {
   std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();  ///< of both sides
 };
 
-/// The plan on the plaintext simulator, batch by batch of N/2 images, each read from disk when it is due; without noise
-/// unless a seed is given. Reports "plaintext simulator", over all batches.
+/// The plan on the plaintext simulator, batch by batch of as many images as there are slots, each read from disk when it
+/// is due; without noise unless a seed is given. Reports "plaintext simulator", over all batches.
 /// errors: those of the images and of Simulator.
 Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options);
 
-/// Fresh keys, then for each batch of N/2 images: read them from disk, encrypt (client), run (server; expanding the
+/// Fresh keys, then for each batch: read them from disk, encrypt (client), run (server; expanding the
 /// seeds of fresh ciphertexts is its work), decrypt (client). Reports "encrypted", over all batches.
 /// errors: those of the images and of server::Session; parameters that are refused; cancelled.
 Result<Inference> infer_encrypted(const wire::NamedPlan& plan, const Images& images, const PlanOptions& options);

@@ -32,7 +32,7 @@ Ciphertext relinearize(const Context& context, const EvalKeys& keys, const Ciphe
 std::vector<Ciphertext> relinearize_many(const Context& context, const EvalKeys& keys, std::span<const Ciphertext> x,
                                          std::size_t rescale);
 
-/// Slots rotated left: result[j] = x[(j + step) mod n], n = N/2 slots; rotate({1,2,3,4}, 1) = {2,3,4,1}, -1 gives
+/// Slots rotated left: result[j] = x[(j + step) mod n], n slots; rotate({1,2,3,4}, 1) = {2,3,4,1}, -1 gives
 /// {4,1,2,3}. limbs, scale  unchanged needs   two parts; the Galois key of the step (step = 0 mod n needs none). A
 /// missing key is an error: it is never
 ///         replaced by a chain of other rotations.
@@ -46,10 +46,10 @@ Ciphertext rotate(const Context& context, const EvalKeys& keys, const Ciphertext
 std::vector<Ciphertext> rotate_many(const Context& context, const EvalKeys& keys, const Ciphertext& x,
                                     std::span<const std::int64_t> steps);
 
-/// result[j] = conj(x[j]). Needs the Galois key of conjugation_element; otherwise as rotate.
+/// result[j] = conj(x[j]), in the standard ring. Needs the Galois key of conjugation_element; otherwise as rotate.
 Ciphertext conjugate(const Context& context, const EvalKeys& keys, const Ciphertext& x);
 
-/// result[j] = i x[j], exactly: times X^(N/2), which is i in every slot.
+/// result[j] = i x[j], exactly: times X^(N/2), which is i in every slot of the standard ring.
 /// limbs, scale, parts  unchanged           cost    an NTT for each limb, and a product for each of its parts
 Ciphertext multiply_by_i(const Context& context, const Ciphertext& x);
 

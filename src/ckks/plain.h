@@ -16,7 +16,7 @@ struct Plaintext {
   double scale = 1;
 };
 
-/// Encodes real or complex slots; fewer than N/2: the rest are 0. Cost, noise and errors of Encoder::encode.
+/// Encodes real or complex slots; fewer than there are: the rest are 0. Cost, noise and errors of Encoder::encode.
 Plaintext make_plaintext(const Context& context, std::span<const double> slots, double scale, std::size_t limbs);
 Plaintext make_plaintext(const Context& context, std::span<const std::complex<double>> slots, double scale,
                          std::size_t limbs);

@@ -3,7 +3,7 @@
 /// layers on packed images, CoeffToSlot and SlotToCoeff. A TransformShape is what is known from the steps alone, once
 /// at compile time; a Transform adds the numbers, a level and scales; apply runs it.
 ///
-/// With n = N/2 slots, y_o[j] = sum over the diagonals (o, i, k) of d_{o,i,k}[j] * x_i[(j + k) mod n]. Four slots, one
+/// With n slots, y_o[j] = sum over the diagonals (o, i, k) of d_{o,i,k}[j] * x_i[(j + k) mod n]. Four slots, one
 /// input, one output, the diagonals d_0 = {1,1,1,1} and d_1 = {2,2,2,0}: {a,b,c,d} becomes {a+2b, b+2c, c+2d, d}.
 ///
 /// Pairs: where the slots and diagonals are real, the imaginary parts are free to carry a second copy of the input that

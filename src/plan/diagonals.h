@@ -86,7 +86,7 @@ void add_rotations(KeyRequest& to, std::span<const std::int64_t> steps, std::uin
 void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t limbs, std::uint32_t limbs_out);
 
 /// The shape of each transform of a plan, by step (nothing where the step is none), and the Galois keys of all of them
-/// and of the folds. Shapes and keys are of all N/2 slots of the ring, with which diagonals of fewer (plan::slots)
+/// and of the folds. Shapes and keys are of all slots of the ring, with which diagonals of fewer (plan::slots)
 /// repeat.
 struct TransformShapes {
   std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;

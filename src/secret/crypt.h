@@ -9,7 +9,7 @@
 
 namespace obscura::secret {
 
-/// Encrypts up to N/2 slots at `scale` over the first `limbs` limbs; the uniform part is a fresh public seed.
+/// Encrypts up to all slots at `scale` over the first `limbs` limbs; the uniform part is a fresh public seed.
 /// noise   ckks::noise_of_encryption
 /// thread  concurrent calls are fine
 ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& secret, std::span<const double> slots,
@@ -20,7 +20,7 @@ ckks::SeededCiphertext encrypt(const ckks::Context& context, const SecretKey& se
 ckks::Ciphertext encrypt_public(const ckks::Context& context, const ckks::PublicKey& key, std::span<const double> slots,
                                 double scale, std::size_t limbs);
 
-/// All N/2 slots of a ciphertext of two or three parts, for the key holder only: publishing them leaks
+/// All slots of a ciphertext of two or three parts, for the key holder only: publishing them leaks
 /// the noise (docs/SECURITY.md, IND-CPA-D).
 std::vector<double> decrypt(const ckks::Context& context, const SecretKey& secret, const ckks::Ciphertext& x);
 
