@@ -69,8 +69,8 @@ struct PlanOptions {
   std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();  ///< of both sides
 };
 
-/// The plan on the plaintext simulator, batch by batch of as many images as there are slots, each read from disk when it
-/// is due; without noise unless a seed is given. Reports "plaintext simulator", over all batches.
+/// The plan on the plaintext simulator, batch by batch of as many images as there are slots, each read from disk when
+/// it is due; without noise unless a seed is given. Reports "plaintext simulator", over all batches.
 /// errors: those of the images and of Simulator.
 Result<Inference> infer_clear(const plan::Plan& plan, const Images& images, const PlanOptions& options);
 

@@ -128,14 +128,18 @@ PreparedStage prepare(const Polynomial& polynomial) {
   return stage;
 }
 
-void evaluate(const Activation& activation, std::span<const float> in, std::span<float> out) {
-  OBSCURA_CHECK(in.size() == out.size(), "evaluate: {} inputs, {} outputs", in.size(), out.size());
+PreparedActivation prepare(const Activation& activation) {
   PreparedActivation prepared;
   prepared.relu = activation.form == Activation::Form::relu;
   OBSCURA_CHECK(activation.bound > 0, "evaluate: bound {}", activation.bound);
   prepared.inverse_bound = 1 / activation.bound;
   for (const Polynomial& stage : activation.composite.stages) prepared.stages.push_back(prepare(stage));
-  evaluate_blocks(prepared, in.data(), out.data(), in.size());
+  return prepared;
+}
+
+void evaluate(const Activation& activation, std::span<const float> in, std::span<float> out) {
+  OBSCURA_CHECK(in.size() == out.size(), "evaluate: {} inputs, {} outputs", in.size(), out.size());
+  evaluate_blocks(prepare(activation), in.data(), out.data(), in.size());
 }
 
 }  // namespace obscura::approx

@@ -40,6 +40,9 @@ struct PreparedActivation {
   double inverse_bound = 1;
 };
 
+/// cost    (degree of a stage)^2 each: for many evaluations, of which each may have few numbers
+PreparedActivation prepare(const Activation& activation);
+
 /// out[i] = y(in[i]) by the widest vectors of this machine; any size; in and out may be the same.
 void evaluate_blocks(const PreparedActivation& activation, const float* in, float* out, std::size_t size);
 

@@ -186,7 +186,10 @@ class Compiler {
     const bool filled = full.ok() && options_.batch >= full.value().plan.images_at_once();
     if (options_.layout == LayoutChoice::batch || filled) return full;
     if (!one) one = image();
-    if (!one->ok()) return full;
+    if (!one->ok()) {
+      if (full.ok()) return full;
+      return error(one->error().code, "{}; in the batch layout: {}", one->error().message, full.error().message);
+    }
     return compare(std::move(*one).value(), std::move(full));
   }
 

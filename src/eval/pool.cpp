@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "approx/prepared.h"
 #include "eval/step.h"
 
 namespace obscura::eval {
@@ -121,7 +122,10 @@ class MaxPool : public Pool {
  public:
   MaxPool(const nn::Attributes& a, const approx::Activation* substitution, const Layout& from, const Layout& to)
       : Pool(axis_of(a, 0, from, to), axis_of(a, 1, from, to), from, to) {
-    if (substitution != nullptr) substitution_ = *substitution;
+    if (substitution != nullptr) {
+      substitution_ = *substitution;
+      prepared_ = approx::prepare(*substitution);
+    }
     is_read_.assign(static_cast<std::size_t>(rows_.size), false);
     for (std::int64_t oh = 0; oh < rows_.result; ++oh) {
       const Inside rows = rows_.inside(oh);
@@ -208,7 +212,7 @@ class MaxPool : public Pool {
     }
     note_arguments(call, substitution_ ? &*substitution_ : nullptr, difference);
     if (substitution_) {
-      approx::evaluate(*substitution_, difference, difference);
+      approx::evaluate_blocks(prepared_, difference.data(), difference.data(), difference.size());
     } else {
       for (float& d : difference) d = std::max(d, 0.0F);
     }
@@ -222,7 +226,8 @@ class MaxPool : public Pool {
   }
 
   std::optional<approx::Activation> substitution_;
-  std::vector<bool> is_read_;  ///< by row of the input: whether a window has it
+  approx::PreparedActivation prepared_;  ///< of it: a row of a window has few numbers
+  std::vector<bool> is_read_;            ///< by row of the input: whether a window has it
 };
 
 class Lrn : public Step {
@@ -234,7 +239,10 @@ class Lrn : public Step {
         before_(static_cast<std::size_t>((a.size - 1) / 2)),
         after_(static_cast<std::size_t>(a.size / 2)),
         layout_(layout) {
-    if (substitution != nullptr) substitution_ = *substitution;
+    if (substitution != nullptr) {
+      substitution_ = *substitution;
+      prepared_ = approx::prepare(*substitution);
+    }
   }
 
   void run(const Call& call) const override {
@@ -245,7 +253,7 @@ class Lrn : public Step {
       sum_squares(x, sums);
       note_arguments(call, substitution_ ? &*substitution_ : nullptr, sums);
       if (substitution_) {
-        approx::evaluate(*substitution_, sums, sums);
+        approx::evaluate_blocks(prepared_, sums.data(), sums.data(), sums.size());
       } else {
         for (float& s : sums) s = static_cast<float>(std::pow(bias_ + alpha_ * static_cast<double>(s), -beta_));
       }
@@ -273,6 +281,7 @@ class Lrn : public Step {
   std::size_t after_;
   Layout layout_;
   std::optional<approx::Activation> substitution_;
+  approx::PreparedActivation prepared_;
 };
 
 }  // namespace
