@@ -17,7 +17,7 @@ def classify(net: Union[Network, Plan, Source], images: Any, *, progress: Progre
 
     net       a Network, the path or bytes of an ONNX file, or a Plan, which is not compiled again
     images    as for Network; as many go through at a time as fit
-    options   of Network.compile; batch is else the number of images, 8192 at most
+    options   of Network.compile; batch is else the number of images, 16384 at most
     raises    what Network, compile, Client and Server raise
     """
     if isinstance(net, Plan):
@@ -27,7 +27,7 @@ def classify(net: Union[Network, Plan, Source], images: Any, *, progress: Progre
     else:
         network = net if isinstance(net, Network) else Network(net)
         count = len(as_images(images, network.shape))
-        options.setdefault("batch", min(count, 8192))
+        options.setdefault("batch", min(count, 16384))
         plan = network.compile(progress=progress, **options)
     client, server = Client(plan.offer), Server(plan)
     keys = server.read_keys(client.evaluation_keys(progress=progress))

@@ -9,7 +9,7 @@
 namespace obscura::api {
 namespace {
 
-constexpr std::size_t kDefaultBatch = 8192;
+constexpr std::size_t kDefaultBatch = 16384;
 
 /// What messages call it.
 const std::string& subject_of(const EvaluationJob& job) { return job.plan.empty() ? job.network : job.plan; }

@@ -34,7 +34,7 @@ struct EvaluationJob {
   Selection selection;
   Backend backend = Backend::ckks;
   Settings settings;  ///< of a network
-  /// How a network is compiled, batch 0 standing for the images, at most 8192; what polynomials are chosen by. Its
+  /// How a network is compiled, batch 0 standing for the images, at most 16384; what polynomials are chosen by. Its
   /// report is called for all of the work.
   PlanJob making;
   std::uint64_t memory = 0;                 ///< of running a plan; see server::allot

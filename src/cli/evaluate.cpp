@@ -259,7 +259,7 @@ Action define_evaluate(CLI::App& command, const Common& common) {
   command.add_option("--model", options->model, "For a plan: the ONNX file that it was compiled from");
   add_memory(command, options->job.memory);
   command.add_option("--batch", options->job.making.options.batch,
-                     "Batch to compile for (default: the images, at most 8192)");
+                     "Batch to compile for (default: the images, at most 16384)");
   add_choice(command, *options);
   add_settings(command, options->job.settings);
   command.add_option("--noise-seed", options->noise_seed,
