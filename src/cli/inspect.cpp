@@ -190,6 +190,7 @@ Result<Answer> inspect_trust(const std::string& path) {
 struct InspectOptions {
   std::string path;
   nn::ReadOptions read;
+  BoundsOptions bounds;
 };
 
 /// What a whole file of this kind says of itself.
@@ -225,7 +226,10 @@ Result<Answer> inspect_file(const std::string& path, wire::Kind kind) {
 Result<Answer> perform(const InspectOptions& options) {
   const std::string& path = options.path;
   OBSCURA_TRY(const bool ours, is_frame(path));
-  if (!ours) return inspect_network(path, options.read);
+  if (!ours) return inspect_network(path, options.read, options.bounds);
+  if (options.bounds.wanted) {
+    return error(Code::wrong_params, "--bounds: {} is no ONNX network; only of those are bounds known", path);
+  }
   OBSCURA_TRY(const wire::Whole whole, wire::check_whole(path));
   OBSCURA_TRY(Answer answer, inspect_file(path, whole.kind));
   if (whole.signer) {
@@ -242,12 +246,22 @@ Action define_inspect(CLI::App& command, const Common&) {
       "Prints what a file holds: every step of a plan with its limbs, scale and predicted error, and why the planner\n"
       "chose so; what an offer, keys or ciphertexts say of themselves. Of an ONNX network: its nodes with their\n"
       "parameters, and what stands for each of them under encryption: itself, a polynomial near it, or nothing. The "
-      "verdict\nat the end says whether it compiles, with which options, or what to change in PyTorch or Keras.",
+      "verdict\nat the end says whether it compiles, with which options, or what to change in PyTorch or Keras. "
+      "--bounds follows the\n"
+      "interval of every value through a network of polynomials: a proof of what no 8-bit image exceeds.",
       "obscura inspect my.onnx",
       "Of a secret key it prints nothing. The text of a plan shows the shape of the network, not its weights.");
   auto options = std::make_shared<InspectOptions>();
   command.add_option("FILE", options->path, "A plan, offer, evaluation keys, ciphertexts, or an ONNX file")->required();
   add_read_options(command, options->read);
+  command.add_flag(
+      "--bounds", options->bounds.wanted,
+      "Of a network of polynomials: what no 8-bit image exceeds before each activation, beside the largest "
+      "seen");
+  add_calibrate(command, options->bounds.calibrate,
+                "Training images for --bounds: a data set's name, or a file or folder; may be given again");
+  command.add_option("--data", options->bounds.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
+  add_normalization(command, options->bounds.settings.normalization);
   return [options] { return perform(*options); };
 }
 

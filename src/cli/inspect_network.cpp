@@ -144,7 +144,7 @@ std::string other_reasons(const compile::Readiness& readiness) {
 
 }  // namespace
 
-Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& options) {
+Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& options, const BoundsOptions& bounds) {
   OBSCURA_TRY(const nn::Graph graph, nn::read_onnx_file(path, options));
   const compile::Readiness readiness = compile::readiness(graph);
   const std::vector<NodeRow> rows = rows_of(graph, readiness);
@@ -178,6 +178,7 @@ Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& o
   out.text += fmt::format("  {}, {} parameters, {} multiply-adds for one image\n", api::plural(rows.size(), "node"),
                           parameters, multiply_adds);
   out.text += fmt::format("verdict: {}\n", readiness.sentence) + other_reasons(readiness);
+  if (bounds.wanted) OBSCURA_TRY_VOID(add_bounds(graph, path, bounds, out));
   return out;
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What `inspect` says of ONNX files, and `compile` before it reads images; the options for what a file leaves open.
+#include <cmath>
+
 #include "program.h"
 #include "tests/nn/graphs.h"
 
@@ -55,6 +57,22 @@ TEST_F(Inspect, NamesWhatStandsForFunctionsAndWhatCannotBeCompiled) {
   EXPECT_EQ(json.at("verdict"), "never");
   EXPECT_TRUE(json.contains("obstacle"));
   EXPECT_THAT(json.at("sentence").get<std::string>(), HasSubstr("BatchNorm2d"));
+}
+
+TEST_F(Inspect, BoundsWhatEveryImageCanReach) {
+  write_network_with("net.onnx", [](nn::Builder& net, nn::ValueId x) { return net.node(Op::mul, {x, x}); });
+  const auto bounds = good({"inspect", "net.onnx", "--bounds", "--json"}).json().at("bounds");
+  // Weights of 1/8, nine of them and a bias, over pixels from -0.5 to 0.5.
+  const double bound = bounds.at("values").at(0).at("bound");
+  EXPECT_NEAR(bound, 9 * 0.125 * 0.5 + 0.125, 1e-5);
+  EXPECT_LE(bounds.at("values").at(0).at("seen").get<double>(), bound);
+  EXPECT_EQ(bounds.at("values").size(), 2U);
+  EXPECT_EQ(bounds.at("headroom"), std::ceil(bounds.at("bits").get<double>()) + 1);
+  EXPECT_THAT(good({"inspect", "net.onnx", "--bounds"}).out, HasSubstr("holds every one of them"));
+  EXPECT_FALSE(good({"inspect", "net.onnx", "--json"}).json().contains("bounds"));
+  write_network_with("relu.onnx",
+                     [](nn::Builder& net, nn::ValueId x) { return net.function(approx::Function::Kind::relu, x); });
+  refused({"inspect", "relu.onnx", "--bounds"}, {"Relu"});
 }
 
 TEST_F(Inspect, CompileRefusesTheNetworkBeforeItLooksForImages) {
