@@ -187,6 +187,7 @@ Result<Answer> perform(const DecryptOptions& options, const Common& common) {
   Answer answer;
   answer.json = {{"request", wire::short_name(logits.request)},
                  {"images", logits.images},
+                 {"mirrored", logits.mirrored},
                  {"classes", logits.classes},
                  {"answer", answer_json(spec)}};
   if (published) answer.json["publish"] = publish_json(*published, options.publish_bits);

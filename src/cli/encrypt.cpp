@@ -18,6 +18,7 @@ struct EncryptOptions {
   SecretOptions secret;
   std::string range;
   api::Selection selection;
+  bool mirror = false;
   std::string output;
 };
 
@@ -50,20 +51,19 @@ Result<Answer> perform(const EncryptOptions& options, const Common& common) {
     ProgressBar bar("encrypt");
     OBSCURA_TRY(const client::Client client, client::Client::load(offer, secret, common.resources()));
     OBSCURA_TRY(base::OutputFile out, base::OutputFile::create(options.output, {}));
-    OBSCURA_TRY_VOID(client::encrypt(client, {images.count(), read}, std::move(out), bar.callback()));
+    OBSCURA_TRY_VOID(client::encrypt(client, {images.count(), read, options.mirror}, std::move(out), bar.callback()));
   }
   const std::size_t at_once = offer.images_at_once();
-  const std::size_t batches = (images.count() + at_once - 1) / at_once;
+  const std::size_t places = images.count() * (options.mirror ? 2 : 1);
+  const std::size_t batches = (places + at_once - 1) / at_once;
   Answer answer;
-  answer.json = {{"output", options.output},
-                 {"images", images.count()},
-                 {"batches", batches},
-                 {"images_per_batch", at_once},
-                 {"bytes", file_bytes(options.output)},
-                 {"seconds", watch.seconds()},
-                 {"peak_memory_bytes", peak_memory_bytes()}};
+  answer.json = {{"output", options.output},    {"images", images.count()},
+                 {"mirrored", options.mirror},  {"batches", batches},
+                 {"images_per_batch", at_once}, {"bytes", file_bytes(options.output)},
+                 {"seconds", watch.seconds()},  {"peak_memory_bytes", peak_memory_bytes()}};
   answer.text = fmt::format(
-      "{}: {} encrypted{}, {} in {:.1f} s", options.output, api::plural(images.count(), "image"),
+      "{}: {} encrypted{}{}, {} in {:.1f} s", options.output, api::plural(images.count(), "image"),
+      options.mirror ? ", each mirrored too" : "",
       at_once == 1 ? ", each by itself"
                    : fmt::format(" in {} of up to {}", api::plural(batches, "batch"), api::plural(at_once, "image")),
       bytes_text(file_bytes(options.output)), watch.seconds());
@@ -93,6 +93,9 @@ Action define_encrypt(CLI::App& command, const Common& common) {
   command.add_option("--range", options->range, "FIRST:COUNT of the one file")
       ->excludes("--first")
       ->excludes("--limit");
+  command.add_flag("--mirror", options->mirror,
+                   "Encrypt each image twice, as it is and mirrored left to right: decrypt answers with the mean of "
+                   "both, which is right more often where mirrored images mean the same, at twice the price");
   command.add_option("-o,--out", options->output, "The encrypted images to write")->required();
   return [options, &common] { return perform(*options, common); };
 }

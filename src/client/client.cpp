@@ -120,27 +120,28 @@ Result<base::Bytes> Client::secret_frame(const std::optional<base::VerifyKey>& t
   return write_secret(file, passphrase);
 }
 
-std::array<std::uint8_t, 16> Client::request_mark(std::span<const std::uint8_t> random, std::uint64_t images) const {
+std::array<std::uint8_t, 16> Client::request_mark(std::span<const std::uint8_t> random, std::uint64_t images,
+                                                  bool mirrored) const {
   base::Writer w;
-  w.text("obscura request");
+  w.text(mirrored ? "obscura mirrored request" : "obscura request");
   wire::write_binding(w, binding_);
   w.u64(images);
   w.raw(std::as_bytes(random));
   return secret_.mark(w.bytes());
 }
 
-wire::Nonce Client::make_request(std::uint64_t images) const {
+wire::Nonce Client::make_request(std::uint64_t images, bool mirrored) const {
   wire::Nonce request{};
   const auto random = std::span(request).first<16>();
   base::fill_random(random);
-  const auto mark = request_mark(random, images);
+  const auto mark = request_mark(random, images, mirrored);
   std::copy(mark.begin(), mark.end(), request.begin() + 16);
   return request;
 }
 
-bool Client::made_request(const wire::Nonce& request, std::uint64_t images) const {
+bool Client::made_request(const wire::Nonce& request, std::uint64_t images, bool mirrored) const {
   const auto halves = std::span(request);
-  return base::equal_secrets(request_mark(halves.first<16>(), images), halves.last<16>());
+  return base::equal_secrets(request_mark(halves.first<16>(), images, mirrored), halves.last<16>());
 }
 
 std::vector<double> Client::slots_of(std::span<const float> images, std::size_t ciphertext) const {

@@ -75,8 +75,9 @@ class Client {
 
   /// A name for a request of so many images: half of it is random, the other half marks it as this key's, so that no
   /// answer to what another key asked, or nobody, is taken for one.
-  wire::Nonce make_request(std::uint64_t images) const;
-  bool made_request(const wire::Nonce& request, std::uint64_t images) const;
+  /// The mark says, to this key alone, whether every second of the images is the one before it, mirrored.
+  wire::Nonce make_request(std::uint64_t images, bool mirrored = false) const;
+  bool made_request(const wire::Nonce& request, std::uint64_t images, bool mirrored = false) const;
 
   /// One batch: up to images_at_once() images of C*H*W values each, as for normalise, in the offer's layout.
   /// errors   wrong_params: no image, too many, or values that are not whole images; cancelled
@@ -94,7 +95,8 @@ class Client {
  private:
   Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
          const wire::KeyName& name, std::optional<base::VerifyKey> trust);
-  std::array<std::uint8_t, 16> request_mark(std::span<const std::uint8_t> random, std::uint64_t images) const;
+  std::array<std::uint8_t, 16> request_mark(std::span<const std::uint8_t> random, std::uint64_t images,
+                                            bool mirrored) const;
   /// What one ciphertext of a batch encrypts.
   std::vector<double> slots_of(std::span<const float> images, std::size_t ciphertext) const;
   plan::Offer offer_;
@@ -170,6 +172,9 @@ struct ImageSource {
   std::uint64_t count = 0;
   /// Images [first, first + count), C*H*W values each, as for normalise.
   std::function<Result<std::vector<float>>(std::uint64_t first, std::size_t count)> read;
+  /// Each image takes two places of a batch, as it is and mirrored left to right, and its answer is the mean of both:
+  /// more often right, at twice the price. The server sees so many images, not what they are.
+  bool mirrored = false;
 };
 
 /// Encrypts images into a file of ceil(images / images_at_once) batches: holds the values of one batch and a few
@@ -179,7 +184,7 @@ Result<void> encrypt(const plan::Offer& offer, const SecretSource& secret, const
                      const std::filesystem::path& out, bool overwrite = false, const base::Progress& progress = {});
 /// What names encrypted images that were sent, so that an answer is known to be theirs.
 struct Sent {
-  std::uint64_t images = 0;
+  std::uint64_t images = 0;  ///< of mirrored ones both
   wire::Nonce request{};
   wire::Digest inputs{};
 };
@@ -201,6 +206,7 @@ struct Logits {
   std::vector<float> values;  ///< images x classes, row-major
   wire::Nonce request{};      ///< that they answer
   wire::KeyId key{};          ///< that they were encrypted under
+  bool mirrored = false;      ///< each is the mean of an image's and its mirrored one's
 };
 
 struct DecryptOptions {

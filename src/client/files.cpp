@@ -120,6 +120,33 @@ wire::CiphertextHeader request_header(const Client& client, std::uint64_t images
   return header;
 }
 
+void mirror_rows(std::span<float> image, std::size_t width) {
+  for (std::size_t row = 0; row < image.size(); row += width) {
+    std::reverse(image.begin() + static_cast<std::ptrdiff_t>(row),
+                 image.begin() + static_cast<std::ptrdiff_t>(row + width));
+  }
+}
+
+/// What stands in places [first, first + count): images, or where each is mirrored too, image i in 2 i and its mirrored
+/// one in 2 i + 1.
+Result<std::vector<float>> read_places(const ImageSource& images, const plan::InputSpec& input, std::uint64_t first,
+                                       std::size_t count) {
+  if (!images.mirrored) return images.read(first, count);
+  const std::uint64_t from = first / 2;
+  const auto own = static_cast<std::size_t>((first + count + 1) / 2 - from);
+  OBSCURA_TRY(const std::vector<float> values, images.read(from, own));
+  const std::size_t elements = input.elements();
+  OBSCURA_CHECK(values.size() == own * elements, "{} values for {} images of {}", values.size(), own, elements);
+  std::vector<float> out(count * elements);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto one = std::span(values).subspan(static_cast<std::size_t>((first + i) / 2 - from) * elements, elements);
+    const auto place = std::span(out).subspan(i * elements, elements);
+    std::copy(one.begin(), one.end(), place.begin());
+    if ((first + i) % 2 == 1) mirror_rows(place, input.width);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::uint64_t encrypted_bytes(const Client& client, std::uint64_t images) {
@@ -130,14 +157,17 @@ std::uint64_t encrypted_bytes(const Client& client, std::uint64_t images) {
 
 Result<Sent> encrypt(const Client& client, const ImageSource& images, base::OutputFile out,
                      const base::Progress& progress) {
-  if (images.count == 0 || images.count > wire::kMaxImages) {
-    return error(Code::wrong_params, "{} images; one file holds 1 to {}", images.count, wire::kMaxImages);
+  const std::uint64_t most = wire::kMaxImages / (images.mirrored ? 2 : 1);
+  if (images.count == 0 || images.count > most) {
+    return error(Code::wrong_params, "{} images{}; one file holds 1 to {}", images.count,
+                 images.mirrored ? ", each mirrored too" : "", most);
   }
+  const std::uint64_t places = images.count * (images.mirrored ? 2 : 1);
   const plan::Offer& offer = client.offer();
   const std::size_t image = offer.input.elements();
   const std::size_t elements = offer.input.ciphertexts();
-  wire::CiphertextHeader header = request_header(client, images.count);
-  header.request = client.make_request(images.count);
+  wire::CiphertextHeader header = request_header(client, places);
+  header.request = client.make_request(places, images.mirrored);
   OBSCURA_TRY(auto writer,
               wire::CiphertextWriter::create(std::move(out), wire::Kind::inputs, client.context(), header));
   const std::size_t at_once = 4 * base::thread_count();
@@ -146,7 +176,7 @@ Result<Sent> encrypt(const Client& client, const ImageSource& images, base::Outp
     const std::uint64_t first = batch * client.images_at_once();
     const auto count =
         static_cast<std::size_t>(std::min<std::uint64_t>(client.images_at_once(), header.images - first));
-    OBSCURA_TRY(const std::vector<float> values, images.read(first, count));
+    OBSCURA_TRY(const std::vector<float> values, read_places(images, offer.input, first, count));
     OBSCURA_CHECK(values.size() == count * image, "{} values for {} images of {}", values.size(), count, image);
     for (std::size_t e = 0; e < elements; e += at_once) {
       const auto some = client.encrypt_elements(values, e, std::min(at_once, elements - e));
@@ -204,6 +234,21 @@ Result<Sent> read_sent(const Client& client, const std::filesystem::path& path) 
   return Sent{reader.header().images, expected.request, digest};
 }
 
+/// The mean of an image's logits and its mirrored one's, for each of half as many images.
+void average_pairs(Logits& logits) {
+  logits.images /= 2;
+  logits.mirrored = true;
+  for (std::size_t i = 0; i < logits.images; ++i) {
+    for (std::size_t c = 0; c < logits.classes; ++c) {
+      const float* pair = &logits.values[2 * i * logits.classes + c];
+      logits.values[i * logits.classes + c] = (pair[0] + pair[logits.classes]) / 2;
+    }
+  }
+  const std::size_t kept = logits.images * logits.classes;
+  base::zeroize(logits.values.data() + kept, kept * sizeof(float));
+  logits.values.resize(kept);
+}
+
 /// The answer is of this plan and key, and of the images that were sent; where none are named, of a request that this
 /// key made.
 Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer, const std::string& name,
@@ -216,7 +261,8 @@ Result<void> expect_answer(const Client& client, wire::CiphertextReader& answer,
   expected.scale = offer.output.scale;
   expected.request = header.request;
   OBSCURA_TRY_VOID(answer.expect(client.context(), expected));
-  if (!client.made_request(header.request, header.images)) {
+  if (!client.made_request(header.request, header.images) &&
+      !client.made_request(header.request, header.images, true)) {
     return error(Code::wrong_params, "{}: answers request {} for {} images, which this key never made", name,
                  wire::short_name(header.request), header.images);
   }
@@ -272,6 +318,7 @@ Result<Logits> decrypt(const Client& client, base::InputFile in, const DecryptOp
     if (options.progress && !options.progress(batch + 1, batches))
       return error(Code::cancelled, "decryption was stopped");
   }
+  if (client.made_request(logits.request, logits.images, true)) average_pairs(logits);
   return logits;
 }
 

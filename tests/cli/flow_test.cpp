@@ -70,6 +70,33 @@ TEST_F(Flow, ComparesWithTrueLabelsAndDrawsThePicture) {
   EXPECT_THAT(plain.out, HasSubstr("8 0 "));
 }
 
+TEST_F(Flow, AnswersMirroredImagesOnceEach) {
+  good({"compile", "net.onnx", "--batch", "8", "-o", "net.plan"});
+  good({"offer", "net.plan", "-o", "net.offer"});
+  good({"keygen", "net.offer", "--secret", "s", "--eval", "e"});
+  const std::vector<std::string> encrypt{"encrypt", "net.offer", "--secret", "s", "data/mnist/t10k-images-idx3-ubyte",
+                                         "--range", "0:3"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), encrypt.begin(), encrypt.end());
+    return more;
+  };
+  const auto encrypted = good(with({"--mirror", "-o", "both.enc", "--json"})).json();
+  EXPECT_EQ(encrypted.at("images"), 3);
+  EXPECT_EQ(encrypted.at("mirrored"), true);
+  EXPECT_EQ(good({"inspect", "both.enc", "--json"}).json().at("images"), 6) << "what the server sees";
+  good(with({"-o", "plain.enc"}));
+  for (const std::string kind : {"both", "plain"}) {
+    good({"run", "net.plan", "--eval", "e", kind + ".enc", "-o", kind + ".out"});
+  }
+  const auto both = good({"decrypt", "net.offer", "--secret", "s", "both.out", "--request", "both.enc", "--json"});
+  const auto plain = good({"decrypt", "net.offer", "--secret", "s", "plain.out", "--json"}).json();
+  EXPECT_EQ(both.json().at("images"), 3);
+  EXPECT_EQ(both.json().at("mirrored"), true);
+  EXPECT_EQ(plain.at("mirrored"), false);
+  EXPECT_EQ(both.json().at("logits").size(), 3U);
+  refused({"decrypt", "net.offer", "--secret", "s", "both.out", "--request", "plain.enc"}, {"answers request"});
+}
+
 TEST_F(Flow, PublishesOnlyFloodedAndRoundedLogits) {
   good({"compile", "net.onnx", "--batch", "8", "--max-error", "1e-5", "-o", "net.plan"});
   good({"offer", "net.plan", "-o", "net.offer"});

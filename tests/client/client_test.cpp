@@ -15,6 +15,7 @@
 #include "ckks/noise.h"
 #include "client/secret_file.h"
 #include "plan/keys.h"
+#include "wire/ciphertexts.h"
 #include "wire/eval_keys.h"
 
 namespace obscura::client {
@@ -256,6 +257,52 @@ TEST(Client, KnowsItsOwnRequests) {
     changed[k] ^= 1;
     EXPECT_FALSE(client.made_request(changed, 5)) << k;
   }
+}
+
+/// The server's answer to the images in `in`, of an offer whose output is its input.
+void echo(const Client& client, const std::filesystem::path& in, const std::filesystem::path& out) {
+  auto reader = wire::CiphertextReader::open(in, wire::Kind::inputs).value();
+  wire::CiphertextHeader header = reader.header();
+  ASSERT_TRUE(reader.expect(client.context(), header).ok());
+  header.inputs = reader.digest().value();
+  header.seeded = false;
+  auto writer = wire::CiphertextWriter::create(out, wire::Kind::outputs, client.context(), header, {}).value();
+  for (std::uint64_t batch = 0; batch < header.batches(); ++batch) {
+    ASSERT_TRUE(writer.write(reader.read(header.elements).value()).ok());
+  }
+  ASSERT_TRUE(writer.commit().ok());
+}
+
+TEST(Client, AnswersMirroredImagesWithTheMeanOfBoth) {
+  std::string name = std::filesystem::temp_directory_path() / "obscura-mirror-XXXXXX";
+  const std::filesystem::path folder = mkdtemp(name.data());
+  const Client client = Client::generate(mirror_offer()).value();
+  const plan::InputSpec& input = client.offer().input;
+  // More than fit one batch with their mirrored ones.
+  const std::size_t images = client.images_at_once() / 2 + 3;
+  const auto pixels = testing::random_pixels(images);
+  ImageSource source = images_in(pixels, input).value();
+  source.mirrored = true;
+  auto file = base::OutputFile::create(folder / "in", {}).value();
+  const Sent sent = encrypt(client, source, std::move(file)).value();
+  EXPECT_EQ(sent.images, 2 * images);
+  EXPECT_FALSE(client.made_request(sent.request, sent.images)) << "an answer to it is no answer to other images";
+  EXPECT_TRUE(client.made_request(sent.request, sent.images, true));
+  echo(client, folder / "in", folder / "out");
+  DecryptOptions options;
+  options.sent = sent;
+  const Logits answer = decrypt(client, base::InputFile::open(folder / "out").value(), options).value();
+  EXPECT_TRUE(answer.mirrored);
+  ASSERT_EQ(answer.images, images);
+  ASSERT_EQ(answer.values.size(), pixels.size());
+  const auto expected = normalise(input, pixels);
+  const double bound = 6 * ckks::noise_of_encryption(client.context()->params()) / 0x1p30 + 1e-6;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const std::size_t column = i % input.width;
+    const float other = expected[i - column + (input.width - 1 - column)];
+    ASSERT_NEAR(answer.values[i], (expected[i] + other) / 2, bound) << i;
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(KeyCost, IsThatOfTheFileThatIsWritten) {
