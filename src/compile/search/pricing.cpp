@@ -7,6 +7,7 @@
 #include "ckks/bootstrap.h"
 #include "compile/cost/transform.h"
 #include "compile/schedule/price.h"
+#include "plan/keys.h"
 #include "plan/polynomial.h"
 
 namespace obscura::compile {
