@@ -188,6 +188,7 @@ class Compiler {
     if (!one) one = image();
     if (!one->ok()) {
       if (full.ok()) return full;
+      if (one->error().code == Code::cancelled) return *one;
       return error(one->error().code, "{}; in the batch layout: {}", one->error().message, full.error().message);
     }
     return compare(std::move(*one).value(), std::move(full));

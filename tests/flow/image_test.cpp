@@ -101,6 +101,18 @@ TEST(Image, AStridedConvolutionASquareAndADenseLayer) {
   expect_as_predicted(run_three_ways(net.finished()));
 }
 
+TEST(Image, OneRowOfPixelsAndOnePixel) {
+  Net row({1, 1, 16});  // as many pixels as positions of a block: a second row would begin past its end
+  row.dense(row.square(row.conv(0, 1, 3, 3, {.pads = {1, 1, 1, 1}})), 48, 5);
+  expect_as_predicted(run_three_ways(row.finished()));
+  Net column({1, 16, 1});
+  column.dense(column.square(column.conv(0, 1, 3, 3, {.pads = {1, 1, 1, 1}})), 48, 5);
+  expect_as_predicted(run_three_ways(column.finished()));
+  Net pixel({1, 1, 1});
+  pixel.dense(pixel.square(pixel.dense(0, 1, 4)), 4, 3);
+  expect_as_predicted(run_three_ways(pixel.finished()));
+}
+
 TEST(Image, TheConjugateInvariantRingNeedsNoConjugation) {
   Net net({1, 12, 12});
   const ValueId x = net.square(net.conv(0, 1, 5, 5, {.strides = {2, 2}}));

@@ -65,13 +65,20 @@ std::optional<Packing> packing(const LinearMap& map, const Layout& from, const G
   p.row = from.row * down * phases;
   p.column = from.column * across * phases;
   p.gap_rows = std::max<std::uint32_t>(1, p.row / grid.row);
-  p.gap_columns = p.column;
+  p.gap_columns = std::max<std::uint32_t>(1, p.column);
+  if ((p.row == 0 && height > phases) || (p.column == 0 && width > phases)) return std::nullopt;
   p.channels = phases > 1 ? std::bit_ceil(size(map.shape[0])) : size(map.shape[0]);
   const std::uint64_t last = std::uint64_t{height / phases - 1} * p.row + std::uint64_t{width / phases - 1} * p.column +
                              (p.gap_rows - 1) * grid.row + p.gap_columns - 1;
   if (last >= grid.block || std::uint64_t{width / phases - 1} * p.column + p.gap_columns > grid.row)
     return std::nullopt;
   return p;
+}
+
+/// Of a single row, or column, the distance to the next says nothing: it is 0 where it would lead out of the period.
+void drop_unused_distances(Layout& layout) {
+  if (layout.row >= layout.period && (layout.height - 1) / layout.phases == 0) layout.row = 0;
+  if (layout.column >= layout.period && (layout.width - 1) / layout.phases == 0) layout.column = 0;
 }
 
 /// The layout that puts unit u in block `spacing` * b, gap g with u = gaps * b + g, or u = blocks * g + b.
@@ -88,6 +95,7 @@ Layout packed(const LinearMap& map, const Packing& p, const Grid& grid, bool gap
   const std::uint32_t used = std::min(all, std::bit_ceil((p.units() + p.gaps() - 1) / p.gaps()));
   const std::uint32_t capacity = used * p.gaps();
   out.period = used * spacing * grid.block;
+  drop_unused_distances(out);
   for (std::uint32_t c = 0; c < out.channels; ++c) {
     for (std::uint32_t phase = 0; phase < p.phases * p.phases; ++phase) {
       const std::uint32_t unit = phase * p.channels + c, v = unit % capacity;
@@ -223,6 +231,7 @@ SumSteps sum_neighbours(const LinearMap& map, std::uint32_t window, const Layout
   out.after.width = size(map.shape[2]);
   out.after.row *= stride(map, from, 0);
   out.after.column *= stride(map, from, 1);
+  drop_unused_distances(out.after);
   return out;
 }
 
@@ -276,6 +285,7 @@ Layout input_layout(const nn::Shape& image, const Grid& grid) {
   const std::uint32_t all = grid.positions / grid.block;
   const std::uint32_t used = std::min(all, std::bit_ceil(out.channels));
   out.period = used * grid.block;
+  drop_unused_distances(out);
   for (std::uint32_t c = 0; c < out.channels; ++c) out.units.push_back({c / used, c % used * grid.block});
   return out;
 }
