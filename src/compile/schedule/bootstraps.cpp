@@ -41,9 +41,11 @@ class Placer {
     for (std::size_t k = 0; k < circuit_.operations.size(); ++k) {
       live = advance(k, live);
       if (layers_.back().empty()) {
-        return error(Code::infeasible,
-                     "{}: no bootstrapping leaves the levels that are needed here; it gives {} limbs and needs {}",
-                     circuit_.operations[k].origin, limits_.bootstrap_output, limits_.bootstrap_input);
+        return error(
+            Code::infeasible,
+            "{}: no bootstrapping leaves the levels that are needed here: it gives {} limbs, and the next needs "
+            "{} of them; take polynomials of fewer levels (--alpha 12, or less)",
+            circuit_.operations[k].origin, limits_.bootstrap_output, limits_.bootstrap_input);
       }
     }
     return trace();
