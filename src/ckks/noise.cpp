@@ -106,13 +106,15 @@ double noise_of_transform(const Params& params, const TransformNoise& transform)
                              : slots_of(params, (transform.real_weights && !real_slots(params) ? 2 : 1) / 12.0) /
                                    transform.plaintext_scale;
   const double product_scale = transform.scale_in * transform.plaintext_scale / (transform.paired ? 2 : 1);
+  const auto partners = static_cast<double>(transform.partner_switches);
   const double deviations[] = {
       std::sqrt(transform.weight_square) * transform.error_in,
       std::sqrt(transform.rotated_square) * switched / transform.scale_in,
+      std::sqrt(transform.composed_square) * fresh / transform.scale_in,
       std::sqrt(static_cast<double>(transform.plaintexts) * transform.input_square) * encoded,
       std::sqrt(static_cast<double>(transform.giant_switches)) * fresh / product_scale,
       rounded / transform.scale_out * (transform.paired ? 2 : 1),
-      transform.paired ? std::sqrt(2 * transform.weight_square) * fresh / transform.scale_in : 0,
+      transform.paired ? std::sqrt((1 + partners) * transform.weight_square) * fresh / transform.scale_in : 0,
       transform.paired ? fresh / transform.scale_out : 0,
   };
   double lost = 0;

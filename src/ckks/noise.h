@@ -55,10 +55,12 @@ struct TransformNoise {
   double input_square = 0;     ///< mean of x^2 over the slots of the inputs that the output reads
   double weight_square = 0;    ///< sum over the output's diagonals of |d|^2, mean over their slots
   double rotated_square = 0;   ///< the same over the diagonals whose baby step is not 0
+  double composed_square = 0;  ///< of babies that several rotations make: for each of these but the last once more
   std::size_t plaintexts = 0;  ///< of the output
   /// Plaintexts of pairs (ckks::Split): half the scale, a rotation before and a conjugation after. What the imaginary
   /// parts of the inputs hold adds to the error: it is taken for what one relinearisation leaves there.
   bool paired = false;
+  std::size_t partner_switches = 1;  ///< rotations that make what is paired
   /// Real slots of the standard ring encode to a polynomial whose rounding errors mirror: they are real too, and twice
   /// the variance.
   bool real_weights = true;

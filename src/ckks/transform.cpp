@@ -71,12 +71,18 @@ class Application {
 
   /// The groups [first, last), all those of their outputs.
   void run(std::size_t first, std::size_t last, std::span<Ciphertext> out) const {
-    std::map<std::uint32_t, ExtendedPair> sums;
+    std::map<std::uint32_t, ExtendedPair> sums;     // by output
+    std::map<std::uint32_t, ExtendedPair> waiting;  // by group: what others add to it
     for (; first < last; first += kGroupsTogether) {
       std::vector<ExtendedPair> inner = sum_terms(first, std::min(last, first + kGroupsTogether));
       for (std::size_t g = 0; g < inner.size(); ++g) {
         const TransformGroup& group = shape_.groups()[first + g];
-        add_group(group.giant, inner[g], sums[group.output]);
+        if (const auto more = waiting.find(static_cast<std::uint32_t>(first + g)); more != waiting.end()) {
+          add_extended(more->second, inner[g]);
+          waiting.erase(more);
+        }
+        add_group(group.turn, inner[g],
+                  group.into == TransformGroup::kOutput ? sums[group.output] : waiting[group.into]);
       }
     }
     for (auto& [output, sum] : sums) {
@@ -117,17 +123,17 @@ class Application {
     kernels_.inner_product(out, raised.data(), key_rows.data(), raised.size(), n_, modulus(row));
   }
 
-  /// All babies of one input, from one decomposition. That of step 0 is P x, zero at the special primes: those rows
-  /// are not made.
+  /// All babies of one input: from one decomposition of it, and one of each baby that others are rotated from. That of
+  /// step 0 is P x, zero at the special primes: those rows are not made.
   void rotate_input(std::uint32_t input, const Ciphertext& x) {
-    std::vector<std::size_t> rotated;
+    std::map<std::uint32_t, std::vector<std::size_t>> rotated;  // by what they are rotated from
     for (std::size_t b = 0; b < babies_.size(); ++b) {
       const Baby& baby = shape_.babies()[b];
       if (baby.input != input) continue;
       const std::size_t rows = baby.step == 0 ? place_.limbs : rows_;
       for (std::size_t part = 0; part < 2; ++part) babies_[b][part] = ring::NttPoly(context_.resources(), n_, rows);
       if (baby.step != 0) {
-        rotated.push_back(b);
+        rotated[baby.from].push_back(b);
         continue;
       }
       base::parallel_for(2 * rows, [&](std::size_t task) {
@@ -136,21 +142,42 @@ class Application {
                                  modulus(i));
       });
     }
-    if (rotated.empty()) return;
-    for_raised(Decomposition(context_, x.parts[1]), [&](std::size_t row, const std::vector<const double*>& raised) {
+    if (const auto first = rotated.find(kUnrotated); first != rotated.end()) {
+      rotate_from(Decomposition(context_, x.parts[1]), first->second, [&](std::size_t row, double* sum) {
+        if (row >= place_.limbs) return;
+        kernels_.multiply_scalar_add(sum, x.parts[0].limb(row), context_.special_product(row), n_, modulus(row));
+      });
+    }
+    for (const auto& [from, babies] : rotated) {  // ascending: each after what it is rotated from
+      if (from == kUnrotated) continue;
+      const ExtendedPair& source = babies_[from];
+      const ring::NttPoly divided = divide_extended(context_, copy(source[1]), place_.limbs, 0);
+      rotate_from(Decomposition(context_, divided), babies,
+                  [&](std::size_t row, double* sum) { kernels_.add(sum, sum, source[0].limb(row), n_, modulus(row)); });
+    }
+  }
+
+  /// add(row, sum) adds the first part, times P, to a row of what a key gives.
+  template <class Add>
+  void rotate_from(const Decomposition& digits, const std::vector<std::size_t>& babies, Add add) {
+    for_raised(digits, [&](std::size_t row, const std::vector<const double*>& raised) {
       ring::NttPoly scratch(context_.resources(), n_, 1);
       double* sum = scratch.limb(0);
-      for (const std::size_t b : rotated) {
-        const Rotation& rotation = rotations_.at(shape_.babies()[b].step);
+      for (const std::size_t b : babies) {
+        const Rotation& rotation = rotations_.at(shape_.babies()[b].turn);
         for (std::size_t part = 0; part < 2; ++part) {
           multiply_key(*rotation.key, part, row, raised, sum);
-          if (part == 0 && row < place_.limbs) {
-            kernels_.multiply_scalar_add(sum, x.parts[0].limb(row), context_.special_product(row), n_, modulus(row));
-          }
+          if (part == 0) add(row, sum);
           kernels_.permute(babies_[b][part].limb(row), sum, rotation.permutation.data(), n_);
         }
       }
     });
+  }
+
+  ring::NttPoly copy(const ring::NttPoly& extended) const {
+    ring::NttPoly out(context_.resources(), n_, rows_);
+    base::parallel_for(rows_, [&](std::size_t row) { std::copy_n(extended.limb(row), n_, out.limb(row)); });
+    return out;
   }
 
   /// A group of those that are summed together, with its diagonals.
@@ -233,17 +260,21 @@ class Application {
     }
   }
 
-  void add_group(std::int64_t giant, ExtendedPair& inner, ExtendedPair& sum) const {
-    if (giant != 0) {
-      add_rotated(inner, rotations_.at(giant), sum);
+  void add_group(std::int64_t turn, ExtendedPair& inner, ExtendedPair& sum) const {
+    if (turn != 0) {
+      add_rotated(inner, rotations_.at(turn), sum);
     } else if (sum[0].limbs() == 0) {
       sum = std::move(inner);
     } else {
-      base::parallel_for(2 * rows_, [&](std::size_t task) {
-        double* to = sum[task % 2].limb(task / 2);
-        kernels_.add(to, to, inner[task % 2].limb(task / 2), n_, modulus(task / 2));
-      });
+      add_extended(inner, sum);
     }
+  }
+
+  void add_extended(const ExtendedPair& more, ExtendedPair& sum) const {
+    base::parallel_for(2 * rows_, [&](std::size_t task) {
+      double* to = sum[task % 2].limb(task / 2);
+      kernels_.add(to, to, more[task % 2].limb(task / 2), n_, modulus(task / 2));
+    });
   }
 
   /// sum += inner rotated: its second part is divided by P and switched, its first stays extended.
@@ -276,12 +307,14 @@ class Application {
   std::vector<ExtendedPair> babies_;
 };
 
-/// x + i rot(x, step), of each.
-std::vector<Ciphertext> with_partners(const Context& context, const EvalKeys& keys, std::int64_t step,
-                                      std::span<const Ciphertext> x) {
+/// x + i rot(x, pair), of each; these turns one after the other make the rotation.
+std::vector<Ciphertext> with_partners(const Context& context, const EvalKeys& keys,
+                                      const std::vector<std::int64_t>& turns, std::span<const Ciphertext> x) {
   std::vector<Ciphertext> out;
   for (const Ciphertext& one : x) {
-    out.push_back(add(context, one, multiply_by_i(context, rotate(context, keys, one, step))));
+    Ciphertext rotated = rotate(context, keys, one, turns.front());
+    for (std::size_t k = 1; k < turns.size(); ++k) rotated = rotate(context, keys, rotated, turns[k]);
+    out.push_back(add(context, one, multiply_by_i(context, rotated)));
   }
   return out;
 }
@@ -301,7 +334,7 @@ std::vector<Ciphertext> apply(const Context& context, const EvalKeys& keys, cons
   }
   const std::int64_t pair = shape.split().pair;
   std::vector<Ciphertext> partners;
-  if (pair != 0) x = partners = with_partners(context, keys, pair, x);
+  if (pair != 0) x = partners = with_partners(context, keys, shape.partner_turns(), x);
   const Application application(context, keys, shape, *transform.store_, place, x);
   // Spans of whole outputs with enough groups to be summed together, so that outputs of few groups share babies too.
   std::vector<std::size_t> first = {0};

@@ -16,10 +16,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "ckks/context.h"
+#include "ckks/rotation_tree.h"
 #include "ckks/values.h"
 
 namespace obscura::ckks {
@@ -70,8 +72,11 @@ struct Split {
 /// like {dy W + dx + c H W} alike; and the pairs that leave the fewest plaintexts, where they save more than they cost.
 Split choose_split(std::size_t slots, std::span<const Diagonal> diagonals, const SplitOptions& options);
 
-/// One giant step of one output: sum over the terms of d * rot(x_input, baby), rotated by `giant` afterwards.
+/// One giant step of one output: sum over the terms of d * rot(x_input, baby), rotated by `giant` afterwards. Where
+/// that has no key, it is rotated by `turn` and added to another group's sum, which goes on from there.
 struct TransformGroup {
+  /// In place of the index of a group: the output itself.
+  static constexpr std::uint32_t kOutput = kUnrotated;
   struct Term {
     Diagonal diagonal;       ///< diagonal.step = baby + giant mod n
     bool paired = false;     ///< with that of diagonal.step + pair
@@ -79,14 +84,18 @@ struct TransformGroup {
   };
   std::uint32_t output = 0;
   std::int64_t giant = 0;
-  std::vector<Term> terms;
+  std::vector<Term> terms;       ///< none where the group only passes on what others add to it
+  std::int64_t turn = 0;         ///< 0 where giant is 0
+  std::uint32_t into = kOutput;  ///< index into groups(), of a later one
 };
 
 /// A rotation of one input.
 struct Baby {
   std::uint32_t input = 0;
   std::int64_t step = 0;
-  auto operator<=>(const Baby&) const = default;
+  std::uint32_t from = kUnrotated;  ///< index into babies() of what it is rotated from, an earlier one; or the input
+  std::int64_t turn = 0;            ///< by which it is; 0 where step is 0
+  std::uint32_t switches = 0;       ///< rotations from the input up to here
 };
 
 /// Work of one apply, for the planner's prices. Counts in limbs are of N numbers.
@@ -94,7 +103,8 @@ struct TransformCost {
   std::size_t keys = 0;            ///< distinct rotation steps
   std::size_t baby_switches = 0;   ///< inner products with a key, no division
   std::size_t giant_switches = 0;  ///< each with a decomposition and a division by P of one part
-  std::size_t decompositions = 0;  ///< of inputs and of giant steps
+  std::size_t between = 0;         ///< babies that others are rotated from, each likewise
+  std::size_t decompositions = 0;  ///< of inputs, of babies between and of giant steps
   std::size_t divisions = 0;       ///< by P, of one polynomial
   std::size_t pair_switches = 0;   ///< rotations of inputs and conjugations of outputs, each a whole key switch
   std::size_t plaintexts = 0;      ///< diagonals or pairs: products of an extended ciphertext with a plaintext
@@ -110,7 +120,7 @@ struct TransformCost {
 };
 
 /// Which diagonals are not zero, and their baby-step giant-step split: all babies of an input from one decomposition,
-/// one key switch for each giant step of an output.
+/// one key switch for each giant step of an output, unless rotations are composed().
 class TransformShape {
  public:
   /// errors  ContractError: no diagonals, a diagonal twice, an output or input out of range or without diagonals.
@@ -131,17 +141,26 @@ class TransformShape {
   const std::vector<Baby>& babies() const { return babies_; }
   /// Sorted by output; each output has at least one.
   const std::vector<TransformGroup>& groups() const { return groups_; }
+  /// What rotates an input by split().pair, one after the other; none without pairs.
+  const std::vector<std::int64_t>& partner_turns() const { return partner_turns_; }
+  /// The same transform with rotations by these steps alone, in any order: the others are composed of them. A step that
+  /// is among them stays as it is. More key switches, more noise, fewer keys.
+  /// errors  nothing: a rotation cannot be composed of these (rotation_tree)
+  std::optional<TransformShape> composed(std::span<const std::int64_t> keys) const;
   std::size_t plaintexts() const;  ///< a pair is one
   /// period: TransformPlace::period
   TransformCost cost(const SwitchSize& size, std::size_t rescale, std::size_t period = 0) const;
 
  private:
+  void find_rotation_steps();
+  bool compose_babies(std::span<const std::int64_t> keys);
+  bool compose_groups(std::span<const std::int64_t> keys);
   std::size_t slots_;
   std::uint32_t inputs_, outputs_;
   Split split_;
   std::vector<Baby> babies_;
   std::vector<TransformGroup> groups_;
-  std::vector<std::int64_t> rotation_steps_;
+  std::vector<std::int64_t> rotation_steps_, partner_turns_;
 };
 
 /// Writes d_{o,i,k}[j] to slots[j]; the n slots are zero before, and k is in (-n/2, n/2] however it was given. Called

@@ -9,14 +9,11 @@
 #include <set>
 
 #include "base/check.h"
-#include "ckks/diagonals.h"
+#include "ckks/rotation_tree.h"
+#include "ckks/switch_size.h"
+#include "ckks/transform.h"
 
 namespace obscura::ckks {
-
-SwitchSize SwitchSize::at(const Params& params, std::size_t limbs) {
-  const auto alpha = static_cast<std::size_t>(params.literal().digit_limbs);
-  return {limbs, params.special_limbs(), (limbs + alpha - 1) / alpha, params.ring()};
-}
 
 namespace {
 
@@ -25,52 +22,8 @@ constexpr double kProductPrice = 0.2;
 
 std::int64_t floor_mod(std::int64_t a, std::int64_t m) { return (a % m + m) % m; }
 
-/// Into (-n/2, n/2].
-std::int64_t centred(std::int64_t step, std::int64_t slots) {
-  const std::int64_t left = floor_mod(step, slots);
-  return left > slots / 2 ? left - slots : left;
-}
-
 std::int64_t baby_of(const Split& split, std::int64_t step) {
   return floor_mod(step - split.phase, split.period) + split.phase;
-}
-
-/// Inner products with a key, both parts: digits * rows * 2 products, then P times the body and 2 permutations.
-std::size_t baby_products(const SwitchSize& size) {
-  const std::size_t rows = size.limbs + size.special;
-  return 2 * size.digits * rows + size.limbs + 2 * rows;
-}
-
-/// Division of one part by P, decomposition, raising.
-std::size_t giant_ntts(const SwitchSize& size) {
-  const std::size_t rows = size.limbs + size.special;
-  return size.special + size.limbs + size.limbs + size.digits * rows - size.limbs;
-}
-
-std::size_t giant_products(const SwitchSize& size) {
-  const std::size_t rows = size.limbs + size.special;
-  return 2 * size.digits * rows + size.limbs + 4 * rows;
-}
-
-/// Conversions of a decomposition: each digit, of as many limbs as there are special primes, to all rows but its own.
-std::size_t raised_sources(const SwitchSize& size) {
-  std::size_t own = 0;
-  for (std::size_t d = 0, left = size.limbs; d < size.digits; ++d) {
-    const std::size_t digit = std::min(left, size.special);
-    own += digit * digit;
-    left -= digit;
-  }
-  return size.limbs * (size.limbs + size.special) - own;
-}
-
-/// A whole key switch: decomposition, raising, division of both parts by P.
-std::size_t switch_ntts(const SwitchSize& size) {
-  const std::size_t rows = size.limbs + size.special;
-  return size.digits * rows + 2 * rows;
-}
-
-std::size_t switch_products(const SwitchSize& size) {
-  return 2 * size.digits * (size.limbs + size.special) + 3 * size.limbs;
 }
 
 /// A diagonal, or the two of a pair.
@@ -371,7 +324,7 @@ Split cheapest(std::vector<Attempt> attempts) {
 Split choose_split(std::size_t slot_count, std::span<const Diagonal> given, const SplitOptions& options) {
   const auto slots = static_cast<std::int64_t>(slot_count);
   std::vector<Diagonal> diagonals(given.begin(), given.end());
-  for (Diagonal& d : diagonals) d.step = centred(d.step, slots);
+  for (Diagonal& d : diagonals) d.step = centred_step(d.step, slots);
   std::sort(diagonals.begin(), diagonals.end());
   std::set<std::uint32_t> inputs, outputs;
   for (const Diagonal& d : diagonals) inputs.insert(d.input), outputs.insert(d.output);
@@ -417,7 +370,7 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
   for (Diagonal& d : diagonals) {
     OBSCURA_CHECK(d.output < outputs && d.input < inputs,
                   "transform: a diagonal from input {} of {} to output {} of {}", d.input, inputs, d.output, outputs);
-    d.step = centred(d.step, n);
+    d.step = centred_step(d.step, n);
     input_used[d.input] = output_used[d.output] = true;
   }
   for (std::size_t i = 0; i < inputs; ++i) OBSCURA_CHECK(input_used[i], "transform: input {} has no diagonal", i);
@@ -426,75 +379,111 @@ TransformShape::TransformShape(std::size_t slots, std::uint32_t inputs, std::uin
   const auto twice = std::adjacent_find(diagonals.begin(), diagonals.end());
   OBSCURA_CHECK(twice == diagonals.end(), "transform: the diagonal of step {} from input {} to output {} stands twice",
                 twice->step, twice->input, twice->output);
-  std::map<Baby, std::uint32_t> babies;
+  std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> babies;
   std::map<std::pair<std::uint32_t, std::int64_t>, TransformGroup> groups;
-  std::set<std::int64_t> steps = {centred(split.pair, n)};
+  if (split.pair != 0) partner_turns_ = {centred_step(split.pair, n)};
   const std::vector<Plaintext> plaintexts = pair_up(diagonals, split.pair);
-  for (const auto& [d, _] : plaintexts) babies.emplace(Baby{d.input, centred(baby_of(split, d.step), n)}, 0);
+  for (const auto& [d, _] : plaintexts) {
+    babies.emplace(std::pair{d.input, centred_step(baby_of(split, d.step), n)}, 0);
+  }
   for (auto& [baby, index] : babies) {
+    const auto& [input, step] = baby;
     index = static_cast<std::uint32_t>(babies_.size());
-    babies_.push_back(baby);
-    steps.insert(baby.step);
+    babies_.push_back({input, step, kUnrotated, step, step == 0 ? 0U : 1U});
   }
   for (const auto& [d, paired] : plaintexts) {
-    const std::int64_t baby = centred(baby_of(split, d.step), n), giant = centred(d.step - baby, n);
+    const std::int64_t baby = centred_step(baby_of(split, d.step), n), giant = centred_step(d.step - baby, n);
     TransformGroup& group = groups[{d.output, giant}];
     group.output = d.output;
-    group.giant = giant;
+    group.giant = group.turn = giant;
     group.terms.push_back({d, paired, babies.at({d.input, baby})});
-    steps.insert(giant);
   }
   for (auto& [key, group] : groups) groups_.push_back(std::move(group));
+  find_rotation_steps();
+}
+
+void TransformShape::find_rotation_steps() {
+  std::set<std::int64_t> steps(partner_turns_.begin(), partner_turns_.end());
+  for (const Baby& baby : babies_) steps.insert(baby.turn);
+  for (const TransformGroup& group : groups_) steps.insert(group.turn);
   steps.erase(0);
   rotation_steps_.assign(steps.begin(), steps.end());
 }
 
-std::size_t TransformShape::plaintexts() const {
-  return std::accumulate(groups_.begin(), groups_.end(), std::size_t{0},
-                         [](std::size_t sum, const TransformGroup& group) { return sum + group.terms.size(); });
+std::optional<TransformShape> TransformShape::composed(std::span<const std::int64_t> keys) const {
+  TransformShape out(*this);
+  if (!out.compose_babies(keys) || !out.compose_groups(keys)) return std::nullopt;
+  if (split_.pair != 0) {
+    const auto tree = rotation_tree(static_cast<std::int64_t>(slots_), std::span(&split_.pair, 1), keys);
+    if (!tree) return std::nullopt;
+    out.partner_turns_.clear();
+    for (const ComposedRotation& rotation : *tree) out.partner_turns_.push_back(rotation.turn);
+  }
+  out.find_rotation_steps();
+  return out;
 }
 
-TransformCost TransformShape::cost(const SwitchSize& size, std::size_t rescale, std::size_t period) const {
-  const std::size_t rows = size.limbs + size.special;
-  TransformCost out;
-  out.keys = rotation_steps_.size();
-  std::set<std::uint32_t> rotated;
-  for (const Baby& baby : babies_) {
-    if (baby.step == 0) continue;
-    ++out.baby_switches;
-    rotated.insert(baby.input);
+bool TransformShape::compose_babies(std::span<const std::int64_t> keys) {
+  std::vector<bool> read(babies_.size());
+  for (const TransformGroup& group : groups_) {
+    for (const TransformGroup::Term& term : group.terms) read[term.baby] = true;
   }
-  for (const TransformGroup& group : groups_) out.giant_switches += group.giant != 0 ? 1 : 0;
-  out.plaintexts = plaintexts();
-  out.decompositions = rotated.size() + out.giant_switches;
-  out.divisions = out.giant_switches + 2 * outputs_;
-  out.ntts = rotated.size() * size.digits * rows + out.giant_switches * giant_ntts(size) +
-             2 * outputs_ * (rescale + size.special + size.limbs - rescale);
-  const std::size_t switches = out.baby_switches + out.giant_switches, kept = size.limbs - rescale;
-  out.permutations = switches * 2 * rows;
-  out.products = out.baby_switches * baby_products(size) + out.giant_switches * giant_products(size) -
-                 out.permutations + out.plaintexts * 2 * rows;
-  out.conversions = out.decompositions * raised_sources(size) + out.giant_switches * (size.special + 1) * size.limbs +
-                    2 * outputs_ * (size.special + rescale + 1) * kept;
-  if (split_.pair != 0) {
-    const SwitchSize after{kept, size.special, (kept + size.special - 1) / size.special, size.ring};
-    for (const auto& [one, count] : {std::pair<SwitchSize, std::size_t>{size, inputs_}, {after, outputs_}}) {
-      out.pair_switches += count;
-      out.ntts += count * switch_ntts(one);
-      out.products += count * switch_products(one);
-      out.permutations += count * 2 * one.limbs;
-      out.conversions += count * (raised_sources(one) + 2 * (one.special + 1) * one.limbs);
+  std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> places;
+  std::vector<Baby> babies;
+  const auto add = [&](const Baby& baby) {
+    places.emplace(std::pair{baby.input, baby.step}, static_cast<std::uint32_t>(babies.size()));
+    babies.push_back(baby);
+  };
+  for (std::uint32_t input = 0, b = 0; input < inputs_; ++input) {
+    std::vector<std::int64_t> wanted;
+    for (; b < babies_.size() && babies_[b].input == input; ++b) {
+      if (!read[b]) continue;
+      wanted.push_back(babies_[b].step);
+      if (wanted.back() == 0) add({input});
+    }
+    const auto tree = rotation_tree(static_cast<std::int64_t>(slots_), wanted, keys);
+    if (!tree) return false;
+    const auto first = static_cast<std::uint32_t>(babies.size());
+    for (const ComposedRotation& one : *tree) {
+      add({input, one.step, one.from == kUnrotated ? kUnrotated : first + one.from, one.turn, one.switches});
     }
   }
-  const std::size_t all = slots_ / (size.ring == RingType::standard ? 1 : 2);
-  const std::size_t gap =
-      period == 0 ? 1 : all / std::clamp(period * all / slots_, std::min(all, Encoder::kLeastPeriod), all);
-  out.fft_values = all / gap;
-  out.encode_ntts = (out.plaintexts * rows + gap - 1) / gap;
-  out.encoded_limbs = out.plaintexts * rows / std::min(gap, kMostRepeats);
-  // The babies, and for what runs at a time the sums of its groups and outputs.
-  out.working_limbs = 2 * rows * (babies_.size() + 2 * kGroupsTogether);
-  return out;
+  for (TransformGroup& group : groups_) {
+    for (TransformGroup::Term& term : group.terms) {
+      term.baby = places.at({term.diagonal.input, babies_[term.baby].step});
+    }
+  }
+  babies_ = std::move(babies);
+  return true;
+}
+
+/// The same trees the other way round: sums go from the ends to the output.
+bool TransformShape::compose_groups(std::span<const std::int64_t> keys) {
+  std::vector<TransformGroup> groups;
+  for (std::size_t g = 0; g < groups_.size();) {
+    const std::uint32_t output = groups_[g].output;
+    std::map<std::int64_t, TransformGroup*> own;
+    std::vector<std::int64_t> wanted;
+    for (; g < groups_.size() && groups_[g].output == output; ++g) {
+      if (groups_[g].terms.empty()) continue;
+      own[groups_[g].giant] = &groups_[g];
+      wanted.push_back(groups_[g].giant);
+    }
+    const auto tree = rotation_tree(static_cast<std::int64_t>(slots_), wanted, keys);
+    if (!tree) return false;
+    const auto last = static_cast<std::uint32_t>(groups.size() + tree->size()) - 1;
+    for (auto one = tree->rbegin(); one != tree->rend(); ++one) {
+      TransformGroup& group = groups.emplace_back();
+      if (const auto found = own.find(one->step); found != own.end()) group.terms = std::move(found->second->terms);
+      group.output = output;
+      group.giant = one->step;
+      group.turn = one->turn;
+      group.into = one->from == kUnrotated ? TransformGroup::kOutput : last - one->from;
+    }
+    if (const auto found = own.find(0); found != own.end()) groups.push_back(std::move(*found->second));
+  }
+  groups_ = std::move(groups);
+  return true;
 }
 
 }  // namespace obscura::ckks

@@ -307,15 +307,20 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
         square += square_of(partner);
       }
       out.weight_square += square;
-      if (shape.babies()[term.baby].step != 0) out.rotated_square += square;
+      const ckks::Baby& baby = shape.babies()[term.baby];
+      if (baby.step == 0) continue;
+      out.rotated_square += square;
+      out.composed_square += square * (baby.switches - 1);
     }
   }
   const auto positions = static_cast<double>(diagonals.written(output));
   out.weight_square /= positions;
   out.rotated_square /= positions;
+  out.composed_square /= positions;
   out.written = positions * diagonals.images();
   out.numbers = diagonals.numbers(output);
   out.paired = shape.split().pair != 0;
+  out.partner_switches = shape.partner_turns().size();
   return out;
 }
 
@@ -338,6 +343,18 @@ void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t l
   if (shape.split().pair != 0) to.conjugation = std::max(to.conjugation, limbs_out);
 }
 
+ckks::TransformShape with_keys(ckks::TransformShape shape, const KeyRequest& keys, std::uint32_t limbs) {
+  std::vector<std::int64_t> there;
+  for (const auto& [step, most] : keys.rotations) {
+    if (most >= limbs) there.push_back(step);
+  }
+  if (std::includes(there.begin(), there.end(), shape.rotation_steps().begin(), shape.rotation_steps().end())) {
+    return shape;
+  }
+  auto composed = shape.composed(there);
+  return composed ? *std::move(composed) : std::move(shape);
+}
+
 TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals) {
   const std::uint64_t slots = plan.params.slots();
   TransformShapes out;
@@ -348,9 +365,11 @@ TransformShapes transform_shapes(const Plan& plan, std::span<const std::shared_p
     }
     const auto* transform = std::get_if<Transform>(&plan.steps[k].operation);
     if (transform == nullptr) continue;
-    out.by_step.back() = std::make_shared<const ckks::TransformShape>(
-        slots, transform->from.ciphertexts(), transform->to.ciphertexts(), diagonals[k]->places(), transform->split);
-    add_keys(out.keys, *out.by_step.back(), plan.value(transform->input).limbs, plan.steps[k].output.limbs);
+    const std::uint32_t limbs = plan.value(transform->input).limbs;
+    ckks::TransformShape shape(slots, transform->from.ciphertexts(), transform->to.ciphertexts(),
+                               diagonals[k]->places(), transform->split);
+    out.by_step.back() = std::make_shared<const ckks::TransformShape>(with_keys(std::move(shape), plan.keys, limbs));
+    add_keys(out.keys, *out.by_step.back(), limbs, plan.steps[k].output.limbs);
   }
   return out;
 }

@@ -85,9 +85,13 @@ void add_rotations(KeyRequest& to, std::span<const std::int64_t> steps, std::uin
 /// Adds the keys of a transform from `limbs` to `limbs_out` limbs.
 void add_keys(KeyRequest& to, const ckks::TransformShape& shape, std::uint32_t limbs, std::uint32_t limbs_out);
 
-/// The shape of each transform of a plan, by step (nothing where the step is none), and the Galois keys of all of them
-/// and of the folds. Shapes and keys are of all slots of the ring, with which diagonals of fewer (plan::slots)
-/// repeat.
+/// The shape of a transform of ciphertexts of these limbs: as it is where every rotation of it has a key, composed of
+/// those that have one where not, and as it is where they do not suffice.
+ckks::TransformShape with_keys(ckks::TransformShape shape, const KeyRequest& keys, std::uint32_t limbs);
+
+/// The shape of each transform of a plan, by step (nothing where the step is none), its rotations composed of those
+/// that the plan has keys for, and the Galois keys of all of them and of the folds. Shapes and keys are of all slots of
+/// the ring, with which diagonals of fewer (plan::slots) repeat.
 struct TransformShapes {
   std::vector<std::shared_ptr<const ckks::TransformShape>> by_step;
   KeyRequest keys;

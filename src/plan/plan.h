@@ -79,7 +79,7 @@ struct Combine {
 /// limbs out = limbs in - rescale; 2 parts in and out; scale out = scale in * plain_scale / product of those primes,
 /// and plain_scale is that of the encoded diagonals; the bias is encoded at the scale out, at the outputs' own slots.
 /// Needs rotation keys, and that of conjugation where the split has pairs: transform_shapes (plan/diagonals.h) names
-/// them.
+/// them. Rotations of the split that Plan::keys has no key for at these limbs are composed of those that it has.
 struct Transform {
   ValueId input = 0;
   ckks::IntegerMap map;

@@ -93,7 +93,13 @@ std::string describe(const Layout& layout, std::uint64_t slots) {
 
 std::string describe(const Transform& step, const ckks::TransformShape& shape) {
   std::size_t giants = 0;
-  for (const auto& group : shape.groups()) giants += group.giant != 0 ? 1 : 0;
+  bool composed = false;
+  for (const auto& group : shape.groups()) {
+    giants += group.giant != 0 ? 1 : 0;
+    composed |= group.turn != group.giant;
+  }
+  for (const ckks::Baby& baby : shape.babies()) composed |= baby.turn != baby.step;
+  const std::string keys = composed ? fmt::format(" by {} keys", shape.rotation_steps().size()) : "";
   Linear weights;
   weights.map = step.map;
   weights.bias = step.bias;
@@ -101,11 +107,12 @@ std::string describe(const Transform& step, const ckks::TransformShape& shape) {
   const std::string pairs = step.split.pair == 0 ? "" : fmt::format(" in pairs {} apart", step.split.pair);
   if (!step.spread.empty()) parts = fmt::format(" in {} parts", std::uint64_t{1} << step.spread.size());
   return fmt::format(
-      "transform <- {}: {} diagonals{}, {} baby and {} giant rotations, to {}{}; weight scale {:.6g}, plaintext scale "
+      "transform <- {}: {} diagonals{}, {} baby and {} giant rotations{}, to {}{}; weight scale {:.6g}, plaintext "
+      "scale "
       "{}, "
       "rescale by {}, {}",
-      step.input, shape.plaintexts(), pairs, shape.babies().size(), giants, describe(step.to, shape.slots()), parts,
-      step.weight_scale, power(step.plain_scale), step.rescale, digest_of(weights));
+      step.input, shape.plaintexts(), pairs, shape.babies().size(), giants, keys, describe(step.to, shape.slots()),
+      parts, step.weight_scale, power(step.plain_scale), step.rescale, digest_of(weights));
 }
 
 std::string describe(const Fold& step) {

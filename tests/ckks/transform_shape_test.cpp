@@ -138,6 +138,28 @@ TEST(TransformShape, CostCountsWhatApplyDoes) {
   EXPECT_EQ(cost.permutations, 6U * 2 * 8);
 }
 
+TEST(TransformShape, CostCountsWhatComposedRotationsTake) {
+  // Babies 1, 2, 3 one from the other, sums of the giants 12, 8, 4 likewise: two babies are decomposed besides.
+  const TransformShape direct = split(range(0, 16), kSize, {1, 2, 3, 4, 8, 12}, 1e9);
+  const TransformShape shape = direct.composed(std::vector<std::int64_t>{1, 4}).value();
+  const TransformCost cost = shape.cost(kSize, 1), before = direct.cost(kSize, 1);
+  EXPECT_EQ(cost.keys, 2U);
+  EXPECT_EQ(cost.baby_switches, 3U);
+  EXPECT_EQ(cost.giant_switches, 3U);
+  EXPECT_EQ(cost.between, 2U);
+  EXPECT_EQ(cost.decompositions, 6U);
+  EXPECT_EQ(cost.divisions, 7U);
+  EXPECT_EQ(cost.ntts, before.ntts + 2 * (24 + 8));
+  EXPECT_EQ(cost.conversions, before.conversions + 2 * (36 + 3 * 6));
+  EXPECT_EQ(cost.plaintexts, before.plaintexts);
+  // From all steps it is what it was, whatever it was composed of in between.
+  const TransformShape again = shape.composed(direct.rotation_steps()).value();
+  EXPECT_EQ(again.rotation_steps(), direct.rotation_steps());
+  EXPECT_EQ(again.cost(kSize, 1).ntts, before.ntts);
+  EXPECT_EQ(again.babies().size(), direct.babies().size());
+  EXPECT_FALSE(direct.composed(std::vector<std::int64_t>{2, 4}).has_value());
+}
+
 TEST(TransformShape, RepeatingDiagonalsCostAFractionToEncodeAndToKeep) {
   const TransformShape shape = split(range(0, 16), kSize, {1, 2, 3, 4, 8, 12}, 1e9);
   const TransformCost fourth = shape.cost(kSize, 1, shape.slots() / 4), least = shape.cost(kSize, 1, 1);

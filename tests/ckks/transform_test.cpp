@@ -94,6 +94,14 @@ struct MapCase {
       if (pairs) x.back() = conjugate(*world.context, world.keys, x.back());
     }
   }
+  /// With rotations by these steps alone.
+  void compose(const std::vector<std::int64_t>& steps) {
+    shape = std::make_shared<const TransformShape>(shape->composed(steps).value());
+    world.keys.galois = secret::make_galois_keys(*world.context, world.secret, shape->rotation_steps());
+    if (shape->split().pair == 0) return;
+    const std::uint64_t element = conjugation_element(world.context->degree());
+    world.keys.galois[element] = secret::make_galois_key(*world.context, world.secret, element);
+  }
   static std::shared_ptr<const TransformShape> make_shape(const Params& params, const Matrix& m, std::size_t limbs,
                                                           bool pairs) {
     SplitOptions options;
@@ -112,6 +120,7 @@ struct MapCase {
     noise.scale_out = place.scale_out;
     noise.plaintext_scale = transform().plaintext_scale();
     noise.paired = shape->split().pair != 0;
+    noise.partner_switches = shape->partner_turns().size();
     noise.error_in = noise_of_encryption(params) / place.scale_in;
     if (noise.paired) noise.error_in = std::hypot(noise.error_in, noise_of_rounding(params, 2) / place.scale_in);
     noise.input_square = 1.0 / 3;
@@ -133,7 +142,10 @@ struct MapCase {
         square /= static_cast<double>(shape->slots());
         ++noise.plaintexts;
         noise.weight_square += square;
-        if (shape->babies()[term.baby].step != 0) noise.rotated_square += square;
+        const Baby& baby = shape->babies()[term.baby];
+        if (baby.step == 0) continue;
+        noise.rotated_square += square;
+        noise.composed_square += square * (baby.switches - 1);
       }
     }
     return noise_of_transform(params, noise);
@@ -370,6 +382,34 @@ TEST(Transform, AnyNumberOfThreadsGivesTheSameResidues) {
   base::parallel_for(together.size(),
                      [&](std::size_t k) { together[k] = apply(*c.world.context, c.world.keys, transform, c.x); });
   for (const auto& y : together) expect_equal(y, many);
+}
+
+TEST(Transform, RotationsThatAreComposedOfOthersGiveTheMatrix) {
+  const Params params = insecure_params();
+  std::vector<std::int64_t> steps;
+  for (const std::int64_t y : {-64, -32, 0, 32, 64}) {
+    for (const std::int64_t x : {-2, -1, 0, 1, 2}) steps.push_back(y + x);
+  }
+  MapCase c(params, random_matrix(params.slots(), 2, 3, steps, true), {4, 1, 0x1p40, 0x1p40});
+  const std::size_t before = c.shape->rotation_steps().size();
+  c.compose({-1, 1, 32, -32, 400});
+  EXPECT_LT(c.shape->rotation_steps().size(), before);
+  EXPECT_EQ(c.shape->rotation_steps(), (std::vector<std::int64_t>{-32, -1, 1, 32}));
+  expect_twin(c);
+  // With one key all of it goes round: many key switches in a row, babies and giants alike.
+  MapCase row(params, random_matrix(params.slots(), 1, 2, range(0, 12), true), {4, 1, 0x1p40, 0x1p40});
+  row.compose({1});
+  EXPECT_EQ(row.shape->rotation_steps(), std::vector<std::int64_t>{1});
+  expect_twin(row);
+}
+
+TEST(Transform, PairsAndGiantStepsAreComposedToo) {
+  const Params params = insecure_params();
+  MapCase c(params, random_matrix(params.slots(), 1, 2, range(0, 64), true), {4, 1, 0x1p40, 0x1p40}, true);
+  ASSERT_NE(c.shape->split().pair, 0);
+  c.compose({1, 8});
+  EXPECT_LE(c.shape->rotation_steps().size(), 2U);
+  expect_twin(c);
 }
 
 TEST(Transform, AMissingKeyIsNamedByItsStep) {

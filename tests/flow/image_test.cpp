@@ -46,7 +46,7 @@ struct ThreeWays {
 
 /// Compiled for so many images at once, calibrated on the images that it is then asked about.
 ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::uint32_t at_once = 1,
-                         std::optional<ckks::RingType> ring = {}) {
+                         std::optional<ckks::RingType> ring = {}, std::optional<std::uint64_t> keys = {}) {
   const nn::Shape& shape = graph.values[graph.input].shape;
   const auto elements = static_cast<std::size_t>(nn::element_count(shape));
   const auto pixels = random_pixels(images * elements);
@@ -59,6 +59,7 @@ ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::ui
   const auto floats = client::normalise(input, pixels);
   compile::Options options;
   options.batch = at_once;
+  options.max_key_bytes = keys;
   options.layout = compile::LayoutChoice::image;
   options.ring = ring;
   options.calibration = floats;
@@ -429,6 +430,13 @@ TEST(Image, KeysStayWithinWhatIsAllowed) {
   ASSERT_TRUE(smaller.ok()) << smaller.error().message;
   EXPECT_LE(plan::server_key_bytes(smaller.value(), nullptr), keys * 19 / 20);
   EXPECT_GE(smaller.value().predicted_seconds, fastest.predicted_seconds);
+  // Rotations that are composed of others: half of the keys, and still the same numbers.
+  options.max_key_bytes = keys / 2;
+  const plan::Plan half = compile::compile(net.finished(), options).value();
+  EXPECT_LE(plan::server_key_bytes(half, nullptr), keys / 2);
+  EXPECT_LT(half.keys.rotations.size(), fastest.keys.rotations.size());
+  EXPECT_NE(plan::to_text(half).find(" keys, to "), std::string::npos) << plan::to_text(half);
+  expect_as_predicted(run_three_ways(net.finished(), 2, 1, {}, keys / 2));
   options.max_key_bytes = 100'000;
   const auto none = compile::compile(net.finished(), options);
   ASSERT_FALSE(none.ok());

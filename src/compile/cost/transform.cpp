@@ -53,7 +53,8 @@ double transform_nanoseconds(const CostModel& cost, int log2_degree, const ckks:
       cost.near(log2_degree) * ((count(work.products) - from_keys - with_diagonals) * cost.product_ns +
                                 count(work.conversions) * cost.conversion_ns) +
       count(work.permutations) * cost.permute_ns + reduced * reduce_ns + (encoded - reduced) * read_ns;
-  const double outputs = count(work.divisions - work.giant_switches) / 2;  // each with a bias that is encoded
+  // Each with a bias that is encoded.
+  const double outputs = count(work.divisions - work.giant_switches - work.between) / 2;
   const double ntts = count(work.ntts) + (1 - kept.residues) * count(work.encode_ntts) + outputs * count(size.limbs);
   const auto fft = [&](double slots) { return slots * std::log2(slots) * cost.fft_ns; };
   const double ffts =

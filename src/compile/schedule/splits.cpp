@@ -48,7 +48,6 @@ Splits split(const Circuit& circuit, std::uint32_t input_limbs, int digit_limbs,
     out.before.push_back(limbs);
     for (const plan::ValueId id : operation.inputs()) out.before.back() = std::min(out.before.back(), out.limbs[id]);
     out.shapes.emplace_back();
-    out.noise.emplace_back();
     if (operation.kind == Kind::fold) {
       plan::add_rotations(out.keys, plan::rotations_of(operation.fold, slots), limbs);
     }
@@ -61,12 +60,21 @@ Splits split(const Circuit& circuit, std::uint32_t input_limbs, int digit_limbs,
     out.shapes.back() = std::make_shared<const ckks::TransformShape>(
         slots, operation.laid_out->from.ciphertexts(), operation.ciphertexts, operation.diagonals->places(), options);
     plan::add_keys(out.keys, *out.shapes.back(), limbs, limbs - operation.drops);
+  }
+  price_transforms(circuit, digit_limbs, cost, out);
+  return out;
+}
+
+void price_transforms(const Circuit& circuit, int digit_limbs, const CostModel& cost, Splits& splits) {
+  splits.noise.assign(circuit.operations.size(), {});
+  for (std::size_t k = 0; k < circuit.operations.size(); ++k) {
+    const Operation& operation = circuit.operations[k];
+    if (operation.kind != Kind::transform) continue;
     for (std::uint32_t o = 0; o < operation.ciphertexts; ++o) {
-      out.noise.back().push_back(plan::noise_of(*out.shapes.back(), *operation.diagonals, o));
+      splits.noise[k].push_back(plan::noise_of(*splits.shapes[k], *operation.diagonals, o));
     }
   }
-  out.nanoseconds = nanoseconds_of(circuit, out, alpha, cost);
-  return out;
+  splits.nanoseconds = nanoseconds_of(circuit, splits, static_cast<std::size_t>(digit_limbs), cost);
 }
 
 std::vector<double> log2_moduli(const ckks::Params& params) {

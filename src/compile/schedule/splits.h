@@ -19,6 +19,9 @@ struct Splits {
 };
 Splits split(const Circuit& circuit, std::uint32_t input_limbs, int digit_limbs, const CostModel& cost);
 
+/// Times and noise of the transforms, from their shapes.
+void price_transforms(const Circuit& circuit, int digit_limbs, const CostModel& cost, Splits& splits);
+
 /// By number of limbs: log2 of the product of as many primes.
 std::vector<double> log2_moduli(const ckks::Params& params);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "compile/layout/lower.h"
+#include "compile/schedule/fewer_keys.h"
 #include "compile/search/bootstrapped.h"
 #include "compile/search/pricing.h"
 #include "compile/search/refusal.h"
@@ -149,14 +150,20 @@ class Search {
       }
       auto& at = lowered[{choice.limbs(), choice.digit_limbs}];
       if (at == nullptr) {
-        at = std::make_shared<Lowered>(Lowered{circuit, run_pass(setting_.passes, Pass::split, [&] {
-                                                 return split(*circuit, choice.limbs(), choice.digit_limbs,
-                                                              setting_.cost);
-                                               })});
+        at = std::make_shared<Lowered>(
+            Lowered{circuit, run_pass(setting_.passes, Pass::split, [&] { return split_of(choice, *circuit); })});
       }
       nanoseconds *= pricing_.of(choice, *circuit, at->splits);
       list_.push_back({std::move(choice), nanoseconds, at});
     }
+  }
+
+  /// With as many keys as may be, in the image layout.
+  Splits split_of(const Choice& choice, const Circuit& circuit) const {
+    Splits out = split(circuit, choice.limbs(), choice.digit_limbs, setting_.cost);
+    const auto& most = setting_.max_key_bytes;
+    if (!most || key_bytes(circuit, out, choice.digit_limbs) <= *most) return out;
+    return with_fewer_keys(circuit, std::move(out), choice.digit_limbs, setting_.cost, *most);
   }
 
   /// From the fastest on.
