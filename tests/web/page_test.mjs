@@ -121,6 +121,22 @@ async function wrongAnswer(page) {
   assert.equal(await classify(page), "1");
 }
 
+/** What a passphrase seals is there at the next visit, for who has it. */
+async function passphrase(page) {
+  await page.locator("#passphrase").fill("correct horse");
+  await page.locator("#passphrase").press("Tab");
+  await page.locator("#facts", { hasText: "has a secret key" }).waitFor();
+  await page.reload();
+  await page.locator("#error", { hasText: "sealed" }).waitFor();
+  await world.shot(page, "sealed");
+  await page.keyboard.type("correct horse"); // the field has the focus
+  await page.keyboard.press("Tab");
+  await page.locator("#facts", { hasText: "has a secret key" }).waitFor();
+  await page.locator("#files").setInputFiles(await pictureOf(page, 1));
+  assert.equal(await classify(page), "2");
+  assert.match(await page.locator("#steps tbody").innerText(), /the server has them/);
+}
+
 async function fullQuota(page, url) {
   await world.stopServer();
   writeFileSync(join(world.folder, "plans", "server.toml"), "[tenants]\nkeys_gb = 0.02\n");
@@ -141,6 +157,7 @@ try {
   await drawnOnAPhone(url);
   await serverThatGoesAway(page, url);
   await wrongAnswer(page);
+  await passphrase(page);
   await fullQuota(page, url);
   console.log(`pictures: ${world.shots}`);
 } finally {

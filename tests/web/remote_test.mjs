@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { World } from "./browser.mjs";
 
 const [source, data, build] = process.argv.slice(2);
-const { MemoryStore, Obscura, ObscuraError, RemoteClient } = await import(join(source, "web/dist/index.js"));
+const { MemoryStore, Obscura, ObscuraError, RemoteClient, SealedStore } = await import(join(source, "web/dist/index.js"));
 const world = new World(source, data, build);
 const digits = (...images) => Float32Array.from(images.flatMap((k) => [...world.digit(k)]), (pixel) => Math.fround(pixel) / 255);
 const fails = (code, sentence, promise) =>
@@ -91,6 +91,32 @@ async function brokenUpload(obscura, url) {
   client.free();
 }
 
+/** A key that lies unsealed is sealed with the first passphrase, and opened by that alone. */
+async function sealed(obscura, url) {
+  const inner = new MemoryStore();
+  const connect = (passphrase) =>
+    RemoteClient.connect(obscura, url, "mnist-square", { store: new SealedStore(inner, passphrase) });
+  const plain = await connect();
+  assert.deepEqual((await plain.classify(digits(0))).labels, [[7]]);
+  const name = plain.facts.keysName;
+  const secret = await inner.get(name);
+  const client = await connect("correct horse");
+  assert.ok(!client.madeKey);
+  const kept = Buffer.from(await inner.get(name));
+  assert.ok(!kept.includes(Buffer.from(secret.subarray(64))), "what is kept shows the key");
+  assert.equal((await client.classify(digits(1))).trace.keyBytes, 0);
+  await fails("sealed", /passphrase/, connect());
+  await fails("sealed", /does not open/, connect("another"));
+  await inner.put("another name", kept);
+  await fails("sealed", /does not open/, new SealedStore(inner, "correct horse").get("another name"));
+  assert.deepEqual(Buffer.from(await new SealedStore(inner, "correct horse").get(name)), Buffer.from(secret));
+  await client.forget();
+  const fresh = await connect("correct horse");
+  assert.ok(fresh.madeKey);
+  await fails("sealed", /passphrase/, connect());
+  for (const one of [plain, client, fresh]) one.free();
+}
+
 async function refusals(obscura, url) {
   await fails("missing_key", /404/, RemoteClient.connect(obscura, url, "no-such-model"));
   await fails("io", /does not answer/, RemoteClient.connect(obscura, "http://127.0.0.1:9", "mnist-square"));
@@ -119,6 +145,7 @@ try {
   const client = await once(obscura, url);
   await jobs(client);
   await brokenUpload(obscura, url);
+  await sealed(obscura, url);
   await refusals(obscura, url);
   await tokens(obscura);
   console.log("the package speaks the service's protocol");

@@ -16,6 +16,7 @@ function element<T extends HTMLElement>(id: string): T {
 
 const model = element<HTMLSelectElement>("model");
 const token = element<HTMLInputElement>("token");
+const passphrase = element<HTMLInputElement>("passphrase");
 const go = element<HTMLButtonElement>("go");
 const stop = element<HTMLButtonElement>("stop");
 const status = element("status");
@@ -41,6 +42,7 @@ function fail(error: unknown): void {
     element("token-row").hidden = false;
     token.focus();
   }
+  if (known.code === "sealed") passphrase.focus();
 }
 
 /** The images that would be classified; none: there are none. */
@@ -79,6 +81,7 @@ async function connect(): Promise<void> {
     const connected = await client.connect(location.origin, model.value, {
       token: token.value || undefined,
       maxKeyBytes: kMaxKeyBytes,
+      passphrase: passphrase.value || undefined,
       progress: tell,
     });
     facts = connected.facts;
@@ -235,6 +238,7 @@ async function start(): Promise<void> {
   element("forget").addEventListener("click", () => void forget());
   model.addEventListener("change", () => void connect());
   token.addEventListener("change", () => void connect());
+  passphrase.addEventListener("change", () => void connect());
   try {
     const told = await fetch("models.json");
     for (const name of (await told.json()) as string[]) model.add(new Option(name));

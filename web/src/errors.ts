@@ -10,6 +10,7 @@ export type Code =
   | "io" // no connection, or storage that fails
   | "busy" // try again later
   | "cancelled" // stopped by an AbortSignal
+  | "sealed" // the secret key that is kept here needs its passphrase
   | "internal";
 
 /** What all functions of this package throw: a code, and one sentence that says what to do. */

@@ -5,7 +5,15 @@ import type { OfferFacts } from "./client.js";
 import type { Code } from "./errors.js";
 
 export type Ask =
-  | { id: number; do: "connect"; url: string; model: string; token?: string; maxKeyBytes?: number }
+  | {
+      id: number;
+      do: "connect";
+      url: string;
+      model: string;
+      token?: string;
+      maxKeyBytes?: number;
+      passphrase?: string;
+    }
   | { id: number; do: "classify"; images: Float32Array }
   | { id: number; do: "forget" }
   | { id: number; do: "stop" };

@@ -34,7 +34,10 @@ function settle<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-/** IndexedDB of the page's origin: readable by its scripts and by who has the browser's profile, not encrypted. */
+/**
+ * IndexedDB of the page's origin: readable by its scripts and by who has the browser's profile, as it is put there
+ * (SealedStore).
+ */
 export class IndexedDbStore implements SecretStore {
   private database: Promise<IDBDatabase> | undefined;
   constructor(private readonly name = "obscura") {}

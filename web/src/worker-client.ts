@@ -7,6 +7,8 @@ import type { Classified, Phase } from "./remote.js";
 export interface WorkerOptions {
   token?: string;
   maxKeyBytes?: number;
+  /** Seals the secret key in the browser's storage, also one that lies there unsealed (SealedStore). */
+  passphrase?: string;
   progress?: (phase: Phase, done: number, total: number) => void;
 }
 
@@ -42,6 +44,7 @@ export class WorkerClient {
       model,
       token: options.token,
       maxKeyBytes: options.maxKeyBytes,
+      passphrase: options.passphrase,
     });
     if (!("connected" in told)) throw new ObscuraError("internal", "the worker told something else");
     return told.connected;

@@ -4,6 +4,7 @@ import { Obscura } from "./client.js";
 import { ObscuraError } from "./errors.js";
 import type { Ask, Told } from "./messages.js";
 import { RemoteClient, type Phase } from "./remote.js";
+import { SealedStore } from "./sealed.js";
 import { IndexedDbStore } from "./store.js";
 
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
@@ -39,7 +40,7 @@ async function perform(ask: Ask): Promise<void> {
     remote = await RemoteClient.connect(await obscura, ask.url, ask.model, {
       token: ask.token,
       maxKeyBytes: ask.maxKeyBytes,
-      store: new IndexedDbStore(),
+      store: new SealedStore(new IndexedDbStore(), ask.passphrase),
       progress: tellProgress,
     });
     tell({ id: ask.id, connected: { facts: remote.facts, madeKey: remote.madeKey } });
