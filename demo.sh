@@ -4,10 +4,16 @@
 # that share only files.
 #
 #   ./demo.sh [IMAGES]      8192 unless said; prints figures, writes obscura-demo.png
+#   ./demo.sh --page        builds and serves the page for browsers instead, with networks for MNIST, until Ctrl-C
 #
 # Needs Debian 12 and git; the first run installs packages and builds (some minutes).
 set -euo pipefail
 cd "$(dirname "$0")"
+serve_page=0
+if [[ "${1:-}" == --page ]]; then
+  serve_page=1
+  shift
+fi
 images="${1:-8192}"
 if ! [[ "$images" =~ ^[1-9][0-9]*$ ]] || [[ "$images" -gt 10000 ]]; then
   echo "demo: $images: the number of images is 1 to 10000" >&2
@@ -31,6 +37,26 @@ if ! { cmake --preset release "${options[@]}" && cmake --build --preset release 
 fi
 
 "$obscura" data fetch mnist >&2
+
+# Two networks for digits, each with keys small enough for a tab, and the page; ends with the server.
+if [[ "$serve_page" == 1 ]]; then
+  page=web/dist-page plans=build/demo-page
+  if [[ ! -f "$page/index.html" ]]; then
+    tools/setup.sh --web --no-train --no-developer
+    echo "demo: building the page" >&2
+    if ! { cmake --preset wasm && cmake --build --preset wasm -j "$(nproc)" && (cd web && npm ci --ignore-scripts && npm run page); } >"$log" 2>&1; then
+      tail -n 30 "$log" >&2
+      echo "demo: the page was not built (whole log: $log)" >&2
+      exit 1
+    fi
+  fi
+  rm -rf "$plans"
+  mkdir -p "$plans"
+  for name in mnist-square mnist-swish4; do
+    "$obscura" compile "models/$name.onnx" --layout image --batch 1 --calibrate mnist --max-keys 60MB -o "$plans/$name.plan" >&2
+  done
+  exec build/release/obscura-server serve "$plans" --port "${OBSCURA_DEMO_PORT:-8080}" --page "$page"
+fi
 test_images="$OBSCURA_DATA/mnist/t10k-images-idx3-ubyte:0:$images"
 test_labels="$OBSCURA_DATA/mnist/t10k-labels-idx1-ubyte:0:$images"
 folder=build/demo
@@ -88,10 +114,4 @@ python3 tools/demo_report.py "$folder"
 # Half a gigabyte or more of ciphertexts that nobody needs any longer.
 rm -f "$server/images.enc" "$client/answer.enc"
 echo "picture: obscura-demo.png"
-if [[ -f web/dist-page/index.html ]]; then
-  mkdir "$folder/page"
-  mv "$server/one.plan" "$folder/page/mnist.plan"
-  echo "page: build/release/obscura-server serve $folder/page --page web/dist-page, then http://127.0.0.1:8080 in a browser"
-else
-  echo "page: docs/BROWSER.md says how it is built"
-fi
+echo "page: ./demo.sh --page serves it at http://127.0.0.1:${OBSCURA_DEMO_PORT:-8080}"
