@@ -58,11 +58,26 @@ Plan compile_network(const Network& network, CompileOptions options, const std::
   });
 }
 
+/// Images between two looks at whether the call shall stop.
+constexpr std::size_t kRunTogether = 64;
+
 py::array_t<float> run_network(const Network& network, const Images& images, const std::vector<double>& mean,
                                const std::vector<double>& std) {
-  return to_array(wait_for<std::vector<float>>(
-                      py::none(), [&, pixels = view(images)](Watch&) { return network.run(pixels, mean, std); }),
-                  network.outputs());
+  const auto run = [&, pixels = view(images)](Watch& watch) -> Result<std::vector<float>> {
+    const std::size_t together = kRunTogether * network.image_size();
+    std::vector<float> logits;
+    std::size_t first = 0;
+    do {  // at least once, so that what the library says of images that do not fit is said
+      const std::size_t left = pixels.size() - first, count = left < 2 * together ? left : together;
+      auto some = network.run(pixels.subspan(first, count), mean, std);
+      if (!some.ok()) return some;
+      logits.insert(logits.end(), some.value().begin(), some.value().end());
+      first += count;
+      if (watch.stopped()) return Error{Code::cancelled, "stopped"};
+    } while (first < pixels.size());
+    return logits;
+  };
+  return to_array(wait_for<std::vector<float>>(py::none(), run), network.outputs());
 }
 
 py::array_t<float> simulate(const Plan& plan, const Images& images, std::optional<std::uint64_t> noise_seed,

@@ -3,31 +3,11 @@
 
 #include <pybind11/pybind11.h>
 
+#include "obscura/code.h"
+
 namespace obscura::python {
 
 namespace py = pybind11;
-
-const char* name_of(Code code) {
-  switch (code) {
-    case Code::bad_format:
-      return "bad_format";
-    case Code::unsupported:
-      return "unsupported";
-    case Code::wrong_params:
-      return "wrong_params";
-    case Code::missing_key:
-      return "missing_key";
-    case Code::infeasible:
-      return "infeasible";
-    case Code::io:
-      return "io";
-    case Code::busy:
-      return "busy";
-    case Code::cancelled:
-      return "cancelled";
-  }
-  throw ContractError("a code that is none");
-}
 
 void register_errors() {
   py::register_exception_translator([](std::exception_ptr thrown) {

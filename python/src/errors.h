@@ -21,9 +21,6 @@ class LibraryError : public std::exception {
   Error error_;
 };
 
-/// The code as Python has it: "bad_format", "io", ...
-const char* name_of(Code code);
-
 template <class T>
 T value_of(Result<T> result) {
   if (!result.ok()) throw LibraryError(result.error());

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import numpy
 import pytest
 
 import obscura
@@ -81,6 +82,20 @@ def test_keyboard_interrupt_stops_a_run(batch_pair, encrypted, tmp_path):
     assert told[-1] < 0.9
     assert list(tmp_path.iterdir()) == [], "nothing is left of the file that was begun"
     batch_pair.server.run(batch_pair.keys, batch_pair.client.encrypt(pixels(1)))
+
+
+def test_keyboard_interrupt_stops_a_network_in_floating_point(network):
+    images = pixels(512)
+    began = time.monotonic()
+    network.run(images)
+    whole = 40 * (time.monotonic() - began)
+    many = numpy.concatenate([images] * 40)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        network.run(many)
+    assert time.monotonic() - began < 0.05 + 0.5 * whole
+    assert (network.run(many[:1000])[512:] == network.run(images)[:488]).all(), "slice by slice the same"
 
 
 def test_threads_share_a_server(pair):
