@@ -95,4 +95,18 @@ done
 remote=(9_remote "https://localhost:$port" mnist-square "$data" "$folder/keys" "$folder/plans/tls/certificate.pem" "$token")
 run '^3 images: 7 2 1$' "${remote[@]}"
 run '^the key of before' "${remote[@]}"
+# The stages for the harness of the FHE benchmarking suite, in a folder like a checkout of it.
+suite="$folder/suite"
+mkdir -p "$suite/harness" "$suite/datasets/small/intermediate" "$suite/io/small"
+: >"$suite/harness/run_submission.py"
+"$source/tools/fhe_benchmark/install.sh" "$suite"
+(cd "$suite" && scripts/get_openfhe.sh && OBSCURA_PREFIX="$folder/usr" OBSCURA_DATA="${data%/mnist}" scripts/build_task.sh ./submission) \
+  >"$folder/suite.log" 2>&1 || fail "the stages for the benchmarking suite: $(tail -n 20 "$folder/suite.log")"
+od -An -v -tu1 -w784 -j16 -N$((3 * 784)) "$data/t10k-images-idx3-ubyte" |
+  awk '{ for (k = 1; k <= NF; ++k) printf "%.6f%s", $k / 255, k < NF ? " " : "\n" }' >"$suite/datasets/small/intermediate/test_pixels.txt"
+for stage in client_key_generation server_preprocess_model client_preprocess_input client_encode_encrypt_input \
+  server_encrypted_compute client_decrypt_decode client_postprocess; do
+  (cd "$suite" && "submission/build/$stage" 1) >"$folder/suite.log" 2>&1 || fail "$stage: $(cat "$folder/suite.log")"
+done
+[[ "$(xargs <"$suite/io/small/encrypted_model_predictions.txt")" == "7 2 1" ]] || fail "the stages' labels are not 7 2 1"
 echo "package_test: 9 examples; client library $size bytes"
