@@ -90,12 +90,13 @@ def test_keyboard_interrupt_stops_a_network_in_floating_point(network):
     network.run(images)
     whole = 40 * (time.monotonic() - began)
     many = numpy.concatenate([images] * 40)
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
         network.run(many)
     assert time.monotonic() - began < 0.05 + 0.5 * whole
-    assert (network.run(many[:1000])[512:] == network.run(images)[:488]).all(), "slice by slice the same"
+    first, second = network.run(images)[:488], network.run(many[:1000])[512:]
+    assert abs(first - second).max() < 1e-5 * abs(first).max(), "slice by slice the same"
 
 
 def test_threads_share_a_server(pair):
