@@ -214,6 +214,7 @@ std::optional<SumSteps> sum_phases(const LinearMap& map, const Layout& from) {
   if (slots.size() > 1 && *std::next(slots.begin()) == part && *slots.rbegin() == from.period - part) {
     out.after.period = part;
   }
+  drop_unused_distances(out.after);
   out.after.units.clear();
   for (std::uint32_t c = 0; c < from.channels; ++c) {
     const Place home = from.units[std::size_t{c} * phases];
