@@ -407,7 +407,19 @@ HWY_INLINE void finish_inverse(double* x, const NttTable& table, double factor, 
   }
 }
 
-template <bool kWide, bool kFolds>
+template <bool kFolds>
+HWY_INLINE void finish_levels(double* x, const NttTable& table, double factor, const Mod& m) {
+  switch (std::countr_zero(table.degree) % 3) {
+    case 0:
+      return finish_inverse<8, kFolds>(x, table, factor, m);
+    case 1:
+      return finish_inverse<2, kFolds>(x, table, factor, m);
+    default:
+      return finish_inverse<4, kFolds>(x, table, factor, m);
+  }
+}
+
+template <bool kWide>
 HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
   const Mod m(table.modulus);
   std::size_t length = table.degree;
@@ -423,14 +435,7 @@ HWY_INLINE void inverse_all(double* x, const NttTable& table, double factor) {
       inverse_pass8<kWide>(x + i * length, length / 8, table.inverse_roots.data(), blocks, i, m);
     }
   }
-  switch (levels % 3) {
-    case 0:
-      return finish_inverse<8, kFolds>(x, table, factor, m);
-    case 1:
-      return finish_inverse<2, kFolds>(x, table, factor, m);
-    default:
-      return finish_inverse<4, kFolds>(x, table, factor, m);
-  }
+  table.fold == 0 ? finish_levels<false>(x, table, factor, m) : finish_levels<true>(x, table, factor, m);
 }
 
 void ntt_inverse(double* HWY_RESTRICT x, const NttTable& table, double factor) {
@@ -441,9 +446,8 @@ void ntt_inverse(double* HWY_RESTRICT x, const NttTable& table, double factor) {
   const auto inverse_degree =
       -static_cast<double>((table.modulus.value - 1) / (folds ? 2 * table.degree : table.degree));
   const double folded = hn::GetLane(m.reduce(m.multiply(set(inverse_degree), set(factor))));
-  const bool wide = table.modulus.bits > 48;
-  if (!folds) return wide ? inverse_all<true, false>(x, table, folded) : inverse_all<false, false>(x, table, folded);
-  wide ? inverse_all<true, true>(x, table, folded) : inverse_all<false, true>(x, table, folded);
+  table.modulus.bits > 48 ? inverse_all<true>(x, table, folded) : inverse_all<false>(x, table, folded);
+  if (!folds) return;
   fold<true>(x, table.degree, table.fold, m);
   x[0] = hn::GetLane(m.reduce(set(2 * x[0])));
 }
