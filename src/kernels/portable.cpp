@@ -81,8 +81,8 @@ void ntt_inverse(double* x, const NttTable& table, double factor) {
   // b_j = c_j - i c_(N - j) gives b_j + i b_(N - j) = 2 c_j, and b_0 = c_0.
   fold(x, table.degree, table.fold, m);
   x[0] = to_reduced(2 * static_cast<Wide>(integer(x[0])), m);
-  const auto half = static_cast<double>((m.value + 1) / 2);
-  for (std::size_t j = 0; j < table.degree; ++j) x[j] = to_reduced(product(x[j], half), m);
+  const std::uint64_t half = (m.value + 1) / 2;
+  for (std::size_t j = 0; j < table.degree; ++j) x[j] = to_reduced(product(x[j], static_cast<double>(half)), m);
 }
 
 void add(double* out, const double* a, const double* b, std::size_t n, const Modulus& m) {
