@@ -47,6 +47,19 @@ struct Rotation {
   std::vector<std::uint32_t> permutation;
 };
 
+/// All of a shape's, by step.
+std::map<std::int64_t, Rotation> rotations_of(const Context& context, const EvalKeys& keys, const TransformShape& shape,
+                                              std::size_t limbs) {
+  std::map<std::int64_t, Rotation> out;
+  for (const std::int64_t step : shape.rotation_steps()) {
+    Rotation& rotation = out[step];
+    rotation.key = &rotation_key(context, keys, step);
+    require_limbs(context, *rotation.key, limbs, fmt::format("transform, step {}", step).c_str());
+    rotation.permutation = context.automorphisms().permutation(context.galois_element(step));
+  }
+  return out;
+}
+
 class Application {
  public:
   Application(const Context& context, const EvalKeys& keys, const TransformShape& shape, const DiagonalStore& store,
@@ -58,14 +71,8 @@ class Application {
         place_(place),
         n_(context.degree()),
         rows_(place.limbs + context.special_limbs()),
+        rotations_(rotations_of(context, keys, shape, place.limbs)),
         babies_(shape.babies().size()) {
-    for (const std::int64_t step : shape.rotation_steps()) {
-      rotations_[step].key = &rotation_key(context, keys, step);
-      require_limbs(context, *rotations_[step].key, place.limbs, fmt::format("transform, step {}", step).c_str());
-    }
-    for (auto& [step, rotation] : rotations_) {
-      rotation.permutation = context.automorphisms().permutation(context.galois_element(step));
-    }
     for (std::uint32_t input = 0; input < x.size(); ++input) rotate_input(input, x[input]);
   }
 

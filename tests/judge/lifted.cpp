@@ -17,7 +17,9 @@ std::shared_ptr<const ckks::Context> invariant_of(const ckks::Context& standard)
   return ckks::Context::make(ckks::Params::insecure_for_tests(literal).value());
 }
 
-std::vector<double> random_slots(std::size_t count, unsigned seed) {
+}  // namespace
+
+std::vector<double> uniform_slots(std::size_t count, unsigned seed) {
   std::mt19937_64 generator(seed);
   std::uniform_real_distribution<double> uniform(-1, 1);
   std::vector<double> out(count);
@@ -25,14 +27,12 @@ std::vector<double> random_slots(std::size_t count, unsigned seed) {
   return out;
 }
 
-}  // namespace
-
 Lifted::Lifted(std::shared_ptr<const ckks::Context> standard)
     : standard_(std::move(standard)),
       context_(invariant_of(*standard_)),
       secret_(secret::SecretKey::generate(*context_)),
-      a_(random_slots(context_->params().slots(), 3)),
-      b_(random_slots(context_->params().slots(), 4)) {
+      a_(uniform_slots(context_->params().slots(), 3)),
+      b_(uniform_slots(context_->params().slots(), 4)) {
   const ckks::Context& context = *context_;
   ckks::EvalKeys keys;
   keys.relinearization.push_back(secret::make_relinearization_key(context, secret_));

@@ -13,6 +13,9 @@
 
 namespace obscura::judge {
 
+/// In +-1.
+std::vector<double> uniform_slots(std::size_t count, unsigned seed);
+
 /// Keys and ciphertexts of the ring of half the degree of `standard`, with its primes.
 class Lifted {
  public:

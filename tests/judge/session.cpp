@@ -5,7 +5,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <random>
 
 #include "base/files.h"
 
@@ -44,14 +43,6 @@ std::shared_ptr<const ckks::Context> make_context() {
   literal.chain = ckks::make_primes(kLog2Degree, 48, kChain, literal.special).value();
   literal.digit_limbs = 1;
   return ckks::Context::make(ckks::Params::make(literal).value());
-}
-
-std::vector<double> uniform_slots(std::size_t count, unsigned seed) {
-  std::mt19937_64 generator(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::vector<double> out(count);
-  for (double& x : out) x = uniform(generator);
-  return out;
 }
 
 std::vector<double> as_doubles(std::span<const std::uint64_t> integers) { return {integers.begin(), integers.end()}; }
