@@ -60,7 +60,8 @@ class Encoder {
   /// The FFT of encode, and its rounding: of slots that repeat with this period.
   template <class Slot>
   Embedding round(std::span<const Slot> slots, std::size_t period, double scale) const;
-  /// `size` values of the FFT <-> the coefficients of the conjugate-invariant ring of twice that degree, times 4 size.
+  /// Of the conjugate-invariant ring, between M values of the FFT and 2M coefficients. unpack takes what inverse() left
+  /// and gives 4M times the coefficients; pack takes the coefficients and gives what forward() starts from.
   void unpack(std::span<const std::complex<double>> values, std::span<double> coefficients) const;
   void pack(std::span<const double> coefficients, std::span<std::complex<double>> values) const;
   /// One slot a value, or two.

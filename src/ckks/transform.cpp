@@ -60,6 +60,13 @@ std::map<std::int64_t, Rotation> rotations_of(const Context& context, const Eval
   return out;
 }
 
+/// Of the rows [first, last) of an extended polynomial.
+std::vector<std::size_t> primes_of(const Context& context, std::size_t limbs, std::size_t first, std::size_t last) {
+  std::vector<std::size_t> out;
+  for (std::size_t row = first; row < last; ++row) out.push_back(extended_prime(context, limbs, row));
+  return out;
+}
+
 class Application {
  public:
   Application(const Context& context, const EvalKeys& keys, const TransformShape& shape, const DiagonalStore& store,
@@ -109,10 +116,7 @@ class Application {
   void for_raised(const Decomposition& digits, Body body) const {
     const std::size_t together = primes_together(n_);
     base::parallel_for((rows_ + together - 1) / together, [&](std::size_t task) {
-      std::vector<std::size_t> primes;
-      for (std::size_t row = task * together; row < std::min(rows_, (task + 1) * together); ++row) {
-        primes.push_back(prime(row));
-      }
+      const auto primes = primes_of(context_, place_.limbs, task * together, std::min(rows_, (task + 1) * together));
       ring::NttPoly scratch(context_.resources(), n_, primes.size() * digits.digits());
       const auto raised = digits.rows(primes, scratch);
       for (std::size_t k = 0; k < primes.size(); ++k) body(task * together + k, raised[k]);
