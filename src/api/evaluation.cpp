@@ -17,7 +17,7 @@ const std::string& subject_of(const EvaluationJob& job) { return job.plan.empty(
 Result<void> open_plan(const EvaluationJob& job, Evaluation& out) {
   OBSCURA_TRY(out.plan, wire::read_plan_file(job.plan));
   const plan::InputSpec& input = out.plan->plan.input;
-  out.settings.normalization = {input.mean, input.std, false};
+  out.settings.normalization = {input.mean, input.std, false, input.standardise};
   out.answer = out.plan->plan.output.answer;
   if (job.network.empty()) return {};
   OBSCURA_TRY(out.graph, nn::read_onnx_file(job.network, job.read));

@@ -67,7 +67,10 @@ Result<void> check_normalization(const Normalization& normalization, std::size_t
     return error(Code::wrong_params, "--bgr: the images have {} channels; only three have an order", channels);
   }
   OBSCURA_TRY_VOID(check(option_name(caller, "mean"), normalization.mean, true));
-  return check(option_name(caller, "std"), normalization.std, false);
+  OBSCURA_TRY_VOID(check(option_name(caller, "std"), normalization.std, false));
+  const auto fault = base::fault_of(normalization.standardise.value_or(base::Standardisation{}));
+  if (fault) return error(Code::wrong_params, "{}: {}", option_name(caller, "standardise"), *fault);
+  return {};
 }
 
 Result<void> refuse_bgr(const Normalization& normalization) {
@@ -79,17 +82,15 @@ Result<void> refuse_bgr(const Normalization& normalization) {
 
 std::vector<float> normalise(std::span<const float> images, const data::ImageShape& shape,
                              const Normalization& normalization) {
-  const std::size_t area = shape.height * shape.width;
-  if (!normalization.bgr) {
-    return base::normalise(images, shape.channels, area, normalization.mean, normalization.std);
-  }
+  const base::Normaliser normaliser{shape.channels, shape.height * shape.width, normalization.mean, normalization.std,
+                                    normalization.standardise.value_or(base::Standardisation{})};
+  if (!normalization.bgr) return base::normalise(images, normaliser);
   std::vector<float> turned(images.begin(), images.end());
-  const std::size_t image = 3 * area;
-  for (std::size_t first = 0; first < turned.size(); first += image) {
-    const auto red = turned.begin() + static_cast<std::ptrdiff_t>(first);
-    std::swap_ranges(red, red + static_cast<std::ptrdiff_t>(area), red + static_cast<std::ptrdiff_t>(2 * area));
+  const auto plane = static_cast<std::ptrdiff_t>(normaliser.plane);
+  for (auto red = turned.begin(); red != turned.end(); red += 3 * plane) {
+    std::swap_ranges(red, red + plane, red + 2 * plane);
   }
-  return base::normalise(turned, shape.channels, area, normalization.mean, normalization.std);
+  return base::normalise(turned, normaliser);
 }
 
 Result<void> take_normalization(Settings& settings, const nn::Graph& graph, const std::string& network) {
@@ -101,6 +102,8 @@ Result<void> take_normalization(Settings& settings, const nn::Graph& graph, cons
               take(own.std, file.std, "obscura.deviation", "std", true, graph, network, settings.caller));
   note(settings, mean, "mean");
   note(settings, std, "std");
+  note(settings, !own.standardise && file.standardise, "standardise");
+  if (!own.standardise) own.standardise = file.standardise;
   return check_normalization(own, static_cast<std::size_t>(graph.values[graph.input].shape.front()), settings.caller);
 }
 
@@ -122,6 +125,7 @@ Result<void> take_metadata(Settings& settings, const nn::Graph& graph, const std
 void apply(const Settings& settings, compile::Options& options) {
   options.mean = settings.normalization.mean;
   options.std = settings.normalization.std;
+  options.standardise = settings.normalization.standardise.value_or(base::Standardisation{});
   options.class_names = settings.class_names;
   options.headroom_bits = settings.headroom;
   options.max_error_std = settings.max_error.value_or(0);

@@ -20,7 +20,8 @@ namespace obscura::api {
 struct Normalization {
   std::vector<double> mean;
   std::vector<double> std;
-  bool bgr = false;  ///< the network takes blue, green, red
+  bool bgr = false;                                       ///< the network takes blue, green, red
+  std::optional<base::Standardisation> standardise = {};  ///< nothing: as the network's file says, else not
 };
 
 /// errors: other than one mean (standard deviation) per channel, not finite, or a standard deviation of 0; bgr of other
@@ -41,7 +42,7 @@ struct Settings {
   std::optional<int> headroom;           ///< compile::Options::headroom_bits
   std::optional<double> max_error;       ///< compile::Options::max_error_std
   std::optional<plan::AnswerKind> answer;
-  /// Which of them were found in the file: "mean", "std", "class_names", "headroom", "max_error".
+  /// Which of them were found in the file: "mean", "std", "standardise", "class_names", "headroom", "max_error".
   std::vector<std::string> from_file;
   Caller caller = Caller::command_line;
 };

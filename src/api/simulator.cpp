@@ -23,8 +23,7 @@ Result<Simulator> Simulator::make(plan::Plan plan, std::uint64_t memory, bool no
 Result<std::vector<float>> Simulator::run(std::span<const float> images, std::optional<std::uint64_t> noise_seed,
                                           const base::Progress& progress) const {
   const plan::InputSpec& in = input();
-  const std::vector<float> values =
-      base::normalise(images, in.channels, std::size_t{in.height} * in.width, in.mean, in.std);
+  const std::vector<float> values = base::normalise(images, in.normaliser());
   return run::run_clear(model_, values, values.size() / in.elements(), noise_seed, progress);
 }
 

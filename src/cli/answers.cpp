@@ -34,6 +34,11 @@ Json one_or_several(const plan::AnswerSpec& spec, const std::vector<T>& values) 
 
 }  // namespace
 
+nlohmann::ordered_json standardise_json(const base::Standardisation& standardise) {
+  if (!standardise) return nullptr;
+  return {standardise.floor, standardise.clip};
+}
+
 Json answer_json(const plan::AnswerSpec& answer) {
   return {{"kind", plan::to_string(answer.kind)},
           {"function", plan::to_string(answer.function)},

@@ -14,6 +14,8 @@ namespace obscura::cli {
 
 /// "kind", "function", "class_names".
 nlohmann::ordered_json answer_json(const plan::AnswerSpec& answer);
+/// [floor, clip], or null where images are not standardised.
+nlohmann::ordered_json standardise_json(const base::Standardisation& standardise);
 
 struct AnswerView {
   bool probabilities = true;  ///< else the logits in their place: of what is published

@@ -62,8 +62,9 @@ Result<void> check_plan(const EvaluateOptions& options) {
   if (options.job.settings.answer) {
     return error(Code::wrong_params, "--answer: {} is a plan, which has its kind of answer in it", options.network);
   }
-  if (!given.mean.empty() || !given.std.empty() || given.bgr) {
-    return error(Code::wrong_params, "--mean, --std, --bgr: {} is a plan, which has its normalisation in it",
+  if (!given.mean.empty() || !given.std.empty() || given.standardise || given.bgr) {
+    return error(Code::wrong_params,
+                 "--mean, --std, --standardise, --bgr: {} is a plan, which has its normalisation in it",
                  options.network);
   }
   if (!options.calibrate.empty()) {

@@ -78,6 +78,7 @@ Result<Answer> inspect_offer(const std::string& path) {
                  {"input", {input.channels, input.height, input.width}},
                  {"mean", input.mean},
                  {"std", input.std},
+                 {"standardise", standardise_json(input.standardise)},
                  {"classes", offer.output.classes},
                  {"answer", answer_json(offer.output.answer)},
                  {"layout", plan::is_batch(offer) ? "batch" : "image"},
@@ -86,13 +87,13 @@ Result<Answer> inspect_offer(const std::string& path) {
                  {"rotation_keys", offer.keys.rotations.size()},
                  {"conjugation_key", offer.keys.conjugation > 0},
                  {"bootstrapping", bootstrap_json(offer.bootstrap)}},
-                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], std [{}], {} classes\n"
+                fmt::format("offer of plan {} ({})\n  {}\n  images {}x{}x{}, mean [{}], std [{}]{}, {} classes\n"
                             "  {} at once\n"
                             "  answer: {}; class names: {}\n"
                             "  keys: {}, {}{}{}",
                             digest, offer.name, params_text(offer.params), input.channels, input.height, input.width,
-                            fmt::join(input.mean, ", "), fmt::join(input.std, ", "), offer.output.classes,
-                            api::plural(offer.images_at_once(), "image"),
+                            fmt::join(input.mean, ", "), fmt::join(input.std, ", "), base::describe(input.standardise),
+                            offer.output.classes, api::plural(offer.images_at_once(), "image"),
                             plan::describe(offer.output.answer, offer.output.classes),
                             plan::describe_class_names(offer.output.answer),
                             offer.keys.relinearization ? "relinearisation" : "no relinearisation",

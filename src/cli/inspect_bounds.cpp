@@ -41,16 +41,17 @@ Result<compile::BoundedNetwork> bounded(const nn::Graph& graph, const std::strin
   const auto channels = static_cast<std::size_t>(shape.at(0));
   const std::vector<double> mean = or_all(settings.normalization.mean, channels, 0);
   const std::vector<double> deviation = or_all(settings.normalization.std, channels, 1);
+  const base::Normaliser normaliser{channels, static_cast<std::size_t>(shape.at(1) * shape.at(2)), mean, deviation,
+                                    settings.normalization.standardise.value_or(base::Standardisation{})};
   const api::TrainingData training = api::training_of(options.calibrate, data_folder(options.data));
   std::vector<float> images;
   if (training.none()) {
-    images = base::normalise(compile::probe_images(shape), channels,
-                             static_cast<std::size_t>(shape.at(1) * shape.at(2)), mean, deviation);
+    images = base::normalise(compile::probe_images(shape), normaliser);
   } else {
     OBSCURA_TRY(images, api::calibration_images(graph, training, settings.normalization, std::nullopt,
                                                 api::kCalibrationImages));
   }
-  return compile::bound_values(graph, compile::box_of_images(shape, mean, deviation), images);
+  return compile::bound_values(graph, compile::box_of_images(normaliser), images);
 }
 
 /// That holds every image; nothing where no plan can have as much.

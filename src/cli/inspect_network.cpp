@@ -126,7 +126,8 @@ std::string input_text(const nn::Graph& graph) {
   if (metadata.mean.empty() && metadata.std.empty()) return text + "; the file says nothing of a normalisation";
   if (!metadata.mean.empty()) text += fmt::format(", mean {:.4g}", fmt::join(metadata.mean, ", "));
   if (!metadata.std.empty()) text += fmt::format(", std {:.4g}", fmt::join(metadata.std, ", "));
-  return text + " (of pixel / 255, from the file)";
+  text += " (of pixel / 255, from the file)";
+  return text + base::describe(metadata.standardise.value_or(base::Standardisation{}));
 }
 
 /// Why nodes can not be compiled, but that of the verdict.
@@ -164,6 +165,7 @@ Result<Answer> inspect_network(const std::string& path, const nn::ReadOptions& o
               {"output", output},
               {"mean", graph.metadata.mean},
               {"std", graph.metadata.std},
+              {"standardise", standardise_json(graph.metadata.standardise.value_or(base::Standardisation{}))},
               {"answer", answer.ok() ? answer_json(*answer) : Json(nullptr)},
               {"nodes", std::move(nodes)},
               {"parameters", parameters},

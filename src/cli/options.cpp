@@ -77,6 +77,17 @@ void add_normalization(CLI::App& command, api::Normalization& normalization) {
                   "network's file says, else 0)")
       ->delimiter(',');
   command.add_option("--std", normalization.std, "Standard deviation, likewise (default: else 1)")->delimiter(',');
+  command
+      .add_option_function<std::vector<double>>(
+          "--standardise",
+          [&normalization](const std::vector<double>& both) {
+            normalization.standardise = base::Standardisation{both.at(0), both.at(1)};
+          },
+          "Each image, after mean and std, less its own mean, by its own standard deviation or FLOOR if that is more, "
+          "clipped at CLIP (default: what the network's file says, else images stay as they are)")
+      ->type_name("FLOOR,CLIP")
+      ->delimiter(',')
+      ->expected(2);
 }
 
 void add_bgr(CLI::App& command, api::Normalization& normalization) {

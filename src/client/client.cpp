@@ -17,12 +17,6 @@ namespace obscura::client {
 
 namespace {
 
-double normalised(const plan::InputSpec& input, std::size_t channel, float value) {
-  return base::normalised(value, input.mean[channel], input.std[channel]);
-}
-
-std::size_t plane(const plan::InputSpec& input) { return std::size_t{input.height} * input.width; }
-
 wire::KeyId fresh_key_id() {
   wire::KeyId id;
   base::fill_random(id);
@@ -48,7 +42,7 @@ bool overflowed(std::span<const double> slots, double scale, double log2_modulus
 }  // namespace
 
 std::vector<float> normalise(const plan::InputSpec& input, std::span<const float> values) {
-  return base::normalise(values, input.channels, plane(input), input.mean, input.std);
+  return base::normalise(values, input.normaliser());
 }
 
 Client::Client(plan::Offer offer, std::shared_ptr<const ckks::Context> context, secret::SecretKey secret,
@@ -144,12 +138,13 @@ bool Client::made_request(const wire::Nonce& request, std::uint64_t images, bool
   return base::equal_secrets(request_mark(halves.first<16>(), images, mirrored), halves.last<16>());
 }
 
-std::vector<double> Client::slots_of(std::span<const float> images, std::size_t ciphertext) const {
-  const plan::InputSpec& input = offer_.input;
-  const std::size_t elements = input.elements();
-  return packing_.pack(static_cast<std::uint32_t>(ciphertext), images.size() / elements,
+std::vector<double> Client::slots_of(std::span<const float> images, std::span<const base::Spread> spreads,
+                                     std::size_t ciphertext) const {
+  const base::Normaliser normaliser = offer_.input.normaliser();
+  const std::size_t elements = offer_.input.elements();
+  return packing_.pack(static_cast<std::uint32_t>(ciphertext), spreads.size(),
                        [&](std::size_t element, std::size_t image) {
-                         return normalised(input, element / plane(input), images[image * elements + element]);
+                         return normaliser(element, images[image * elements + element], spreads[image]);
                        });
 }
 
@@ -159,9 +154,13 @@ std::vector<ckks::SeededCiphertext> Client::encrypt_elements(std::span<const flo
   const std::size_t images = values.size() / input.elements();
   OBSCURA_CHECK(images <= images_at_once() && first + count <= input.ciphertexts(), "{} images, elements {} to {}",
                 images, first, first + count);
+  std::vector<base::Spread> spreads(images);
+  base::parallel_for(images, [&](std::size_t i) {
+    spreads[i] = input.normaliser().spread(values.subspan(i * input.elements(), input.elements()));
+  });
   std::vector<ckks::SeededCiphertext> out(count);
   base::parallel_for(count, [&](std::size_t i) {
-    out[i] = secret::encrypt(*context_, secret_, slots_of(values, first + i), input.scale, input.limbs);
+    out[i] = secret::encrypt(*context_, secret_, slots_of(values, spreads, first + i), input.scale, input.limbs);
   });
   return out;
 }

@@ -98,7 +98,8 @@ class Client {
   std::array<std::uint8_t, 16> request_mark(std::span<const std::uint8_t> random, std::uint64_t images,
                                             bool mirrored) const;
   /// What one ciphertext of a batch encrypts.
-  std::vector<double> slots_of(std::span<const float> images, std::size_t ciphertext) const;
+  std::vector<double> slots_of(std::span<const float> images, std::span<const base::Spread> spreads,
+                               std::size_t ciphertext) const;
   plan::Offer offer_;
   plan::Packing packing_;
   std::shared_ptr<const ckks::Context> context_;

@@ -60,6 +60,7 @@ Result<void> check(const nn::Graph& graph, const Options& options) {
   }
   OBSCURA_TRY_VOID(check_normalisation(options.mean, shape[0], "mean", false));
   OBSCURA_TRY_VOID(check_normalisation(options.std, shape[0], "standard deviation", true));
+  if (const auto fault = base::fault_of(options.standardise)) return error(Code::wrong_params, "{}", *fault);
   if (!std::isfinite(options.max_error_std) || options.max_error_std < 0) {
     return error(Code::wrong_params, "a largest error of {}; 0 (the default) or above is allowed",
                  options.max_error_std);
@@ -87,21 +88,9 @@ std::vector<double> or_else(const std::vector<double>& values, std::int64_t chan
   return values.empty() ? std::vector<double>(static_cast<std::size_t>(channels), otherwise) : values;
 }
 
-/// Probes, normalised as the network expects.
-std::vector<float> normalised_probes(const nn::Shape& shape, const Options& options) {
-  const auto channels = static_cast<std::size_t>(shape[0]);
-  return base::normalise(probe_images(shape), channels, static_cast<std::size_t>(shape[1] * shape[2]), options.mean,
-                         options.std);
-}
-
-double largest_input(const nn::Shape& shape, const Options& options) {
-  const auto mean = or_else(options.mean, shape[0], 0);
-  const auto deviation = or_else(options.std, shape[0], 1);
-  double largest = 0;
-  for (std::size_t c = 0; c < mean.size(); ++c) {
-    largest = std::max({largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
-  }
-  return largest;
+base::Normaliser normaliser_of(const nn::Shape& shape, const Options& options) {
+  return {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1] * shape[2]), options.mean, options.std,
+          options.standardise};
 }
 
 std::size_t affordable(std::uint64_t budget, std::uint64_t multiplications, std::size_t most) {
@@ -247,7 +236,7 @@ class Compiler {
     out.statistics = &measured.statistics;
     out.amplification = &measured.amplification;
     out.headroom_bits = options_.headroom_bits.value_or(calibrated_ ? kHeadroomBits : kHeadroomBitsProbes);
-    out.max_input = largest_input(input_, options_);
+    out.max_input = normaliser_of(input_, options_).largest();
     out.spread = spread_of(measured.statistics, answer_);
     out.max_error = options_.max_error_std == 0 ? kDefaultRelativeError * out.spread : options_.max_error_std;
     out.max_key_bytes = options_.max_key_bytes;
@@ -349,6 +338,7 @@ Result<void> finish(plan::Plan& plan, const Options& options, const plan::Answer
   plan.output.answer = answer;
   plan.input.mean = or_else(options.mean, shape[0], 0);
   plan.input.std = or_else(options.std, shape[0], 1);
+  plan.input.standardise = options.standardise;
   const auto verified = run_pass(options.passes, Pass::verify, [&] { return plan::verify(plan); });
   OBSCURA_CHECK(verified.ok(), "the compiler made a plan that does not verify: {}", verified.error().message);
   const double largest = plan.value(static_cast<plan::ValueId>(plan.steps.size())).max_abs;
@@ -405,7 +395,9 @@ Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
               run_pass(options.passes, Pass::front, [&] { return fuse(graph, options.approximations); }));
   verify_after(Pass::front, [&] { return verify(fused); });
   const bool calibrated = !options.calibration.empty();
-  const std::vector<float> probes = calibrated ? std::vector<float>() : normalised_probes(fused.input, options);
+  const std::vector<float> probes =
+      calibrated ? std::vector<float>()
+                 : base::normalise(probe_images(fused.input), normaliser_of(fused.input, options));
   const Images images{calibrated ? options.calibration : std::span<const float>(probes),
                       static_cast<std::size_t>(nn::element_count(fused.input))};
   OBSCURA_TRY(const bool unbounded, bound(fused, images, options));

@@ -24,7 +24,8 @@ struct Options {
   std::uint32_t batch = 8192;  ///< images that are classified at a time
   std::vector<double> mean;    ///< per channel; empty = 0
   std::vector<double> std;     ///< per channel; empty = 1
-  double max_error_std = 0;    ///< largest predicted logit error (std) accepted; 0 = a share of spread_of (answer.h)
+  base::Standardisation standardise = {};
+  double max_error_std = 0;  ///< largest predicted logit error (std) accepted; 0 = a share of spread_of (answer.h)
   std::optional<plan::AnswerKind> answer;  ///< nothing: as answer_of (answer.h) has it
   std::vector<std::string> class_names;    ///< for the client; empty, or one an output
   std::optional<int> log2_degree;          ///< force N

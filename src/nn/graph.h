@@ -13,6 +13,7 @@
 
 #include "approx/function.h"
 #include "base/check.h"
+#include "base/normalise.h"
 
 namespace obscura::nn {
 
@@ -116,6 +117,7 @@ struct Metadata {
   std::vector<std::string> class_names;  ///< one an output
   std::optional<int> headroom_bits;      ///< compile::Options::headroom_bits that the network was tried with
   std::optional<double> max_error;       ///< compile::Options::max_error_std that the network was tried with
+  std::optional<base::Standardisation> standardise = {};  ///< of each image, after mean and std
 };
 
 /// A network with one image input and one output of logits. Invariants: nodes are in topological order, every

@@ -328,6 +328,15 @@ Result<Metadata> read_metadata(const onnx::ModelProto& model) {
       OBSCURA_TRY(out.mean, read_numbers(key, property.value()));
     } else if (key == kDeviationKey) {
       OBSCURA_TRY(out.std, read_numbers(key, property.value()));
+    } else if (key == kStandardiseKey) {
+      OBSCURA_TRY(const std::vector<double> both, read_numbers(key, property.value()));
+      const base::Standardisation own =
+          both.size() == 2 ? base::Standardisation{both[0], both[1]} : base::Standardisation{};
+      if (!own || base::fault_of(own)) {
+        return error(Code::bad_format, "its metadata '{}' is '{}'; two numbers above 0, floor and clip, are allowed",
+                     key, property.value());
+      }
+      out.standardise = own;
     } else if (key == kClassesKey) {
       OBSCURA_TRY(out.class_names, read_names(property.value()));
     } else if (key == kHeadroomKey) {
@@ -345,6 +354,9 @@ void write_metadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (!metadata.mean.empty()) add_metadata(model, kMeanKey, fmt::format("{}", fmt::join(metadata.mean, " ")));
   if (!metadata.std.empty()) {
     add_metadata(model, kDeviationKey, fmt::format("{}", fmt::join(metadata.std, " ")));
+  }
+  if (metadata.standardise) {
+    add_metadata(model, kStandardiseKey, fmt::format("{} {}", metadata.standardise->floor, metadata.standardise->clip));
   }
   if (!metadata.class_names.empty()) {
     add_metadata(model, kClassesKey, fmt::format("{}", fmt::join(metadata.class_names, "\n")));

@@ -37,6 +37,7 @@ inline constexpr const char* kChannelAxis = "DATA_CHANNEL";
 /// Keys of metadata_props that are read and written.
 inline constexpr const char* kMeanKey = "obscura.mean";
 inline constexpr const char* kDeviationKey = "obscura.deviation";
+inline constexpr const char* kStandardiseKey = "obscura.standardise";
 inline constexpr const char* kClassesKey = "obscura.classes";
 inline constexpr const char* kHeadroomKey = "obscura.headroom";
 inline constexpr const char* kMaxErrorKey = "obscura.max_error";

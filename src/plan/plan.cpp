@@ -7,15 +7,11 @@
 namespace obscura::plan {
 namespace {
 
-/// Largest |number| that the client encrypts for pixels in 0..255.
+/// Largest |number| that the client encrypts for pixels in 0..255, of a plan that may not have been verified.
 double largest_input(const InputSpec& input) {
-  double largest = 0;
-  for (std::size_t c = 0; c < std::min(input.mean.size(), input.std.size()); ++c) {
-    const double black = std::abs((0 - input.mean[c]) / input.std[c]);
-    const double white = std::abs((1 - input.mean[c]) / input.std[c]);
-    largest = std::max({largest, black, white});
-  }
-  return largest;
+  base::Normaliser normaliser = input.normaliser();
+  normaliser.channels = std::min(input.mean.size(), input.std.size());
+  return normaliser.largest();
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/normalise.h"
 #include "ckks/bootstrap_params.h"
 #include "ckks/integer_map.h"
 #include "ckks/params.h"
@@ -166,7 +167,10 @@ struct InputSpec {
   std::vector<double> std;   ///< per channel
   std::uint32_t limbs = 0;
   double scale = 0;
-  Layout layout = {};  ///< of the elements of an image, in C, H, W order
+  Layout layout = {};                      ///< of the elements of an image, in C, H, W order
+  base::Standardisation standardise = {};  ///< of each image, after mean and std
+  /// What makes of pixels what is encrypted; refers to mean and std.
+  base::Normaliser normaliser() const { return {channels, std::size_t{height} * width, mean, std, standardise}; }
   /// Of one image.
   std::uint32_t elements() const { return channels * height * width; }
   /// Of Layout::images images.

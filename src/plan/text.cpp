@@ -174,9 +174,9 @@ std::string header(const Plan& plan) {
   fmt::format_to(out, "chain    {}\n", primes(plan.params.chain));
   fmt::format_to(out, "special  {}, digits of {} limb{}\n", primes(plan.params.special), plan.params.digit_limbs,
                  plan.params.digit_limbs == 1 ? "" : "s");
-  fmt::format_to(out, "input    {}x{}x{}, mean {}, std {}: {} limbs, scale {}\n", plan.input.channels,
-                 plan.input.height, plan.input.width, list(plan.input.mean), list(plan.input.std), plan.input.limbs,
-                 power(plan.input.scale));
+  fmt::format_to(out, "input    {}x{}x{}, mean {}, std {}{}: {} limbs, scale {}\n", plan.input.channels,
+                 plan.input.height, plan.input.width, list(plan.input.mean), list(plan.input.std),
+                 base::describe(plan.input.standardise), plan.input.limbs, power(plan.input.scale));
   fmt::format_to(
       out, "output   {} classes: {} limbs, scale {}, error {}, of that noise {}, {:.3g} times in the worst image\n",
       plan.output.classes, plan.output.limbs, power(plan.output.scale), power(plan.output.error_std),

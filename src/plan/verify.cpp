@@ -70,6 +70,7 @@ class Verifier {
             c, spec.mean[c], spec.std[c]);
       }
     }
+    if (const auto fault = base::fault_of(spec.standardise)) return bounds_.broken("{}", *fault);
     OBSCURA_TRY_VOID(bounds_.limbs_and_scale(spec.limbs, spec.scale));
     OBSCURA_TRY_VOID(verify_layout(spec.layout, slots(), bounds_.place()));
     if (spec.layout.elements() != spec.elements()) {

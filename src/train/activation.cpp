@@ -263,6 +263,13 @@ std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const t
   return {out[0], out[1]};
 }
 
+torch::Tensor nats_beyond(const torch::Tensor& x, double range) {
+  // In the order of memory, so that nothing is copied; only one element of an image has a slope.
+  const torch::Tensor rows = (x.dim() == 4 ? x.permute({0, 2, 3, 1}) : x).flatten(1);
+  const torch::Tensor at = rows.detach().abs().argmax(1, true);
+  return (rows.gather(1, at).to(torch::kFloat32).abs() / range).clamp_min(1).log().mean();
+}
+
 ActivationImpl::ActivationImpl(ActivationRecipe chosen, const nn::Shape& input) : recipe(std::move(chosen)) {
   nn::Shape shape = coefficient_shape(recipe, input);
   if (recipe.kind == ActivationKind::hermite) {
@@ -287,7 +294,12 @@ ActivationImpl::Output ActivationImpl::forward(const torch::Tensor& x, double sh
   if (recipe.kind == ActivationKind::hermite) return hermite(x, share);
   const double limit = is_training() && recipe.limit > 0 ? recipe.limit : std::numeric_limits<double>::infinity();
   const auto [y, beyond] = activate(x, coefficients, recipe.range, share, limit);
-  return {y, recipe.penalty > 0 ? beyond * recipe.penalty : torch::Tensor()};
+  torch::Tensor penalty = recipe.penalty > 0 ? beyond * recipe.penalty : torch::Tensor();
+  if (is_training() && recipe.tail > 0) {
+    const torch::Tensor nats = nats_beyond(x, recipe.range) * recipe.tail;
+    penalty = penalty.defined() ? penalty + nats : nats;
+  }
+  return {y, penalty};
 }
 
 ActivationImpl::Output ActivationImpl::hermite(const torch::Tensor& x, double share) {

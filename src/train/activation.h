@@ -15,6 +15,10 @@ namespace obscura::train {
 std::pair<torch::Tensor, torch::Tensor> activate(const torch::Tensor& x, const torch::Tensor& coefficients,
                                                  double range, double share, double limit);
 
+/// Mean over images of ln max(1, max |x| / range) over an image's elements: what the worst of each image needs beyond
+/// the range, in nats. Differentiable in x {n, C, H, W} or {n, F}.
+torch::Tensor nats_beyond(const torch::Tensor& x, double range);
+
 /// One activation of a network; `input` is the shape of one image there.
 struct ActivationImpl : torch::nn::Module {
   ActivationImpl(ActivationRecipe chosen, const nn::Shape& input);

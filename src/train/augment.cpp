@@ -121,16 +121,26 @@ std::int64_t whole(float draw, std::int64_t most) {
   return std::min(static_cast<std::int64_t>((draw + 1) / 2 * steps), 2 * most) - most;
 }
 
+/// The place of what is seen at `place` of a row whose border pixels are mirrors; a row of more than one pixel.
+std::int64_t reflected(std::int64_t place, std::int64_t size) {
+  const std::int64_t period = 2 * size - 2;
+  const std::int64_t within = ((place % period) + period) % period;
+  return std::min(within, period - within);
+}
+
 /// One plane moved, mirrored, and blanked in a square.
 void crop(const float* from, std::int64_t height, std::int64_t width, const AugmentationRecipe& a, const float* draw,
-          float* to) {
+          bool mirrored, float* to) {
   const std::int64_t down = whole(draw[5], a.crop);
   const std::int64_t right = whole(draw[6], a.crop);
-  const bool mirrored = a.flip && draw[7] >= 0;
   for (std::int64_t i = 0; i < height; ++i) {
     for (std::int64_t j = 0; j < width; ++j) {
-      const std::int64_t y = i + down;
-      const std::int64_t x = (mirrored ? width - 1 - j : j) + right;
+      std::int64_t y = i + down;
+      std::int64_t x = (mirrored ? width - 1 - j : j) + right;
+      if (a.fill == Fill::reflect) {
+        y = reflected(y, height);
+        x = reflected(x, width);
+      }
       to[i * width + j] = y < 0 || y >= height || x < 0 || x >= width ? 0.0F : from[y * width + x];
     }
   }
@@ -146,13 +156,25 @@ void crop(const float* from, std::int64_t height, std::int64_t width, const Augm
 
 }  // namespace
 
-torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a) {
-  const bool crops = a.crop > 0 || a.flip || a.cutout > 0;
+torch::Tensor mirrored_in(const torch::Tensor& index, std::int64_t epoch) {
+  torch::Tensor out = torch::empty({index.size(0)}, torch::kBool);
+  for (std::int64_t i = 0; i < index.size(0); ++i) {
+    // Fibonacci hashing: the top bit of the product is as good as drawn, whatever the order of the images.
+    const std::uint64_t mixed = static_cast<std::uint64_t>(index[i].item<std::int64_t>()) * 0x9E3779B97F4A7C15ULL;
+    out[i] = ((mixed >> 63) ^ (static_cast<std::uint64_t>(epoch) & 1)) != 0;
+  }
+  return out;
+}
+
+torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a, const torch::Tensor& mirrored) {
+  const bool crops = a.crop > 0 || a.flip != Flip::never || a.cutout > 0;
   if (!bends(a) && !crops) return images;
   const torch::Tensor input = images.contiguous();
   const std::int64_t height = input.size(2);
   const std::int64_t width = input.size(3);
   OBSCURA_CHECK(height >= 2 && width >= 2, "augment: images of {}x{}; at least 2x2", height, width);
+  OBSCURA_CHECK(a.flip != Flip::alternate || (mirrored.defined() && mirrored.size(0) == input.size(0)),
+                "augment: of {} images it is not said which are mirrored", input.size(0));
   Draws draws;
   draws.uniform = torch::rand({input.size(0), Draws::kCount}) * 2 - 1;
   constexpr auto kPoints = static_cast<std::int64_t>(kLattice);
@@ -173,8 +195,10 @@ torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a) 
       }
       if (!crops) continue;
       const float* draw = draws.uniform.data_ptr<float>() + Draws::kCount * n;
+      const bool mirror =
+          a.flip == Flip::alternate ? mirrored.data_ptr<bool>()[n] : a.flip == Flip::drawn && draw[7] >= 0;
       for (std::int64_t c = 0; c < input.size(1); ++c) {
-        crop(image + c * plane, height, width, a, draw, to + c * plane);
+        crop(image + c * plane, height, width, a, draw, mirror, to + c * plane);
       }
     }
   });

@@ -10,7 +10,11 @@ namespace obscura::train {
 
 /// images {n, C, H, W}, floats on the CPU with 0 for black: each turned, zoomed, shifted and bent by a smooth
 /// displacement (bilinear, black outside), then moved by whole pixels, mirrored and blanked in a square, as far as `a`
-/// says. Draws from libtorch's default generator; the same whatever the threads.
-torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a);
+/// says. Draws from libtorch's default generator; the same whatever the threads. `mirrored` {n}, bool, says which are
+/// mirrored where a.flip is alternate, and is not looked at otherwise.
+torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a, const torch::Tensor& mirrored = {});
+
+/// Which of the images `index` {n} are mirrored in an epoch: a fair half, and the other half an epoch later.
+torch::Tensor mirrored_in(const torch::Tensor& index, std::int64_t epoch);
 
 }  // namespace obscura::train

@@ -84,8 +84,9 @@ std::string to_card(const Recipe& recipe, const Outcome& outcome, const std::str
                       join_rounded(outcome.largest_pre_activation));
   card += fmt::format("| epoch chosen | {} of {} |\n", outcome.best_epoch, outcome.history.size());
   card += fmt::format("| seed | {} |\n", recipe.training.seed);
-  card += fmt::format("| input | (pixel / 255 - mean) / standard deviation, with mean {} and standard deviation {} |\n",
-                      fmt::join(recipe.data.mean, ", "), fmt::join(recipe.data.std, ", "));
+  card += fmt::format(
+      "| input | (pixel / 255 - mean) / standard deviation, with mean {} and standard deviation {}{} |\n",
+      fmt::join(recipe.data.mean, ", "), fmt::join(recipe.data.std, ", "), base::describe(recipe.data.standardise));
   card += fmt::format("| time | {:.0f} s on {} |\n\n", outcome.seconds, outcome.device);
   card += "All figures are of floating-point inference.\n\n" + choice(recipe, outcome) + teaching(recipe) + "\n\n";
   card += fmt::format(

@@ -69,6 +69,16 @@ Result<Splits> load_splits(const Recipe& recipe, const Options& options) {
 torch::Tensor as_floats(const torch::Tensor& pixels) { return pixels.to(torch::kFloat32) / 255; }
 
 Normalisation::Normalisation(const DataRecipe& data, torch::Device device)
-    : mean_(per_channel(data.mean, device)), deviation_(per_channel(data.std, device)) {}
+    : mean_(per_channel(data.mean, device)),
+      deviation_(per_channel(data.std, device)),
+      standardise_(data.standardise) {}
+
+torch::Tensor Normalisation::operator()(const torch::Tensor& images) const {
+  const torch::Tensor x = (images - mean_) / deviation_;
+  if (!standardise_) return x;
+  const torch::Tensor centred = x - x.mean({1, 2, 3}, true);
+  const torch::Tensor deviation = centred.square().mean({1, 2, 3}, true).sqrt();
+  return (centred / deviation.clamp_min(standardise_.floor)).clamp(-standardise_.clip, standardise_.clip);
+}
 
 }  // namespace obscura::train

@@ -32,14 +32,15 @@ Result<Splits> load_splits(const Recipe& recipe, const Options& options);
 /// pixel / 255, floats.
 torch::Tensor as_floats(const torch::Tensor& pixels);
 
-/// (x - mean) / deviation of each channel.
+/// (x - mean) / deviation of each channel, and then, where the recipe says so, each image standardised.
 class Normalisation {
  public:
   Normalisation(const DataRecipe& data, torch::Device device);
-  torch::Tensor operator()(const torch::Tensor& images) const { return (images - mean_) / deviation_; }
+  torch::Tensor operator()(const torch::Tensor& images) const;
 
  private:
   torch::Tensor mean_, deviation_;
+  base::Standardisation standardise_;
 };
 
 }  // namespace obscura::train

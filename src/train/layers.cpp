@@ -48,6 +48,7 @@ void read_layer(config::Fields& fields, const ActivationRecipe& activation, Laye
       break;
     case LayerKind::batch_norm:
       fields.number("epsilon", layer.epsilon, 1e-7, 1);
+      fields.number("momentum", layer.momentum, 1e-3, 1);
       break;
     case LayerKind::activation:
       read_activation(fields, layer.activation);
@@ -280,10 +281,12 @@ void read_activation(config::Fields& fields, ActivationRecipe& activation) {
   fields.choice("per", activation.per, kSharings);
   fields.number("range", activation.range, 0.1, 1000);
   fields.number("penalty", activation.penalty, 0, 1e6);
+  fields.number("tail", activation.tail, 0, 1e6);
   fields.number("limit", activation.limit, 0, 1e6);
   const bool held = activation.kind != ActivationKind::relu && activation.kind != ActivationKind::hermite;
-  if (fields.has("limit") && activation.limit > 0 && !held) {
-    fields.refuse("limit", fmt::format("is for polynomials, not for {}", to_string(activation.kind)));
+  for (const auto& [key, value] : {std::pair{"limit", activation.limit}, std::pair{"tail", activation.tail}}) {
+    if (!fields.has(key) || value == 0 || held) continue;
+    fields.refuse(key, fmt::format("is for polynomials, not for {}", to_string(activation.kind)));
   }
   fields.number("rate", activation.rate, 0, 100);
   std::vector<double> blend;

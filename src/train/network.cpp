@@ -61,7 +61,8 @@ NetworkImpl::Parts NetworkImpl::make(const Step& step) {
       out.conv->weight.set_requires_grad(!layer.fixed);
       break;
     case StepKind::batch_norm:
-      out.norm = torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(step.in[0]).eps(layer.epsilon));
+      out.norm =
+          torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(step.in[0]).eps(layer.epsilon).momentum(layer.momentum));
       register_module(step.name, out.norm);
       break;
     case StepKind::dense:
@@ -149,24 +150,24 @@ void NetworkImpl::fix_statistics() {
 std::vector<NetworkImpl::Trained> NetworkImpl::trained() const {
   std::vector<Trained> out;
   for (const Parts& part : parts) {
-    const auto add = [&](const torch::Tensor& tensor, bool decays, double rate) {
-      if (tensor.defined()) out.push_back({tensor, decays, rate});
+    const auto add = [&](const torch::Tensor& tensor, Role role, double rate = 1) {
+      if (tensor.defined()) out.push_back({tensor, role, rate});
     };
     if (part.conv) {
-      if (part.conv->weight.requires_grad()) add(part.conv->weight, true, 1);
-      add(part.conv->bias, false, 1);
+      if (part.conv->weight.requires_grad()) add(part.conv->weight, Role::weight);
+      add(part.conv->bias, Role::bias);
     }
     if (part.norm) {
-      add(part.norm->weight, false, 1);
-      add(part.norm->bias, false, 1);
+      add(part.norm->weight, Role::gain);
+      add(part.norm->bias, Role::bias);
     }
     if (part.dense) {
-      add(part.dense->weight, true, 1);
-      add(part.dense->bias, false, 1);
+      add(part.dense->weight, Role::weight);
+      add(part.dense->bias, Role::bias);
     }
     if (part.activation) {
       for (const torch::Tensor& tensor : part.activation->parameters()) {
-        add(tensor, false, part.activation->recipe.rate);
+        add(tensor, Role::coefficients, part.activation->recipe.rate);
       }
     }
   }

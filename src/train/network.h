@@ -30,10 +30,11 @@ struct NetworkImpl : torch::nn::Module {
   /// From now to the next train(): normalisations by their running statistics, as in evaluation, without changing them.
   void fix_statistics();
 
-  /// A parameter, whether weight decay shrinks it, and what multiplies its learning rate.
+  enum class Role { weight, bias, gain, coefficients };
+  /// A parameter, what it is, and what multiplies its learning rate.
   struct Trained {
     torch::Tensor tensor;
-    bool decays = false;
+    Role role = Role::weight;
     double rate = 1;
   };
   std::vector<Trained> trained() const;

@@ -16,6 +16,9 @@ double cosine(double from, double to, double t) {
   return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * t));
 }
 
+/// Weight decay of biases and gains only costs accuracy (Goyal et al. 2017).
+bool decays(const NetworkImpl::Trained& item) { return item.role == NetworkImpl::Role::weight; }
+
 }  // namespace
 
 double rate_at(const OptimizerRecipe& recipe, std::size_t step, std::size_t steps, std::size_t steps_an_epoch) {
@@ -57,7 +60,7 @@ void Optimizer::clip(double largest) {
 
 void Optimizer::sgd(const NetworkImpl::Trained& item, torch::Tensor& first, double rate) const {
   torch::Tensor gradient = item.tensor.grad();
-  if (item.decays && recipe_.weight_decay > 0) gradient = gradient.add(item.tensor, recipe_.weight_decay);
+  if (decays(item) && recipe_.weight_decay > 0) gradient = gradient.add(item.tensor, recipe_.weight_decay);
   first.mul_(recipe_.momentum).add_(gradient);
   item.tensor.add_(gradient.add(first, recipe_.momentum), -rate);
 }
@@ -66,7 +69,7 @@ void Optimizer::adamw(const NetworkImpl::Trained& item, torch::Tensor& first, to
                       double rate) const {
   const torch::Tensor& gradient = item.tensor.grad();
   const auto t = static_cast<double>(steps_);
-  if (item.decays) item.tensor.mul_(1 - rate * recipe_.weight_decay);
+  if (decays(item)) item.tensor.mul_(1 - rate * recipe_.weight_decay);
   first.mul_(kBeta1).add_(gradient, 1 - kBeta1);
   second.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
   const torch::Tensor deviation = (second.sqrt() / std::sqrt(1 - std::pow(kBeta2, t))).add_(kEpsilon);
@@ -79,10 +82,11 @@ void Optimizer::step(double rate) {
   for (std::size_t i = 0; i < trained_.size(); ++i) {
     const NetworkImpl::Trained& item = trained_[i];
     if (!item.tensor.grad().defined()) continue;
+    const double own = rate * item.rate * (item.role == NetworkImpl::Role::bias ? recipe_.bias_rate : 1);
     if (recipe_.kind == OptimizerKind::sgd) {
-      sgd(item, first_[i], rate * item.rate);
+      sgd(item, first_[i], own);
     } else {
-      adamw(item, first_[i], second_[i], rate * item.rate);
+      adamw(item, first_[i], second_[i], own);
     }
   }
 }

@@ -55,6 +55,9 @@ void read_data(config::Fields fields, DataRecipe& data) {
   data.std.assign(channels, 1);
   fields.numbers("mean", data.mean, channels, channels, -kHuge, kHuge);
   fields.numbers("std", data.std, channels, channels, 1e-6, kHuge);
+  std::vector<double> standardise;
+  fields.numbers("standardise", standardise, 2, 2, 1e-6, kHuge);
+  if (!standardise.empty()) data.standardise = {standardise[0], standardise[1]};
   fields.number("validation", data.validation, 0, 0.9);
   std::int64_t seed = 1;
   fields.whole("split_seed", seed, 0, INT64_MAX);
@@ -68,7 +71,9 @@ void read_augmentation(config::Fields fields, AugmentationRecipe& augmentation) 
   fields.number("shift", augmentation.shift, 0, 1);
   fields.number("elastic", augmentation.elastic, 0, 4);
   fields.whole("crop", augmentation.crop, 0, 64);
-  fields.flag("flip", augmentation.flip);
+  fields.choice("fill", augmentation.fill, {{"black", Fill::black}, {"reflect", Fill::reflect}});
+  fields.choice("flip", augmentation.flip,
+                {{"never", Flip::never}, {"random", Flip::drawn}, {"alternate", Flip::alternate}});
   fields.whole("cutout", augmentation.cutout, 0, 64);
   (void)fields.finish();
 }
@@ -86,6 +91,10 @@ void read_training(config::Fields fields, const std::filesystem::path& folder, T
   fields.number("clip", training.clip, 0, kHuge);
   fields.number("average_decay", training.average_decay, 0, 0.99999);
   fields.whole("fixed_statistics", training.fixed_statistics, 0, 100000);
+  fields.number("outliers", training.outliers, 0, 1);
+  if (training.outliers > 0 && training.fixed_statistics == 0) {
+    fields.refuse("outliers", "needs fixed_statistics: only in epochs with these are there outliers in a batch");
+  }
   fields.whole("patience", training.patience, 0, 100000);
   fields.choice("precision", training.reduced_precision, {{"float32", false}, {"bfloat16", true}});
   (void)fields.finish();
@@ -100,6 +109,7 @@ void read_optimizer(config::Fields fields, OptimizerRecipe& optimizer) {
   fields.number("rate", optimizer.rate, 1e-9, 100);
   fields.number("momentum", optimizer.momentum, 0, 0.9999);
   fields.number("weight_decay", optimizer.weight_decay, 0, 1);
+  fields.number("bias_rate", optimizer.bias_rate, 0, 1000);
   fields.choice("schedule", optimizer.schedule,
                 {{"cosine", Schedule::cosine}, {"one_cycle", Schedule::one_cycle}, {"steps", Schedule::steps}});
   if (optimizer.schedule == Schedule::one_cycle) optimizer.warm_up = 0.3;

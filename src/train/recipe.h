@@ -45,6 +45,15 @@ enum class FirstWeights {
   patches,   ///< whitens the patches of the training images; see weights.h
   identity,  ///< hands its input channels on; see weights.h
 };
+enum class Flip {
+  never,
+  drawn,      ///< every second image of a batch, at random
+  alternate,  ///< every second epoch of an image (Jordan 2024, arXiv 2404.00498)
+};
+enum class Fill {
+  black,
+  reflect,  ///< the image mirrored at its border pixels
+};
 enum class OptimizerKind { sgd, adamw };
 enum class Schedule { cosine, one_cycle, steps };
 
@@ -55,6 +64,7 @@ struct ActivationRecipe {
   double range = 6;             ///< the soft bound of |x|; of swish4 also the range of the fit
   double penalty = 0;           ///< times the mean of max(0, |x| - range)^2, added to the loss
   double limit = 0;             ///< of polynomials: while training, arguments beyond it are held at it; 0 = none are
+  double tail = 0;              ///< times the mean over images of ln max(1, max |x| / range), added to the loss
   double rate = 1;              ///< times the learning rate, for the coefficients
   std::array<double, 2> blend{0, 0};  ///< epochs between which ReLU turns into the polynomial; {0, 0}: at once
 };
@@ -70,6 +80,7 @@ struct LayerRecipe {
   FirstWeights weights = FirstWeights::drawn;  ///< conv
   bool fixed = false;                          ///< conv: the weights are not trained
   double epsilon = 1e-3;                       ///< batch_norm
+  double momentum = 0.1;                       ///< batch_norm: share of a batch in the running statistics
   ActivationRecipe activation;
   Shortcut shortcut = Shortcut::projection;
   std::int64_t repeat = 1;  ///< residual: blocks one after the other
@@ -79,9 +90,10 @@ struct DataRecipe {
   std::string set;
   nn::Shape shape;  ///< {C, H, W}
   std::int64_t classes = 0;
-  std::vector<double> mean;  ///< per channel; input = (pixel / 255 - mean) / std
-  std::vector<double> std;   ///< per channel
-  double validation = 0;     ///< share of the training images held out; 0: the set's own "val" split
+  std::vector<double> mean;                ///< per channel; input = (pixel / 255 - mean) / std
+  std::vector<double> std;                 ///< per channel
+  base::Standardisation standardise = {};  ///< of each image, after that
+  double validation = 0;                   ///< share of the training images held out; 0: the set's own "val" split
   std::uint64_t split_seed = 1;
 };
 
@@ -90,8 +102,9 @@ struct AugmentationRecipe {
   double zoom = 0;          ///< share, either way
   double shift = 0;         ///< share of the side, either way
   double elastic = 0;       ///< pixels: deviation of a smooth random displacement
-  std::int64_t crop = 0;    ///< pixels by which the image may be moved, zeros come in
-  bool flip = false;        ///< left and right, every second image
+  std::int64_t crop = 0;    ///< pixels by which the image may be moved
+  Fill fill = Fill::black;  ///< what comes in where it moved away
+  Flip flip = Flip::never;  ///< left and right
   std::int64_t cutout = 0;  ///< side of a square that is blanked
 };
 
@@ -104,6 +117,7 @@ struct TrainingRecipe {
   double clip = 1;                    ///< largest norm of the gradient; 0 = none
   double average_decay = 0;           ///< moving average of the weights, one step a batch; 0 = none
   std::int64_t fixed_statistics = 0;  ///< last epochs in which normalisations use their running statistics
+  double outliers = 0;                ///< share of a batch, of images of no data set; see outliers.h
   std::int64_t patience = 0;          ///< epochs without a better validation after which it ends; 0 = never
   bool reduced_precision = false;     ///< convolutions in bfloat16 while training; evaluation is in float32
 };
@@ -113,6 +127,7 @@ struct OptimizerRecipe {
   double rate = 0.1;  ///< the largest
   double momentum = 0.9;
   double weight_decay = 5e-4;  ///< of the weights of convolutions and dense layers alone
+  double bias_rate = 1;        ///< times the rate, for biases, those of batch norms too
   Schedule schedule = Schedule::cosine;
   double warm_up = 0.05;      ///< share of the run in which the rate rises (cosine, one-cycle)
   std::vector<double> steps;  ///< epochs after which the rate is multiplied by `factor`

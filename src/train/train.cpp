@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/images.h"
 #include "train/optimizer.h"
+#include "train/outliers.h"
 #include "train/start.h"
 #include "train/teacher.h"
 #include "train/weights.h"
@@ -164,12 +165,12 @@ class Trainer {
   Result<void> epoch(const Images& training, std::size_t batches) {
     torch::manual_seed(seed_of(recipe_.training.seed, moment_.epoch));
     network_->train();
-    if (moment_.epoch > recipe_.training.epochs - recipe_.training.fixed_statistics) network_->fix_statistics();
+    if (fixed()) network_->fix_statistics();
     const torch::Tensor order = torch::randperm(training.count());
     const std::int64_t size = recipe_.training.batch;
     sum_ = {};
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(batches); ++i) {
-      const double loss = step(training.rows(order.slice(0, i * size, (i + 1) * size)), batches);
+      const double loss = step(training, order.slice(0, i * size, (i + 1) * size), batches);
       if (!std::isfinite(loss)) {
         return error(Code::infeasible,
                      "the loss is {} in epoch {}; try a smaller optimizer.rate or a larger activation.penalty", loss,
@@ -183,14 +184,18 @@ class Trainer {
     return {};
   }
 
-  double step(const Images& batch, std::size_t batches) {
-    const torch::Tensor images = augment(as_floats(batch.pixels), recipe_.augmentation).to(device_);
+  double step(const Images& training, const torch::Tensor& index, std::size_t batches) {
+    const Images batch = training.rows(index);
+    const torch::Tensor images =
+        augment(as_floats(batch.pixels), recipe_.augmentation, mirrored_in(index, moment_.epoch)).to(device_);
     const torch::Tensor labels = batch.labels.to(device_);
     NetworkImpl::Options options;
     options.epoch = static_cast<double>(moment_.step) / static_cast<double>(batches);
     options.reduced_precision = recipe_.training.reduced_precision;
     options.keep_activations = teacher_ != nullptr && recipe_.teacher->features > 0;
-    const auto output = network_->forward(normalise_(images), options);
+    auto output = network_->forward(normalise_(with_outliers(images)), options);
+    output.logits = output.logits.slice(0, 0, images.size(0));
+    for (torch::Tensor& activation : output.activations) activation = activation.slice(0, 0, images.size(0));
     const torch::Tensor loss = loss_of(output, images, labels);
     optimizer_.zero_gradient();
     loss.backward();
@@ -201,6 +206,17 @@ class Trainer {
     sum_.correct += static_cast<std::size_t>(output.logits.argmax(1).eq(labels).sum().item<std::int64_t>());
     return loss.item<double>();
   }
+
+  /// Outliers follow the images; they count in the penalties alone. While a batch's own statistics normalise it there
+  /// are none, for they would be in the statistics.
+  torch::Tensor with_outliers(const torch::Tensor& images) const {
+    const auto count =
+        static_cast<std::int64_t>(std::ceil(recipe_.training.outliers * static_cast<double>(images.size(0))));
+    if (count == 0 || !fixed()) return images;
+    return torch::cat({images, outliers(count, images.cpu()).to(device_)});
+  }
+
+  bool fixed() const { return moment_.epoch > recipe_.training.epochs - recipe_.training.fixed_statistics; }
 
   torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& images, const torch::Tensor& labels) {
     const double smoothing = recipe_.training.label_smoothing;
@@ -315,6 +331,7 @@ Outcome outcome_of(const Recipe& recipe, const Trainer& trainer, const Splits& s
   out.graph = export_network(trainer.best(), recipe.name);
   out.graph.metadata.mean = recipe.data.mean;
   out.graph.metadata.std = recipe.data.std;
+  if (recipe.data.standardise) out.graph.metadata.standardise = recipe.data.standardise;
   out.graph.metadata.class_names = splits.class_names;
   return out;
 }

@@ -12,9 +12,11 @@ constexpr double kPatchFloor = 5e-4;
 
 void hand_on(const torch::Tensor& weight) {
   const std::int64_t shared = std::min(weight.size(0), weight.size(1));
-  const std::int64_t middle = weight.size(2) / 2;
+  const std::int64_t first = (weight.size(2) - 1) / 2;
+  const std::int64_t end = weight.size(2) / 2 + 1;
   weight.slice(0, 0, shared).zero_();
-  for (std::int64_t i = 0; i < shared; ++i) weight[i][i][middle][middle] = 1;
+  const double each = 1.0 / static_cast<double>((end - first) * (end - first));
+  for (std::int64_t i = 0; i < shared; ++i) weight[i][i].slice(0, first, end).slice(1, first, end).fill_(each);
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ void write_interface(base::Writer& w, const T& x) {
   w.u32(x.input.width);
   write_array(w, x.input.mean);
   write_array(w, x.input.std);
+  w.f64(x.input.standardise.floor);
+  w.f64(x.input.standardise.clip);
   w.u32(x.input.limbs);
   w.f64(x.input.scale);
   w.u32(x.output.classes);
@@ -91,6 +93,8 @@ void read_interface(base::Reader& r, T& x) {
   x.input.width = r.u32();
   x.input.mean = read_array<double>(r, kMaxSide);
   x.input.std = read_array<double>(r, kMaxSide);
+  x.input.standardise.floor = r.f64();
+  x.input.standardise.clip = r.f64();
   x.input.limbs = r.u32();
   x.input.scale = r.f64();
   x.output.classes = r.u32();
@@ -122,10 +126,7 @@ bool usable_scale(double scale) { return std::isfinite(scale) && scale >= 1; }
 
 /// Whether every normalised pixel can be encoded: the encoder takes coefficients below 2^62 and half of the modulus.
 Result<void> check_pixels(const ckks::ParamsLiteral& literal, const plan::InputSpec& in, const std::string& name) {
-  double largest = 0;
-  for (std::size_t c = 0; c < in.channels; ++c) {
-    for (const double pixel : {0.0, 1.0}) largest = std::max(largest, std::abs((pixel - in.mean[c]) / in.std[c]));
-  }
+  const double largest = in.normaliser().largest();
   double allowed = -1;  // log2 of half of the modulus
   for (std::uint32_t i = 0; i < in.limbs; ++i) allowed += std::log2(static_cast<double>(literal.chain[i]));
   allowed = std::min(allowed, 61.0);
@@ -198,6 +199,7 @@ Result<void> check_interface(const T& x, const std::string& name) {
   for (const double d : in.std) {
     if (!(d > 0)) return error(Code::bad_format, "{}: a standard deviation of {}, it must be positive", name, d);
   }
+  if (const auto fault = base::fault_of(in.standardise)) return error(Code::bad_format, "{}: {}", name, *fault);
   if (out.classes == 0 || out.classes > kMaxElements) {
     return error(Code::bad_format, "{}: {} classes; 1 to {} are allowed", name, out.classes, kMaxElements);
   }

@@ -23,7 +23,7 @@ nn::Graph graph() {
   out.values.push_back({"image", {2, 4, 4}, std::nullopt});
   out.values.push_back({"logits", {3}, std::nullopt});
   out.output = 1;
-  out.metadata = {{0.5, 0.25}, {0.2, 0.1}, {"cat", "dog", "owl"}, 16, 0.01};
+  out.metadata = {{0.5, 0.25}, {0.2, 0.1}, {"cat", "dog", "owl"}, 16, 0.01, base::Standardisation{0.25, 3}};
   return out;
 }
 
@@ -40,10 +40,11 @@ TEST(Settings, ComeFromTheNetworksFile) {
   EXPECT_THAT(settings.class_names, ElementsAre("cat", "dog", "owl"));
   EXPECT_EQ(settings.headroom, 16);
   EXPECT_EQ(settings.max_error, 0.01);
-  EXPECT_THAT(settings.from_file, ElementsAre("mean", "std", "class_names", "headroom", "max_error"));
+  EXPECT_THAT(settings.from_file, ElementsAre("mean", "std", "standardise", "class_names", "headroom", "max_error"));
   compile::Options options;
   apply(settings, options);
   EXPECT_THAT(options.mean, ElementsAre(0.5, 0.25));
+  EXPECT_EQ(options.standardise, (base::Standardisation{0.25, 3}));
   EXPECT_THAT(options.class_names, ElementsAre("cat", "dog", "owl"));
   EXPECT_EQ(options.headroom_bits, 16);
   EXPECT_EQ(options.max_error_std, 0.01);
@@ -59,7 +60,7 @@ TEST(Settings, OfTheCommandLineGoBeforeTheFilesOneByOne) {
   EXPECT_THAT(settings.normalization.std, ElementsAre(0.2, 0.1));
   EXPECT_EQ(settings.headroom, 3);
   EXPECT_EQ(settings.max_error, 0) << "the default of the compiler";
-  EXPECT_THAT(settings.from_file, ElementsAre("std", "class_names"));
+  EXPECT_THAT(settings.from_file, ElementsAre("std", "standardise", "class_names"));
 }
 
 TEST(Settings, StayAsTheyAreWhereTheFileSaysNothing) {

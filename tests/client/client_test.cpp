@@ -47,6 +47,29 @@ TEST(Normalise, MapsPixelsChannelByChannel) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ(actual[i], expected[i]) << i;
 }
 
+TEST(Normalise, StandardisesEachImage) {
+  plan::InputSpec input;
+  input.channels = 2;
+  input.height = 1;
+  input.width = 2;
+  input.mean = {0, 0.5};
+  input.std = {1, 0.5};
+  input.standardise = {0.125, 1.5};
+  // Normalised: 0, 1, -1, 0 with mean 0 and deviation sqrt(1/2); four times 0.5; 0, 0, 0, 1 with mean 1/4 and deviation
+  // sqrt(3/16), whose last is clipped: 0.75 / 0.433 = 1.73.
+  const std::vector<float> pixels = {0, 1, 0, 0.5F, 0.5F, 0.5F, 0.75F, 0.75F, 0, 0, 0.5F, 1};
+  const double root = std::sqrt(2.0);
+  const std::vector<double> expected = {
+      0,  root, -root, 0, 0, 0, 0, 0, -0.25 / std::sqrt(0.1875), -0.25 / std::sqrt(0.1875), -0.25 / std::sqrt(0.1875),
+      1.5};
+  const auto actual = normalise(input, pixels);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 1e-6) << i;
+  // An image of one colour, but for a little: the floor divides.
+  const auto faint = normalise(input, std::vector<float>{0.5F, 0.5F, 0.75F, 0.78125F});
+  EXPECT_NEAR(faint[3], 0.75 * 0.0625 / 0.125, 1e-6);
+}
+
 TEST(Normalise, RefusesPartsOfImages) {
   EXPECT_THROW((void)normalise(mirror_offer().input, std::vector<float>(35)), ContractError);
 }

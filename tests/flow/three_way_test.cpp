@@ -97,7 +97,10 @@ TEST(ThreeWay, ACompiledNetworkIsAsPreciseOnCiphertextsAsItsPlanPredicts) {
   options.batch = images;
   options.mean = {0.25};
   options.std = {0.5};
-  const auto floats = client::normalise(testing::square_plan().input, pixels);
+  options.standardise = {0.25, 2};
+  plan::InputSpec input = testing::square_plan().input;
+  input.standardise = options.standardise;
+  const auto floats = client::normalise(input, pixels);
   options.calibration = std::span(floats).first(36 * 256);
   const auto plan = compile::compile(graph, options);
   ASSERT_TRUE(plan.ok()) << plan.error().message;

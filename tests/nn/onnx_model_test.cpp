@@ -315,11 +315,12 @@ TEST(OnnxMetadata, IsWrittenAndReadBack) {
   OnnxFile file({1, 1, 2});
   file.node("Flatten", "", {"image"}, "logits");
   Graph graph = read(file);
-  graph.metadata = {{0.1307}, {1.0 / 3}, {"zero", "Schuhe & Stiefel"}, 4, 1e-3};
+  graph.metadata = {{0.1307}, {1.0 / 3}, {"zero", "Schuhe & Stiefel"}, 4, 1e-3, base::Standardisation{0.25, 3}};
   const auto again = read_onnx(write_onnx(graph), "again");
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(describe(*again), describe(graph));
   EXPECT_EQ(again->metadata.std[0], 1.0 / 3);
+  EXPECT_EQ(again->metadata.standardise, graph.metadata.standardise);
 }
 
 TEST(OnnxMetadata, MayBeSpeltWithCommasAndBracketsAndOthersAreLeftAlone) {
@@ -333,6 +334,9 @@ TEST(OnnxMetadata, ThatIsDamagedIsRefusedByItsKey) {
                                    {"obscura.mean", "nan"},
                                    {"obscura.deviation", "inf"},
                                    {"obscura.deviation", "1e999"},
+                                   {"obscura.standardise", "0.25"},
+                                   {"obscura.standardise", "0 3"},
+                                   {"obscura.standardise", "0.25 -3"},
                                    {"obscura.headroom", "-1"},
                                    {"obscura.headroom", "1 2"},
                                    {"obscura.headroom", ""},

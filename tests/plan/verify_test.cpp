@@ -45,6 +45,11 @@ std::vector<Damage> damages_of_the_frame() {
       {"ZeroDeviation", [](Plan& p) { p.input.std = {0}; }, "deviation 0"},
       {"MeanThatIsNotANumber", [](Plan& p) { p.input.mean = {kNaN}; }, "mean nan"},
       {"InputWithMoreLimbsThanTheChain", [](Plan& p) { p.input.limbs = 4; }, "4 limbs; 1 to 3 are allowed"},
+      {"StandardisedWithoutAClip",
+       [](Plan& p) {
+         p.input.standardise = {0.25, 0};
+       },
+       "clipped at 0"},
       {"InputWithoutLimbs", [](Plan& p) { p.input.limbs = 0; }, "0 limbs"},
       {"NegativeInputScale", [](Plan& p) { p.input.scale = -1; }, "a scale of -1"},
       {"InputAboveTheModulus", [](Plan& p) { p.input.scale = 0x1p119; }, "the largest input"},

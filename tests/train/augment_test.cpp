@@ -64,7 +64,7 @@ TEST(Augmentation, CropsByEveryWholeNumberOfPixelsAlike) {
 TEST(Augmentation, MirrorsHalfOfTheImagesAndAllChannelsAlike) {
   const torch::Tensor ramp = torch::arange(6).to(torch::kFloat32).repeat({1000, 2, 4, 1});
   AugmentationRecipe a;
-  a.flip = true;
+  a.flip = Flip::drawn;
   torch::manual_seed(2);
   const torch::Tensor out = augment(ramp, a);
   const torch::Tensor mirrored = out.flip(3).eq(ramp).all(3).all(2).all(1);
@@ -72,6 +72,39 @@ TEST(Augmentation, MirrorsHalfOfTheImagesAndAllChannelsAlike) {
   EXPECT_TRUE(mirrored.logical_xor(kept).all().item<bool>());
   // 500, with a deviation of 16.
   EXPECT_NEAR(static_cast<double>(mirrored.sum().item<std::int64_t>()), 500, 80);
+}
+
+TEST(Augmentation, MirrorsAnImageInEverySecondEpoch) {
+  const torch::Tensor index = torch::randperm(2000);
+  const torch::Tensor even = mirrored_in(index, 4);
+  EXPECT_TRUE(torch::equal(even, mirrored_in(index, 6)));
+  EXPECT_TRUE(torch::equal(even, mirrored_in(index, 7).logical_not()));
+  // 1000, with a deviation of 22.
+  EXPECT_NEAR(static_cast<double>(even.sum().item<std::int64_t>()), 1000, 110);
+  const torch::Tensor ramp = torch::arange(6).to(torch::kFloat32).repeat({2000, 2, 4, 1});
+  AugmentationRecipe a;
+  a.flip = Flip::alternate;
+  const torch::Tensor out = augment(ramp, a, even);
+  EXPECT_TRUE(torch::equal(out.eq(ramp).all(3).all(2).all(1), even.logical_not()));
+}
+
+TEST(Augmentation, FillsWithTheImageMirroredAtItsBorder) {
+  const torch::Tensor images = torch::rand({300, 2, 5, 6});
+  AugmentationRecipe a;
+  a.crop = 2;
+  a.fill = Fill::reflect;
+  torch::manual_seed(4);
+  const torch::Tensor out = augment(images, a);
+  namespace F = torch::nn::functional;
+  const torch::Tensor padded = F::pad(images, F::PadFuncOptions({2, 2, 2, 2}).mode(torch::kReflect));
+  torch::Tensor found = torch::zeros({300}, torch::kBool);
+  for (std::int64_t y = 0; y <= 4; ++y) {
+    for (std::int64_t x = 0; x <= 4; ++x) {
+      const torch::Tensor moved = padded.slice(2, y, y + 5).slice(3, x, x + 6);
+      found = found.logical_or(out.eq(moved).all(3).all(2).all(1));
+    }
+  }
+  EXPECT_TRUE(found.all().item<bool>());
 }
 
 TEST(Augmentation, BlanksASquare) {

@@ -9,6 +9,7 @@
 #include "recipes.h"
 #include "train/coefficients.h"
 #include "train/optimizer.h"
+#include "train/outliers.h"
 
 namespace obscura::train {
 namespace {
@@ -72,6 +73,39 @@ TEST(Activation, InReducedPrecisionIsTheSameRounded) {
   // 8 bits of mantissa.
   EXPECT_TRUE(torch::allclose(y.to(torch::kFloat32), wanted, 1.0 / 256, 1e-3));
   EXPECT_TRUE(torch::allclose(x.grad().to(torch::kFloat32), z.grad(), 3.0 / 256, 1e-2));
+}
+
+TEST(Activation, TailIsWhatTheWorstOfEachImageNeedsBeyondTheRange) {
+  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{2, 3, 2, 2}, {2, 12}}) {
+    torch::Tensor x = torch::ones(shape);
+    x.view({-1})[7] = -8;
+    x.requires_grad_(true);
+    const torch::Tensor nats = nats_beyond(x, 2);
+    EXPECT_NEAR(nats.item<double>(), std::log(4.0) / 2, 1e-6) << "the second image is within the range";
+    nats.backward();
+    torch::Tensor slope = torch::zeros({24});
+    slope[7] = -1.0 / 16;
+    EXPECT_TRUE(torch::allclose(x.grad().reshape({-1}), slope));
+  }
+}
+
+TEST(Outliers, AreWithinWhatPixelsCanBe) {
+  torch::manual_seed(8);
+  const torch::Tensor images = torch::rand({3, 2, 6, 5});
+  const torch::Tensor out = outliers(100, images);
+  EXPECT_EQ(out.sizes().vec(), (std::vector<std::int64_t>{100, 2, 6, 5}));
+  EXPECT_GE(out.min().item<double>(), 0);
+  EXPECT_LE(out.max().item<double>(), 1);
+  // A seventh are of one colour, and some are inverted images: one each at least of a hundred.
+  EXPECT_GT(out.eq(out.slice(2, 0, 1).slice(3, 0, 1)).all(3).all(2).all(1).sum().item<std::int64_t>(), 0);
+  EXPECT_GT((out + images.repeat({34, 1, 1, 1}).slice(0, 0, 100))
+                .sub(1)
+                .abs()
+                .amax({1, 2, 3})
+                .lt(1e-6)
+                .sum()
+                .item<std::int64_t>(),
+            0);
 }
 
 TEST(Activation, DoesNotDependOnTheNumberOfThreads) {
@@ -231,7 +265,7 @@ double difference(const OptimizerRecipe& recipe, const Options& options) {
   torch::Tensor own = torch::randn({7}).requires_grad_(true);
   torch::Tensor other = own.detach().clone().requires_grad_(true);
   const torch::Tensor target = torch::randn({7});
-  Optimizer optimizer(recipe, {{own, true, 1}});
+  Optimizer optimizer(recipe, {{own, NetworkImpl::Role::weight, 1}});
   Theirs theirs({other}, options);
   for (int i = 0; i < 5; ++i) {
     optimizer.zero_gradient();
@@ -254,6 +288,20 @@ TEST(Optimizers, GoWhereThoseOfLibtorchGo) {
             1e-6);
   recipe.kind = OptimizerKind::adamw;
   EXPECT_LT(difference<torch::optim::AdamW>(recipe, torch::optim::AdamWOptions(0.05).weight_decay(0.01)), 1e-6);
+}
+
+TEST(Optimizers, GiveBiasesARateOfTheirOwn) {
+  OptimizerRecipe recipe;
+  recipe.bias_rate = 8;
+  recipe.momentum = 0;
+  recipe.weight_decay = 0;
+  torch::Tensor weight = torch::zeros({1}).requires_grad_(true);
+  torch::Tensor bias = torch::zeros({1}).requires_grad_(true);
+  Optimizer optimizer(recipe, {{weight, NetworkImpl::Role::weight, 1}, {bias, NetworkImpl::Role::bias, 1}});
+  (weight + bias).sum().backward();
+  optimizer.step(0.125);
+  EXPECT_EQ(weight.item<double>(), -0.125);
+  EXPECT_EQ(bias.item<double>(), -1);
 }
 
 TEST(Optimizers, LeaveTheirRateWithTheSchedule) {

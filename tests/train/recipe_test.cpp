@@ -85,7 +85,10 @@ TEST(Recipes, RefuseWrongTypesAndNumbersOutOfRange) {
   EXPECT_THAT(refusal(small("[optimizer]\nrate = nan\n")), HasSubstr("optimizer.rate is nan"));
   EXPECT_THAT(refusal(small("[optimizer]\nkind = \"adam\"\n")), HasSubstr("'adam'; it must be one of sgd, adamw"));
   EXPECT_THAT(refusal(small("[optimizer]\nschedule = \"steps\"\n")), HasSubstr("needs the key steps"));
-  EXPECT_THAT(refusal(small("[augmentation]\nflip = 1\n")), HasSubstr("true or false"));
+  EXPECT_THAT(refusal(small("[augmentation]\nflip = true\n")), HasSubstr("one of never, random, alternate"));
+  EXPECT_THAT(refusal(small("[training]\noutliers = 0.1\n")), HasSubstr("outliers needs fixed_statistics"));
+  EXPECT_THAT(refusal(small("[activation]\nkind = \"relu\"\ntail = 1\n")),
+              HasSubstr("tail is for polynomials, not for relu"));
   EXPECT_THAT(refusal(small("[teacher]\nweight = 0.5\n")), HasSubstr("teacher.model is absent"));
   EXPECT_THAT(refusal(small("[activation]\nkind = \"swish4\"\nrange = 9\n")), HasSubstr("3, 4, 5, 6, 7 or 8"));
   EXPECT_THAT(refusal(small("[activation]\nkind = \"square\"\ninitial = [1, 2, 3]\n")), HasSubstr("not for square"));

@@ -70,6 +70,17 @@ TEST(FirstWeights, OfIdentityHandOnTheInput) {
   EXPECT_GT(conv->weight.slice(0, 2).abs().max().item<double>(), 0);
 }
 
+TEST(FirstWeights, OfIdentityWithAnEvenKernelPool) {
+  const Recipe recipe = parse_recipe(text("channels = 2, weights = \"identity\""), "r.toml").value();
+  Recipe even = recipe;
+  even.layers[0].kernel = 4;
+  even.layers[0].stride = 2;
+  const Network network = network_of(even, smooth_images(20));
+  const torch::Tensor x = torch::randn({3, 2, 8, 8});
+  torch::nn::Conv2d conv = network->parts[0].conv;
+  EXPECT_TRUE(torch::allclose(conv->forward(x), torch::avg_pool2d(x, 2), 1e-5, 1e-6));
+}
+
 TEST(FirstWeights, ThatAreFixedAreNotTrained) {
   const Images images = smooth_images(64);
   for (const char* fixed : {"true", "false"}) {

@@ -29,12 +29,12 @@ TEST(Frames, AFrameGivesItsPayloadBack) {
 }
 
 TEST(Frames, TheBytesOfAFrameAreFrozen) {
-  // The format of version 7: a change here is a new version.
+  // The format of version 8: a change here is a new version.
   const base::Bytes frame = make_frame(Kind::evaluation_keys, base::as_bytes("ab"));
   std::string hex;
   for (const std::byte b : frame) hex += fmt::format("{:02x}", static_cast<unsigned>(b));
   EXPECT_EQ(hex,
-            "4f42534304000000070000000200000000000000"
+            "4f42534304000000080000000200000000000000"
             "6162"
             "294a6770ba4808a0bd5b05026bc111a02f57bc146983d127448df522da2cd6a3");
 }
@@ -69,7 +69,7 @@ TEST(Frames, SaysWhatIsWrong) {
   EXPECT_THAT(message_of(frame), HasSubstr("damaged"));
   frame = some_frame();
   frame[8] = std::byte{9};
-  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 7"));
+  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 8"));
   frame = some_frame();
   frame[4] = std::byte{77};
   EXPECT_THAT(message_of(frame), HasSubstr("unknown kind 77"));

@@ -112,6 +112,9 @@ TEST(PlanFrame, RefusesPlansThatWouldSurpriseTheRuntime) {
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.mean = {}; }), HasSubstr("normalisation"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.mean = {NAN}; }), HasSubstr("normalisation"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.std = {0}; }), HasSubstr("deviation of 0"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.standardise = {NAN, 3}; }), HasSubstr("standardised"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.standardise = {0.25, 0}; }), HasSubstr("standardised"));
+  EXPECT_THAT(refusal([](plan::Plan& p) { p.input.standardise = {0.25, 1e300}; }), HasSubstr("pixels reach"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.limbs = 9; }), HasSubstr("9"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = INFINITY; }), HasSubstr("scale"));
   EXPECT_THAT(refusal([](plan::Plan& p) { p.input.scale = 0x1p62; }), HasSubstr("pixels reach 2^62.6"));

@@ -155,15 +155,18 @@ double bits_between(double bound, double seen) {
 
 }  // namespace
 
-Box box_of_images(const nn::Shape& shape, std::span<const double> mean, std::span<const double> deviation) {
-  const auto channels = static_cast<std::size_t>(shape.at(0));
-  const auto plane = static_cast<std::size_t>(shape.at(1) * shape.at(2));
-  OBSCURA_CHECK(mean.size() == channels && deviation.size() == channels, "{} means and {} deviations for {} channels",
-                mean.size(), deviation.size(), channels);
-  return make_box(channels * plane, [&](std::size_t i) {
-    const std::size_t c = i / plane;
+Box box_of_images(const base::Normaliser& normaliser) {
+  OBSCURA_CHECK(normaliser.mean.size() == normaliser.channels && normaliser.deviation.size() == normaliser.channels,
+                "{} means and {} deviations for {} channels", normaliser.mean.size(), normaliser.deviation.size(),
+                normaliser.channels);
+  const double clip = normaliser.standardise.clip;
+  return make_box(normaliser.channels * normaliser.plane, [&](std::size_t i) {
+    const std::size_t c = i / normaliser.plane;
+    const double deviation = normaliser.deviation[c];
+    const Interval box = normaliser.standardise
+                             ? Interval{-clip, clip}
+                             : Interval{-normaliser.mean[c] / deviation, (1 - normaliser.mean[c]) / deviation};
     // Pixels enter as floats, which round once more.
-    const Interval box{-mean[c] / deviation[c], (1 - mean[c]) / deviation[c]};
     return widened(box, 1, size_of(box) * std::numeric_limits<float>::epsilon() / kUnit);
   });
 }

@@ -12,9 +12,9 @@ struct Box {
   std::vector<double> high;
 };
 
-/// All images whose pixels are from 0 to 1 (8-bit images in units of pixel / 255), normalised with one mean and one
-/// deviation above 0 a channel. needs: shape {C, H, W}
-Box box_of_images(const nn::Shape& shape, std::span<const double> mean, std::span<const double> deviation);
+/// All images whose pixels are from 0 to 1 (8-bit images in units of pixel / 255), normalised; of standardised ones all
+/// within the clip. needs: one mean and one deviation above 0 a channel
+Box box_of_images(const base::Normaliser& normaliser);
 
 /// By point (Points), the largest |v| that interval arithmetic allows for images in the box: a proof that no value is
 /// larger; intervals are widened by what rounding of doubles may have taken. Exact, but for that, for the first map and

@@ -12,7 +12,7 @@ const nn::Shape kImage = {2, 6, 6};
 const std::vector<double> kMean = {0.5, 0.25};
 const std::vector<double> kDeviation = {0.25, 0.5};
 
-Box all_images() { return box_of_images(kImage, kMean, kDeviation); }
+Box all_images() { return box_of_images({2, 36, kMean, kDeviation}); }
 
 MonicNetwork monic(const nn::Graph& graph) {
   auto fused = fuse(graph);
