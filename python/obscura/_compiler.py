@@ -86,7 +86,7 @@ class Network:
         depth: Optional[float] = None,
         products: Optional[float] = None,
         activations: Optional[Mapping[str, Tuple[Sequence[float], float]]] = None,
-        max_loss: float = 0.002,
+        max_loss: Optional[float] = None,
         memory: int = 16_000_000_000,
         max_key_bytes: Optional[int] = None,
         log2_degree: Optional[int] = None,
@@ -97,7 +97,8 @@ class Network:
 
         batch          images that are classified at a time
         alpha          polynomials in place of ReLU and other functions, each within bound * 2^-alpha; "auto": the
-                       cheapest that change the answers of at most max_loss of the calibration images
+                       cheapest that change the answers of at most max_loss of the calibration images: 0.002 where
+                       nothing is said, or where none are so precise up to about 0.01, which the plan's reasons say then
         layout         "image": an image in the slots of few ciphertexts; "batch": an image in each slot; "automatic":
                        what is cheaper for the batch
         mean, std      per channel: the network is fed (pixel / 255 - mean) / std

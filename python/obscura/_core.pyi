@@ -45,7 +45,7 @@ class CompileOptions:
     depth: Optional[float]
     products: Optional[float]
     activations: Dict[str, OwnActivation]
-    max_loss: float
+    max_loss: Optional[float]
     memory: int
     max_key_bytes: Optional[int]
     log2_degree: Optional[int]

@@ -76,7 +76,8 @@ Result<std::vector<float>> run_polynomials(const EvaluationJob& job, Evaluation&
   OBSCURA_TRY(data::Dataset images, out.images.read(0, out.images.count()));
   const std::vector<float> pixels = normalise(images, out.settings.normalization);
   OBSCURA_TRY(calibrate::Chooser chooser,
-              make_chooser(*out.graph, job.making.training, out.settings.normalization, job.making.ranges, report));
+              make_chooser(*out.graph, job.making.training, out.settings.normalization, job.making.ranges, report,
+                           calibrate::Measured::everything, compile::most_activation_levels()));
   OBSCURA_TRY(out.choice, choose(chooser, job.making.polynomials));
   OBSCURA_TRY(out.polynomials, infer_poly(*out.graph, out.choice, pixels, images.count(), job.noise, report));
   out.inference = std::move(out.polynomials->inference);

@@ -13,13 +13,33 @@
 namespace obscura::api {
 namespace {
 
-/// What stands for the functions that are no polynomials: the caller's, and chosen ones for the others.
-Result<compile::Approximations> approximate(const Settings& settings, const nn::Graph& graph,
-                                            const std::string& network, const PlanJob& job) {
+/// What stands for functions that are no polynomials, and what the plan says of them.
+struct Approximated {
+  compile::Approximations all;
+  std::optional<std::string> reason = {};
+};
+
+/// Of an automatic choice.
+std::optional<std::string> reason_of(const calibrate::Choice& choice, const PolynomialChoice& asked) {
+  if (!choice.tried) return std::nullopt;
+  const double allowed = asked.max_loss.value_or(calibrate::kDefaultMaxLoss), share = choice.tried->share();
+  const std::string said = fmt::format("Polynomials change the answers of {:.2f} % of {} training images", 100 * share,
+                                       choice.tried->images);
+  if (share <= allowed) return fmt::format("{}; {:.2f} % are allowed (--max-loss).", said, 100 * allowed);
+  return fmt::format(
+      "{}, more than the {:.2f} % that were looked for (--max-loss): of those of at most {} levels an activation, "
+      "which "
+      "is what one bootstrapping leaves, none that were tried change fewer.",
+      said, 100 * allowed, compile::most_activation_levels());
+}
+
+/// The caller's approximations, and chosen ones for the other functions.
+Result<Approximated> approximate(const Settings& settings, const nn::Graph& graph, const std::string& network,
+                                 const PlanJob& job) {
   const auto functions = std::count_if(graph.nodes.begin(), graph.nodes.end(), eval::is_activation);
-  if (!job.own.empty() && std::cmp_equal(job.own.size(), functions)) return job.own;
+  if (!job.own.empty() && std::cmp_equal(job.own.size(), functions)) return Approximated{job.own};
   if (!job.polynomials.precise() && compile::readiness(graph).verdict != compile::Verdict::options) {
-    if (job.ranges.file.empty() && !job.polynomials.max_loss) return job.own;
+    if (job.ranges.file.empty() && !job.polynomials.max_loss) return Approximated{job.own};
     return error(Code::wrong_params, "{}, {}: {} has no function that a polynomial would stand for",
                  option_name(settings.caller, "ranges"), option_name(settings.caller, "max-loss"), network);
   }
@@ -31,12 +51,12 @@ Result<compile::Approximations> approximate(const Settings& settings, const nn::
   }
   // Nobody asks what polynomials of one alpha do to the logits.
   const auto what = job.polynomials.alpha ? calibrate::Measured::extremes : calibrate::Measured::everything;
-  OBSCURA_TRY(calibrate::Chooser chooser,
-              make_chooser(graph, job.training, settings.normalization, job.ranges, job.options.report, what));
+  OBSCURA_TRY(calibrate::Chooser chooser, make_chooser(graph, job.training, settings.normalization, job.ranges,
+                                                       job.options.report, what, compile::most_activation_levels()));
   OBSCURA_TRY(const calibrate::Choice choice, choose(chooser, job.polynomials));
-  compile::Approximations all = approximations_of(graph, choice);
-  for (const auto& [node, activation] : job.own) all[node] = activation;
-  return all;
+  Approximated out{approximations_of(graph, choice), reason_of(choice, job.polynomials)};
+  for (const auto& [node, activation] : job.own) out.all[node] = activation;
+  return out;
 }
 
 }  // namespace
@@ -68,9 +88,11 @@ Result<plan::Plan> make_plan(const Settings& settings, const nn::Graph& graph, c
                                                 kCalibrationImages));
   }
   how.calibration = calibration;
-  OBSCURA_TRY(how.approximations, approximate(settings, graph, network, job));
+  OBSCURA_TRY(Approximated approximated, approximate(settings, graph, network, job));
+  how.approximations = std::move(approximated.all);
   auto plan = compile::compile(graph, how);
   if (plan) {
+    if (approximated.reason) plan->reasons.push_back(std::move(*approximated.reason));
     OBSCURA_TRY_VOID(compile::tell(how.report, "plan", 1, 1));  // nothing is under way any more
     return plan;
   }

@@ -24,7 +24,8 @@ struct RangeOptions {
 Result<calibrate::Chooser> make_chooser(const nn::Graph& graph, const TrainingData& training,
                                         const Normalization& normalization, const RangeOptions& ranges,
                                         calibrate::Report report,
-                                        calibrate::Measured what = calibrate::Measured::everything);
+                                        calibrate::Measured what = calibrate::Measured::everything,
+                                        int most_levels = calibrate::kMostLevels);
 
 /// What is asked of the polynomials: at most one of these.
 struct PolynomialChoice {
@@ -35,7 +36,7 @@ struct PolynomialChoice {
   bool precise() const { return alpha || depth || products; }
 };
 
-/// Nothing asked: the cheapest within calibrate::kDefaultMaxLoss. errors: as calibrate::Chooser has them
+/// Nothing asked: as max_loss that is not set (calibrate::Chooser::automatic). errors: as calibrate::Chooser has them
 Result<calibrate::Choice> choose(calibrate::Chooser& chooser, const PolynomialChoice& how);
 
 }  // namespace obscura::api

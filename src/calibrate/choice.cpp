@@ -286,15 +286,19 @@ Result<Choice> choose_alike(const nn::Graph& graph, const Calibration& calibrati
 
 namespace {
 
+/// Of polynomials that are fitted to arguments; levels of the least of them.
+constexpr std::array<int, 5> kDegrees = {3, 7, 15, 31, 63};
+constexpr int kLeastLevels = 2;
+
 /// Every ReLU on [-1, 1] that no other beats in depth, products and precision; none where no range takes one.
-Result<std::vector<approx::Activation>> unit_relus(const nn::Graph& graph, const Calibration& calibration) {
-  constexpr int kMaxDepth = 14;
+Result<std::vector<approx::Activation>> unit_relus(const nn::Graph& graph, const Calibration& calibration,
+                                                   int most_levels) {
   const auto& ranges = calibration.ranges;
   std::vector<approx::Activation> out;
   const auto takes_relu = [&](const Range& range) { return eval::takes_relu(graph.nodes[range.node]); };
   if (std::none_of(ranges.begin(), ranges.end(), takes_relu)) return out;
   approx::SearchOptions search;
-  search.max_depth = kMaxDepth;
+  search.max_depth = most_levels - 1;  // the product takes one
   OBSCURA_TRY(const std::vector<approx::SignCandidate> front, approx::SignSearch().front(search));
   std::vector<std::optional<Result<approx::Activation>>> units(front.size());
   base::parallel_for(front.size(), [&](std::size_t k) { units[k] = approx::relu(front[k].choice, 1); });
@@ -307,7 +311,8 @@ Result<std::vector<approx::Activation>> unit_relus(const nn::Graph& graph, const
 
 /// What may stand for the activation of a range.
 Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, const Range& range,
-                                                      const std::vector<approx::Activation>& units, double margin) {
+                                                      const std::vector<approx::Activation>& units, double margin,
+                                                      int most_levels) {
   std::vector<approx::Activation> out;
   const nn::Node& node = graph.nodes[range.node];
   const auto [low, high] = domain(node, range, margin);
@@ -322,27 +327,29 @@ Result<std::vector<approx::Activation>> candidates_of(const nn::Graph& graph, co
   approx::Histogram inputs = spread(range, low, high);
   inputs.low *= unit;
   inputs.high *= unit;
-  constexpr std::array<int, 5> kDegrees = {3, 7, 15, 31, 63};
   auto fitted = approx::approximate(function_of(node), inputs, kDegrees, unit * low, unit * high);
   if (!fitted) return at_node(range, fitted.error());
   for (approx::Activation& one : *fitted) out.push_back(in_arguments(std::move(one), unit));
+  std::erase_if(out, [&](const approx::Activation& one) { return one.certificate.depth > most_levels; });
   return out;
 }
 
 }  // namespace
 
 Result<LayerwiseChooser> LayerwiseChooser::make(const nn::Graph& graph, const Calibration& calibration,
-                                                const std::vector<double>& sensitivities, double margin) {
+                                                const std::vector<double>& sensitivities, double margin,
+                                                int most_levels) {
   OBSCURA_TRY_VOID(check(graph, calibration, margin));
   OBSCURA_CHECK(sensitivities.size() == calibration.ranges.size(), "{} sensitivities of {} activations",
                 sensitivities.size(), calibration.ranges.size());
-  OBSCURA_TRY(const std::vector<approx::Activation> units, unit_relus(graph, calibration));
+  OBSCURA_CHECK(most_levels >= kLeastLevels && most_levels <= kMostLevels, "{} levels for an activation", most_levels);
+  OBSCURA_TRY(const std::vector<approx::Activation> units, unit_relus(graph, calibration, most_levels));
   LayerwiseChooser out;
   out.layers_.resize(calibration.ranges.size());
   std::vector<std::optional<Error>> failures(calibration.ranges.size());
   base::parallel_for(calibration.ranges.size(), [&](std::size_t i) {
     const Range& range = calibration.ranges[i];
-    auto candidates = candidates_of(graph, range, units, margin);
+    auto candidates = candidates_of(graph, range, units, margin, most_levels);
     if (!candidates) {
       failures[i] = candidates.error();
       return;

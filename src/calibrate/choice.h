@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "approx/sign.h"
@@ -15,6 +16,9 @@ namespace obscura::calibrate {
 /// further than those that were seen, and errors of earlier polynomials push further still.
 inline constexpr double kDefaultMargin = 0.25;
 inline constexpr double kMaxMargin = 10;
+
+/// Levels of the deepest candidates that there are for one activation.
+inline constexpr int kMostLevels = 15;
 
 /// One activation's polynomial and what it costs.
 struct Chosen {
@@ -29,6 +33,13 @@ struct Chosen {
 struct Choice {
   std::vector<Chosen> chosen;  ///< in the order of the calibration
   double logit_error = 0;      ///< predicted root of the mean squared change of the logits; 0 where not predicted
+  /// Of automatic choices: answers that it changes, of so many training images.
+  struct Tried {
+    std::size_t differing = 0;
+    std::size_t images = 0;
+    double share() const { return static_cast<double>(differing) / static_cast<double>(images); }
+  };
+  std::optional<Tried> tried = {};
 
   eval::Substitution substitution() const;
   /// Sum over all activations; those on parallel branches count each.
@@ -57,6 +68,8 @@ struct Budget {
 /// what each layer takes beyond its cheapest is rounded up, of products to 1/16000 of what the budget leaves). For
 /// ReLUs, maxima and other bent lines the candidates are the compositions that no other beats
 /// (approx::SignSearch::front); for these and other functions polynomials of degrees 2^k - 1 fitted to the arguments.
+/// None takes more than `most_levels` for one activation (of a max_pool: for each of its pairwise maxima), as plans ask
+/// for which bootstrap: no bootstrapping stands within an activation.
 /// After J. Lee et al., "Optimizing layerwise polynomial approximation for efficient private inference on fully
 /// homomorphic encryption: a dynamic programming approach", 2023.
 /// cost    layers * candidates * budget; some seconds for a hundred layers.
@@ -64,7 +77,8 @@ struct Budget {
 class LayerwiseChooser {
  public:
   static Result<LayerwiseChooser> make(const nn::Graph& graph, const Calibration& calibration,
-                                       const std::vector<double>& sensitivities, double margin = kDefaultMargin);
+                                       const std::vector<double>& sensitivities, double margin = kDefaultMargin,
+                                       int most_levels = kMostLevels);
   Result<Choice> choose(const Budget& budget) const;
   /// The cheapest choice whose predicted error of the logits is at most this.
   Result<Choice> choose_within(double logit_error, Budget::Of of) const;

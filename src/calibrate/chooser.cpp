@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace obscura::calibrate {
 
@@ -54,12 +55,13 @@ base::Progress Chooser::progress(const std::string& what) const {
 }
 
 Result<Chooser> Chooser::make(const nn::Graph& graph, std::span<const float> images, double margin,
-                              std::optional<Calibration> calibration, Report report, Measured what) {
+                              std::optional<Calibration> calibration, Report report, Measured what, int most_levels) {
   Chooser out;
   out.graph_ = &graph;
   out.margin_ = margin;
   out.report_ = std::move(report);
   out.what_ = what;
+  out.most_levels_ = most_levels;
   const std::size_t size = image_size(graph);
   const std::size_t count = images.size() / size;
   if (calibration) {
@@ -84,7 +86,7 @@ Result<Choice> Chooser::alike(int alpha) const {
 Result<void> Chooser::tabulate() {
   if (layerwise_) return {};
   OBSCURA_CHECK(what_ == Measured::everything, "choices for each layer by the extremes of their arguments alone");
-  OBSCURA_TRY(layerwise_, LayerwiseChooser::make(*graph_, calibration_, sensitivities_, margin_));
+  OBSCURA_TRY(layerwise_, LayerwiseChooser::make(*graph_, calibration_, sensitivities_, margin_, most_levels_));
   return {};
 }
 
@@ -131,31 +133,51 @@ Result<std::size_t> Chooser::differing(const Choice& choice, const Answers& answ
   return differ;
 }
 
-Result<Choice> Chooser::automatic(double max_loss) {
+namespace {
+
+/// Predicted errors of logits that automatic choices are tried with, the largest first: the logits' spread halved again
+/// and again down to the least error that there is; and in smaller steps the last way to it, where more precise
+/// polynomials cost most and hardly help.
+std::vector<double> errors_to_try(double spread, double least) {
+  constexpr int kMostBits = 14, kLastSteps = 4;
+  constexpr double kRounding = 1 + 0x1p-30;
+  if (!(least < spread)) return {least * kRounding};
+  std::vector<double> out;
+  double last = spread;
+  for (int bits = 1; bits <= kMostBits && last / 2 >= least; ++bits) out.push_back(last /= 2);
+  for (int step = 1; step <= kLastSteps; ++step) {
+    out.push_back(last * std::pow(least / last, step / double{kLastSteps}) * kRounding);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Choice> Chooser::automatic(std::optional<double> max_loss) {
   OBSCURA_TRY(const std::vector<float> exact, exact_logits());
   const Answers answers(exact, static_cast<std::size_t>(nn::element_count(graph_->values[graph_->output].shape)));
   const auto count = static_cast<double>(answers.count());
   double squares = 0;
   for (const float v : exact) squares += double{v} * v;
-  const double spread = std::sqrt(squares / count);
-  const auto allowed = static_cast<std::size_t>(max_loss * count * (1 + 0x1p-40));
-  std::optional<Choice> last;
-  constexpr int kMostBits = 14;
-  for (int bits = 1; bits <= kMostBits; ++bits) {
-    auto choice = layerwise_within(std::ldexp(spread, -bits), Budget::Of::depth);
-    if (!choice.ok()) {
-      if (bits == 1 || choice.error().code != Code::infeasible) return choice;
-      break;
-    }
-    OBSCURA_TRY(const std::size_t differ, differing(*choice, answers, allowed));
+  const double taken = kTakenLoss * count;
+  const auto allowed = static_cast<std::size_t>(max_loss.value_or(kDefaultMaxLoss) * count * (1 + 0x1p-40));
+  const auto last_allowed = max_loss ? allowed : static_cast<std::size_t>(taken + 2 * std::sqrt(taken));
+  OBSCURA_TRY(const Choice precise, layerwise({Budget::Of::depth, std::numeric_limits<double>::infinity()}));
+  std::optional<Choice> best;
+  for (const double logit_error : errors_to_try(std::sqrt(squares / count), precise.logit_error)) {
+    OBSCURA_TRY(Choice choice, layerwise_within(logit_error, Budget::Of::depth));
+    OBSCURA_TRY(const std::size_t differ, differing(choice, answers, last_allowed));
+    choice.tried = Choice::Tried{differ, answers.count()};
     if (differ <= allowed) return choice;
-    last = std::move(choice).value();
+    if (!best || differ < best->tried->differing) best = std::move(choice);
   }
-  OBSCURA_TRY(const std::size_t differ, differing(*last, answers, answers.count()));
+  if (best->tried->differing <= last_allowed) return std::move(*best);
+  OBSCURA_TRY(const std::size_t differ, differing(precise, answers, answers.count()));
   return error(Code::infeasible,
-               "the most precise polynomials change the answers of {:.2f} % of {} training images; {:.2f} % are "
-               "allowed (--max-loss): calibrate with more images, or with a larger --margin",
-               100 * static_cast<double>(differ) / count, answers.count(), 100 * max_loss);
+               "the most precise polynomials of at most {} levels an activation change the answers of {:.2f} % of {} "
+               "training images; {} of them are allowed: allow more (--max-loss), calibrate with images like those "
+               "that are to come, normalised as in training (--mean, --std), or with more of them",
+               most_levels_, 100 * static_cast<double>(differ) / count, answers.count(), last_allowed);
 }
 
 }  // namespace obscura::calibrate

@@ -16,6 +16,7 @@ inline constexpr std::size_t kRangeImages = 10000;      ///< that ranges are mea
 inline constexpr std::size_t kSensitivityImages = 128;  ///< that sensitivities are measured on
 inline constexpr std::size_t kTriedImages = 2000;       ///< that automatic choices are tried on, at most
 inline constexpr double kDefaultMaxLoss = 0.002;        ///< of their answers
+inline constexpr double kTakenLoss = 0.01;              ///< where nothing is asked and none change fewer
 
 /// What is done now ("ranges", "sensitivities", "polynomials"), and how much of it; false asks for an end.
 using Report = std::function<bool(const std::string& what, std::size_t done, std::size_t total)>;
@@ -28,18 +29,22 @@ class Chooser {
  public:
   /// `images`: normalised training images of C*H*W floats each. Measures their ranges, unless a calibration is given.
   /// With extremes alone alike() chooses the same, and predicts no errors; the others need everything.
-  /// `graph` must outlive this. errors: those of measure_ranges and measure_sensitivities; cancelled
+  /// `most_levels`: as LayerwiseChooser has it. `graph` must outlive this.
+  /// errors: those of measure_ranges and measure_sensitivities; cancelled
   static Result<Chooser> make(const nn::Graph& graph, std::span<const float> images, double margin,
                               std::optional<Calibration> calibration = {}, Report report = {},
-                              Measured what = Measured::everything);
+                              Measured what = Measured::everything, int most_levels = kMostLevels);
   const Calibration& calibration() const { return calibration_; }
   /// One alpha for all.
   Result<Choice> alike(int alpha) const;
   Result<Choice> layerwise(const Budget& budget);
   /// The cheapest layerwise choice by depth whose answers differ from the network's on at most this share of the
   /// training images: of several outputs the largest, of one output its sign, or where those are all the same its value
-  /// by 2^-9 of the largest. errors also: infeasible, with the least share that was reached.
-  Result<Choice> automatic(double max_loss);
+  /// by 2^-9 of the largest. Nothing: kDefaultMaxLoss, and where none is within it the one that changes the fewest, if
+  /// so many images do not show that it changes more than kTakenLoss: with n of them at most two standard deviations,
+  /// 2 sqrt(n kTakenLoss), above it.
+  /// errors also: infeasible, with the least share that was reached.
+  Result<Choice> automatic(std::optional<double> max_loss = {});
   /// The cheapest layerwise choice with at most this predicted error of the logits.
   Result<Choice> layerwise_within(double logit_error, Budget::Of of);
 
@@ -56,6 +61,7 @@ class Chooser {
   double margin_ = 0;
   Report report_;
   Measured what_ = Measured::everything;
+  int most_levels_ = kMostLevels;
 };
 
 }  // namespace obscura::calibrate

@@ -161,8 +161,10 @@ void add_approximation(CLI::App& command, api::PlanJob& job) {
       ->excludes("--alpha")
       ->excludes("--depth");
   command
-      .add_option("--max-loss", job.polynomials.max_loss,
-                  "Share of the training images whose answer polynomials may change (default: 0.002)")
+      .add_option(
+          "--max-loss", job.polynomials.max_loss,
+          "Share of the training images whose answer polynomials may change (default: 0.002, or where none are so "
+          "precise up to about 0.01, which the plan says)")
       ->check(CLI::Range(0.0, 1.0))
       ->excludes(alpha)
       ->excludes("--depth")

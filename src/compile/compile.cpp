@@ -386,6 +386,12 @@ void show(Passes& passes, const FusedNetwork& fused, const Compiled& compiled) {
 
 }  // namespace
 
+int most_activation_levels() {
+  int most = 0;
+  for (const ckks::BootstrapLiteral& set : ckks::BootstrapParams::demonstrated()) most = std::max(most, set.levels);
+  return most;
+}
+
 Result<plan::Plan> compile(const nn::Graph& graph, const Options& options) {
   OBSCURA_TRY_VOID(check(graph, options));
   OBSCURA_TRY(const plan::AnswerSpec answer, answer_of(graph, options.answer, options.class_names));

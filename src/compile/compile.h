@@ -47,6 +47,10 @@ struct Options {
   Passes* passes = nullptr;  ///< what is said of each pass, or none
 };
 
+/// Levels that polynomials may take for one activation in networks deeper than a secure modulus: what the deepest
+/// bootstrapping leaves, since none stands within an activation.
+int most_activation_levels();
+
 /// errors: unsupported (names node and operator, and why), infeasible (no secure parameters reach the precision:
 /// names the best that was found), wrong_params (batch 0, normalisation of the wrong length, an answer that the network
 /// does not give), cancelled (by the report). What the file says of itself (nn::Graph::metadata) is the caller's to

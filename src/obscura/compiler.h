@@ -46,8 +46,9 @@ struct CompileOptions {
   std::optional<double> depth = {}, products = {};
   /// By the name of a node whose function is no polynomial: what stands for it, instead of what would be chosen.
   std::map<std::string, OwnActivation> activations = {};
-  /// Share of the calibration images whose answers polynomials may change.
-  double max_loss = 0.002;
+  /// Share of the calibration images whose answers polynomials may change; else 0.002, or where none are so precise up
+  /// to about 0.01, which the plan's reasons say then.
+  std::optional<double> max_loss = {};
   std::uint64_t memory = 16'000'000'000;  ///< bytes that the server may take
   std::optional<std::uint64_t> max_key_bytes = {};
   std::optional<int> log2_degree = {};  ///< forces the ring's degree

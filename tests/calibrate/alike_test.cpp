@@ -88,8 +88,33 @@ TEST(Automatic, SaysWhatTheMostPrecisePolynomialsReach) {
   ASSERT_TRUE(nn::infer_shapes(builder.graph()).ok());
   const auto images = Numbers(4).normal(300 * 2);
   auto chooser = Chooser::make(builder.graph(), images, 0.5).value();
-  EXPECT_THAT(chooser.automatic(0.01).error().message, AllOf(HasSubstr("of 300 training images; 1.00 % are allowed"),
-                                                             HasSubstr("the most precise polynomials change")));
+  EXPECT_THAT(chooser.automatic(0.01).error().message,
+              AllOf(HasSubstr("of 300 training images; 3 of them are allowed"),
+                    HasSubstr("the most precise polynomials of at most 15 levels")));
+}
+
+TEST(Automatic, TakesTheMostPreciseWhereNothingIsAskedAndNoneIsWithinTheDefault) {
+  Stack stack(6, {Kind::relu, Kind::relu});
+  constexpr std::size_t kImages = 700;
+  const auto images = Numbers(4).normal(kImages * 6);
+  const auto automatic = [&](int most_levels, std::optional<double> max_loss) {
+    return Chooser::make(stack.graph(), images, 0.5, {}, {}, Measured::everything, most_levels)
+        .value()
+        .automatic(max_loss);
+  };
+  // What these levels change: more than 0.2 %, and not surely more than 1 %.
+  constexpr int kLevels = 11;
+  const Choice choice = automatic(kLevels, {}).value();
+  EXPECT_EQ(choice.tried->images, kImages);
+  EXPECT_GT(choice.tried->differing, 1U);
+  EXPECT_LE(choice.tried->differing, 12U);
+  for (const Chosen& one : choice.chosen) EXPECT_LE(one.activation.certificate.depth, kLevels);
+  const double share = choice.tried->share();
+  EXPECT_TRUE(automatic(kLevels, share).ok());
+  const std::string refusal = automatic(kLevels, share - 1.0 / kImages).error().message;
+  EXPECT_THAT(refusal, AllOf(HasSubstr("of at most 11 levels an activation"), HasSubstr("of them are allowed"),
+                             HasSubstr(fmt::format("{:.2f} % of 700", 100 * share))));
+  EXPECT_THAT(automatic(3, {}).error().message, HasSubstr("12 of them are allowed"));
 }
 
 TEST(Alike, ChoosesTheSameByExtremesAlone) {

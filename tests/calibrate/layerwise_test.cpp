@@ -178,6 +178,22 @@ TEST(Layerwise, GivesDepthToTheLayerThatMattersMore) {
   EXPECT_EQ(choice.chosen[1].depth, 6);
 }
 
+TEST(Layerwise, TakesNoMoreLevelsForAnActivationThanAreAllowed) {
+  Stack stack(8, {Kind::relu, Kind::hard_swish, Kind::leaky_relu, Kind::sigmoid});
+  const Calibration calibration = calibration_of(stack.graph(), 100);
+  const std::vector<double> sensitivities{1, 1, 1, 1};
+  const auto deepest = [&](int most_levels) {
+    const auto chooser = LayerwiseChooser::make(stack.graph(), calibration, sensitivities, 0.25, most_levels).value();
+    int most = 0;
+    const Choice choice = chooser.choose({Of::depth, 1e300}).value();
+    for (const Chosen& one : choice.chosen) most = std::max(most, one.activation.certificate.depth);
+    return most;
+  };
+  for (const int levels : {2, 5, 9, 14}) EXPECT_EQ(deepest(levels), levels);
+  // Where nothing is said, HardSwish alone has its product besides.
+  EXPECT_EQ(deepest(kMostLevels), kMostLevels);
+}
+
 TEST(Layerwise, OfNoActivationsIsNothing) {
   Stack stack(4, {});
   const auto chooser = LayerwiseChooser::make(stack.graph(), {}, {}).value();

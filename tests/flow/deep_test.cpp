@@ -342,6 +342,30 @@ TEST(Placement, AStepOfMoreLevelsThanThereAreIsRefused) {
   EXPECT_EQ(compile::place_bootstraps(chain({4, 10, 4}), limits, one, 100).error().code, Code::infeasible);
 }
 
+TEST(Deep, ActivationsOfTooManyLevelsAreToldBeforeAnythingIsLaidOut) {
+  const auto check = [](const nn::Graph& graph, int levels) {
+    const auto network =
+        compile::make_monic(compile::fuse(graph, rectifiers(graph, 6)).value(), compile::Quartics::plain);
+    const auto set = ckks::BootstrapParams::insecure_for_tests(with_levels(ckks::small_toy(), levels));
+    return compile::check_activation_levels(network.value(), set.value());
+  };
+  // Four levels each: where three are left, a last one may start at more limbs than bootstrapping starts from.
+  for (const bool two : {false, true}) {
+    compile::ResidualNet net({2, 4, 4});
+    ValueId x = net.function(approx::Function::Kind::relu, net.conv_norm(0, 2, 3));
+    if (two) x = net.function(approx::Function::Kind::relu, net.conv_norm(x, 3, 3));
+    net.pooled_dense(x, 3, 4);
+    const nn::Graph& graph = net.finished();
+    EXPECT_TRUE(check(graph, 4).ok());
+    const auto few = check(graph, 3);
+    EXPECT_EQ(few.ok(), !two);
+    if (!two) continue;
+    EXPECT_NE(few.error().message.find("take 4 levels; one bootstrapping leaves 3"), std::string::npos)
+        << few.error().message;
+    EXPECT_NE(few.error().message.find(graph.nodes[2].name), std::string::npos) << few.error().message;
+  }
+}
+
 TEST(Placement, ValuesInFewCiphertextsAreBootstrappedFirst) {
   compile::Circuit circuit = chain({4, 1, 1, 4});
   circuit.operations[0].ciphertexts = circuit.operations[2].ciphertexts = 4;

@@ -19,19 +19,6 @@ constexpr std::size_t kNominalDigitLimbs = 2;
 /// Of bounded values: calibration has not seen every image, and slots above 1 are lost in bootstrapping.
 constexpr double kBoundMargin = 1.25;
 
-/// Divisions between a value and the output on the longest path, by value.
-std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
-  std::vector<std::uint32_t> left(network.junctions.size() + 1, 0);
-  for (std::size_t j = network.junctions.size(); j-- > 0;) {
-    const Junction& junction = network.junctions[j];
-    std::uint32_t own = j + 1 < network.junctions.size() ? 1 + left[j + 1] : 0;
-    if (junction.activation) own += static_cast<std::uint32_t>(levels(network.activations[*junction.activation]));
-    if (is_product(junction)) ++own;
-    for (const Branch& branch : junction.branches) left[branch.source] = std::max(left[branch.source], own);
-  }
-  return left;
-}
-
 /// The largest coefficient that a bias may have at scale 1. Each is at most the mean of all |slots|, and the few slots
 /// of logits have a far smaller mean than maximum.
 double largest_bias(const std::vector<double>& bias, const plan::Layout& to) {
@@ -483,6 +470,18 @@ class Lowering {
 };
 
 }  // namespace
+
+std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
+  std::vector<std::uint32_t> left(network.junctions.size() + 1, 0);
+  for (std::size_t j = network.junctions.size(); j-- > 0;) {
+    const Junction& junction = network.junctions[j];
+    std::uint32_t own = j + 1 < network.junctions.size() ? 1 + left[j + 1] : 0;
+    if (junction.activation) own += static_cast<std::uint32_t>(levels(network.activations[*junction.activation]));
+    if (is_product(junction)) ++own;
+    for (const Branch& branch : junction.branches) left[branch.source] = std::max(left[branch.source], own);
+  }
+  return left;
+}
 
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 

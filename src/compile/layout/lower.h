@@ -11,7 +11,9 @@ namespace obscura::compile {
 
 class MapCache;
 
-/// Divisions that the longest path through the network takes, whatever the layouts.
+/// Divisions between each value of the network and the output on the longest path, whatever the layouts.
+std::vector<std::uint32_t> levels_after(const MonicNetwork& network);
+/// Those after the input.
 std::uint32_t levels(const MonicNetwork& network);
 
 struct LoweringRequest {

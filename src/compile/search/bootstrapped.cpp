@@ -81,9 +81,27 @@ double bootstrap_error(const ckks::Bootstrapper& bootstrapper) {
 
 }  // namespace
 
+Result<void> check_activation_levels(const MonicNetwork& network, const ckks::BootstrapParams& set) {
+  const auto given = static_cast<std::uint32_t>(set.literal().levels);
+  const auto output = static_cast<std::uint32_t>(set.limbs().output);
+  const std::vector<std::uint32_t> left = levels_after(network);
+  for (std::size_t j = 0; j < network.junctions.size(); ++j) {
+    if (!network.junctions[j].activation) continue;
+    const MonicActivation& activation = network.activations[*network.junctions[j].activation];
+    const auto own = static_cast<std::uint32_t>(levels(activation));
+    if (own <= given || own + left[j + 1] + PlacementLimits().output <= output) continue;
+    return error(Code::infeasible,
+                 "{}: its polynomials take {} levels; one bootstrapping leaves {}, and none stands within an "
+                 "activation: take polynomials of fewer levels (--alpha 12, or less)",
+                 activation.origin, own, given);
+  }
+  return {};
+}
+
 Result<Lowered> lower_bootstrapped(const Setting& setting, const ckks::BootstrapParams& set, Choice& choice,
                                    const std::shared_ptr<ckks::Resources>& resources) {
   const ckks::BootstrapLiteral& literal = set.literal();
+  OBSCURA_TRY_VOID(check_activation_levels(*setting.network, set));
   const auto most = static_cast<std::uint32_t>(set.limbs().output);
   const LoweringRequest request{.cache = setting.cache,
                                 .log2_degree = literal.log2_degree,

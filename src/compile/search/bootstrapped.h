@@ -15,9 +15,14 @@ struct Lowered {
   bool fits = true;
 };
 
+/// Whether one set of parameters leaves the levels that each activation takes, told before anything is laid out: after
+/// an activation of more levels than a bootstrapping gives none can follow.
+/// errors  infeasible, naming the activation
+Result<void> check_activation_levels(const MonicNetwork& network, const ckks::BootstrapParams& set);
+
 /// The circuit with bootstraps placed for one set of parameters, with the bootstrapper on these resources. Sets what
 /// follows from the circuit in `choice`, which is bootstrapped_choice of the set.
-/// errors  infeasible: as place_bootstraps; as lower
+/// errors  infeasible: as check_activation_levels and place_bootstraps; as lower
 Result<Lowered> lower_bootstrapped(const Setting& setting, const ckks::BootstrapParams& set, Choice& choice,
                                    const std::shared_ptr<ckks::Resources>& resources);
 
