@@ -109,4 +109,14 @@ for stage in client_key_generation server_preprocess_model client_preprocess_inp
   (cd "$suite" && "submission/build/$stage" 1) >"$folder/suite.log" 2>&1 || fail "$stage: $(cat "$folder/suite.log")"
 done
 [[ "$(xargs <"$suite/io/small/encrypted_model_predictions.txt")" == "7 2 1" ]] || fail "the stages' labels are not 7 2 1"
+# The same stages on CIFAR-10, by the driver beside them.
+cifar="${data%/mnist}/cifar10/test_batch.png"
+if [[ -f "$cifar" ]] && /usr/bin/python3 -c 'import numpy, PIL' 2>/dev/null; then
+  OBSCURA_PREFIX="$folder/usr" OBSCURA_DATA="${data%/mnist}" OBSCURA_MODEL="$folder/usr/share/obscura/models/cifar10-p1.onnx" OBSCURA_COMPILE="--memory 2GB" \
+    /usr/bin/python3 "$source/tools/fhe_benchmark/cifar10.py" "$suite" 0 --runs 1 --seed 1 >"$folder/suite.log" 2>&1 ||
+    fail "the stages on CIFAR-10: $(tail -n 20 "$folder/suite.log")"
+  grep -q 'right: 1 of 1' "$folder/suite.log" || fail "the stages on CIFAR-10 say $(tail -n 5 "$folder/suite.log")"
+else
+  echo "package_test: no CIFAR-10, or no numpy and PIL of /usr/bin/python3: its driver was not run"
+fi
 echo "package_test: 9 examples; client library $size bytes"
