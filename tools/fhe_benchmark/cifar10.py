@@ -106,6 +106,9 @@ def main():
     arguments = parser.parse_args()
     folder, size = arguments.folder.resolve(), arguments.size
     os.environ.setdefault("OBSCURA_MODEL", "cifar10-deep-calm")
+    for variable in ("OBSCURA_PREFIX", "OBSCURA_MODEL"):  # the stages run in another folder
+        if os.path.exists(os.environ.get(variable, "")):
+            os.environ[variable] = str(pathlib.Path(os.environ[variable]).resolve())
     os.environ["OBSCURA_SIZES"] = str(size)
     data = os.environ["OBSCURA_DATA"] = str(pathlib.Path(os.environ.get("OBSCURA_DATA", "data")).resolve())
     split = read_test_split(data)
