@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // service_load PLAN [CLIENTS [REQUESTS [MEMORY_GB [BAD]]]]: clients with keys of their own ask a service on loopback
 // for one image each time; BAD others send a byte a second, break off, or send garbage meanwhile. Prints what was
-// answered, times, and the largest memory of the worker.
+// answered, times, and the largest memory of the worker. With a URL in place of PLAN, a service that runs there already
+// and has the model `model`.
 //
 //   obscura compile models/mnist-square.onnx --batch 1 --calibrate mnist -o one.plan
 //   build/release/service_load one.plan 100 1000 2
@@ -59,25 +60,30 @@ void misbehave(std::uint16_t port, unsigned seed, const std::atomic<bool>& stop)
   }
 }
 
-int run(const fs::path& plan, int clients, int requests, double memory, int bad) {
+int run(const std::string& served, int clients, int requests, double memory, int bad) {
   std::string name = fs::temp_directory_path() / "obscura-load-XXXXXX";
   const fs::path folder = mkdtemp(name.data());
-  fs::create_directories(folder / "plans");
-  fs::copy_file(plan, folder / "plans/model.plan");
+  const bool elsewhere = served.rfind("http", 0) == 0;
   service::ServiceOptions options;
   options.worker = OBSCURA_SERVER;
   options.memory = static_cast<std::uint64_t>(memory * 1e9);
   options.jobs.queued = clients + 1;
-  std::optional<service::Service> service(service::Service::open(folder / "plans", options).value());
-  std::optional<http::Server> server(http::Server::start({}, service->route()).value());
-  const std::string url = fmt::format("http://127.0.0.1:{}", server->port());
+  std::optional<service::Service> service;
+  std::optional<http::Server> server;
+  if (!elsewhere) {
+    fs::create_directories(folder / "plans");
+    fs::copy_file(served, folder / "plans/model.plan");
+    service.emplace(service::Service::open(folder / "plans", options).value());
+    server.emplace(http::Server::start({}, service->route()).value());
+  }
+  const std::string url = elsewhere ? served : fmt::format("http://127.0.0.1:{}", server->port());
   std::mutex mutex;
   std::vector<double> seconds;
   std::atomic<int> wrong{0}, next{0};
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads, bad_ones;
   for (int k = 0; k < bad; ++k) {
-    bad_ones.emplace_back([&, k] { misbehave(server->port(), static_cast<unsigned>(k), stop); });
+    if (server) bad_ones.emplace_back([&, k] { misbehave(server->port(), static_cast<unsigned>(k), stop); });
   }
   const auto start = Clock::now();
   for (int c = 0; c < clients; ++c) {
@@ -122,10 +128,12 @@ int run(const fs::path& plan, int clients, int requests, double memory, int bad)
   const auto at = [&](double part) {
     return seconds[static_cast<std::size_t>(part * static_cast<double>(seconds.size() - 1))];
   };
-  fmt::print(
-      "{} requests of {} clients in {:.1f} s, {} wrong; p50 {:.2f} s, p99 {:.2f} s; largest memory: worker {:.2f} GB\n",
-      seconds.size(), clients, all, wrong.load(), at(0.5), at(0.99),
-      peak_gigabytes(std::to_string(service->worker_process())));
+  fmt::print("{} requests of {} clients in {:.1f} s, {} wrong; p50 {:.2f} s, p99 {:.2f} s", seconds.size(), clients,
+             all, wrong.load(), at(0.5), at(0.99));
+  if (service) {
+    fmt::print("; largest memory: worker {:.2f} GB", peak_gigabytes(std::to_string(service->worker_process())));
+  }
+  fmt::print("\n");
   server.reset();
   service.reset();
   fs::remove_all(folder);
@@ -136,7 +144,7 @@ int run(const fs::path& plan, int clients, int requests, double memory, int bad)
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "service_load PLAN [CLIENTS [REQUESTS [MEMORY_GB [BAD]]]]\n");
+    fmt::print(stderr, "service_load PLAN|URL [CLIENTS [REQUESTS [MEMORY_GB [BAD]]]]\n");
     return 2;
   }
   const auto number = [&](int i, double otherwise) { return argc > i ? std::stod(argv[i]) : otherwise; };

@@ -23,8 +23,10 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxOffer = std::uint64_t{1} << 24;
 /// What the server does not compute in this time becomes a job, whose progress it tells.
 constexpr const char* kPatience = "respond-async, wait=2";
-constexpr int kTries = 5;  ///< of an upload that breaks off
+constexpr int kTries = 5;  ///< of what breaks off
 constexpr std::chrono::seconds kPause{1};
+/// Of a load balancer, whose server did not answer.
+constexpr unsigned kBadGateway = 502;
 constexpr std::uint64_t kMaxAnswer = std::uint64_t{2} << 30;
 
 /// Nobody waits for the pipe's bytes any more, however this scope ends.
@@ -163,8 +165,17 @@ Result<bool> RemoteClient::send_rest_of(base::InputFile& keys, Result<void>& fai
   return false;
 }
 
-/// Of a job, until it has ended: its answer.
+/// Of a job, until it has ended: its answer. The job outlives the server that tells of it, where others share its
+/// database: what breaks off is asked again.
 Result<http::Reply> RemoteClient::follow(const std::string& job) {
+  for (int tries = 1;; ++tries) {
+    Result<http::Reply> answer = follow_once(job);
+    if (answer || answer.error().code != Code::io || tries == kTries) return answer;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Result<http::Reply> RemoteClient::follow_once(const std::string& job) {
   http::Call watch = call_to("GET", job + "/events");
   const auto told = part("the server computes");
   watch.event = [&](const http::Event& event) {
@@ -219,7 +230,7 @@ Result<http::Reply> RemoteClient::stream_images(const client::ImageSource& image
   auto reply = send_images(std::move(call));
   pipe.stop();
   Result<client::Sent> encrypted = encrypting.get();
-  if (!reply) return reply;
+  if (!reply || reply->status == kBadGateway) return reply;
   OBSCURA_TRY(sent, std::move(encrypted));
   return reply;
 }
@@ -236,8 +247,8 @@ Result<http::Reply> RemoteClient::send_file_of_images(const client::ImageSource&
 }
 
 Result<http::Reply> RemoteClient::send_images(http::Call call) {
-  OBSCURA_TRY(http::Reply reply, expect(url_, std::move(call), {200, 202}));
-  if (reply.status == 200) return reply;
+  OBSCURA_TRY(http::Reply reply, expect(url_, std::move(call), {200, 202, kBadGateway}));
+  if (reply.status != 202) return reply;
   const auto location = reply.headers.find("location");
   const std::string job = location == reply.headers.end() ? "" : location->second;
   if (!job.starts_with("/v2/jobs/")) {
@@ -249,11 +260,21 @@ Result<http::Reply> RemoteClient::send_images(http::Call call) {
   return answer;
 }
 
+/// The answer to a request, which is made again where a server of several ended on it: the load balancer says so.
+Result<http::Reply> RemoteClient::ask(const client::ImageSource& images, client::Sent& sent) {
+  const bool one_batch = images.count <= client_.images_at_once();
+  for (int tries = 1;; ++tries) {
+    OBSCURA_TRY(http::Reply reply, one_batch ? stream_images(images, sent) : send_file_of_images(images, sent));
+    if (reply.status != kBadGateway) return reply;
+    if (tries == kTries) return error(Code::io, "{}:{}: no server answers behind it", url_.host, url_.port);
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 Result<client::Logits> RemoteClient::classify(const client::ImageSource& images) {
   OBSCURA_TRY_VOID(send_keys());
   client::Sent sent;
-  const bool one_batch = images.count <= client_.images_at_once();
-  OBSCURA_TRY(const http::Reply reply, one_batch ? stream_images(images, sent) : send_file_of_images(images, sent));
+  OBSCURA_TRY(const http::Reply reply, ask(images, sent));
   const auto length = reply.headers.find(protocol::kHeadLength);
   const std::size_t json = length == reply.headers.end() ? 0 : std::strtoul(length->second.c_str(), nullptr, 10);
   if (json == 0 || json > protocol::kMaxHead || reply.body.size() < json + protocol::kPrefixBytes) {

@@ -54,6 +54,8 @@ class RemoteClient {
   Result<http::Reply> stream_images(const client::ImageSource& images, client::Sent& sent);
   Result<http::Reply> send_file_of_images(const client::ImageSource& images, client::Sent& sent);
   Result<http::Reply> follow(const std::string& job);
+  Result<http::Reply> follow_once(const std::string& job);
+  Result<http::Reply> ask(const client::ImageSource& images, client::Sent& sent);
   base::Progress part(const char* what) const;
   http::Url url_;
   std::string model_;
