@@ -21,6 +21,7 @@ find_package(Protobuf REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(sqlite REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(postgresql IMPORTED_TARGET libpq)
 find_package(prometheus-cpp REQUIRED)
 find_package(spdlog REQUIRED)
 

@@ -14,8 +14,9 @@ set -euo pipefail
 build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-dev libtbb-dev libsodium-dev libonnx-dev libdnnl-dev
   libprotobuf-dev protobuf-compiler libboost-dev libmpfr-dev libgmp-dev libcli11-dev libfmt-dev
   nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
-  libssl-dev libtomlplusplus-dev libsqlite3-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
+  libssl-dev libtomlplusplus-dev libsqlite3-dev libpq-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
 developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy
+  postgresql nginx-light
   python3-dev pybind11-dev python3-numpy python3-pil python3-pytest python3-build python3-setuptools python3-wheel)
 train=(libtorch-dev python3-torch)
 web=()

@@ -10,6 +10,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxFile = 1 << 20;
+constexpr std::uint64_t kMaxPassword = 4096;
 
 /// What the file says, in its own units; the values here are those where it says nothing.
 struct Settings {
@@ -21,6 +22,8 @@ struct Settings {
   std::int64_t queued_jobs = 16, images_per_hour = 0, keep_keys = 30;
   double deadline = 24, keep_answers = 24;
   std::int64_t attempts = 3;
+  std::string database, password_file;
+  double lease = 10;
 };
 
 enum class Kind { text, whole, real, flag };
@@ -71,8 +74,13 @@ const std::vector<Setting>& settings() {
       real("limits", "request_images_gb", &S::request_images, 1e-6, 4, "GB of the largest request of encrypted images"),
       real("jobs", "deadline_hours", &S::deadline, 1e-3, 1e4, "a job that takes longer fails"),
       real("jobs", "keep_answers_hours", &S::keep_answers, 1e-3, 1e4, "that nobody fetched"),
-      whole("jobs", "attempts", &S::attempts, 1, 100, "worker processes that may end on one job"),
+      whole("jobs", "attempts", &S::attempts, 1, 100, "processes, a worker's or a server's, that may end on one job"),
       whole("jobs", "keep_keys_days", &S::keep_keys, 1, 36500, "that nobody uses"),
+      text("database", "url", &S::database,
+           "PostgreSQL's, which replicas share: postgresql://USER@HOST/NAME, without the password; else SQLite"),
+      text("database", "password_file", &S::password_file, "file with the password alone, that no other user reads"),
+      real("database", "lease_seconds", &S::lease, 0.5, 600,
+           "a replica that the database has not heard of for so long loses its job to another"),
       text("signing", "key", &S::signing_key, "file of `obscura signkey`: signs offers and answers"),
   };
   return all;
@@ -93,6 +101,15 @@ std::string default_of(const Setting& setting, const Settings& values) {
 }
 
 std::uint64_t bytes_of(double gigabytes) { return static_cast<std::uint64_t>(gigabytes * 1e9); }
+
+/// The first line of a file.
+Result<std::string> read_password(const fs::path& file) {
+  OBSCURA_TRY(base::InputFile input, base::InputFile::open(file));
+  OBSCURA_TRY_VOID(input.require_private());
+  OBSCURA_TRY(const base::Bytes bytes, base::read_file(file, kMaxPassword));
+  const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return content.substr(0, content.find_first_of("\r\n"));
+}
 
 std::chrono::seconds seconds_of(double hours) { return std::chrono::seconds(static_cast<std::int64_t>(hours * 3600)); }
 
@@ -170,6 +187,11 @@ Result<Configuration> read_configuration(const fs::path& folder) {
   service.jobs.deadline = seconds_of(values.deadline);
   service.jobs.keep_answers = seconds_of(values.keep_answers);
   service.jobs.attempts = values.attempts;
+  service.jobs.lease = std::chrono::milliseconds(static_cast<std::int64_t>(values.lease * 1000));
+  service.database.postgresql.url = values.database;
+  if (!values.password_file.empty()) {
+    OBSCURA_TRY(service.database.postgresql.password, read_password(beside(values.password_file)));
+  }
   return out;
 }
 

@@ -1,47 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-/// SQLite, as far as the service needs it: statements with values in, rows out.
+/// A database, as far as the service needs it: statements with values in, rows out. One interface, two databases: a
+/// file of SQLite, which one server holds, and PostgreSQL, which many share.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/check.h"
 
-struct sqlite3;
-
 namespace obscura::service {
+
+class Connection;
+
+/// Where a database of PostgreSQL is.
+struct PostgresqlAddress {
+  std::string url;  ///< postgresql://USER@HOST:PORT/NAME?..., or keywords of libpq; without a password
+  std::string password = {};
+};
 
 class Database {
  public:
   using Value = std::variant<std::nullptr_t, std::int64_t, double, std::string>;
   using Row = std::vector<Value>;
+  /// When a change counts: once it is on disk; or at once, so that all see it, but a machine that loses its power
+  /// (PostgreSQL: the database's) may lose it. Who changes nothing takes the second.
+  enum class Counts { on_disk, at_once };
 
-  /// Opens or makes it, mode 0600, with a write-ahead log, each change on disk before it counts. Where it is of an
-  /// older version the `steps` after that version are taken: step k makes version k + 1.
+  /// Opens or makes a file of SQLite, mode 0600, with a write-ahead log. Where it is of an older version the `steps`
+  /// after that version are taken: step k makes version k + 1.
   /// errors  io: cannot be opened, is damaged; unsupported: of a newer version
   static Result<Database> open(const std::filesystem::path& path, const std::vector<const char*>& steps);
-  Database(Database&&) noexcept = default;
-  Database& operator=(Database&&) noexcept = default;
+  /// The same of PostgreSQL. A connection that ended is made again with the next statement.
+  /// errors  io: does not answer; wrong_params: no address, or a password in it; unsupported: of a newer version, or
+  ///         this program was built without PostgreSQL
+  static Result<Database> connect(const PostgresqlAddress& address, const std::vector<const char*>& steps);
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+  ~Database();
 
-  /// One statement. threads: concurrent, also with other processes. errors: io (disk full, damaged)
-  Result<std::vector<Row>> run(const char* sql, std::initializer_list<Value> values = {}) const;
+  /// One statement of the SQL that both have: values stand as ?1, ?2 ..., and now_ms() is the database's clock,
+  /// milliseconds since 1970. threads: concurrent, also with other processes.
+  /// errors  io: disk full, damaged, no connection. A change may have been made all the same where that broke meanwhile
+  Result<std::vector<Row>> run(const std::string& sql, const std::vector<Value>& values = {},
+                               Counts counts = Counts::on_disk) const;
+  /// Whether other servers may hold it too.
+  bool shared() const { return shared_; }
 
  private:
-  struct Close {
-    void operator()(sqlite3* handle) const;
-  };
-  Database(std::unique_ptr<sqlite3, Close> handle, std::filesystem::path path)
-      : handle_(std::move(handle)), path_(std::move(path)) {}
-  Error failure() const;
-  std::unique_ptr<sqlite3, Close> handle_;
-  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
-  std::filesystem::path path_;
+  Database(std::unique_ptr<Connection> on_disk, std::unique_ptr<Connection> at_once, bool shared);
+  /// Two, so that who reads does not wait for who waits for the disk.
+  std::unique_ptr<Connection> on_disk_, at_once_;
+  bool shared_ = false;
 };
 
 std::int64_t number(const Database::Value& value);  ///< 0 where it is none

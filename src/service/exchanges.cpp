@@ -109,7 +109,7 @@ class Attended {
   Attended(Jobs& jobs, std::string tenant, std::string id)
       : jobs_(jobs), tenant_(std::move(tenant)), id_(std::move(id)) {}
   ~Attended() {
-    if (!let_go_) jobs_.remove(tenant_, id_);
+    if (!let_go_) static_cast<void>(jobs_.remove(tenant_, id_));
   }
   Attended(const Attended&) = delete;
   Attended& operator=(const Attended&) = delete;
@@ -177,13 +177,15 @@ class Infer final : public http::Exchange {
     http::Response response;
     response.later = [job, how = how_, until = Clock::now() + preference_.wait, preference = preference_,
                       request = head_->id]() -> std::optional<http::Response> {
-      http::Response now = answer_of(how.jobs, how.tenant, job->id(), request);
-      if (now.status != 202) return now;  // with its file open, the job may go
+      const auto known = how.jobs.job(how.tenant, job->id());
+      // With its file open, the job may go.
+      if (!known || !*known || has_ended(**known)) return answer_of(how.jobs, how.tenant, job->id(), request);
       if (!preference.as_job || Clock::now() < until) return std::nullopt;
       const auto kept = how.jobs.keep(how.tenant, job->id());
       if (!kept) return refusal({kept.error().code, "the job cannot be kept: the server's disk is full, or worse"});
       if (!*kept) return std::nullopt;
-      job->let_go();
+      http::Response now = answer_of(how.jobs, how.tenant, job->id(), request);
+      if (now.status == 202) job->let_go();  // else another replica has answered it already
       return now;
     };
     return response;
@@ -229,7 +231,7 @@ class Infer final : public http::Exchange {
     job.tenant = how_.tenant;
     job.model = how_.model.name;
     job.key = head_->key;
-    for (const auto byte : plan.digest) job.plan += fmt::format("{:02x}", static_cast<unsigned>(byte));
+    job.plan = wire::hex(plan.digest);
     job.images = static_cast<std::int64_t>(images->header().images);
     job.bytes = static_cast<std::int64_t>(bytes);
     return how_.jobs.submit(std::move(job), spool_.path());

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Accepted files of encrypted images, from the queue to their answers. One is computed at a time, with all cores, in a
-/// worker process; tenants take turns. Jobs that no client waits for outlive this process: the next one goes on with
-/// them from what was saved.
+/// worker process; tenants take turns. Jobs that no client waits for outlive this process: the next one, or another
+/// replica, goes on with them from what was saved.
+///
+/// The queue is the store's. What is here beside it is of the clients that wait on connections to this process, and of
+/// the job that it runs: both end with it.
 #pragma once
 
 #include <condition_variable>
@@ -30,20 +33,26 @@ struct JobLimits {
   std::int64_t queued = 16;                  ///< jobs of one tenant that wait or run
   std::int64_t images_per_hour = 0;          ///< of one tenant; 0: any number
   std::chrono::seconds deadline{86400};      ///< of one job, from its start
-  std::int64_t attempts = 3;                 ///< worker processes that may end on one job
+  std::int64_t attempts = 3;                 ///< processes, worker's or server's, that may end on one job
   std::chrono::seconds keep_answers{86400};  ///< that nobody fetched
+  /// Of a shared store: a replica that is not heard of for so long has lost its job to another.
+  std::chrono::milliseconds lease{10'000};
 };
+
+/// Done, failed or cancelled.
+bool has_ended(const Job& job);
 
 struct JobStatus {
   Job job;
   std::size_t done = 0, total = 0;  ///< predicted work
   double seconds_left = 0;          ///< predicted, of this job alone; 0: not known
-  std::size_t before = 0;           ///< jobs that run or wait in front of it
+  std::int64_t before = 0;          ///< jobs that run or wait in front of it
 };
 
-/// What the numbers of a service count; see metrics.
+/// What the numbers of a service count; see metrics. All are of this process, but for `queued`, which is of the store.
 struct JobCounts {
   std::uint64_t done = 0, failed = 0, cancelled = 0, crashes = 0, images = 0;
+  std::uint64_t lost = 0;  ///< that another replica has, since this one was not heard of
   std::size_t queued = 0, running = 0;
   double run_seconds = 0;
 };
@@ -66,12 +75,15 @@ class Jobs {
   /// threads  concurrent; cheap
   /// errors   missing_key: no such job; io: the disk does not take it
   Result<bool> keep(const std::string& tenant, const std::string& id);
-  /// threads  concurrent; cheap
-  std::optional<JobStatus> status(const std::string& tenant, const std::string& id) const;
-  /// The answer of a done job. errors: missing_key: no such job; busy: not done yet; its own error where it failed
+  /// threads  concurrent; cheap where its client waits here, else a query. errors: io
+  Result<std::optional<Job>> job(const std::string& tenant, const std::string& id) const;
+  /// The same with how far it is. threads: concurrent; a query or two. errors: io
+  Result<std::optional<JobStatus>> status(const std::string& tenant, const std::string& id) const;
+  /// The answer of a done job. errors: missing_key: no such job; busy: not done yet; its own error where it failed; io
   Result<base::InputFile> answer(const std::string& tenant, const std::string& id) const;
-  /// Stops it where it waits or runs, and removes what is there of it. False: no such job. threads: concurrent
-  bool remove(const std::string& tenant, const std::string& id);
+  /// Stops it where it waits or runs, and removes what is there of it; another replica that runs it stops within
+  /// seconds. False: no such job. threads: concurrent. errors: io
+  Result<bool> remove(const std::string& tenant, const std::string& id);
   /// Lets go of loaded keys.
   void forget(const std::string& tenant, const std::string& key);
   /// Removes answers that nobody fetched in time.
@@ -80,46 +92,65 @@ class Jobs {
   pid_t worker_process() const { return worker_.process(); }
 
  private:
+  /// A job that a client waits for on a connection to this process, or that this process runs.
   struct Entry {
     Job job;
     std::size_t done = 0, total = 0;
     std::chrono::steady_clock::time_point started = {};
     bool stop = false;
     bool removed = false;  ///< goes when it has ended
+    bool lost = false;     ///< the store says that it is another's, or gone
     bool keep = false;     ///< is wanted on disk
     std::optional<Error> not_kept = std::nullopt;
   };
+  using Lock = std::unique_lock<std::mutex>;
   Jobs(const Store& store, const Place& place, const std::map<std::string, Model>& models, worker::Options worker,
-       const JobLimits& limits)
-      : store_(store), place_(place), models_(models), limits_(limits), worker_(std::move(worker)) {}
-  void serve();
+       const JobLimits& limits);
+  // jobs.cpp
   void keep_wanted();
-  Entry* next();
-  void perform(Entry& entry, std::unique_lock<std::mutex>& lock);
-  void finish(Entry& entry, const worker::Outcome& outcome);
   Entry* wanted();
-  void save(Entry& entry);
-  void drop(const std::string& id);
   Result<void> room_for(const Job& job) const;
   const Entry* find(const std::string& tenant, const std::string& id) const;
   Entry* find(const std::string& tenant, const std::string& id) {
     return const_cast<Entry*>(std::as_const(*this).find(tenant, id));
   }
+  void erase(const Entry& entry) {
+    entries_.remove_if([&](const Entry& e) { return &e == &entry; });
+  }
+  // run.cpp
+  void serve();
+  Entry& entry_of(Job claimed);
+  void perform(Entry& entry, Lock& lock);
+  bool requeue(Entry& entry);
+  void finish(Entry& entry, const worker::Outcome& outcome, Lock& lock);
+  bool end_in_store(const Job& job, Lock& lock);
+  // replica.cpp
+  void beat();
+  void tell(Lock& lock);
+  void sweep();
+  void fail_unserved();
+  bool is_served(const Job& job) const;
+  void adopt(const Job& job) const;
+  void drop(const Job& job) const;
+  void drop_run(const Job& job, std::int64_t run) const;
 
   const Store& store_;
   const Place& place_;
   const std::map<std::string, Model>& models_;
   JobLimits limits_;
+  Claim claim_;  ///< what serve() asks for
   worker::Worker worker_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<Entry> entries_;                    ///< in the order of their acceptance; they stay where they are
-  std::map<std::string, std::uint64_t> turns_;  ///< when each tenant was last served
-  std::uint64_t turn_ = 0;
+  std::list<Entry> entries_;                   ///< they stay where they are
+  std::map<std::string, std::string> loaded_;  ///< keys that the worker may have, as TENANT/KEY, and their uploads
   JobCounts counts_;
   bool stopping_ = false;
+  std::condition_variable over_changed_;
+  bool over_ = false;  ///< nothing runs any more
   std::thread thread_;
   std::thread keeper_;
+  std::thread beat_;
 };
 
 }  // namespace obscura::service

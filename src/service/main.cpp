@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -24,6 +25,8 @@
 namespace {
 
 using obscura::server::RunOptions;
+
+using obscura::service::DatabaseWords;
 
 struct ServeOptions {
   std::string folder;
@@ -76,7 +79,15 @@ void log_request(const obscura::http::Served& served) {
   log(json);
 }
 
-int serve(ServeOptions options) {
+/// PGPASSWORD, which the worker, a process that others' ciphertexts might take over, does not inherit.
+std::string take_password() {
+  const char* told = std::getenv("PGPASSWORD");
+  std::string password = told == nullptr ? "" : told;
+  ::unsetenv("PGPASSWORD");
+  return password;
+}
+
+int serve(ServeOptions options, const DatabaseWords& database) {
   // Blocked before any thread is made, so that all inherit it and this one waits for them.
   sigset_t ends;
   sigemptyset(&ends);
@@ -88,6 +99,8 @@ int serve(ServeOptions options) {
   if (options.port) told.http.port = *options.port;
   if (options.memory) told.service.memory = *options.memory;
   if (!options.signing_key.empty()) told.service.signing_key = options.signing_key;
+  if (!database.url.empty()) told.service.database.postgresql.url = database.url;
+  if (!database.password.empty()) told.service.database.postgresql.password = database.password;
   if (told.http.tls) {
     if (const auto dates = obscura::http::check_dates(told.http.tls->certificate); !dates) return fail(dates.error());
   }
@@ -137,12 +150,14 @@ CLI::App* add_run(CLI::App& app, std::string (&files)[4], RunOptions& options, b
   return verb;
 }
 
-CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
+CLI::App* add_serve(CLI::App& app, ServeOptions& options, DatabaseWords& database) {
   CLI::App* verb = app.add_subcommand(
       "serve",
       "Serves the plans of a folder to clients (`obscura classify`), by the Open Inference Protocol, version 2, as\n"
       "DIR/server.toml says (`obscura-server init`); without that file, this machine alone. Ctrl-C and SIGTERM end it\n"
-      "after the answers that clients wait for; other jobs go on when it is started again.\n"
+      "after the answers that clients wait for; other jobs go on when it is started again. With a database of\n"
+      "PostgreSQL any number of servers share one folder behind a load balancer, and take up each other's jobs\n"
+      "(docs/SERVICE.md, \"Several replicas\").\n"
       "Example: obscura-server serve plans --port 8080");
   verb->add_option("DIR", options.folder, "NAME.plan in it is the model NAME; DIR/state keeps keys, jobs and tokens")
       ->required();
@@ -150,6 +165,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   verb->add_option("--memory", options.memory, "In place of limits.memory_gb, as 8GB")
       ->transform(CLI::AsSizeValue(true));
   verb->add_option("--sign", options.signing_key, "In place of signing.key (obscura signkey)");
+  obscura::service::add_database(*verb, database);
   verb->add_option("--page", options.page, "Folder of the page for browsers (docs/BROWSER.md), to be served at /");
   verb->add_flag("--check-config", options.check, "Only read DIR/server.toml, and say what is wrong with it");
   return verb;
@@ -174,12 +190,13 @@ int main(int argc, char** argv) {
     bool resume = false, restart = false;
     ServeOptions serving;
     CLI::App* run_verb = add_run(app, files, options, resume, restart);
-    CLI::App* serve_verb = add_serve(app, serving);
+    DatabaseWords database{"", take_password()};
+    CLI::App* serve_verb = add_serve(app, serving, database);
     obscura::worker::Options working;
     CLI::App* worker_verb = add_worker(app, working);
-    const auto verbs = obscura::service::add_verbs(app);
+    const auto verbs = obscura::service::add_verbs(app, database);
     CLI11_PARSE(app, argc, argv);
-    if (serve_verb->parsed()) return serve(serving);
+    if (serve_verb->parsed()) return serve(serving, database);
     if (worker_verb->parsed()) return obscura::worker::serve(kWorkersChannel, working);
     for (const auto& [verb, perform] : verbs) {
       if (!verb->parsed()) continue;

@@ -20,9 +20,13 @@ struct Metrics::Internal {
   prometheus::Counter& images = counter("obscura_images_total", "Images of jobs that are done").Add({});
   prometheus::Counter& crashes =
       counter("obscura_worker_crashes_total", "Worker processes that ended on a job").Add({});
+  prometheus::Counter& lost =
+      counter("obscura_jobs_lost_total", "Jobs that another replica took, since this one was not heard of").Add({});
   prometheus::Counter& seconds = counter("obscura_run_seconds_total", "Seconds that networks were computed").Add({});
-  prometheus::Family<prometheus::Gauge>& now =
-      prometheus::BuildGauge().Name("obscura_jobs").Help("Jobs of now, by their state").Register(registry);
+  prometheus::Family<prometheus::Gauge>& now = prometheus::BuildGauge()
+                                                   .Name("obscura_jobs")
+                                                   .Help("Jobs of now: queued at all replicas, running at this one")
+                                                   .Register(registry);
   prometheus::Gauge& queued = now.Add({{"state", "queued"}});
   prometheus::Gauge& running = now.Add({{"state", "running"}});
 
@@ -45,6 +49,7 @@ http::Response Metrics::response(const JobCounts& jobs) {
   set(self.cancelled, static_cast<double>(jobs.cancelled));
   set(self.images, static_cast<double>(jobs.images));
   set(self.crashes, static_cast<double>(jobs.crashes));
+  set(self.lost, static_cast<double>(jobs.lost));
   set(self.seconds, jobs.run_seconds);
   self.queued.Set(static_cast<double>(jobs.queued));
   self.running.Set(static_cast<double>(jobs.running));

@@ -12,6 +12,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr const char* kRetrySeconds = "5";
+/// A stream of events asks the database at most so often.
+constexpr std::chrono::milliseconds kAskEvery{50};
 
 unsigned status_of(Code code) {
   switch (code) {
@@ -87,9 +89,11 @@ http::Response status_response(unsigned status, const JobStatus& job) {
 
 http::Response answer_of(const Jobs& jobs, const std::string& tenant, const std::string& id,
                          const std::string& request) {
-  const auto status = jobs.status(tenant, id);
+  const auto found = jobs.status(tenant, id);
+  if (!found) return refusal(found.error());
+  const std::optional<JobStatus>& status = *found;
   if (!status) return refusal({Code::missing_key, "no job of this name"});
-  if (status->job.state == "queued" || status->job.state == "running") return status_response(202, *status);
+  if (!has_ended(status->job)) return status_response(202, *status);
   auto file = jobs.answer(tenant, id);
   if (!file) return refusal(file.error());
   http::Response response;
@@ -106,10 +110,16 @@ http::Response answer_of(const Jobs& jobs, const std::string& tenant, const std:
 
 http::Response events_of(const Jobs& jobs, const std::string& tenant, const std::string& id) {
   http::Response response;
-  response.events = [&jobs, tenant, id, said = std::string(), over = false]() mutable -> std::optional<std::string> {
+  using Clock = std::chrono::steady_clock;
+  response.events = [&jobs, tenant, id, said = std::string(), over = false,
+                     asked = Clock::time_point()]() mutable -> std::optional<std::string> {
     if (over) return std::nullopt;
-    const auto status = jobs.status(tenant, id);
-    over = !status || (status->job.state != "queued" && status->job.state != "running");
+    if (Clock::now() - asked < kAskEvery) return "";
+    asked = Clock::now();
+    const auto found = jobs.status(tenant, id);
+    if (!found) return "";  // the database does not answer: it may again
+    const std::optional<JobStatus>& status = *found;
+    over = !status || has_ended(status->job);
     const std::string name = status ? status->job.state : "cancelled";
     const std::string text =
         "event: " + name + "\ndata: " + (status ? json_of(*status).dump() : std::string("{}")) + "\n\n";

@@ -12,6 +12,7 @@
 #include "service/exchanges.h"
 #include "service/metrics.h"
 #include "service/openapi.h"
+#include "service/shared.h"
 #include "wire/signature.h"
 
 namespace obscura::service {
@@ -94,7 +95,7 @@ struct Service::Internal {
   ServiceOptions options;
   Store store;
   Place place;
-  std::optional<base::OutputFile> lock;  ///< one process at a time
+  std::optional<base::OutputFile> lock;  ///< one process at a time, where the store is not shared
   std::map<std::string, Model> models;
   std::unique_ptr<Jobs> jobs;
   Metrics metrics;
@@ -110,6 +111,9 @@ struct Service::Internal {
     if (parts.empty() || parts[0] != "v2") return refuse(404, "no such path; GET /v2 says what there is");
     if (parts.size() == 1 && get) return say(metadata());
     if (parts.size() == 3 && parts[1] == "health" && get && (parts[2] == "live" || parts[2] == "ready")) {
+      // Who does not reach the database is alive, but gets no requests.
+      const auto reached = parts[2] == "ready" ? store.check() : Result<void>();
+      if (!reached) return say(refusal({Code::infeasible, "the database does not answer"}));
       return say(ok({{parts[2], true}}));
     }
     std::string tenant = kLocal;
@@ -206,13 +210,15 @@ struct Service::Internal {
     const std::string& id = parts[2];
     const std::string what = parts.size() == 4 ? parts[3] : "";
     if (head.method == "DELETE" && what.empty()) {
-      return jobs->remove(tenant, id) ? say(ok({{"job_id", id}, {"deleted", true}}))
-                                      : refuse(404, "no job of this name");
+      const auto removed = jobs->remove(tenant, id);
+      if (!removed) return say(refusal(removed.error()));
+      return *removed ? say(ok({{"job_id", id}, {"deleted", true}})) : refuse(404, "no job of this name");
     }
     if (head.method != "GET") return refuse(405, "jobs have GET, GET events, GET result and DELETE");
     const auto status = jobs->status(tenant, id);
-    if (!status) return refuse(404, "no job of this name");
-    if (what.empty()) return say(status_response(200, *status));
+    if (!status) return say(refusal(status.error()));
+    if (!*status) return refuse(404, "no job of this name");
+    if (what.empty()) return say(status_response(200, **status));
     if (what == "events") return say(events_of(*jobs, tenant, id));
     if (what == "result") return say(answer_of(*jobs, tenant, id, id));
     return refuse(404, "no such path of a job");
@@ -256,10 +262,10 @@ Result<std::map<std::string, Model>> read_models(const fs::path& folder, const b
 
 }  // namespace
 
-Result<Store> open_store(const fs::path& folder) {
+Result<Store> open_store(const fs::path& folder, const DatabaseOptions& database) {
   OBSCURA_TRY_VOID(require_folder(folder));
   OBSCURA_TRY(const Place place, Place::open(folder / "state"));
-  return Store::open(place.database());
+  return open_store(place, database);
 }
 
 Result<Service> Service::open(const fs::path& folder, const ServiceOptions& options) {
@@ -269,19 +275,15 @@ Result<Service> Service::open(const fs::path& folder, const ServiceOptions& opti
   }
   OBSCURA_TRY(auto models, read_models(folder, signing ? &*signing : nullptr));
   OBSCURA_TRY(const Place place, Place::open(folder / "state"));
-  auto lock =
-      base::OutputFile::create(place.lock(), {.overwrite = true, .secret = true, .resumable = true, .restart = true});
-  if (!lock) {
-    const bool busy = lock.error().code == Code::busy;
-    return error(lock.error().code, "{}: {}", folder.string(),
-                 busy ? "another process serves it" : lock.error().message);
+  std::optional<base::OutputFile> lock;
+  if (!options.database.shared()) {
+    OBSCURA_TRY(lock, lock_alone(folder, place));
   }
-  place.clear();
-  OBSCURA_TRY(Store store, Store::open(place.database()));
+  OBSCURA_TRY(Store store, open_store(place, options.database));
   if (options.watch) store.watch(options.watch);
   auto internal = std::make_unique<Internal>(options, std::move(store));
   internal->place = place;
-  internal->lock = std::move(lock).value();
+  internal->lock = std::move(lock);
   internal->models = std::move(models);
   const worker::Options worker{options.worker, options.memory, options.signing_key};
   OBSCURA_TRY(internal->jobs, Jobs::open(internal->store, internal->place, internal->models, worker, options.jobs));

@@ -10,6 +10,7 @@
 
 #include "http/server.h"
 #include "service/jobs.h"
+#include "service/shared.h"
 
 namespace obscura::service {
 
@@ -23,15 +24,16 @@ struct ServiceOptions {
   std::uint64_t key_quota = 0;                 ///< bytes of all keys of one tenant; 0: no limit
   std::chrono::seconds keep_keys{30 * 86400};  ///< that nobody uses
   JobLimits jobs = {};
+  DatabaseOptions database = {};
   std::function<void(const Event&)> watch = {};  ///< sees what the audit log notes. threads: any
 };
 
 class Service {
  public:
-  /// FOLDER/*.plan are the models, by their file names. All else is kept in FOLDER/state, mode 0700: one process at a
-  /// time serves it.
+  /// FOLDER/*.plan are the models, by their file names. All else is kept in FOLDER/state, mode 0700, and in the
+  /// database: one process at a time serves the folder, or, with PostgreSQL, any number of them.
   /// errors  io; busy: another process serves this folder; those of wire::read_plan_file; wrong_params: no plan, or a
-  ///         name that no path of a URL has; unsupported: state of a newer version
+  ///         name that no path of a URL has; unsupported: state of a newer version; those of open_store()
   static Result<Service> open(const std::filesystem::path& folder, const ServiceOptions& options);
   Service(Service&&) noexcept;
   Service& operator=(Service&&) noexcept;
@@ -52,6 +54,6 @@ class Service {
 };
 
 /// The store of a folder that is served, or will be: for tokens and the audit log.
-Result<Store> open_store(const std::filesystem::path& folder);
+Result<Store> open_store(const std::filesystem::path& folder, const DatabaseOptions& database = {});
 
 }  // namespace obscura::service

@@ -48,18 +48,24 @@ Result<void> init(const fs::path& folder, std::vector<std::string> names) {
   return {};
 }
 
-Result<void> add_token(const fs::path& folder, const std::string& tenant, std::int64_t days) {
+Result<Store> store_of(const fs::path& folder, const DatabaseWords& words) {
+  OBSCURA_TRY(const DatabaseOptions database, database_of(folder, words));
+  return open_store(folder, database);
+}
+
+Result<void> add_token(const fs::path& folder, const DatabaseWords& database, const std::string& tenant,
+                       std::int64_t days) {
   if (!protocol::is_name(tenant)) {
     return error(Code::wrong_params, "{}: a tenant's name has 1 to 64 letters, digits, '.', '-' and '_'", tenant);
   }
-  OBSCURA_TRY(const Store store, open_store(folder));
+  OBSCURA_TRY(const Store store, store_of(folder, database));
   OBSCURA_TRY(const std::string token, store.add_token(tenant, days));
   fmt::print("{}\n", token);
   return {};
 }
 
-Result<void> list_tokens(const fs::path& folder) {
-  OBSCURA_TRY(const Store store, open_store(folder));
+Result<void> list_tokens(const fs::path& folder, const DatabaseWords& database) {
+  OBSCURA_TRY(const Store store, store_of(folder, database));
   OBSCURA_TRY(const auto tokens, store.tokens());
   fmt::print("{:<18}{:<26}{:<22}{}\n", "token", "tenant", "made", "until");
   for (const Token& token : tokens) {
@@ -69,15 +75,15 @@ Result<void> list_tokens(const fs::path& folder) {
   return {};
 }
 
-Result<void> revoke_token(const fs::path& folder, const std::string& id) {
-  OBSCURA_TRY(const Store store, open_store(folder));
+Result<void> revoke_token(const fs::path& folder, const DatabaseWords& database, const std::string& id) {
+  OBSCURA_TRY(const Store store, store_of(folder, database));
   OBSCURA_TRY(const bool found, store.revoke(id));
   if (!found) return error(Code::wrong_params, "{}: no such token; `obscura-server token list` has their names", id);
   return {};
 }
 
-Result<void> audit(const fs::path& folder, std::int64_t count, bool json) {
-  OBSCURA_TRY(const Store store, open_store(folder));
+Result<void> audit(const fs::path& folder, const DatabaseWords& database, std::int64_t count, bool json) {
+  OBSCURA_TRY(const Store store, store_of(folder, database));
   OBSCURA_TRY(const auto events, store.events(count));
   for (const auto& event : events) {
     nlohmann::ordered_json object;
@@ -98,6 +104,14 @@ Result<void> audit(const fs::path& folder, std::int64_t count, bool json) {
   return {};
 }
 
+Result<void> take_over(const fs::path& folder, const DatabaseWords& words) {
+  OBSCURA_TRY(const DatabaseOptions database, database_of(folder, words));
+  OBSCURA_TRY(const std::int64_t rows, migrate(folder, database));
+  fmt::print("{} tokens, keys, jobs and events are in PostgreSQL; {}/state/service.db.migrated is not used any more\n",
+             rows, folder.string());
+  return {};
+}
+
 struct Words {
   std::string folder, name;
   std::vector<std::string> names;
@@ -109,9 +123,28 @@ void add_folder(CLI::App& verb, Words& words) {
   verb.add_option("DIR", words.folder, "The folder that is served")->required();
 }
 
+void add_folder(CLI::App& verb, Words& words, DatabaseWords& database) {
+  add_folder(verb, words);
+  add_database(verb, database);
+}
+
 }  // namespace
 
-std::vector<std::pair<CLI::App*, Verb>> add_verbs(CLI::App& app) {
+Result<DatabaseOptions> database_of(const fs::path& folder, const DatabaseWords& words) {
+  OBSCURA_TRY(const Configuration told, read_configuration(folder));
+  DatabaseOptions database = told.service.database;
+  if (!words.url.empty()) database.postgresql.url = words.url;
+  if (!words.password.empty()) database.postgresql.password = words.password;
+  return database;
+}
+
+void add_database(CLI::App& verb, DatabaseWords& words) {
+  verb.add_option("--database", words.url,
+                  "In place of database.url: postgresql://USER@HOST:PORT/NAME, with the password in PGPASSWORD,\n"
+                  "PGPASSFILE or database.password_file");
+}
+
+std::vector<std::pair<CLI::App*, Verb>> add_verbs(CLI::App& app, DatabaseWords& database) {
   const auto words = std::make_shared<Words>();
   std::vector<std::pair<CLI::App*, Verb>> verbs;
   CLI::App* init_verb = app.add_subcommand(
@@ -126,24 +159,32 @@ std::vector<std::pair<CLI::App*, Verb>> add_verbs(CLI::App& app) {
   CLI::App* add = token->add_subcommand("add",
                                         "Prints a new token, once: only its digest is kept.\n"
                                         "Example: obscura-server token add plans radiology > token");
-  add_folder(*add, *words);
+  add_folder(*add, *words, database);
   add->add_option("TENANT", words->name, "Whose keys, jobs and results are its own")->required();
   add->add_option("--days", words->days, "It expires after so many; 0: never")->check(CLI::Range(0, 36500));
-  verbs.emplace_back(add, [words] { return add_token(words->folder, words->name, words->days); });
+  verbs.emplace_back(add, [words, &database] { return add_token(words->folder, database, words->name, words->days); });
   CLI::App* list = token->add_subcommand("list", "Names of the tokens, their tenants and until when");
-  add_folder(*list, *words);
-  verbs.emplace_back(list, [words] { return list_tokens(words->folder); });
+  add_folder(*list, *words, database);
+  verbs.emplace_back(list, [words, &database] { return list_tokens(words->folder, database); });
   CLI::App* revoke = token->add_subcommand("revoke", "Refused from now on. Example: ... revoke plans obscura_1a2b3c4d");
-  add_folder(*revoke, *words);
+  add_folder(*revoke, *words, database);
   revoke->add_option("TOKEN", words->name, "Its name, as list prints it")->required();
-  verbs.emplace_back(revoke, [words] { return revoke_token(words->folder, words->name); });
+  verbs.emplace_back(revoke, [words, &database] { return revoke_token(words->folder, database, words->name); });
   CLI::App* log = app.add_subcommand("audit",
                                      "Who asked for what: time, tenant, action, model, plan, key, images, bytes in and "
                                      "out, seconds, outcome; never content.");
-  add_folder(*log, *words);
+  add_folder(*log, *words, database);
   log->add_option("--last", words->count, "So many events")->capture_default_str();
   log->add_flag("--json", words->json, "A JSON object each line");
-  verbs.emplace_back(log, [words] { return audit(words->folder, words->count, words->json); });
+  verbs.emplace_back(log, [words, &database] { return audit(words->folder, database, words->count, words->json); });
+  CLI::App* migrate_verb =
+      app.add_subcommand("migrate",
+                         "Takes tokens, keys, jobs and the audit log of a folder over from SQLite to an empty database "
+                         "of PostgreSQL, which\n"
+                         "replicas share (docs/SERVICE.md, \"Several replicas\"). The server is stopped meanwhile.\n"
+                         "Example: obscura-server migrate plans --database postgresql://obscura@db.example/obscura");
+  add_folder(*migrate_verb, *words, database);
+  verbs.emplace_back(migrate_verb, [words, &database] { return take_over(words->folder, database); });
   return verbs;
 }
 

@@ -19,7 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kSayEvery{100};
-constexpr int kTries = 100;
 /// Address space for stacks, libraries and files in memory, beside what the plans say of themselves.
 constexpr std::uint64_t kBeside = std::uint64_t{4} << 30;
 
@@ -89,16 +88,9 @@ class Service {
         }
         return cancelled_.load() != number;
       };
-      for (int tries = 0;; ++tries) {
-        const auto report = server::run(*session, task.in, task.out, how);
-        if (report) {
-          run_seconds = report->run_seconds;
-          return {};
-        }
-        // The worker of a server that was killed may not have noticed yet.
-        if (report.error().code != Code::busy || tries == kTries) return report.error();
-        std::this_thread::sleep_for(kSayEvery);
-      }
+      OBSCURA_TRY(const server::Report report, server::run(*session, task.in, task.out, how));
+      run_seconds = report.run_seconds;
+      return {};
     } catch (const std::bad_alloc&) {
       return error(Code::infeasible, "the memory of the server does not suffice for it");
     }

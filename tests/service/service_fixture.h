@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A folder of tiny plans that is served, and clients of it.
+/// A folder of tiny plans that is served, and clients of it; with either database.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -41,11 +41,22 @@ class ServiceTest : public ::testing::Test {
     fs::create_directories(folder_ / "plans");
     Flow::write(folder_ / "plans" / "square.plan", wire::write_plan(testing::square_plan()));
     Flow::write(folder_ / "plans" / "quartic.plan", wire::write_plan(testing::quartic_plan()));
+    const char* cluster = std::getenv("OBSCURA_TEST_POSTGRESQL");
+    if (cluster != nullptr) database_.postgresql.url = cluster + fresh_database(cluster);
   }
   ~ServiceTest() override {
     stop();
     fs::remove_all(folder_);
   }
+  /// A new database of a cluster, by its name: see postgresql.py.
+  static std::string fresh_database(const std::string& cluster) {
+    const std::string name = "t" + fresh_name();
+    const auto all = Database::connect({cluster + "postgres"}, {}).value();
+    EXPECT_TRUE(all.run("CREATE DATABASE " + name).ok());
+    return name;
+  }
+  /// Another one like that of the server.
+  Store store() const { return open_store(folder_ / "plans", database_).value(); }
   void stop() {
     server_.reset();
     service_.reset();
@@ -53,6 +64,7 @@ class ServiceTest : public ::testing::Test {
   void start(ServiceOptions options = {}) {
     stop();
     options.worker = OBSCURA_SERVER;
+    options.database = database_;
     service_.emplace(Service::open(folder_ / "plans", options).value());
     server_.emplace(http::Server::start({}, service_->route()).value());
   }
@@ -154,6 +166,8 @@ class ServiceTest : public ::testing::Test {
   }
 
   fs::path folder_;
+  /// SQLite's, or, where the tests run under postgresql.py, a new one there.
+  DatabaseOptions database_;
   std::optional<Service> service_;
   std::optional<http::Server> server_;
 };

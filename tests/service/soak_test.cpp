@@ -1,76 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Jobs while server, worker and clients are killed at random: of what was accepted nothing is lost.
 /// OBSCURA_KILLS sets how often (default 20; the figure of docs/SERVICE.md is of 200).
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <fstream>
 #include <random>
 
+#include "process.h"
 #include "service/exchanges.h"
+#include "service/tables.h"
 #include "service_fixture.h"
 #include "wire/eval_keys.h"
 #include "wire/whole.h"
 
 namespace obscura::service {
 namespace {
-
-/// obscura-server as a process of its own.
-class Process {
- public:
-  Process(const fs::path& folder, std::uint16_t port) {
-    int out[2];
-    if (::pipe2(out, O_CLOEXEC) != 0) std::abort();
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    posix_spawn_file_actions_addopen(&actions, 2, (folder / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    std::vector<std::string> words{OBSCURA_SERVER, "serve", folder, "--port", std::to_string(port)};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    if (::posix_spawn(&pid_, OBSCURA_SERVER, &actions, nullptr, arguments.data(), environ) != 0) std::abort();
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(out[1]);
-    std::string said;
-    char piece[256];
-    while (said.find('\n') == std::string::npos) {
-      const ssize_t n = ::read(out[0], piece, sizeof piece);
-      if (n <= 0) break;
-      said.append(piece, static_cast<std::size_t>(n));
-    }
-    ::close(out[0]);
-    const std::size_t at = said.find("127.0.0.1:");
-    port_ = at == std::string::npos ? 0 : static_cast<std::uint16_t>(std::stoul(said.substr(at + 10)));
-  }
-  ~Process() { kill(SIGKILL); }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-  void kill(int signal) {
-    if (pid_ == 0) return;
-    ::kill(pid_, signal);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-  std::uint16_t port() const { return port_; }
-  /// Its children: the worker, where there is one.
-  std::vector<pid_t> children() const {
-    std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", pid_));
-    std::vector<pid_t> out;
-    for (pid_t one = 0; file >> one;) out.push_back(one);
-    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid_))) {
-      std::ifstream own(task.path() / "children");
-      for (pid_t one = 0; own >> one;) out.push_back(one);
-    }
-    return out;
-  }
-
- private:
-  pid_t pid_ = 0;
-  std::uint16_t port_ = 0;
-};
 
 class Soak : public ServiceTest {
  protected:
@@ -149,7 +93,7 @@ TEST_F(Soak, NoAcceptedJobIsLostWhateverIsKilled) {
   server->kill(SIGTERM);
   EXPECT_TRUE(fs::is_empty(folder_ / "plans/state/jobs"));
   EXPECT_TRUE(nothing_incoming());
-  const auto sound = Database::open(folder_ / "plans/state/service.db", {""})->run("PRAGMA integrity_check");
+  const auto sound = Database::open(folder_ / "plans/state/service.db", sqlite_tables())->run("PRAGMA integrity_check");
   EXPECT_EQ(service::text(sound->at(0).at(0)), "ok");
   std::printf("%zu jobs accepted and answered; killed: %d servers, %d workers, %d clients\n", accepted.size(),
               killed[0], killed[1], killed[2]);

@@ -8,6 +8,7 @@
 
 #include "http/certificate.h"
 #include "service/configuration.h"
+#include "service/tables.h"
 #include "service_fixture.h"
 
 namespace obscura::service {
@@ -72,7 +73,7 @@ TEST_F(TroubleTest, AClockThatJumpsTakesNoKeyAndNoTokenAway) {
   const Store store = open_store(folder_ / "plans").value();
   const std::string token = store.add_token("alice", 10).value();
   ASSERT_TRUE(store.put_key("alice", "k", 100).ok());
-  const auto database = Database::open(folder_ / "plans/state/service.db", {""}).value();
+  const auto database = Database::open(folder_ / "plans/state/service.db", sqlite_tables()).value();
   // What was noted while the clock was a year ahead.
   ASSERT_TRUE(database.run("UPDATE keys SET used = used + 31536000").ok());
   ASSERT_TRUE(database.run("UPDATE tokens SET made = made + 31536000").ok());
