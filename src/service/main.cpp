@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -93,6 +94,8 @@ int serve(ServeOptions options, const DatabaseWords& database) {
   sigemptyset(&ends);
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&ends, signal);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  // Whoever read what it prints may be gone: no reason to leave jobs where they are.
+  std::signal(SIGPIPE, SIG_IGN);
   auto read = obscura::service::read_configuration(options.folder);
   if (!read) return fail(read.error());
   obscura::service::Configuration& told = *read;
