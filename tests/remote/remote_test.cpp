@@ -4,6 +4,7 @@
 
 #include "../service/service_fixture.h"
 #include "http/certificate.h"
+#include "service/exchanges.h"
 
 namespace obscura::service {
 namespace {
@@ -45,6 +46,28 @@ TEST_F(Remote, GivesLabelsAndProbabilitiesAndKeepsItsKey) {
   ASSERT_TRUE(again.ok());
   EXPECT_FALSE(again->made_key());
   EXPECT_TRUE(again->classify(pixels).ok());
+}
+
+TEST_F(Remote, AsksAgainWhereALoadBalancerLostItsServer) {
+  start();
+  std::atomic<int> requests{0}, events{0};
+  // Of each the first one is what a load balancer says whose server died; all that is accepted becomes a job at once.
+  server_.emplace(http::Server::start({}, [&, route = service_->route()](const http::Head& head) {
+                    const bool asks = head.method == "POST", watches = head.target.ends_with("/events");
+                    if ((asks && requests++ == 0) || (watches && events++ == 0)) return refuse(502, "bad gateway");
+                    http::Head changed = head;
+                    if (asks) changed.headers["prefer"] = "respond-async";
+                    return route(changed);
+                  }).value());
+  const auto client = connect(options());
+  ASSERT_TRUE(client.ok()) << client.error().message;
+  const std::vector<float> pixels = testing::random_pixels(3);
+  const auto answer = client->classify(pixels);
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  const auto files = expected(testing::square_plan(), pixels);
+  for (std::size_t i = 0; i < files.size(); ++i) EXPECT_NEAR(answer->logits[i], files[i], 1e-2) << i;
+  EXPECT_EQ(requests, 2);
+  EXPECT_EQ(events, 2);
 }
 
 TEST_F(Remote, TellsWhatItDoesAndStops) {
