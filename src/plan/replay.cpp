@@ -3,16 +3,9 @@
 
 #include <optional>
 
+#include "plan/dataflow.h"
+
 namespace obscura::plan {
-
-namespace {
-
-std::uint64_t element_bytes(const Plan& plan, ValueId id) {
-  const ValueInfo info = plan.value(id);
-  return (std::uint64_t{info.limbs} * info.parts << plan.params.log2_degree) * sizeof(std::uint64_t);
-}
-
-}  // namespace
 
 Replay::Replay(const Plan& plan, const Schedule& schedule)
     : plan_(&plan), schedule_(&schedule), left_(schedule.readers) {}
@@ -24,13 +17,13 @@ std::size_t Replay::steps() const {
 void Replay::make(Element element) {
   if (left_[element.value][element.index] == 0) return;  // nobody asks for it
   live_.insert(element);
-  bytes_ += element_bytes(*plan_, element.value);
+  bytes_ += element_bytes(*plan_, plan_->value(element.value));
 }
 
 void Replay::read(Element element) {
   if (--left_[element.value][element.index] > 0 || element.value == 0) return;
   live_.erase(element);
-  bytes_ -= element_bytes(*plan_, element.value);
+  bytes_ -= element_bytes(*plan_, plan_->value(element.value));
 }
 
 void Replay::take_transform(std::size_t step) {

@@ -2,10 +2,11 @@
 #include "plan/schedule.h"
 
 #include <algorithm>
-#include <limits>
+#include <functional>
 #include <queue>
 #include <utility>
 
+#include "plan/dataflow.h"
 #include "plan/work.h"
 
 namespace obscura::plan {
@@ -34,148 +35,6 @@ std::vector<Stage> make_stages(const Plan& plan) {
   return stages;
 }
 
-/// Elements that are in flight at once inside a run of elementwise steps: one for each of a dozen threads or so. Small
-/// against any layer, so a fixed figure keeps the estimate independent of the machine.
-constexpr std::uint64_t kElementsInFlight = 16;
-
-constexpr std::uint32_t kUnvisited = std::numeric_limits<std::uint32_t>::max();
-
-struct Unit {
-  std::uint32_t stage = 0;
-  std::uint32_t index = 0;
-};
-
-/// What every stage reads and makes, unit by unit.
-class Dataflow {
- public:
-  Dataflow(const Plan& plan, const Schedule& schedule)
-      : plan_(plan),
-        schedule_(schedule),
-        stage_of_(plan.steps.size() + 1),
-        block_of_(plan.steps.size() + 1),
-        reads_(schedule.stages.size()),
-        makes_(schedule.stages.size()) {
-    for (std::uint32_t s = 0; s < stages(); ++s) {
-      const Stage& stage = schedule.stages[s];
-      for (std::size_t step = stage.first; step < stage.end; ++step) {
-        stage_of_[step + 1] = s;
-        for (const ValueId id : inputs_of(plan.steps[step].operation)) {
-          if (id <= stage.first) reads_[s].push_back(id);
-        }
-        if (step + 1 == plan.steps.size() || schedule.last_use[step + 1] >= stage.end) {
-          makes_[s].push_back(static_cast<ValueId>(step + 1));
-        }
-      }
-      std::sort(reads_[s].begin(), reads_[s].end());
-      reads_[s].erase(std::unique(reads_[s].begin(), reads_[s].end()), reads_[s].end());
-      if (!stage.elementwise) index_outputs(stage.first);
-    }
-  }
-
-  std::uint32_t stages() const { return static_cast<std::uint32_t>(schedule_.stages.size()); }
-  /// Values of other stages that a stage reads, and values of its own that others read.
-  const std::vector<ValueId>& reads(std::uint32_t stage) const { return reads_[stage]; }
-  const std::vector<ValueId>& makes(std::uint32_t stage) const { return makes_[stage]; }
-
-  std::size_t units(std::uint32_t stage) const {
-    if (transform_of(stage) != nullptr) return 1;
-    const Linear* linear = linear_of(stage);
-    return linear != nullptr ? linear->map.blocks.size() : step_of(stage).output.elements;
-  }
-  std::size_t outputs(Unit unit) const {
-    if (transform_of(unit.stage) != nullptr) return step_of(unit.stage).output.elements;
-    const Linear* linear = linear_of(unit.stage);
-    return linear != nullptr ? linear->map.blocks[unit.index].outputs.size() : 1;
-  }
-  std::size_t inputs(Unit unit) const {
-    if (const Transform* transform = transform_of(unit.stage)) return plan_.value(transform->input).elements;
-    const Linear* linear = linear_of(unit.stage);
-    return linear != nullptr ? linear->map.blocks[unit.index].inputs.size() : reads_[unit.stage].size();
-  }
-  Element input(Unit unit, std::size_t k) const {
-    if (const Transform* transform = transform_of(unit.stage)) {
-      return {transform->input, static_cast<std::uint32_t>(k)};
-    }
-    const Linear* linear = linear_of(unit.stage);
-    if (linear != nullptr) return {linear->input, linear->map.blocks[unit.index].inputs[k]};
-    return {reads_[unit.stage][k], unit.index};
-  }
-  /// Calls f(element) for all that a unit makes for other stages.
-  template <class F>
-  void for_outputs(Unit unit, const F& f) const {
-    const Linear* linear = linear_of(unit.stage);
-    const bool whole = transform_of(unit.stage) != nullptr;
-    for (const ValueId id : makes_[unit.stage]) {
-      if (whole) {
-        for (std::uint32_t o = 0; o < outputs(unit); ++o) f(Element{id, o});
-      } else if (linear == nullptr) {
-        f(Element{id, unit.index});
-      } else {
-        for (const std::uint32_t o : linear->map.blocks[unit.index].outputs) f(Element{id, o});
-      }
-    }
-  }
-  /// The unit that makes an element of a value other than the input.
-  Unit producer(Element element) const {
-    const std::uint32_t stage = stage_of_[element.value];
-    return {stage, block_of_[element.value].empty() ? element.index : block_of_[element.value][element.index]};
-  }
-
- private:
-  const Step& step_of(std::uint32_t stage) const { return plan_.steps[schedule_.stages[stage].first]; }
-  const Linear* linear_of(std::uint32_t stage) const { return std::get_if<Linear>(&step_of(stage).operation); }
-  const Transform* transform_of(std::uint32_t stage) const { return std::get_if<Transform>(&step_of(stage).operation); }
-  void index_outputs(std::size_t step) {
-    std::vector<std::uint32_t>& of = block_of_[step + 1];
-    of.assign(plan_.steps[step].output.elements, kUnvisited);
-    if (std::holds_alternative<Transform>(plan_.steps[step].operation)) {
-      std::fill(of.begin(), of.end(), 0);
-      return;
-    }
-    const IntegerBlocks& blocks = std::get<Linear>(plan_.steps[step].operation).map.blocks;
-    for (std::uint32_t b = 0; b < blocks.size(); ++b) {
-      for (const std::uint32_t o : blocks[b].outputs) of.at(o) = b;
-    }
-    for (const std::uint32_t b : of) OBSCURA_CHECK(b != kUnvisited, "step {}: an output without a block", step);
-  }
-
-  using IntegerBlocks = std::vector<ckks::IntegerBlock>;
-  const Plan& plan_;
-  const Schedule& schedule_;
-  std::vector<std::uint32_t> stage_of_;               ///< by value
-  std::vector<std::vector<std::uint32_t>> block_of_;  ///< by value of a linear step: by output
-  std::vector<std::vector<ValueId>> reads_, makes_;   ///< by stage
-};
-
-/// The order in which a depth-first search from the outputs finishes the units: [stage][unit].
-std::vector<std::vector<std::uint32_t>> demand_order(const Dataflow& flow) {
-  std::vector<std::vector<std::uint32_t>> rank(flow.stages());
-  for (std::uint32_t s = 0; s < flow.stages(); ++s) rank[s].assign(flow.units(s), kUnvisited);
-  constexpr std::uint32_t kOpen = kUnvisited - 1;
-  std::uint32_t next = 0;
-  std::vector<std::pair<Unit, std::size_t>> stack;  ///< a unit and how many of its inputs are done
-  const auto open = [&](Unit unit) {
-    if (rank[unit.stage][unit.index] != kUnvisited) return;
-    rank[unit.stage][unit.index] = kOpen;
-    stack.emplace_back(unit, 0);
-  };
-  const std::uint32_t last = flow.stages() - 1;
-  for (std::uint32_t root = 0; root < flow.units(last); ++root) {
-    open({last, root});
-    while (!stack.empty()) {
-      const Unit unit = stack.back().first;
-      const std::size_t k = stack.back().second++;
-      if (k == flow.inputs(unit)) {
-        rank[unit.stage][unit.index] = next++;
-        stack.pop_back();
-      } else if (const Element element = flow.input(unit, k); element.value != 0) {
-        open(flow.producer(element));
-      }
-    }
-  }
-  return rank;
-}
-
 /// Runs the plan's dataflow without data: fills tasks, readers and peak_bytes.
 class Simulation {
  public:
@@ -197,7 +56,7 @@ class Simulation {
     for (const ValueId id : crossing_) {
       schedule_.readers[id].assign(plan.value(id).elements, 0);
       waiting_[id].resize(plan.value(id).elements);
-      bytes_[id] = element_bytes(plan.value(id));
+      bytes_[id] = element_bytes(plan, plan.value(id));
     }
     for (std::uint32_t s = 0; s < flow_.stages(); ++s) connect(s);
     left_ = schedule_.readers;
@@ -217,10 +76,6 @@ class Simulation {
   }
 
  private:
-  std::uint64_t element_bytes(const ValueInfo& info) const {
-    return (std::uint64_t{info.limbs} * info.parts << plan_.params.log2_degree) * sizeof(double);
-  }
-
   void connect(std::uint32_t s) {
     missing_[s].assign(flow_.units(s), 0);
     for (std::uint32_t u = 0; u < flow_.units(s); ++u) {
@@ -264,29 +119,14 @@ class Simulation {
     }
     const Stage& stage = schedule_.stages[s];
     if (stage.elementwise) {
-      peak(in_flight(stage, task.units.size()) + (made > freed ? made - freed : 0), stage.first);
+      peak(in_flight_bytes(plan_, schedule_, stage, task.units.size()) + (made > freed ? made - freed : 0),
+           stage.first);
     } else {
       peak(made + plan_.steps[stage.first].bytes, stage.first);
     }
     live_ += made;
     live_ -= freed;
     schedule_.tasks.push_back(std::move(task));
-  }
-
-  /// The most that elements within an elementwise stage take, in addition to what the stage reads: that is freed
-  /// only when an element is through.
-  std::uint64_t in_flight(const Stage& stage, std::size_t units) const {
-    std::uint64_t live = 0;
-    std::uint64_t most = 0;
-    for (std::size_t step = stage.first; step < stage.end; ++step) {
-      live += element_bytes(plan_.steps[step].output);
-      most = std::max(most, live + plan_.steps[step].bytes);
-      for (const ValueId id : inputs_of(plan_.steps[step].operation)) {
-        if (id > stage.first && schedule_.last_use[id] == step) live -= element_bytes(plan_.steps[id - 1].output);
-      }
-    }
-    if (stands_alone(plan_.steps[stage.first].operation)) return most;
-    return std::min<std::uint64_t>(units, kElementsInFlight) * most;
   }
 
   void peak(std::uint64_t more, std::size_t step) {
