@@ -28,7 +28,8 @@ class Engine {
   /// threads  concurrent calls are fine
   virtual Result<std::vector<ckks::Ciphertext>> run(std::vector<ckks::Ciphertext> inputs,
                                                     const base::Progress& progress, Trace* trace,
-                                                    Saving<ckks::Ciphertext> saving) const = 0;
+                                                    Saving<ckks::Ciphertext> saving,
+                                                    Sharing<ckks::Ciphertext> sharing) const = 0;
   /// The same model for another client's keys: what was prepared is shared.
   virtual std::shared_ptr<const Engine> with(std::shared_ptr<const ckks::EvalKeys> keys) const = 0;
 };
@@ -54,8 +55,9 @@ std::shared_ptr<const Engine> engine_on(B backend, std::shared_ptr<const Program
     Of(B backend, std::shared_ptr<const typename B::Model> model)
         : backend_(std::move(backend)), model_(std::move(model)) {}
     Result<std::vector<ckks::Ciphertext>> run(std::vector<ckks::Ciphertext> inputs, const base::Progress& progress,
-                                              Trace* trace, Saving<ckks::Ciphertext> saving) const override {
-      return execute(*model_, backend_, std::move(inputs), progress, trace, std::move(saving));
+                                              Trace* trace, Saving<ckks::Ciphertext> saving,
+                                              Sharing<ckks::Ciphertext> sharing) const override {
+      return execute(*model_, backend_, std::move(inputs), progress, trace, std::move(saving), std::move(sharing));
     }
     std::shared_ptr<const Engine> with(std::shared_ptr<const ckks::EvalKeys> keys) const override {
       return std::make_shared<const Of>(backend_.with(std::move(keys)), model_);

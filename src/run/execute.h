@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "plan/replay.h"
+#include "plan/share.h"
 #include "run/backend.h"
 
 namespace obscura::run {
@@ -47,19 +48,32 @@ struct Saving {
       {};
 };
 
+/// Where several ranks share a batch: the part of this one, and how elements go to others and come from them. Both are
+/// called between tasks, from the thread that runs the plan.
+template <class Value>
+struct Sharing {
+  const plan::Share* share = nullptr;  ///< of the model's plan and schedule; none: this rank does all
+  std::function<void(std::span<const std::pair<plan::Transfer, const Value*>> elements)> send = {};
+  /// In the order of `wanted`. An error ends the run.
+  std::function<Result<std::vector<Value>>(std::span<const plan::Transfer> wanted)> receive = {};
+};
+
 /// Outputs of the plan's last value for the inputs of its value 0, one Value per element. `model` is one that a backend
 /// of this type and machine prepared. Work goes in the order of the model's schedule, and every element is forgotten at
 /// its last use, so that memory stays at plan::Schedule::peak_bytes.
 /// `progress` counts predicted work (plan::Schedule::work), that of an earlier run included.
 /// A run that goes on with what `saving` holds gives, bit for bit, what one run would have.
-/// errors   cancelled, where progress says so; those of saving.save. ContractError, naming the step: inputs, saved
-///          elements or a step's result that are not what the plan predicts.
+/// With `sharing`, only the inputs of its share are looked at, and only rank 0 gets the outputs, those that one rank
+/// alone would have got, bit for bit; nothing is saved then.
+/// errors   cancelled, where progress says so; those of saving.save and sharing.receive. ContractError, naming the
+///          step: inputs, saved elements or a step's result that are not what the plan predicts.
 /// threads  those of the backend
 template <Backend B>
 Result<std::vector<typename B::Value>> execute(const typename B::Model& model, const B& backend,
                                                std::vector<typename B::Value> inputs,
                                                const base::Progress& progress = {}, Trace* trace = nullptr,
-                                               Saving<typename B::Value> saving = {});
+                                               Saving<typename B::Value> saving = {},
+                                               Sharing<typename B::Value> sharing = {});
 
 }  // namespace obscura::run
 

@@ -30,7 +30,8 @@ class Execution {
   using Tensor = typename B::Tensor;
   using Model = typename B::Model;
 
-  Execution(const Model& model, const B& backend, const base::Progress& progress, Trace* trace, Saving<Value> saving)
+  Execution(const Model& model, const B& backend, const base::Progress& progress, Trace* trace, Saving<Value> saving,
+            Sharing<Value> sharing)
       : model_(model),
         plan_(model.plan()),
         backend_(backend),
@@ -38,6 +39,7 @@ class Execution {
         counter_(progress, schedule_.total_work),
         trace_(trace),
         saving_(std::move(saving)),
+        sharing_(std::move(sharing)),
         replay_(plan_, schedule_) {}
 
   Result<std::vector<Value>> run(std::vector<Value> inputs) {
@@ -47,6 +49,7 @@ class Execution {
     begin(std::move(inputs));
     if (trace_ != nullptr) start_trace();
     for (std::size_t t = saving_.tasks; t < schedule_.tasks.size(); ++t) {
+      OBSCURA_TRY_VOID(exchange(t));
       const plan::Task& task = schedule_.tasks[t];
       const plan::Stage& stage = schedule_.stages[task.stage];
       std::visit([&](const auto& operation) { run_task(operation, stage, task.units); },
@@ -56,6 +59,7 @@ class Execution {
       }
       if (saving_.save) OBSCURA_TRY_VOID(save());
     }
+    OBSCURA_TRY_VOID(exchange(schedule_.tasks.size()));
     std::vector<Value> outputs;
     const std::size_t count = left_.back().size();
     for (std::size_t i = 0; i < count; ++i) outputs.push_back(backend_.take(values_.back(), i));
@@ -116,9 +120,14 @@ class Execution {
     for (plan::ValueId id = 0; id < values_.size(); ++id) {
       if (!left_[id].empty()) values_[id] = backend_.make_tensor(model_, id);
     }
-    for (std::uint32_t i = 0; i < inputs.size(); ++i) {
+    const auto put_input = [&](std::uint32_t i) {
       put({0, i}, std::move(inputs[i]));
-      if (left_[0][i] == 0) backend_.forget(values_[0], i);
+      if (left_[0][i] == 0 && sharing_.share == nullptr) backend_.forget(values_[0], i);
+    };
+    if (sharing_.share != nullptr) {
+      std::for_each(sharing_.share->inputs.begin(), sharing_.share->inputs.end(), put_input);
+    } else {
+      for (std::uint32_t i = 0; i < inputs.size(); ++i) put_input(i);
     }
     std::size_t k = 0;
     for (const plan::Element& at : replay_.live()) put(at, std::move(saving_.live[k++]));
@@ -130,19 +139,39 @@ class Execution {
     check_shape(plan_, at.value, backend_.shape(values_[at.value], at.index));
   }
 
+  /// What `read` of the backend gives, as a pointer; `copies` holds elements that are not in this memory.
+  const Value* pointer_to(plan::Element at, std::deque<Value>& copies) {
+    if constexpr (std::is_reference_v<decltype(backend_.read(values_[at.value], at.index))>) {
+      return &backend_.read(values_[at.value], at.index);
+    } else {
+      return &copies.emplace_back(backend_.read(values_[at.value], at.index));
+    }
+  }
+
+  /// Before a task, or at the end: what other ranks want of this one, and what this one wants of others.
+  Result<void> exchange(std::size_t task) {
+    if (sharing_.share == nullptr) return {};
+    const plan::Exchange& exchange = sharing_.share->exchanges.at(task);
+    std::deque<Value> copies;
+    std::vector<std::pair<plan::Transfer, const Value*>> sends;
+    for (const plan::Transfer& to : exchange.sends) sends.emplace_back(to, pointer_to(to.element, copies));
+    if (!sends.empty()) sharing_.send(sends);
+    for (const auto& [at, rank] : exchange.sends) {
+      if (left_[at.value][at.index] == 0) backend_.forget(values_[at.value], at.index);
+    }
+    if (exchange.receives.empty()) return {};
+    OBSCURA_TRY(std::vector<Value> received, sharing_.receive(exchange.receives));
+    for (std::size_t k = 0; k < received.size(); ++k) put(exchange.receives[k].element, std::move(received[k]));
+    return {};
+  }
+
   /// After a task.
   Result<void> save() {
     replay_.take();
     if (!std::binary_search(saving_.after.begin(), saving_.after.end(), replay_.tasks())) return {};
     std::deque<Value> copies;  // of elements that are not in this memory
     std::vector<std::pair<plan::Element, const Value*>> live;
-    for (const plan::Element& at : replay_.live()) {
-      if constexpr (std::is_reference_v<decltype(backend_.read(values_[at.value], at.index))>) {
-        live.emplace_back(at, &backend_.read(values_[at.value], at.index));
-      } else {
-        live.emplace_back(at, &copies.emplace_back(backend_.read(values_[at.value], at.index)));
-      }
-    }
+    for (const plan::Element& at : replay_.live()) live.emplace_back(at, pointer_to(at, copies));
     return saving_.save(replay_.tasks(), live);
   }
 
@@ -207,6 +236,7 @@ class Execution {
   WorkCounter counter_;
   Trace* trace_;
   Saving<Value> saving_;
+  Sharing<Value> sharing_;
   plan::Replay replay_;                           ///< where this run is, as long as it saves
   std::vector<Tensor> values_;                    ///< by value, where stages share it
   std::vector<std::vector<std::uint32_t>> left_;  ///< units that have yet to read an element
@@ -217,8 +247,10 @@ class Execution {
 template <Backend B>
 Result<std::vector<typename B::Value>> execute(const typename B::Model& model, const B& backend,
                                                std::vector<typename B::Value> inputs, const base::Progress& progress,
-                                               Trace* trace, Saving<typename B::Value> saving) {
-  return internal::Execution<B>(model, backend, progress, trace, std::move(saving)).run(std::move(inputs));
+                                               Trace* trace, Saving<typename B::Value> saving,
+                                               Sharing<typename B::Value> sharing) {
+  return internal::Execution<B>(model, backend, progress, trace, std::move(saving), std::move(sharing))
+      .run(std::move(inputs));
 }
 
 }  // namespace obscura::run

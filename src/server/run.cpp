@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/crew.h"
 #include "server/headers.h"
 #include "server/saver.h"
 #include "server/server.h"
@@ -32,9 +33,11 @@ class Stopwatch {
 struct Job {
   Session session;
   wire::CiphertextReader reader;
-  wire::CiphertextWriter writer;
-  std::optional<Saver> saver;  ///< in the image layout
   std::filesystem::path out;
+  std::optional<Crew> crew;                      ///< with ranks
+  std::optional<wire::CiphertextWriter> writer;  ///< but on ranks other than 0
+  std::optional<Saver> saver;                    ///< likewise, in the image layout
+  std::uint64_t done = 0;                        ///< batches that an earlier run finished
 };
 
 bool is_there(const std::filesystem::path& path) {
@@ -94,26 +97,65 @@ Result<wire::CiphertextReader> open_input(const std::filesystem::path& in, const
   return reader;
 }
 
+/// All ranks read one file, and know how much of it is done.
+Result<void> agree(Job& job, run::Ranks& ranks) {
+  const base::Bytes own = wire::write_header(wire::Kind::inputs, job.reader.header());
+  base::Writer said;
+  said.u64(job.done);
+  said.raw(own);
+  base::Bytes bytes = said.take();
+  ranks.broadcast(bytes);
+  base::Reader r(bytes);
+  job.done = r.u64();
+  if (const base::ByteView first = r.raw(r.remaining());
+      !std::equal(first.begin(), first.end(), own.begin(), own.end())) {
+    return error(Code::wrong_params, "{}: another file here than on rank 0; all ranks need to see one file",
+                 job.reader.name());
+  }
+  return {};
+}
+
 Result<Job> prepare(Session session, wire::CiphertextReader reader, const std::filesystem::path& out,
                     const RunOptions& options) {
-  wire::CiphertextHeader header = output_header(session.plan(), reader.header());
-  OBSCURA_TRY(header.inputs, reader.digest());
-  OBSCURA_TRY(auto writer, open_output(out, session.context(), header, options));
-  OBSCURA_TRY_VOID(reader.seek_batch(writer.batches()));
-  std::optional<Saver> saver;
-  if (!plan::is_batch(session.plan())) {
-    OBSCURA_TRY(saver, open_state(session, out, header, writer, options));
+  Job job{std::move(session), std::move(reader), out, {}, {}, {}, 0};
+  if (options.ranks == nullptr || options.ranks->rank() == 0) {
+    wire::CiphertextHeader header = output_header(job.session.plan(), job.reader.header());
+    OBSCURA_TRY(header.inputs, job.reader.digest());
+    OBSCURA_TRY(job.writer, open_output(out, job.session.context(), header, options));
+    job.done = job.writer->batches();
+    if (!plan::is_batch(job.session.plan())) {
+      OBSCURA_TRY(job.saver, open_state(job.session, out, header, *job.writer, options));
+    }
   }
-  return Job{std::move(session), std::move(reader), std::move(writer), std::move(saver), out};
+  if (options.ranks != nullptr) {
+    OBSCURA_TRY_VOID(agree(job, *options.ranks));
+    job.crew.emplace(*options.ranks, job.session);
+  }
+  OBSCURA_TRY_VOID(job.reader.seek_batch(job.done));
+  return job;
+}
+
+Result<wire::NamedPlan> read_plan(const std::filesystem::path& path, run::Ranks* ranks) {
+  if (ranks == nullptr) return wire::read_plan_file(path);
+  OBSCURA_TRY(const base::Bytes bytes, read_on_rank_0(*ranks, path));
+  return wire::read_plan(bytes, path.string());
+}
+
+Result<wire::NamedEvalKeys> read_keys(const ckks::Context& context, const ckks::KeyNeeds& needs,
+                                      const std::filesystem::path& path, run::Ranks* ranks) {
+  if (ranks == nullptr) return wire::read_eval_keys_file(context, needs, path);
+  OBSCURA_TRY(const base::Bytes bytes, read_on_rank_0(*ranks, path));
+  base::InputFile file = base::InputFile::of_memory(bytes, path.string());
+  return wire::read_eval_keys(context, needs, file);
 }
 
 Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesystem::path& eval_path,
                     const std::filesystem::path& in, const std::filesystem::path& out, const RunOptions& options) {
-  OBSCURA_TRY(wire::NamedPlan named, wire::read_plan_file(plan_path));
+  OBSCURA_TRY(wire::NamedPlan named, read_plan(plan_path, options.ranks));
   OBSCURA_TRY(const auto bootstrapper, plan::make_bootstrapper(named.plan.bootstrap, options.resources));
   OBSCURA_TRY(const auto tables, plan::make_context(named.plan.params, bootstrapper, options.resources));
   const ckks::KeyNeeds needs = plan::key_needs(*tables, named.plan.keys, bootstrapper);
-  OBSCURA_TRY(wire::NamedEvalKeys keys, wire::read_eval_keys_file(*tables, needs, eval_path));
+  OBSCURA_TRY(wire::NamedEvalKeys keys, read_keys(*tables, needs, eval_path, options.ranks));
   OBSCURA_TRY(auto reader, open_input(in, named.plan, {named.digest, keys.name.key}, tables));
   const Batches batches = reader.header().batches() > 1 ? Batches::many : Batches::one;
   OBSCURA_TRY(Session session, Session::make(std::move(named), tables, needs, std::move(keys.keys),
@@ -121,38 +163,67 @@ Result<Job> prepare(const std::filesystem::path& plan_path, const std::filesyste
   return prepare(std::move(session), std::move(reader), out, options);
 }
 
-Result<void> run_one(Job& job, Report& report, const base::Progress& progress) {
+/// The next batch, or with ranks this rank's part of the next round.
+Result<std::vector<ckks::Ciphertext>> run_part(Job& job, Report& report, const base::Progress& progress,
+                                               const Crew::Part& part) {
   std::vector<ckks::Ciphertext> inputs;
   {
     const Stopwatch watch(report.read_seconds);
-    OBSCURA_TRY(inputs, job.reader.read(job.reader.header().elements));
+    if (job.crew) {
+      OBSCURA_TRY(inputs, job.crew->read(job.reader, part));
+    } else {
+      OBSCURA_TRY(inputs, job.reader.read(job.reader.header().elements));
+    }
   }
-  std::vector<ckks::Ciphertext> outputs;
-  {
-    const Stopwatch watch(report.run_seconds);
-    run::Saving<ckks::Ciphertext> saving;
-    if (job.saver) saving = job.saver->saving(job.writer.batches(), [&] { return job.writer.keep(); });
-    OBSCURA_TRY(outputs, job.session.run_batch(std::move(inputs), progress, &report.trace, std::move(saving)));
-  }
+  const Stopwatch watch(report.run_seconds);
+  run::Saving<ckks::Ciphertext> saving;
+  if (job.saver) saving = job.saver->saving(part.batch, [&] { return job.writer->keep(); });
+  if (job.crew) return job.crew->run(part, std::move(inputs), progress, &report.trace, std::move(saving));
+  return job.session.run_batch(std::move(inputs), progress, &report.trace, std::move(saving));
+}
+
+Result<void> write_batch(Job& job, Report& report, std::span<const ckks::Ciphertext> outputs) {
   const Stopwatch watch(report.write_seconds);
-  OBSCURA_TRY_VOID(job.writer.write(outputs));
-  OBSCURA_TRY_VOID(job.writer.keep());
+  OBSCURA_TRY_VOID(job.writer->write(outputs));
+  OBSCURA_TRY_VOID(job.writer->keep());
   if (job.saver) job.saver->drop();
   return {};
 }
 
 /// All batches that are left; counts those that are on disk in `finished`.
 Result<void> run_batches(Job& job, Report& report, const base::Progress& progress, std::uint64_t& finished) {
-  const std::uint64_t left = report.batches - finished;
+  const std::uint64_t all = report.batches - finished;
   const std::uint64_t before = job.saver ? job.saver->loaded_work() : 0;
-  for (std::uint64_t batch = 0; batch < left; ++batch) {
+  while (finished < report.batches) {
+    const std::uint64_t next = finished, left = report.batches - next;
+    const std::uint64_t round = job.crew ? job.crew->round(left) : 1;
     const base::Progress overall = [&](std::size_t done, std::size_t total) {
-      return !progress || progress(batch * total + done - before, left * total - before);
+      return !progress || progress((all - left) * total + round * done - before, all * total - before);
     };
-    OBSCURA_TRY_VOID(run_one(job, report, overall));
-    ++finished;
+    const Crew::Part part = job.crew ? job.crew->part(next, left) : Crew::Part{next};
+    OBSCURA_TRY(std::vector<ckks::Ciphertext> outputs, run_part(job, report, overall, part));
+    for (std::uint64_t k = 0; k < round; ++k) {
+      if (k > 0) {
+        const Stopwatch watch(report.run_seconds);
+        OBSCURA_TRY(outputs, job.crew->take(job.crew->leader(left, k)));
+      }
+      OBSCURA_TRY_VOID(write_batch(job, report, outputs));
+      ++finished;
+    }
   }
   return {};
+}
+
+/// On a rank other than 0: its parts of all rounds.
+Result<Report> follow(Job& job, Report report, const base::Progress& progress) {
+  for (std::uint64_t next = job.done; next < report.batches;) {
+    const std::uint64_t left = report.batches - next;
+    const Crew::Part part = job.crew->part(next, left);
+    OBSCURA_TRY(const std::vector<ckks::Ciphertext> outputs, run_part(job, report, progress, part));
+    if (job.crew->leads(part)) job.crew->give(outputs);
+    next += job.crew->round(left);
+  }
+  return report;
 }
 
 /// The batches of a job that is ready; `report` may have times already.
@@ -160,9 +231,13 @@ Result<Report> run(Job& job, Report report, const RunOptions& options, const bas
   const wire::CiphertextHeader& header = job.reader.header();
   report.images = header.images;
   report.batches = header.batches();
-  report.resumed_batches = job.writer.batches();
+  report.resumed_batches = job.done;
   report.run_images = header.images - std::min(header.images, report.resumed_batches * header.images_at_once);
   report.memory_bytes = job.session.memory();
+  if (job.crew && job.done < report.batches) {
+    OBSCURA_TRY(report.memory_bytes, job.crew->memory(report.batches - job.done));
+  }
+  if (!job.writer) return follow(job, std::move(report), options.progress);
   report.resumed_steps = job.saver ? job.saver->steps() : 0;
   if (options.before) {
     options.before({report.images, report.batches, report.resumed_batches, report.resumed_steps,
@@ -180,7 +255,7 @@ Result<Report> run(Job& job, Report report, const RunOptions& options, const bas
                  ran.error().message, finished, report.batches, next, base::partial_of(job.out).string(), also);
   }
   if (job.saver) job.saver->drop();
-  OBSCURA_TRY_VOID(job.writer.commit(signing));
+  OBSCURA_TRY_VOID(job.writer->commit(signing));
   return report;
 }
 

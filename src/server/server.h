@@ -17,6 +17,7 @@
 #include "ckks/values.h"
 #include "plan/keys.h"
 #include "run/engine.h"
+#include "run/ranks.h"
 #include "wire/plan_frame.h"
 
 namespace obscura::server {
@@ -62,15 +63,21 @@ class Session {
   /// errors  missing_key
   Result<Session> with(ckks::EvalKeys keys) const;
 
-  const plan::Plan& plan() const { return program_->plan; }
-  const plan::Schedule& schedule() const { return program_->schedule; }
-  std::shared_ptr<const ckks::Context> context() const { return context_; }
+  const plan::Plan& plan() const { return parts_.program->plan; }
+  const plan::Schedule& schedule() const { return parts_.program->schedule; }
+  std::shared_ptr<const ckks::Context> context() const { return parts_.context; }
   /// The keys that a client of the plan has.
   ckks::KeyNeeds key_needs() const;
   /// What ciphertexts, keys, weights and diagonals take at most while a batch runs.
   std::uint64_t memory() const { return memory_; }
   /// Of them, the keys: what one more client of this plan takes.
   std::uint64_t key_bytes() const;
+
+  /// On the same backend and with the same keys, another order of work of this network: that of a rank's share.
+  /// errors  those of the backend
+  Result<std::shared_ptr<const run::Engine>> engine_for(plan::Plan plan, plan::Schedule schedule) const;
+  /// Of memory(), what is not values: keys and weights.
+  std::uint64_t fixed_bytes() const;
 
   /// One batch: the plan's input elements in, its logits out. Progress counts predicted work.
   /// errors  cancelled; those of saving.save. ContractError where the inputs or what was saved are not the plan's
@@ -83,11 +90,11 @@ class Session {
                                                   run::Trace* trace = nullptr) const;
 
  private:
-  Session(std::shared_ptr<const ckks::Context> context, std::shared_ptr<const run::Program> program,
-          std::shared_ptr<const run::Engine> engine, std::uint64_t memory)
-      : context_(std::move(context)), program_(std::move(program)), engine_(std::move(engine)), memory_(memory) {}
-  std::shared_ptr<const ckks::Context> context_;
-  std::shared_ptr<const run::Program> program_;
+  Session(run::EngineParts parts, run::MakeEngine make_engine, std::shared_ptr<const run::Engine> engine,
+          std::uint64_t memory)
+      : parts_(std::move(parts)), make_engine_(std::move(make_engine)), engine_(std::move(engine)), memory_(memory) {}
+  run::EngineParts parts_;
+  run::MakeEngine make_engine_;
   std::shared_ptr<const run::Engine> engine_;
   std::uint64_t memory_ = 0;
 };
@@ -138,6 +145,13 @@ struct Report {
   run::Trace trace;                   ///< by step, all batches together
 };
 
+/// Where ranks (run::Ranks) share a run, all of them call run() with the same arguments. Rank 0 alone reads the plan
+/// and the keys, which it sends to the others, and writes the output; each rank reads its own part of the input. As
+/// long as there are as many batches as ranks, each takes a whole one; then the ranks are dealt to the batches that are
+/// left, and those of one batch share it (plan::Distribution) in the batch layout. In the image layout the first of
+/// them runs it, and the others wait. Any number of ranks goes on with what any number left, and the answer is, byte
+/// for byte, that of one. Rank 0's report is of the run; those of others have their own times. An error of one rank is
+/// returned there alone: its caller must end the others.
 struct RunOptions {
   bool overwrite = false;                     ///< of the output file
   std::uint64_t memory = 0;                   ///< see allot()
@@ -150,6 +164,7 @@ struct RunOptions {
   std::filesystem::path signing_key = {};           ///< signs the answer; none: it is not signed
   std::function<void(const Outlook&)> before = {};  ///< called once, before the first batch
   std::shared_ptr<ckks::Resources> resources = ckks::Resources::make();
+  run::Ranks* ranks = nullptr;  ///< that share the run; none: this process is alone
 };
 
 /// Where the state of an unfinished run to `out` stands: out.state. Image layout only.

@@ -42,32 +42,48 @@ Result<Session> Session::make(wire::NamedPlan plan, std::shared_ptr<const ckks::
   OBSCURA_TRY(Allotment allotment, allot(plan.plan, options.memory, options.batches));
   const auto program = std::make_shared<const run::Program>(
       run::Program{std::move(plan.plan), std::move(allotment.schedule), needs.bootstrapper, allotment.kept});
-  OBSCURA_TRY(auto engine, options.engine({program, context, std::make_shared<const ckks::EvalKeys>(std::move(keys))}));
-  return Session(std::move(context), program, std::move(engine), allotment.bytes);
+  run::EngineParts parts{program, std::move(context), std::make_shared<const ckks::EvalKeys>(std::move(keys))};
+  OBSCURA_TRY(auto engine, options.engine(parts));
+  return Session(std::move(parts), options.engine, std::move(engine), allotment.bytes);
 }
 
-ckks::KeyNeeds Session::key_needs() const { return plan::key_needs(*context_, plan().keys, program_->bootstrapper); }
+ckks::KeyNeeds Session::key_needs() const {
+  return plan::key_needs(*parts_.context, plan().keys, parts_.program->bootstrapper);
+}
 
-std::uint64_t Session::key_bytes() const { return ckks::key_bytes(*context_, key_needs()); }
+std::uint64_t Session::key_bytes() const { return ckks::key_bytes(*parts_.context, key_needs()); }
+
+Result<std::shared_ptr<const run::Engine>> Session::engine_for(plan::Plan plan, plan::Schedule schedule) const {
+  const run::Program& own = *parts_.program;
+  run::EngineParts parts = parts_;
+  parts.program = std::make_shared<const run::Program>(
+      run::Program{std::move(plan), std::move(schedule), own.bootstrapper, own.kept_bytes});
+  return make_engine_(parts);
+}
+
+std::uint64_t Session::fixed_bytes() const { return memory_ - schedule().peak_bytes - parts_.program->kept_bytes; }
 
 Result<Session> Session::with(ckks::EvalKeys keys) const {
-  if (const auto checked = ckks::check_keys(*context_, key_needs(), keys); !checked) {
+  if (const auto checked = ckks::check_keys(*parts_.context, key_needs(), keys); !checked) {
     return error(checked.error().code, "plan {}: {}", plan().name, checked.error().message);
   }
-  return Session(context_, program_, engine_->with(std::make_shared<const ckks::EvalKeys>(std::move(keys))), memory_);
+  run::EngineParts parts = parts_;
+  parts.keys = std::make_shared<const ckks::EvalKeys>(std::move(keys));
+  auto engine = engine_->with(parts.keys);
+  return Session(std::move(parts), make_engine_, std::move(engine), memory_);
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::Ciphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace,
                                                          run::Saving<ckks::Ciphertext> saving) const {
-  return engine_->run(std::move(inputs), progress, trace, std::move(saving));
+  return engine_->run(std::move(inputs), progress, trace, std::move(saving), {});
 }
 
 Result<std::vector<ckks::Ciphertext>> Session::run_batch(std::vector<ckks::SeededCiphertext> inputs,
                                                          const base::Progress& progress, run::Trace* trace) const {
   std::vector<ckks::Ciphertext> expanded(inputs.size());
   base::parallel_for(inputs.size(),
-                     [&](std::size_t i) { expanded[i] = ckks::expand(*context_, std::move(inputs[i])); });
+                     [&](std::size_t i) { expanded[i] = ckks::expand(*parts_.context, std::move(inputs[i])); });
   return run_batch(std::move(expanded), progress, trace);
 }
 

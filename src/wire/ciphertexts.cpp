@@ -402,4 +402,33 @@ Result<std::vector<ckks::Ciphertext>> CiphertextReader::read(std::size_t count) 
   return out;
 }
 
+Result<std::vector<ckks::Ciphertext>> CiphertextReader::read_elements(std::uint64_t batch,
+                                                                      std::span<const std::uint32_t> elements) {
+  OBSCURA_CHECK(context_ != nullptr && batch < header_.batches(), "batch {} of {}", batch, header_.batches());
+  std::vector<ckks::Ciphertext> out(elements.size());
+  const std::size_t at_once = 4 * base::thread_count();
+  for (std::size_t first = 0; first < elements.size(); first += at_once) {
+    const std::size_t size = std::min(at_once, elements.size() - first);
+    const auto record = [&](std::size_t i) { return batch * header_.elements + elements[first + i]; };
+    std::vector<base::Bytes> frames;
+    for (std::size_t i = 0; i < size; ++i) {
+      OBSCURA_CHECK(elements[first + i] < header_.elements, "element {} of {}", elements[first + i], header_.elements);
+      OBSCURA_TRY_VOID(file_.seek(offset_of(record(i))));
+      OBSCURA_TRY(frames.emplace_back(), read_frame(file_, Kind::record, record_payload(*context_, header_)));
+    }
+    std::vector<Result<void>> results(size);
+    base::parallel_for(size, [&](std::size_t i) {
+      auto x = read_record(*context_, header_, place_of(header_, record(i)), frames[i], file_.path().string());
+      if (x) {
+        out[first + i] = std::move(x).value();
+      } else {
+        results[i] = x.error();
+      }
+    });
+    for (const auto& result : results) OBSCURA_TRY_VOID(result);
+  }
+  OBSCURA_TRY_VOID(seek_batch(batch));
+  return out;
+}
+
 }  // namespace obscura::wire

@@ -99,6 +99,7 @@ class CiphertextReader {
   static Result<CiphertextReader> open(const std::filesystem::path& path, Kind kind);
   static Result<CiphertextReader> open(base::InputFile file, Kind kind);
   const CiphertextHeader& header() const { return header_; }
+  std::string name() const { return file_.path().string(); }
   /// Holds the header to what the caller expects (all fields but `images` and `inputs`), and the file's size to its
   /// header, before any record is read.
   /// errors  wrong_params: another plan, another key, another request, other elements, limbs or scale; bad_format:
@@ -116,6 +117,9 @@ class CiphertextReader {
   /// The next `count` ciphertexts, seeded ones expanded. Needs expect(). threads: unpacks on all cores
   /// errors  bad_format: a damaged record, a record out of order, a residue that is not below its prime
   Result<std::vector<ckks::Ciphertext>> read(std::size_t count);
+  /// Of one batch, the ciphertexts of these elements alone; read() goes on at the start of that batch.
+  /// Needs expect(). threads: unpacks on all cores. errors: as read()
+  Result<std::vector<ckks::Ciphertext>> read_elements(std::uint64_t batch, std::span<const std::uint32_t> elements);
 
  private:
   CiphertextReader(base::InputFile file, Kind kind, const CiphertextHeader& header)
