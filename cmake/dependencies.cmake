@@ -30,6 +30,15 @@ add_library(onnx_proto INTERFACE)
 target_compile_definitions(onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 target_link_libraries(onnx_proto INTERFACE ${ONNX_PROTO_LIBRARY} protobuf::libprotobuf)
 
+# Sanitizers see leaks of MPI's own.
+if(OBSCURA_MPI AND NOT OBSCURA_SANITIZE)
+  set(MPI_CXX_SKIP_MPICXX TRUE)
+  find_package(MPI COMPONENTS CXX)
+  if(NOT MPI_CXX_FOUND)
+    message(STATUS "No MPI (Debian: libopenmpi-dev): obscura run --mpi will say so")
+  endif()
+endif()
+
 if(OBSCURA_DEVELOPER)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)

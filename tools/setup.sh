@@ -16,7 +16,7 @@ build=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libhwy-de
   nlohmann-json3-dev libpng-dev libjpeg-dev zlib1g-dev
   libssl-dev libtomlplusplus-dev libsqlite3-dev libpq-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev)
 developer=(libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-format clang-tidy
-  postgresql nginx-light
+  postgresql nginx-light libopenmpi-dev openmpi-bin
   python3-dev pybind11-dev python3-numpy python3-pil python3-pytest python3-build python3-setuptools python3-wheel)
 train=(libtorch-dev python3-torch)
 web=()

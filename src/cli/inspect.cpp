@@ -5,6 +5,7 @@
 
 #include "cli/answers.h"
 #include "cli/inspect_network.h"
+#include "cli/inspect_ranks.h"
 #include "cli/options.h"
 #include "cli/support.h"
 #include "cli/verb.h"
@@ -192,6 +193,7 @@ struct InspectOptions {
   std::string path;
   nn::ReadOptions read;
   BoundsOptions bounds;
+  RanksOptions ranks;
 };
 
 /// What a whole file of this kind says of itself.
@@ -232,6 +234,10 @@ Result<Answer> perform(const InspectOptions& options) {
     return error(Code::wrong_params, "--bounds: {} is no ONNX network; only of those are bounds known", path);
   }
   OBSCURA_TRY(const wire::Whole whole, wire::check_whole(path));
+  if (options.ranks.ranks > 0) {
+    OBSCURA_TRY(const wire::NamedPlan named, wire::read_plan_file(path));  // says so where it is none
+    return inspect_ranks(named.plan, options.ranks);
+  }
   OBSCURA_TRY(Answer answer, inspect_file(path, whole.kind));
   if (whole.signer) {
     answer.json["signed_by"] = wire::short_name(*whole.signer);
@@ -249,7 +255,8 @@ Action define_inspect(CLI::App& command, const Common&) {
       "parameters, and what stands for each of them under encryption: itself, a polynomial near it, or nothing. The "
       "verdict\nat the end says whether it compiles, with which options, or what to change in PyTorch or Keras. "
       "--bounds follows the\n"
-      "interval of every value through a network of polynomials: a proof of what no 8-bit image exceeds.",
+      "interval of every value through a network of polynomials: a proof of what no 8-bit image exceeds.\n"
+      "--ranks says of a plan how long its images take on many machines (docs/SCALING.md).",
       "obscura inspect my.onnx",
       "Of a secret key it prints nothing. The text of a plan shows the shape of the network, not its weights.");
   auto options = std::make_shared<InspectOptions>();
@@ -263,6 +270,7 @@ Action define_inspect(CLI::App& command, const Common&) {
                 "Training images for --bounds: a data set's name, or a file or folder; may be given again");
   command.add_option("--data", options->bounds.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->bounds.settings.normalization);
+  add_ranks(command, options->ranks);
   return [options] { return perform(*options); };
 }
 

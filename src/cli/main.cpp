@@ -90,6 +90,7 @@ int report(const Result<Answer>& answer, const Common& common) {
     std::fprintf(stderr, "obscura: %s\n", answer.error().message.c_str());
     return kExitError;
   }
+  if (answer->json.is_null() && answer->text.empty()) return 0;  // another rank answers
   std::string out = common.json ? json_text(answer->json) : answer->text;
   if (!out.empty() && out.back() != '\n') out += '\n';
   const bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;

@@ -26,7 +26,6 @@ std::uint32_t Demand::owner(std::uint32_t number) const {
   return at.value == 0 ? inputs_[at.index] : cut_.owner[at.value][at.index];
 }
 
-/// Who works on a unit: who owns what it makes.
 std::uint32_t Demand::rank_of(Unit unit) const {
   const std::size_t step = schedule_.stages[unit.stage].first;
   const auto* linear = std::get_if<Linear>(&cut_.plan.steps[step].operation);

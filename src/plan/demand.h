@@ -38,9 +38,10 @@ class Demand {
   /// The rank's reader of an element; count() where it does not read it.
   std::uint32_t find(std::uint32_t number, std::uint32_t rank) const;
   Unit unit(std::uint32_t k) const { return units_[k]; }
+  /// Who works on a unit: who owns what it makes.
+  std::uint32_t rank_of(Unit unit) const;
 
  private:
-  std::uint32_t rank_of(Unit unit) const;
   void find_readers(const std::vector<std::vector<std::uint32_t>>& order);
   void own_inputs(std::uint32_t ranks);
   const CutPlan& cut_;

@@ -25,13 +25,14 @@ struct Event {
   bool operator>(const Event& other) const { return std::tie(time, number) > std::tie(other.time, other.number); }
 };
 
-/// The deepest stage first, and within it by order.
+/// The most urgent stage first, and within it by order.
 struct Ready {
+  std::uint32_t urgency = 0;
   std::uint32_t stage = 0;
   std::uint32_t order = 0;
   std::uint32_t unit = 0;
   bool operator<(const Ready& other) const {
-    return std::tuple(stage, ~order, ~unit) < std::tuple(other.stage, ~other.order, ~other.unit);
+    return std::tuple(urgency, ~order, ~unit) < std::tuple(other.urgency, ~other.order, ~other.unit);
   }
 };
 
@@ -63,13 +64,14 @@ class Distribution::Simulation {
   using Time = distribution::Time;
 
  public:
-  Simulation(const Plan& plan, std::uint32_t ranks, const Link& link)
+  Simulation(const Plan& plan, std::uint32_t ranks, const Link& link, bool depth_first)
       : cut_(cut(plan, ranks)),
         base_(make_schedule(cut_.plan)),
         flow_(cut_.plan, base_),
         order_(demand_order(flow_)),
         demand_(cut_, base_, flow_, order_, ranks),
         link_(link),
+        depth_first_(depth_first),
         ranks_(ranks),
         missing_(flow_.stages()),
         taken_(demand_.count()) {
@@ -82,6 +84,7 @@ class Distribution::Simulation {
     for (std::uint32_t i = 0; i < base_.readers[0].size(); ++i) {
       if (demand_.readers(i).first < demand_.readers(i).second) ranks_[demand_.owner(i)].inputs.push_back(i);
     }
+    for (std::uint32_t s = 0; s < flow_.stages(); ++s) find_borders(s);
     for (RankState& rank : ranks_) {
       rank.busy.assign(flow_.stages(), 0);
       rank.taken.assign(flow_.stages() + 1, 0);
@@ -131,6 +134,24 @@ class Distribution::Simulation {
   }
 
  private:
+  /// How far a unit is from the nearest border of its rank's band that another rank is behind.
+  void find_borders(std::uint32_t s) {
+    std::vector<std::vector<std::uint32_t>> bands(ranks_.size());
+    for (std::uint32_t u = 0; u < flow_.units(s); ++u) {
+      if (order_[s][u] != kUnvisited) bands[demand_.rank_of({s, u})].push_back(u);
+    }
+    from_border_.emplace_back(flow_.units(s));
+    for (std::size_t r = 0; r < bands.size(); ++r) {
+      auto& band = bands[r];
+      std::sort(band.begin(), band.end(), [&](auto a, auto b) { return order_[s][a] < order_[s][b]; });
+      for (std::uint32_t p = 0; p < band.size(); ++p) {
+        const auto after = static_cast<std::uint32_t>(band.size()) - 1 - p;
+        const bool first = r == 0, last = r + 1 == bands.size();
+        from_border_[s][band[p]] = last ? p : first ? after : std::min(p, after);
+      }
+    }
+  }
+
   void run() {
     for (std::uint32_t i = 0; i < base_.readers[0].size(); ++i) make(i, 0);
     for (std::uint32_t r = 0; r < ranks_.size(); ++r) begin(r, 0);
@@ -169,9 +190,11 @@ class Distribution::Simulation {
   void send(std::uint32_t number, std::uint32_t from, std::uint32_t to, Time now) {
     const Element at = demand_.element(number);
     const std::uint64_t bytes = packed_element_bytes(cut_.plan, cut_.plan.value(at.value));
-    const Time start = std::max({now, ranks_[from].sends_until, ranks_[to].takes_until});
-    const Time end = start + static_cast<Time>(1e9 * static_cast<double>(bytes) / link_.bytes_per_second);
-    ranks_[from].sends_until = ranks_[to].takes_until = end;
+    // A message leaves after those before it, and has arrived when those that reached its end before it have.
+    const auto takes = static_cast<Time>(1e9 * static_cast<double>(bytes) / link_.bytes_per_second);
+    ranks_[from].sends_until = std::max(now, ranks_[from].sends_until) + takes;
+    const Time end = std::max(ranks_[from].sends_until, ranks_[to].takes_until + takes);
+    ranks_[to].takes_until = end;
     ranks_[from].exchanges.back().sends.push_back({at, to});
     ranks_[to].taken[at.value == 0 ? flow_.stages() : flow_.producer(at).stage] += bytes;
     events_.push({end + static_cast<Time>(1e9 * link_.seconds), count_++, to, number});
@@ -185,12 +208,11 @@ class Distribution::Simulation {
     for (std::uint32_t e = reader.first; e < reader.first + reader.count; ++e) {
       const auto [stage, unit] = demand_.unit(e);
       if (--missing_[stage][unit] > 0) continue;
-      const std::uint32_t order = order_[stage][unit];
-      ranks_[rank].ready.push({stage, rank % 2 == 0 ? order : ~order, unit});
+      ranks_[rank].ready.push({depth_first_ ? stage : ~stage, stage, from_border_[stage][unit], unit});
     }
   }
 
-  /// A task of the first ready units of the deepest stage, where the rank is idle.
+  /// A task of the first ready units of the most urgent stage, where the rank is idle.
   void begin(std::uint32_t r, Time now) {
     RankState& rank = ranks_[r];
     if (rank.working || rank.ready.empty()) return;
@@ -281,17 +303,24 @@ class Distribution::Simulation {
   std::vector<std::vector<std::uint32_t>> order_;
   Demand demand_;
   Link link_;
+  bool depth_first_;
   std::vector<RankState> ranks_;
-  std::vector<std::vector<std::uint32_t>> missing_;  ///< by stage and unit: inputs that are not there yet
-  std::vector<bool> taken_;                          ///< by reader: from another rank, by a task that has begun
-  std::vector<std::uint32_t> left_;                  ///< by reader: units that have yet to run
+  std::vector<std::vector<std::uint32_t>> from_border_;  ///< by stage and unit
+  std::vector<std::vector<std::uint32_t>> missing_;      ///< by stage and unit: inputs that are not there yet
+  std::vector<bool> taken_;                              ///< by reader: from another rank, by a task that has begun
+  std::vector<std::uint32_t> left_;                      ///< by reader: units that have yet to run
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t count_ = 0;
   Time end_ = 0;
 };
 
 Distribution::Distribution(const Plan& plan, std::uint32_t ranks, const Link& link)
-    : simulation_(std::make_unique<const Simulation>(plan, ranks, link)) {}
+    : simulation_(std::make_unique<const Simulation>(plan, ranks, link, true)) {
+  if (ranks == 1) return;
+  auto layers = std::make_unique<const Simulation>(plan, ranks, link, false);
+  const std::uint64_t allowed = std::max(plan.value_bytes, simulation_->peak_bytes());
+  if (layers->peak_bytes() <= allowed && layers->seconds() < simulation_->seconds()) simulation_ = std::move(layers);
+}
 Distribution::~Distribution() = default;
 Distribution::Distribution(Distribution&&) noexcept = default;
 Distribution& Distribution::operator=(Distribution&&) noexcept = default;

@@ -44,10 +44,10 @@ struct Share {
 /// bands of an image, and what crosses their borders is what convolutions read beyond them. Elementwise stages stay
 /// where their elements are. An element is sent once to each rank that reads it.
 ///
-/// Each rank takes its tasks depth-first; those of odd number begin at the other end of their band, so that neighbours
-/// come to their common border at the same time. The order, and who waits for whom, follows from a simulation of all
-/// ranks, each with one core of Plan's cost model, and the link: a rank waits for elements that another makes earlier
-/// in simulated time, so no order of messages locks.
+/// Each rank takes its tasks depth-first, or layer by layer where that is faster and takes no more memory than one rank
+/// alone; within a stage from the borders of its band inwards, so that what others wait for is made first. The order,
+/// and who waits for whom, follows from a simulation of all ranks, each with one core of Plan's cost model, and the
+/// link: a rank waits for elements that another makes earlier in simulated time, so no order of messages locks.
 ///
 /// The ranks together compute, bit for bit, what one would: maps are exact, and every output is computed whole.
 class Distribution {
