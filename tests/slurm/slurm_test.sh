@@ -29,6 +29,10 @@ work="$(mktemp -d)"
 cluster="$work/cluster"
 stop() {
   local pid
+  if [[ -s "$cluster/slurmctld.pid" ]]; then  # no job outlives its daemons
+    timeout 10 scancel --quiet --full --user="$(id -un)" || true
+    sleep 1
+  fi
   for pid in "$cluster"/n?/slurmd.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do
     [[ -s "$pid" ]] && kill "$(cat "$pid")" 2>/dev/null || true
   done
