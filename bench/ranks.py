@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures `obscura run --mpi` on this machine, beside what `obscura inspect --ranks` predicts.
 
-  bench/ranks.py [--build build/release] [--work DIR] [--jobs mnist,mnist-shared,narrow] [--repeat 2] [--cores 2]
+  bench/ranks.py [--build build/release] [--work DIR] [--jobs mnist,mnist-shared,compact,narrow] [--repeat 2] [--ranks 1,2,4]
+      [--cores 2]
 
-mnist: 8 batches of models/mnist-square.onnx twice over, dealt to ranks; mnist-shared: one batch, shared by all; narrow: one batch
-of models/cifar10-narrow.onnx, shared by all. Each is run by 1, 2 and 4 ranks of one thread, one after the other,
+mnist: 8 batches of models/mnist-square.onnx twice over, dealt to ranks; mnist-shared: one batch, shared by all; compact and
+narrow: one batch of CIFAR-10, shared by all. Each is run by 1, 2 and 4 ranks of one thread, one after the other,
 `--repeat` times over, so that what else the machine does meets all of them. Prints the least of each: seconds of the
 network (rank 0's run and read), processor seconds of all ranks, how much faster than one rank, and the model's answer
 with the one rank's time as its only measured figure. Ranks wait for each other without a core of their own, so that
 processor seconds say what sharing costs on a machine that others use too. DIR keeps what is made once: about 2 GB for
-mnist, 4 GB and 16 GB of memory for narrow. The answers are compared byte for byte.
+mnist, 4 GB and 16 GB of memory for one rank of narrow, 6 GB for compact; --ranks 1,2 leaves out what
+does not fit. The answers are compared byte for byte.
 """
 
 import argparse
@@ -27,9 +29,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOBS = {
     "mnist": ("mnist-square", "mnist", "train", 60000, 2),
     "mnist-shared": ("mnist-square", "mnist", "test", 8192, 1),
+    "compact": ("cifar10-compact-element-kd", "cifar10", "test", 8192, 1),
     "narrow": ("cifar10-narrow", "cifar10", "test", 8192, 1),
 }
-RANKS = (1, 2, 4)
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
@@ -69,7 +71,7 @@ def measure(arguments, obscura, name):
     plan, evaluation, inputs = prepare(obscura, arguments.work, network, dataset, split, images)
     best, answer = {}, None
     for _ in range(arguments.repeat):
-        for ranks in RANKS:
+        for ranks in arguments.ranks:
             out = arguments.work / f"{name}-{ranks}.enc"
             seconds, processor = 0.0, 0.0
             for _ in range(copies):
@@ -88,11 +90,11 @@ def measure(arguments, obscura, name):
             if ranks not in best or seconds < best[ranks][0]:
                 best[ranks] = (seconds, processor, report["batches"])
     batches = best[1][2]
-    model = last_json(run([obscura, "inspect", plan, "--ranks", max(RANKS), "--images", images, "--network", 100,
+    model = last_json(run([obscura, "inspect", plan, "--ranks", max(arguments.ranks), "--images", images, "--network", 100,
                            "--core-seconds", best[1][0] / batches / copies, "--json"])[0])
     print(f"\n{name}: {batches * copies} batches of {network}, load {os.getloadavg()[0]:.1f}, {arguments.cores} cores")
     print(f"{'ranks':>6} {'seconds':>9} {'processor s':>12} {'faster':>7} {'model':>7} {'of model':>9}")
-    for ranks in RANKS:
+    for ranks in arguments.ranks:
         seconds, processor, _ = best[ranks]
         # Ranks beyond the cores share them.
         predicted = next(r["seconds"] for r in model["runs"] if r["ranks"] == min(ranks, arguments.cores)) * copies
@@ -104,10 +106,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "obscura-ranks")
-    parser.add_argument("--jobs", default="mnist,mnist-shared,narrow")
+    parser.add_argument("--jobs", default="mnist,mnist-shared,compact,narrow")
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--ranks", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2, 4])
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
+    if 1 not in arguments.ranks:
+        parser.error("--ranks: 1 has to be among them, what the others are held against")
     os.environ.setdefault("OBSCURA_DATA", str(ROOT / "data"))
     for name in arguments.jobs.split(","):
         if name not in JOBS:

@@ -49,7 +49,9 @@ class BlockCutter {
     if (end - first < matrix.rows) {
       part.matrix = static_cast<std::uint32_t>(out_.matrices.size());
       part.outputs.assign(block.outputs.begin() + first, block.outputs.begin() + end);
-      const auto at = [&](std::uint32_t row) { return matrix.data.begin() + std::ptrdiff_t{row} * matrix.cols; };
+      const auto at = [&](std::uint32_t row) {
+        return matrix.data.begin() + static_cast<std::ptrdiff_t>(std::size_t{row} * matrix.cols);
+      };
       out_.matrices.push_back({end - first, matrix.cols, {at(first), at(end)}});
     }
     for (const std::uint32_t o : part.outputs) owner_[o] = rank_;

@@ -36,7 +36,7 @@ TEST(Frames, TheBytesOfAFrameAreFrozen) {
   EXPECT_EQ(hex,
             "4f42534304000000080000000200000000000000"
             "6162"
-            "294a6770ba4808a0bd5b05026bc111a02f57bc146983d127448df522da2cd6a3");
+            "7e4ee9a53eaa676aac585fa5de2e8d7c8456244bcbfd365c18f300f730c3a9dd");
 }
 
 TEST(Frames, EveryTruncationIsRefused) {
