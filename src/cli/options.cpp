@@ -82,6 +82,10 @@ void add_normalization(CLI::App& command, api::Normalization& normalization) {
           "--standardise",
           [&normalization](const std::vector<double>& both) {
             normalization.standardise = base::Standardisation{both.at(0), both.at(1)};
+            // 0 stands for images that are not standardised, which nobody asks for by this option.
+            if (*normalization.standardise && !base::fault_of(*normalization.standardise)) return;
+            throw CLI::ValidationError(
+                "--standardise", fmt::format("{},{}; two finite numbers above 0 are allowed", both.at(0), both.at(1)));
           },
           "Each image, after mean and std, less its own mean, by its own standard deviation or FLOOR if that is more, "
           "clipped at CLIP (default: what the network's file says, else images stay as they are)")
