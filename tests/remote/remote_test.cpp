@@ -2,6 +2,8 @@
 /// The library's client of a service, by its public header.
 #include "obscura/remote.h"
 
+#include <signal.h>
+
 #include "../service/service_fixture.h"
 #include "http/certificate.h"
 #include "service/exchanges.h"
@@ -50,11 +52,16 @@ TEST_F(Remote, GivesLabelsAndProbabilitiesAndKeepsItsKey) {
 
 TEST_F(Remote, AsksAgainWhereALoadBalancerLostItsServer) {
   start();
+  ASSERT_TRUE(connect(options("bob"))->classify(testing::random_pixels(1)).ok());
+  const pid_t worker = service_->worker_process();
+  ASSERT_GT(worker, 0);
   std::atomic<int> requests{0}, events{0};
-  // Of each the first one is what a load balancer says whose server died; all that is accepted becomes a job at once.
+  // Of each the first one is what a load balancer says whose server died. All that is accepted becomes a job at once,
+  // and the worker stands still until the job has been watched, lest it is done before anyone asks.
   server_.emplace(http::Server::start({}, [&, route = service_->route()](const http::Head& head) {
                     const bool asks = head.method == "POST", watches = head.target.ends_with("/events");
                     if ((asks && requests++ == 0) || (watches && events++ == 0)) return refuse(502, "bad gateway");
+                    if (watches) ::kill(worker, SIGCONT);
                     http::Head changed = head;
                     if (asks) changed.headers["prefer"] = "respond-async";
                     return route(changed);
@@ -62,7 +69,9 @@ TEST_F(Remote, AsksAgainWhereALoadBalancerLostItsServer) {
   const auto client = connect(options());
   ASSERT_TRUE(client.ok()) << client.error().message;
   const std::vector<float> pixels = testing::random_pixels(3);
+  ::kill(worker, SIGSTOP);
   const auto answer = client->classify(pixels);
+  ::kill(worker, SIGCONT);
   ASSERT_TRUE(answer.ok()) << answer.error().message;
   const auto files = expected(testing::square_plan(), pixels);
   for (std::size_t i = 0; i < files.size(); ++i) EXPECT_NEAR(answer->logits[i], files[i], 1e-2) << i;
