@@ -68,6 +68,10 @@ class TakeKey final : public http::Exchange {
   http::Response answer() override {
     const std::uint64_t here = range_.first + taken_;
     if (range_.total > 0 && here < range_.total) {
+      // Closed before the client hears of it, which sends the next part at once, maybe to another replica.
+      const auto kept = file_->keep();
+      file_.reset();
+      if (!kept) return refusal({kept.error().code, "the keys cannot be kept: the server's disk is full, or worse"});
       return json_response(202, fmt::format("{{\"key_id\":\"{}\",\"received\":{}}}\n", how_.id, here));
     }
     if (const auto kept = keep(); !kept) {
