@@ -16,6 +16,23 @@ double cosine(double from, double to, double t) {
   return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * t));
 }
 
+/// Nearly U V^T of m = U S V^T: singular values come to about 0.7 to 1.2 by steps X <- (a + b X X^T + c (X X^T)^2) X
+/// from X = m / |m|, with the coefficients of Jordan et al. (2024).
+torch::Tensor orthogonalised(const torch::Tensor& m) {
+  constexpr int kSteps = 5;
+  constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
+  const bool tall = m.size(0) > m.size(1);
+  torch::Tensor x = tall ? m.t() : m;
+  // oneDNN multiplies matrices of bfloat16; those of float go to whichever BLAS there is, maybe the reference's.
+  x = (x / (x.norm() + 1e-7)).to(torch::kBFloat16).contiguous();
+  for (int i = 0; i < kSteps; ++i) {
+    const torch::Tensor square = x.matmul(x.t());
+    x = x * a + (square * b + square.matmul(square) * c).matmul(x);
+  }
+  x = x.to(torch::kFloat32);
+  return tall ? x.t() : x;
+}
+
 /// Weight decay of biases and gains only costs accuracy (Goyal et al. 2017).
 bool decays(const NetworkImpl::Trained& item) { return item.role == NetworkImpl::Role::weight; }
 
@@ -43,7 +60,8 @@ Optimizer::Optimizer(OptimizerRecipe recipe, std::vector<NetworkImpl::Trained> t
     : recipe_(std::move(recipe)), trained_(std::move(trained)) {
   for (const NetworkImpl::Trained& item : trained_) {
     first_.push_back(torch::zeros_like(item.tensor));
-    if (recipe_.kind == OptimizerKind::adamw) second_.push_back(torch::zeros_like(item.tensor));
+    if (recipe_.kind == OptimizerKind::sgd) continue;
+    second_.push_back(is_matrix(item) ? torch::zeros({0}) : torch::zeros_like(item.tensor));
   }
 }
 
@@ -76,13 +94,31 @@ void Optimizer::adamw(const NetworkImpl::Trained& item, torch::Tensor& first, to
   item.tensor.addcdiv_(first, deviation, -rate / (1 - std::pow(kBeta1, t)));
 }
 
+bool Optimizer::is_matrix(const NetworkImpl::Trained& item) const {
+  return recipe_.kind == OptimizerKind::muon && item.tensor.dim() == 4 && item.role == NetworkImpl::Role::weight;
+}
+
+void Optimizer::muon(const NetworkImpl::Trained& item, torch::Tensor& first, double rate) const {
+  const torch::Tensor& gradient = item.tensor.grad();
+  first.mul_(recipe_.momentum).add_(gradient);
+  const torch::Tensor step = orthogonalised(gradient.add(first, recipe_.momentum).reshape({gradient.size(0), -1}));
+  const torch::Tensor norm = item.tensor.norm();
+  item.tensor.add_(step.reshape(gradient.sizes()) * (norm / (step.norm() + 1e-7)), -rate);
+  item.tensor.mul_(norm / item.tensor.norm());
+}
+
 void Optimizer::step(double rate) {
   torch::NoGradGuard no_gradient;
   ++steps_;
+  const double share = recipe_.kind == OptimizerKind::muon ? recipe_.adamw_rate / recipe_.rate : 1;
   for (std::size_t i = 0; i < trained_.size(); ++i) {
     const NetworkImpl::Trained& item = trained_[i];
     if (!item.tensor.grad().defined()) continue;
-    const double own = rate * item.rate * (item.role == NetworkImpl::Role::bias ? recipe_.bias_rate : 1);
+    if (is_matrix(item)) {
+      muon(item, first_[i], rate);
+      continue;
+    }
+    const double own = rate * share * item.rate * (item.role == NetworkImpl::Role::bias ? recipe_.bias_rate : 1);
     if (recipe_.kind == OptimizerKind::sgd) {
       sgd(item, first_[i], own);
     } else {

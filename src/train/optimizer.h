@@ -15,7 +15,11 @@ namespace obscura::train {
 double rate_at(const OptimizerRecipe& recipe, std::size_t step, std::size_t steps, std::size_t steps_an_epoch);
 
 /// SGD with Nesterov momentum (decay added to the gradient), or AdamW (decoupled decay, betas 0.9 and 0.999), as in
-/// torch::optim; there the state is keyed by addresses and cannot be carried from run to run.
+/// torch::optim; there the state is keyed by addresses and cannot be carried from run to run. Or Muon (Jordan et al.
+/// 2024) for the weights W of convolutions, as matrices of a row per output channel, and AdamW for all else: the
+/// Nesterov momentum of the gradients, U S V^T, becomes U V^T, of which W takes a step of length rate |W| in the
+/// Frobenius norm; then W gets its norm back, which a batch norm behind it would undo anyway. All directions of a
+/// matrix move alike, however few of the gradients, whose tails squares make heavy, point there.
 class Optimizer {
  public:
   Optimizer(OptimizerRecipe recipe, std::vector<NetworkImpl::Trained> trained);
@@ -30,6 +34,9 @@ class Optimizer {
 
  private:
   void sgd(const NetworkImpl::Trained& item, torch::Tensor& first, double rate) const;
+  /// What Muon moves.
+  bool is_matrix(const NetworkImpl::Trained& item) const;
+  void muon(const NetworkImpl::Trained& item, torch::Tensor& first, double rate) const;
   void adamw(const NetworkImpl::Trained& item, torch::Tensor& first, torch::Tensor& second, double rate) const;
 
   OptimizerRecipe recipe_;

@@ -101,10 +101,16 @@ void read_training(config::Fields fields, const std::filesystem::path& folder, T
 }
 
 void read_optimizer(config::Fields fields, OptimizerRecipe& optimizer) {
-  fields.choice("kind", optimizer.kind, {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}});
+  fields.choice("kind", optimizer.kind,
+                {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}});
   if (optimizer.kind == OptimizerKind::adamw) {
     optimizer.rate = 1e-3;
     optimizer.weight_decay = 1e-2;
+  }
+  if (optimizer.kind == OptimizerKind::muon) {
+    optimizer.rate = 0.06;
+    optimizer.weight_decay = 1e-2;
+    fields.number("adamw_rate", optimizer.adamw_rate, 1e-9, 100);
   }
   fields.number("rate", optimizer.rate, 1e-9, 100);
   fields.number("momentum", optimizer.momentum, 0, 0.9999);

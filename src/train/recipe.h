@@ -54,7 +54,7 @@ enum class Fill {
   black,
   reflect,  ///< the image mirrored at its border pixels
 };
-enum class OptimizerKind { sgd, adamw };
+enum class OptimizerKind { sgd, adamw, muon };
 enum class Schedule { cosine, one_cycle, steps };
 
 struct ActivationRecipe {
@@ -124,7 +124,8 @@ struct TrainingRecipe {
 
 struct OptimizerRecipe {
   OptimizerKind kind = OptimizerKind::sgd;
-  double rate = 0.1;  ///< the largest
+  double rate = 0.1;          ///< the largest
+  double adamw_rate = 0.003;  ///< muon: the largest rate of what is no convolution's weight
   double momentum = 0.9;
   double weight_decay = 5e-4;  ///< of the weights of convolutions and dense layers alone
   double bias_rate = 1;        ///< times the rate, for biases, those of batch norms too

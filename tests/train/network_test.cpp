@@ -290,6 +290,40 @@ TEST(Optimizers, GoWhereThoseOfLibtorchGo) {
   EXPECT_LT(difference<torch::optim::AdamW>(recipe, torch::optim::AdamWOptions(0.05).weight_decay(0.01)), 1e-6);
 }
 
+/// Muon's first step where singular values of the gradient lie far apart, and the weights along none of its directions.
+TEST(Optimizers, MoveAllDirectionsOfAMatrixAlike) {
+  constexpr double kRate = 0.5;
+  OptimizerRecipe recipe;
+  recipe.kind = OptimizerKind::muon;
+  recipe.rate = kRate;
+  recipe.adamw_rate = 0.25;
+  recipe.momentum = 0;
+  torch::manual_seed(9);
+  for (const auto& [rows, columns] : {std::pair{8, 5}, std::pair{4, 7}}) {
+    const int rank = std::min(rows, columns);
+    const torch::Tensor u = std::get<0>(torch::linalg_qr(torch::randn({rows, rank})));
+    const torch::Tensor v = std::get<0>(torch::linalg_qr(torch::randn({columns, rank})));
+    torch::Tensor values = torch::logspace(0, -2, rank);
+    values[rank - 1] = 0;
+    const torch::Tensor gradient = u.matmul(values.diag()).matmul(v.t());
+    torch::Tensor weight = 3 * u.slice(1, rank - 1).matmul(v.slice(1, rank - 1).t()).reshape({rows, columns, 1, 1});
+    weight.requires_grad_(true);
+    torch::Tensor bias = torch::zeros({2}).requires_grad_(true);
+    Optimizer optimizer(recipe, {{weight, NetworkImpl::Role::weight, 1}, {bias, NetworkImpl::Role::bias, 1}});
+    ((weight * gradient.reshape(weight.sizes())).sum() + bias.sum()).backward();
+    optimizer.step(kRate);
+    EXPECT_NEAR(bias[0].item<double>(), -0.25, 1e-6) << "AdamW's first step is its rate";
+    EXPECT_NEAR(weight.norm().item<double>(), 3, 1e-5);
+    const torch::Tensor along =
+        u.t().matmul(weight.detach().reshape({rows, columns})).matmul(v).diagonal().to(torch::kFloat64).contiguous();
+    const double kept = along[rank - 1].item<double>();
+    EXPECT_NEAR(kept, 3 / std::sqrt(1 + kRate * kRate), 0.05);
+    for (int i = 0; i < rank - 1; ++i) {
+      EXPECT_NEAR(along[i].item<double>() / kept, -kRate / std::sqrt(rank - 1), 0.12) << i << " of " << rank;
+    }
+  }
+}
+
 TEST(Optimizers, GiveBiasesARateOfTheirOwn) {
   OptimizerRecipe recipe;
   recipe.bias_rate = 8;

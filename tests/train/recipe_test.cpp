@@ -83,7 +83,8 @@ TEST(Recipes, RefuseWrongTypesAndNumbersOutOfRange) {
               HasSubstr("training.epochs is a text; it must be a whole"));
   EXPECT_THAT(refusal(small("[training]\nbatch = 1.5\n")), HasSubstr("training.batch is a number; it must be a whole"));
   EXPECT_THAT(refusal(small("[optimizer]\nrate = nan\n")), HasSubstr("optimizer.rate is nan"));
-  EXPECT_THAT(refusal(small("[optimizer]\nkind = \"adam\"\n")), HasSubstr("'adam'; it must be one of sgd, adamw"));
+  EXPECT_THAT(refusal(small("[optimizer]\nkind = \"adam\"\n")),
+              HasSubstr("'adam'; it must be one of sgd, adamw, muon"));
   EXPECT_THAT(refusal(small("[optimizer]\nschedule = \"steps\"\n")), HasSubstr("needs the key steps"));
   EXPECT_THAT(refusal(small("[augmentation]\nflip = true\n")), HasSubstr("one of never, random, alternate"));
   EXPECT_THAT(refusal(small("[training]\noutliers = 0.1\n")), HasSubstr("outliers needs fixed_statistics"));

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 
 #include "bars.h"
 #include "base/files.h"
@@ -90,10 +91,12 @@ TEST_F(Training, SameRecipeGivesTheSameWeights) {
 }
 
 TEST_F(Training, GoesOnFromACheckpointToTheWeightsOfAnUnbrokenRun) {
-  for (const std::string& optimizer : {std::string("adamw"), std::string("sgd")}) {
+  const std::map<std::string, OptimizerKind> optimizers{
+      {"adamw", OptimizerKind::adamw}, {"sgd", OptimizerKind::sgd}, {"muon", OptimizerKind::muon}};
+  for (const auto& [optimizer, kind] : optimizers) {
     std::string more = quadratic();
     Recipe own = recipe(more);
-    own.optimizer.kind = optimizer == "sgd" ? OptimizerKind::sgd : OptimizerKind::adamw;
+    own.optimizer.kind = kind;
     const auto unbroken = train(own, options_, nullptr);
     ASSERT_TRUE(unbroken.ok()) << unbroken.error().message;
     Options broken = options_;
