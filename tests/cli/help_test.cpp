@@ -37,6 +37,9 @@ TEST_F(CommandLine, ExitsWithTwoOnAMistakeInItsUse) {
   EXPECT_EQ(run({"compile", "x.onnx"}).status, 2) << "without -o";
   EXPECT_EQ(run({"compile", "x.onnx", "-o", "x.plan", "--batch", "many"}).status, 2);
   EXPECT_EQ(run({"evaluate", "x.onnx", "--dataset", "mnist", "--backend", "guess"}).status, 2);
+  const Outcome floor = run({"compile", "x.onnx", "-o", "x.plan", "--standardise", "0,3"});
+  EXPECT_EQ(floor.status, 2);
+  EXPECT_THAT(floor.err, ::testing::HasSubstr("--standardise: 0,3; two finite numbers above 0"));
   EXPECT_EQ(run({"version", "--simd", "mmx"}).status, 2);
   EXPECT_NE(run({"version", "--simd", "avx512+amx"}).status, 2) << "a name of the help that the parser refuses";
   EXPECT_THAT(run({"frobnicate"}).err, HasSubstr("obscura --help"));
