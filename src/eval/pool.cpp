@@ -112,28 +112,101 @@ class AveragePool : public Pool {
   bool count_include_pad_;
 };
 
-/// Candidates of one position of the window, for many places: `block` floats a place, where present.
-struct Candidates {
-  std::vector<float> values;
-  std::vector<bool> present;
+/// The maxima of all windows of a plane as a tree, by places: a place below the area is of the plane, place area + k is
+/// what pair k gives. Where one of a pair lies in the padding the other goes on.
+class MaximumTree {
+ public:
+  struct Pair {
+    std::uint32_t first = 0;
+    std::uint32_t second = 0;
+  };
+  static constexpr std::uint32_t kPadding = std::numeric_limits<std::uint32_t>::max();
+
+  /// First all rows that are read become rows of maxima across the columns, then the rows of a window.
+  MaximumTree(const Axis& rows, const Axis& columns) : made_(static_cast<std::uint32_t>(rows.size * columns.size)) {
+    std::vector<bool> is_read(static_cast<std::size_t>(rows.size), false);
+    for (std::int64_t oh = 0; oh < rows.result; ++oh) {
+      for_inside(rows, oh, [&](std::int64_t, std::int64_t row) { is_read[static_cast<std::size_t>(row)] = true; });
+    }
+    std::vector<Window> across(static_cast<std::size_t>(rows.size * columns.result));
+    for (std::size_t w = 0; w < across.size(); ++w) {
+      const auto row = static_cast<std::int64_t>(w) / columns.result,
+                 ow = static_cast<std::int64_t>(w) % columns.result;
+      across[w].assign(static_cast<std::size_t>(columns.kernel), kPadding);
+      if (!is_read[static_cast<std::size_t>(row)]) continue;
+      for_inside(columns, ow, [&](std::int64_t k, std::int64_t column) {
+        across[w][static_cast<std::size_t>(k)] = static_cast<std::uint32_t>(row * columns.size + column);
+      });
+    }
+    const Window maxima = reduce(std::move(across));
+    std::vector<Window> down(static_cast<std::size_t>(rows.result * columns.result));
+    for (std::size_t w = 0; w < down.size(); ++w) {
+      const auto oh = static_cast<std::int64_t>(w) / columns.result, ow = static_cast<std::int64_t>(w) % columns.result;
+      down[w].assign(static_cast<std::size_t>(rows.kernel), kPadding);
+      for_inside(rows, oh, [&](std::int64_t k, std::int64_t row) {
+        down[w][static_cast<std::size_t>(k)] = maxima[static_cast<std::size_t>(row * columns.result + ow)];
+      });
+    }
+    result_ = reduce(std::move(down));
+  }
+
+  /// Pairs of one level read places of those before it.
+  const std::vector<std::vector<Pair>>& levels() const { return levels_; }
+  /// Of each window, in row-major order.
+  const std::vector<std::uint32_t>& result() const { return result_; }
+  std::size_t pairs() const { return pairs_; }
+  std::size_t widest() const { return widest_; }
+
+ private:
+  using Window = std::vector<std::uint32_t>;  // places
+
+  /// Calls f(k, position) for those of a window that lie inside.
+  template <class F>
+  static void for_inside(const Axis& axis, std::int64_t out, F f) {
+    const Inside inside = axis.inside(out);
+    for (std::int64_t k = inside.first; k < inside.last; ++k) f(k, axis.start(out) + k * axis.dilation);
+  }
+
+  /// The place of each window's maximum.
+  Window reduce(std::vector<Window> windows) {
+    while (windows[0].size() > 1) {
+      std::vector<Pair>& level = levels_.emplace_back();
+      for (Window& window : windows) {
+        Window next;
+        for (std::size_t k = 0; k < window.size(); k += 2) {
+          const std::uint32_t a = window[k], b = k + 1 < window.size() ? window[k + 1] : kPadding;
+          next.push_back(a == kPadding ? b : b == kPadding ? a : made_++);
+          if (a != kPadding && b != kPadding) level.push_back({a, b});
+        }
+        window = std::move(next);
+      }
+      pairs_ += level.size();
+      widest_ = std::max(widest_, level.size());
+    }
+    Window out;
+    for (const Window& window : windows) out.push_back(window[0]);
+    return out;
+  }
+
+  std::vector<std::vector<Pair>> levels_;
+  Window result_;
+  std::uint32_t made_;  ///< the place that the next pair gives
+  std::size_t pairs_ = 0;
+  std::size_t widest_ = 0;  ///< pairs of a level
 };
 
 class MaxPool : public Pool {
  public:
   MaxPool(const nn::Attributes& a, const approx::Activation* substitution, const Layout& from, const Layout& to)
-      : Pool(axis_of(a, 0, from, to), axis_of(a, 1, from, to), from, to) {
+      : Pool(axis_of(a, 0, from, to), axis_of(a, 1, from, to), from, to), tree_(rows_, columns_) {
     if (substitution != nullptr) {
       substitution_ = *substitution;
       prepared_ = approx::prepare(*substitution);
     }
-    is_read_.assign(static_cast<std::size_t>(rows_.size), false);
-    for (std::int64_t oh = 0; oh < rows_.result; ++oh) {
-      const Inside rows = rows_.inside(oh);
-      for (std::int64_t kh = rows.first; kh < rows.last; ++kh) {
-        is_read_[static_cast<std::size_t>(rows_.start(oh) + kh * rows_.dilation)] = true;
-      }
-    }
   }
+
+  /// What pairs of a plane give, and the differences of a level.
+  std::size_t scratch_bytes() const override { return (tree_.pairs() + tree_.widest()) * block_ * sizeof(float); }
 
  protected:
   void pool(const Call& call, const float* in, float* out) const override {
@@ -147,87 +220,46 @@ class MaxPool : public Pool {
   }
 
  private:
-  /// First all rows of the input become rows of maxima across the columns, then the rows of a window.
   void pool_by_tree(const Call& call, const float* in, float* out) const {
-    std::vector<Candidates> across(static_cast<std::size_t>(columns_.kernel));
-    const std::int64_t width = columns_.result;
-    for (std::int64_t k = 0; k < columns_.kernel; ++k) {
-      gather(across[static_cast<std::size_t>(k)], rows_.size * width, in, [&](std::int64_t place) {
-        const std::int64_t column = columns_.start(place % width) + k * columns_.dilation;
-        const bool read = is_read_[static_cast<std::size_t>(place / width)];
-        return read && column >= 0 && column < columns_.size ? place / width * columns_.size + column : -1;
-      });
-    }
-    const Candidates maxima = reduce(call, std::move(across));
-    std::vector<Candidates> down(static_cast<std::size_t>(rows_.kernel));
-    for (std::int64_t k = 0; k < rows_.kernel; ++k) {
-      gather(down[static_cast<std::size_t>(k)], rows_.result * width, maxima.values.data(), [&](std::int64_t place) {
-        const std::int64_t row = rows_.start(place / width) + k * rows_.dilation;
-        const std::int64_t at = row * width + place % width;
-        return row >= 0 && row < rows_.size && maxima.present[static_cast<std::size_t>(at)] ? at : -1;
-      });
-    }
-    const Candidates result = reduce(call, std::move(down));
-    std::copy(result.values.begin(), result.values.end(), out);
-  }
-
-  /// source(place): which vector of `from` stands there, or -1.
-  template <class F>
-  void gather(Candidates& to, std::int64_t places, const float* from, F source) const {
-    to.values.assign(static_cast<std::size_t>(places) * block_, 0);
-    to.present.assign(static_cast<std::size_t>(places), false);
-    for (std::int64_t place = 0; place < places; ++place) {
-      const std::int64_t at = source(place);
-      if (at < 0) continue;
-      const auto p = static_cast<std::size_t>(place);
-      to.present[p] = true;
-      std::copy_n(from + static_cast<std::size_t>(at) * block_, block_, to.values.data() + p * block_);
-    }
-  }
-
-  Candidates reduce(const Call& call, std::vector<Candidates> candidates) const {
-    while (candidates.size() > 1) {
-      std::vector<Candidates> next;
-      for (std::size_t k = 0; k < candidates.size(); k += 2) {
-        if (k + 1 < candidates.size()) merge(call, candidates[k], candidates[k + 1]);
-        next.push_back(std::move(candidates[k]));
+    auto* const made = reinterpret_cast<float*>(call.scratch);
+    float* const differences = made + tree_.pairs() * block_;
+    const auto area = static_cast<std::uint32_t>(from_.area());
+    const auto at = [&](std::uint32_t place) {
+      return place < area ? in + place * block_ : made + (place - area) * block_;
+    };
+    float* give = made;
+    for (const std::vector<MaximumTree::Pair>& level : tree_.levels()) {
+      float* d = differences;
+      for (const MaximumTree::Pair& pair : level) {
+        const float *a = at(pair.first), *b = at(pair.second);
+        for (std::size_t c = 0; c < block_; ++c) *d++ = a[c] - b[c];
       }
-      candidates = std::move(next);
-    }
-    return std::move(candidates.front());
-  }
-
-  /// a = max(a, b) wherever both are, else the one that is.
-  void merge(const Call& call, Candidates& a, const Candidates& b) const {
-    std::vector<float> difference;
-    for (std::size_t p = 0; p < a.present.size(); ++p) {
-      if (!b.present[p]) continue;
-      float* x = a.values.data() + p * block_;
-      const float* y = b.values.data() + p * block_;
-      if (!a.present[p]) {
-        std::copy_n(y, block_, x);
-        continue;
+      const std::span<float> all(differences, d);
+      note_arguments(call, substitution_ ? &*substitution_ : nullptr, all);
+      if (substitution_) {
+        approx::evaluate_blocks(prepared_, all.data(), all.data(), all.size());
+      } else {
+        for (float& one : all) one = std::max(one, 0.0F);
       }
-      for (std::size_t c = 0; c < block_; ++c) difference.push_back(x[c] - y[c]);
-    }
-    note_arguments(call, substitution_ ? &*substitution_ : nullptr, difference);
-    if (substitution_) {
-      approx::evaluate_blocks(prepared_, difference.data(), difference.data(), difference.size());
-    } else {
-      for (float& d : difference) d = std::max(d, 0.0F);
-    }
-    std::size_t at = 0;
-    for (std::size_t p = 0; p < a.present.size(); ++p) {
-      if (a.present[p] && b.present[p]) {
-        for (std::size_t c = 0; c < block_; ++c) a.values[p * block_ + c] = b.values[p * block_ + c] + difference[at++];
+      d = differences;
+      for (const MaximumTree::Pair& pair : level) {
+        const float* b = at(pair.second);
+        for (std::size_t c = 0; c < block_; ++c) *give++ = b[c] + *d++;
       }
-      a.present[p] = a.present[p] || b.present[p];
+    }
+    for (const std::uint32_t place : tree_.result()) {
+      if (place == MaximumTree::kPadding) {
+        std::fill_n(out, block_, 0.0F);
+      } else {
+        std::copy_n(at(place), block_, out);
+      }
+      out += block_;
     }
   }
 
   std::optional<approx::Activation> substitution_;
-  approx::PreparedActivation prepared_;  ///< of it: a row of a window has few numbers
-  std::vector<bool> is_read_;            ///< by row of the input: whether a window has it
+  approx::PreparedActivation prepared_;  ///< of it
+  MaximumTree tree_;
 };
 
 class Lrn : public Step {
