@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace obscura::calibrate {
 
@@ -15,7 +16,8 @@ std::size_t image_size(const nn::Graph& graph) {
 
 }  // namespace
 
-/// Whether the answers to images are those of the exact network.
+/// Whether the answers to images are those of the exact network. Images go by rank: first those whose answers change
+/// most easily, so that few of them show that a choice changes too many.
 class Answers {
  public:
   Answers(std::span<const float> expected, std::size_t outputs) : expected_(expected), outputs_(outputs) {
@@ -24,17 +26,25 @@ class Answers {
     tolerance_ = std::ldexp(largest, -9);
     one_sign_ = outputs == 1 &&
                 std::all_of(expected.begin(), expected.end(), [&](float v) { return (v > 0) == (expected[0] > 0); });
+    by_rank_.resize(expected.size() / outputs);
+    std::iota(by_rank_.begin(), by_rank_.end(), std::size_t{0});
+    std::vector<float> leads;
+    for (std::size_t i = 0; i < by_rank_.size(); ++i) leads.push_back(lead(row(i)));
+    std::stable_sort(by_rank_.begin(), by_rank_.end(),
+                     [&](std::size_t a, std::size_t b) { return leads[a] < leads[b]; });
   }
-  std::size_t count() const { return expected_.size() / outputs_; }
+  std::size_t count() const { return by_rank_.size(); }
+  /// The image of a rank.
+  std::size_t image(std::size_t rank) const { return by_rank_[rank]; }
 
-  /// Of the images from `first` on, those whose answers differ.
+  /// Of the images from the rank `first` on, those whose answers differ.
   std::size_t differing(std::span<const float> actual, std::size_t first) const {
     const auto label = [](std::span<const float> row) {
       return row.size() > 1 ? std::max_element(row.begin(), row.end()) - row.begin() : std::ptrdiff_t{row[0] > 0};
     };
     std::size_t differ = 0;
     for (std::size_t i = 0; i * outputs_ < actual.size(); ++i) {
-      const auto a = actual.subspan(i * outputs_, outputs_), e = expected_.subspan((first + i) * outputs_, outputs_);
+      const auto a = actual.subspan(i * outputs_, outputs_), e = row(by_rank_[first + i]);
       const bool finite = std::all_of(a.begin(), a.end(), [](float v) { return std::isfinite(v); });
       const bool same = one_sign_ ? std::abs(double{a[0]} - e[0]) <= tolerance_ : label(a) == label(e);
       differ += finite && same ? 0 : 1;
@@ -43,8 +53,21 @@ class Answers {
   }
 
  private:
+  std::span<const float> row(std::size_t image) const { return expected_.subspan(image * outputs_, outputs_); }
+  /// How far the largest output is above the next, or one output away from 0.
+  static float lead(std::span<const float> row) {
+    if (row.size() == 1) return std::abs(row[0]);
+    float largest = -std::numeric_limits<float>::infinity(), next = largest;
+    for (const float v : row) {
+      next = std::max(next, std::min(v, largest));
+      largest = std::max(largest, v);
+    }
+    return largest - next;
+  }
+
   std::span<const float> expected_;
   std::size_t outputs_;
+  std::vector<std::size_t> by_rank_;
   double tolerance_ = 0;
   bool one_sign_ = false;
 };
@@ -115,22 +138,28 @@ Result<std::vector<float>> Chooser::exact_logits() const {
   return std::move(outcome.logits);
 }
 
-/// Of as many images as it takes to see more than `most` of them.
-Result<std::size_t> Chooser::differing(const Choice& choice, const Answers& answers, std::size_t most) const {
+/// Goes on until more than `most` differ, or all images are seen.
+Result<void> Chooser::go_on(Attempt& attempt, const Answers& answers, std::size_t most) const {
   constexpr std::size_t kTogether = 256;
-  OBSCURA_TRY(const eval::Network network, eval::Network::make(*graph_, choice.substitution()));
   const std::size_t size = image_size(*graph_), count = answers.count();
+  if (attempt.differing > most || attempt.seen == count) return {};
+  OBSCURA_TRY(const eval::Network network, eval::Network::make(*graph_, attempt.choice.substitution()));
   const base::Progress whole = progress("polynomials");
-  std::size_t differ = 0;
-  for (std::size_t first = 0; first < count && differ <= most; first += kTogether) {
-    const std::size_t some = std::min(kTogether, count - first);
+  std::vector<float> images;
+  while (attempt.seen < count && attempt.differing <= most) {
+    const std::size_t first = attempt.seen, some = std::min(kTogether, count - first);
+    images.clear();
+    for (std::size_t rank = first; rank < first + some; ++rank) {
+      const auto image = std::span(few_).subspan(answers.image(rank) * size, size);
+      images.insert(images.end(), image.begin(), image.end());
+    }
     eval::Options how;
     if (whole) how.progress = [&](std::size_t done, std::size_t) { return whole(first + done, count); };
-    OBSCURA_TRY(const eval::Outcome outcome,
-                network.run(std::span(few_).subspan(first * size, some * size), some, how));
-    differ += answers.differing(outcome.logits, first);
+    OBSCURA_TRY(const eval::Outcome outcome, network.run(images, some, how));
+    attempt.differing += answers.differing(outcome.logits, first);
+    attempt.seen += some;
   }
-  return differ;
+  return {};
 }
 
 namespace {
@@ -163,16 +192,27 @@ Result<Choice> Chooser::automatic(std::optional<double> max_loss) {
   const auto allowed = static_cast<std::size_t>(max_loss.value_or(kDefaultMaxLoss) * count * (1 + 0x1p-40));
   const auto last_allowed = max_loss ? allowed : static_cast<std::size_t>(taken + 2 * std::sqrt(taken));
   OBSCURA_TRY(const Choice precise, layerwise({Budget::Of::depth, std::numeric_limits<double>::infinity()}));
-  std::optional<Choice> best;
+  std::vector<Attempt> attempts;
+  const auto said = [&](Attempt& attempt) {
+    attempt.choice.tried = Choice::Tried{attempt.differing, answers.count()};
+    return std::move(attempt.choice);
+  };
   for (const double logit_error : errors_to_try(std::sqrt(squares / count), precise.logit_error)) {
     OBSCURA_TRY(Choice choice, layerwise_within(logit_error, Budget::Of::depth));
-    OBSCURA_TRY(const std::size_t differ, differing(choice, answers, last_allowed));
-    choice.tried = Choice::Tried{differ, answers.count()};
-    if (differ <= allowed) return choice;
-    if (!best || differ < best->tried->differing) best = std::move(choice);
+    attempts.push_back({std::move(choice)});
+    OBSCURA_TRY_VOID(go_on(attempts.back(), answers, allowed));
+    if (attempts.back().differing <= allowed) return said(attempts.back());
   }
-  if (best->tried->differing <= last_allowed) return std::move(*best);
-  OBSCURA_TRY(const std::size_t differ, differing(precise, answers, answers.count()));
+  Attempt* best = nullptr;  // the first of those that change the fewest
+  for (Attempt& attempt : attempts) {
+    const std::size_t most = best ? best->differing - 1 : last_allowed;
+    OBSCURA_TRY_VOID(go_on(attempt, answers, most));
+    if (attempt.differing <= most) best = &attempt;
+  }
+  if (best) return said(*best);
+  Attempt last{precise};
+  OBSCURA_TRY_VOID(go_on(last, answers, answers.count()));
+  const std::size_t differ = last.differing;
   return error(Code::infeasible,
                "the most precise polynomials of at most {} levels an activation change the answers of {:.2f} % of {} "
                "training images; {} of them are allowed: allow more (--max-loss), calibrate with images like those "

@@ -51,7 +51,12 @@ class Chooser {
  private:
   Result<void> tabulate();
   Result<std::vector<float>> exact_logits() const;
-  Result<std::size_t> differing(const Choice& choice, const Answers& answers, std::size_t most) const;
+  /// A choice on its way over the training images: how many were seen, and how many of their answers it changes.
+  struct Attempt {
+    Choice choice;
+    std::size_t seen = 0, differing = 0;
+  };
+  Result<void> go_on(Attempt& attempt, const Answers& answers, std::size_t most) const;
   base::Progress progress(const std::string& what) const;
   const nn::Graph* graph_ = nullptr;
   Calibration calibration_;
