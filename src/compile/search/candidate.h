@@ -2,6 +2,9 @@
 /// One choice of parameters with everything that is predicted of it, and which are the best so far.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "ckks/bootstrap.h"
 #include "compile/schedule/schedule.h"
 #include "compile/search/memory.h"
@@ -27,6 +30,24 @@ struct Selection {
 
 /// Times within this factor of each other count as equal: the cost model is no better.
 inline constexpr double kTie = 1.01;
+
+/// The least of the times that numbers of images at once take, one after the other, and when that is found.
+class Descent {
+ public:
+  bool is_least(double nanoseconds) {
+    slower_ = nanoseconds < least_ ? 0 : slower_ + 1;
+    least_ = std::min(least_, nanoseconds);
+    return slower_ == 0;
+  }
+  /// After so many in a row that are no faster: the time has more than one minimum, since what fits memory, and how
+  /// full ciphertexts are, change at other numbers.
+  bool over() const { return slower_ >= kSlowerInARow; }
+
+ private:
+  static constexpr int kSlowerInARow = 2;
+  double least_ = HUGE_VAL;
+  int slower_ = 0;
+};
 
 /// Whether two choices are alike but for sizes of primes, drops, scales and weight bits.
 bool same_family(const Choice& a, const Choice& b);

@@ -55,9 +55,6 @@ struct Timed {
   std::shared_ptr<const ckks::Params> params = {};  ///< of bootstrapping
 };
 
-/// So many halvings of the images at once that do not make a plan faster end the search.
-constexpr int kSlowerInARow = 2;
-
 class Search {
  public:
   Search(const Setting& setting, const Request& request)
@@ -65,8 +62,7 @@ class Search {
 
   Result<Selection> run() {
     std::optional<Selection> best;
-    double least = HUGE_VAL;
-    int slower = 0;
+    Descent descent;
     std::vector<std::string> compared;
     for (const std::uint32_t images : images_at_once(network_, request_)) {
       OBSCURA_TRY_VOID(consider_images(images));
@@ -75,12 +71,8 @@ class Search {
       const Choice& choice = selection.best.schedule.choice;
       const double time = selection.best.schedule.total_nanoseconds() * runs_of(choice, request_.batch);
       compared.push_back(fmt::format("{} at once {:.3g}", images, time * 1e-9 / request_.batch));
-      // The time has more than one minimum: what fits memory, and how full ciphertexts are, change at other numbers.
-      if (time >= least && ++slower == kSlowerInARow) break;
-      if (time >= least) continue;
-      slower = 0;
-      least = time;
-      best = std::move(selection);
+      if (descent.is_least(time)) best = std::move(selection);
+      if (descent.over()) break;
     }
     if (!best) return refusal_.error_of(setting_, request_);
     best->compared = std::move(compared);
