@@ -21,21 +21,19 @@ constexpr std::uint64_t kMaxEntries = 1ULL << 28;  // 2 GB of them
 struct WeightSums {
   std::uint32_t count = 0;
   std::uint64_t square = 0;
-  std::array<std::int32_t, ckks::kFewNumbers> few{};  ///< the first of them
-  void add(std::int32_t weight, std::uint32_t times) {
-    const auto size = static_cast<std::uint64_t>(std::abs(weight));
-    square += size * size * times;
-    for (std::uint32_t k = count; k < std::min<std::uint64_t>(few.size(), count + times); ++k) few[k] = weight;
-    count += times;
-  }
 };
 
-/// A diagonal in one period of positions.
+/// The first weights of some entries on one diagonal.
+using FewWeights = std::array<std::int32_t, ckks::kFewNumbers>;
+
+/// A diagonal in one period of positions. They are as many as caches hold, and come in any order: what is hardly ever
+/// read stands apart.
 struct Found {
   ckks::Diagonal place;
   WeightSums first;               ///< in the first copy of the outputs
   WeightSums rest;                ///< in the others
   std::int64_t between_ends = 0;  ///< weights in the first half of the period less those in the second
+  std::size_t few = 0;            ///< index of the first weights of `first`; those of `rest` come after it
 };
 
 /// Goes over the groups of blocks that lie alike, each of which puts its weights on the same diagonals.
@@ -51,6 +49,8 @@ class Finder {
   void run() {
     for (const AlikeBlocks& group : alike_blocks(map_, slot_map_)) {
       const std::size_t rows = map_.blocks[group[0]].outputs.size();
+      sources_.clear();
+      for (const std::uint32_t input : map_.blocks[group[0]].inputs) sources_.push_back(slot_map_.source(input));
       for (std::uint32_t copy = 0; copy < slot_map_.copies_apart(); ++copy) {
         for (std::size_t r = 0; r < rows; ++r) row(group, r, copy);
       }
@@ -61,6 +61,7 @@ class Finder {
     std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) { return a.place < b.place; });
     return std::move(found_);
   }
+  const std::vector<FewWeights>& few() const { return few_; }
   /// Positions of a period that have a weight, by output.
   std::vector<std::vector<bool>> take_writes() { return std::move(writes_); }
 
@@ -84,14 +85,22 @@ class Finder {
     for (std::size_t c = 0; c < block.inputs.size(); ++c) {
       const std::int32_t weight = weights[c];
       if (weight == 0) continue;
-      const Place& source = slot_map_.source(block.inputs[c]);
+      const Place& source = sources_[c];
       const std::uint32_t distance = (source.position - position) & turn;
       const std::uint32_t number = slot_map_.part(distance);
       if (parts_[number].row != rows_) open(group, r, copy, number);
       const Part& part = parts_[number];
       const auto offset = static_cast<std::uint32_t>(slot_map_.offsets()[number]);
       Found& at = diagonal(target.ciphertext, source.ciphertext, (distance - offset) & turn);
-      (part.first ? at.first : at.rest).add(weight, times);
+      WeightSums& sums = part.first ? at.first : at.rest;
+      if (sums.count < ckks::kFewNumbers) {
+        FewWeights& few = few_[at.few + (part.first ? 0 : 1)];
+        std::fill(few.begin() + sums.count, few.begin() + std::min<std::size_t>(few.size(), sums.count + times),
+                  weight);
+      }
+      const auto size = static_cast<std::uint64_t>(std::abs(weight));
+      sums.square += size * size * times;
+      sums.count += times;
       at.between_ends += part.between_ends * weight;
     }
   }
@@ -115,7 +124,8 @@ class Finder {
     if (number == 0) {
       const std::uint32_t period = slot_map_.from_period();
       const std::int64_t step = turned > period / 2 ? std::int64_t{turned} - period : std::int64_t{turned};
-      found_.push_back({{output, input, step}, {}, {}, 0});
+      found_.push_back({{output, input, step}, {}, {}, 0, few_.size()});
+      few_.resize(few_.size() + 2);
       number = static_cast<std::uint32_t>(found_.size());
     }
     return found_[number - 1];
@@ -125,13 +135,16 @@ class Finder {
   const SlotMap& slot_map_;
   StepTable table_;  ///< of found_, from 1 on
   std::vector<Found> found_;
+  std::vector<FewWeights> few_;
+  std::vector<Place> sources_;  ///< of the group's first block
   std::uint64_t rows_ = 0;
   std::vector<Part> parts_;  ///< of the row
   std::vector<std::vector<bool>> writes_;
 };
 
 /// With the period of the outputs a diagonal repeats where its inputs do so too.
-ckks::DiagonalNumbers numbers_of(const Found& found, const SlotMap& slot_map, const Layout& to, double weight_scale) {
+ckks::DiagonalNumbers numbers_of(const Found& found, const std::vector<FewWeights>& few, const SlotMap& slot_map,
+                                 const Layout& to, double weight_scale) {
   ckks::DiagonalNumbers out;
   const auto images = static_cast<double>(to.images);
   const std::uint64_t periods = slot_map.periods();
@@ -145,13 +158,13 @@ ckks::DiagonalNumbers numbers_of(const Found& found, const SlotMap& slot_map, co
               : static_cast<double>(found.first.square + found.rest.square) * static_cast<double>(periods);
   out.square = square / weight_scale / weight_scale * images;
   if ((repeats ? found.first.count : all) * to.images > ckks::kFewNumbers) return out;
-  const auto add = [&](const WeightSums& sums, std::uint64_t times) {
+  const auto add = [&](const WeightSums& sums, const FewWeights& weights, std::uint64_t times) {
     for (std::uint32_t k = 0; k < sums.count; ++k) {
-      out.few.insert(out.few.end(), times * to.images, static_cast<double>(sums.few[k]) / weight_scale);
+      out.few.insert(out.few.end(), times * to.images, static_cast<double>(weights[k]) / weight_scale);
     }
   };
-  add(found.first, repeats ? 1 : periods);
-  if (!repeats) add(found.rest, periods);
+  add(found.first, few[found.few], repeats ? 1 : periods);
+  if (!repeats) add(found.rest, few[found.few + 1], periods);
   return out;
 }
 
@@ -227,7 +240,7 @@ Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
     entries_ += counts_.back();
     const auto square = static_cast<double>(found.first.square + found.rest.square);
     squares_.push_back(square / weight_scale_ / weight_scale_ * slot_map.periods());
-    numbers_.push_back(numbers_of(found, slot_map, of.to, weight_scale_));
+    numbers_.push_back(numbers_of(found, finder.few(), slot_map, of.to, weight_scale_));
   }
   period_ = whole ? slot_map.period() : least_period(of);
   if (period_ > 1) period_ *= images_;  // 1: one number everywhere, whatever the images
