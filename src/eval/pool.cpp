@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "approx/prepared.h"
 #include "eval/step.h"
@@ -221,18 +222,26 @@ class MaxPool : public Pool {
 
  private:
   void pool_by_tree(const Call& call, const float* in, float* out) const {
+    constexpr std::size_t kWidest = 16;  // of oneDNN's layouts: loops over a number that is known are far faster
+    if (block_ == kWidest) return by_tree(call, in, out, std::integral_constant<std::size_t, kWidest>());
+    by_tree(call, in, out, block_);
+  }
+
+  template <class Block>
+  void by_tree(const Call& call, const float* in, float* out, Block block) const {
     auto* const made = reinterpret_cast<float*>(call.scratch);
-    float* const differences = made + tree_.pairs() * block_;
+    float* const differences = made + tree_.pairs() * block;
     const auto area = static_cast<std::uint32_t>(from_.area());
     const auto at = [&](std::uint32_t place) {
-      return place < area ? in + place * block_ : made + (place - area) * block_;
+      return place < area ? in + place * block : made + (place - area) * block;
     };
     float* give = made;
     for (const std::vector<MaximumTree::Pair>& level : tree_.levels()) {
       float* d = differences;
       for (const MaximumTree::Pair& pair : level) {
         const float *a = at(pair.first), *b = at(pair.second);
-        for (std::size_t c = 0; c < block_; ++c) *d++ = a[c] - b[c];
+        for (std::size_t c = 0; c < block; ++c) d[c] = a[c] - b[c];
+        d += block;
       }
       const std::span<float> all(differences, d);
       note_arguments(call, substitution_ ? &*substitution_ : nullptr, all);
@@ -244,16 +253,18 @@ class MaxPool : public Pool {
       d = differences;
       for (const MaximumTree::Pair& pair : level) {
         const float* b = at(pair.second);
-        for (std::size_t c = 0; c < block_; ++c) *give++ = b[c] + *d++;
+        for (std::size_t c = 0; c < block; ++c) give[c] = b[c] + d[c];
+        d += block;
+        give += block;
       }
     }
     for (const std::uint32_t place : tree_.result()) {
       if (place == MaximumTree::kPadding) {
-        std::fill_n(out, block_, 0.0F);
+        std::fill_n(out, std::size_t{block}, 0.0F);
       } else {
-        std::copy_n(at(place), block_, out);
+        std::copy_n(at(place), std::size_t{block}, out);
       }
-      out += block_;
+      out += block;
     }
   }
 
