@@ -169,7 +169,13 @@ class Compiler {
                                fmt::format("the batch layout, {:.2f} core-seconds or more", *least));
       }
     }
-    auto full = batch();
+    const double most = one && one->ok() ? seconds_for(one->value().plan, options_.batch) : HUGE_VAL;
+    auto found = batch(most);
+    if (found.ok() && !found.value()) {
+      return image_preferred(std::move(*one).value(), options_,
+                             fmt::format("the batch layout, {:.2f} core-seconds or more", most));
+    }
+    Result<Compiled> full = found.ok() ? Result<Compiled>(std::move(*found.value())) : found.error();
     if (!full.ok() && full.error().code == Code::cancelled) return full;
     // Ciphertexts full of images are far cheaper than as many runs.
     const bool filled = full.ok() && options_.batch >= full.value().plan.images_at_once();
@@ -247,23 +253,26 @@ class Compiler {
     return out;
   }
 
-  /// The plan of the best choice.
-  Result<Compiled> choose(const Setting& setting, const Request& request, Compiled out) const {
-    OBSCURA_TRY(Selection selection, search(setting, request));
+  /// The plan of the best choice; nothing where those of use all take more than the request says.
+  Result<std::optional<Compiled>> choose(const Setting& setting, const Request& request, Compiled out) const {
+    OBSCURA_TRY(std::optional<Selection> found, search(setting, request));
+    if (!found) return std::optional<Compiled>();
+    Selection& selection = *found;
     OBSCURA_TRY(out.plan,
                 run_pass(options_.passes, Pass::emit, [&] { return emit(out.measured->network, selection.best); }));
     out.plan.batch = options_.batch;
     out.plan.output.noise_growth = out.measured->amplification.growth();
     explain(setting, selection, calibrated_, out.plan);
     if (options_.passes != nullptr) out.candidate = std::move(selection.best);
-    return out;
+    return std::optional(std::move(out));
   }
 
   Request request(bool image_layout) const {
     return {options_.batch, image_layout, options_.log2_degree, options_.ring};
   }
 
-  Result<Compiled> batch() const {
+  /// Nothing where all that may do take more than so many seconds.
+  Result<std::optional<Compiled>> batch(double most_seconds) const {
     if (unbounded_) {
       return error(Code::unsupported,
                    "network '{}': polynomials of degrees other than 2 and 4 are compiled in the image layout only "
@@ -285,7 +294,9 @@ class Compiler {
     OBSCURA_TRY_VOID(tell(options_.report, "rounding", 1, 2));
     Setting setting = setting_for(*out.measured);
     setting.rounding = out.rounding.get();
-    return choose(setting, request(false), std::move(out));
+    Request within = request(false);
+    within.most_nanoseconds = most_seconds * 1e9;
+    return choose(setting, within, std::move(out));
   }
 
   Result<Compiled> image() const {
@@ -295,7 +306,8 @@ class Compiler {
       OBSCURA_TRY(out.measured, measure_monic(fused_, Quartics::plain));
     }
     const Setting setting = setting_for(*out.measured);
-    return choose(setting, request(true), std::move(out));
+    OBSCURA_TRY(std::optional<Compiled> made, choose(setting, request(true), std::move(out)));
+    return std::move(*made);
   }
 
   /// What no choice of the batch layout undercuts; nothing where there is none.

@@ -5,6 +5,8 @@
 /// that layouts depend on is one more loop in frames_of, any other one more in parameters_of.
 #pragma once
 
+#include <cmath>
+
 #include "compile/front/network.h"
 #include "compile/layout/choice.h"
 
@@ -15,6 +17,7 @@ struct Request {
   bool image_layout = false;  ///< or one image per slot
   std::optional<int> log2_degree = {};
   std::optional<ckks::RingType> ring = {};  ///< else both
+  double most_nanoseconds = HUGE_VAL;       ///< for the batch: choices that take more are of no use
 };
 
 /// How often a circuit runs for the batch.

@@ -60,7 +60,7 @@ class Search {
   Search(const Setting& setting, const Request& request)
       : setting_(setting), network_(*setting.network), request_(request), pricing_(network_, setting.cost) {}
 
-  Result<Selection> run() {
+  Result<std::optional<Selection>> run() {
     std::optional<Selection> best;
     Descent descent;
     std::vector<std::string> compared;
@@ -74,9 +74,9 @@ class Search {
       if (descent.is_least(time)) best = std::move(selection);
       if (descent.over()) break;
     }
-    if (!best) return refusal_.error_of(setting_, request_);
-    best->compared = std::move(compared);
-    return std::move(*best);
+    if (!best && !beyond_) return refusal_.error_of(setting_, request_);
+    if (best) best->compared = std::move(compared);
+    return best;
   }
 
  private:
@@ -175,6 +175,10 @@ class Search {
       constexpr std::size_t kSteps = 64;  // between two reports
       if (k % kSteps == 0) OBSCURA_TRY_VOID(tell(setting_.report, "parameters", k, list.size()));
       Timed& timed = list[k];
+      if (!found_.any() && timed.nanoseconds > request_.most_nanoseconds) {
+        beyond_ = true;
+        break;
+      }
       if (timed.nanoseconds > found_.most_nanoseconds()) {
         const double range = found_.most_nanoseconds() / kTie * kRunnerUpRange;
         if (timed.choice.images > 0 || found_.runner_up() != nullptr || timed.nanoseconds > range) break;
@@ -280,6 +284,7 @@ class Search {
   std::vector<Timed> list_;
   Found found_;  ///< for so many images at once
   std::size_t considered_ = 0;
+  bool beyond_ = false;     ///< whether something was left out that takes more than the request has use for
   bool too_large_ = false;  ///< whether something of the frame is precise, and takes too much memory
   std::vector<Choice> too_large_for_batch_;
   Refusal refusal_;
@@ -287,6 +292,8 @@ class Search {
 
 }  // namespace
 
-Result<Selection> search(const Setting& setting, const Request& request) { return Search(setting, request).run(); }
+Result<std::optional<Selection>> search(const Setting& setting, const Request& request) {
+  return Search(setting, request).run();
+}
 
 }  // namespace obscura::compile

@@ -15,8 +15,9 @@ namespace obscura::compile {
 /// image falls with their number until what is kept of diagonals runs out. Networks of few levels are compiled without
 /// bootstrapping, deep ones with it, and the other way where that is infeasible; of ring degrees the two least that do.
 /// Batch layout: all ring degrees side by side, beside the best the next that differs from it in more than primes.
+/// Nothing where no choice within request.most_nanoseconds is precise enough and others may be.
 /// errors: infeasible: what is least of memory or keys where that is too much, or the least error that was found;
 ///         as lower and predict_memory
-Result<Selection> search(const Setting& setting, const Request& request);
+Result<std::optional<Selection>> search(const Setting& setting, const Request& request);
 
 }  // namespace obscura::compile

@@ -41,6 +41,31 @@ TEST(Search, AnImageOfALargerBatchNeverTakesLonger) {
   }
 }
 
+TEST(Search, ABatchLayoutThatTakesLongerThanAnImageLayoutIsNotLookedForInFull) {
+  Net net = wide_network();
+  const nn::Graph& graph = net.finished();
+  Options options;
+  options.batch = 256;
+  const auto image = compile(graph, options);
+  ASSERT_TRUE(image.ok()) << image.error().message;
+  ASSERT_LT(image->images_at_once(), options.batch);
+  const std::string& reason = image->reasons.front();
+  EXPECT_THAT(reason, testing::HasSubstr("core-seconds or more"));
+  options.layout = LayoutChoice::batch;
+  EXPECT_LE(options.batch * seconds_an_image(*image, options.batch), compile(graph, options)->predicted_seconds);
+  // Where it is the faster one it is found, with the next best beside it.
+  options.batch = 4096;
+  const auto alone = compile(graph, options);
+  options.layout = LayoutChoice::automatic;
+  const auto batch = compile(graph, options);
+  ASSERT_EQ(batch->images_at_once(), alone->images_at_once());
+  EXPECT_EQ(batch->predicted_seconds, alone->predicted_seconds);
+  const auto others = [](const std::vector<std::string>& reasons) {
+    return std::vector<std::string>(reasons.end() - 3, reasons.end());
+  };
+  EXPECT_EQ(others(batch->reasons), others(alone->reasons));
+}
+
 TEST(Search, FewerImagesAtOnceAreTriedBeyondOneThatIsSlower) {
   const auto best_of = [](const std::vector<double>& times) {
     Descent descent;
