@@ -247,6 +247,23 @@ Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
   for (ckks::Diagonal& d : places_) d.step *= images_;
 }
 
+Diagonals::Diagonals(const Diagonals& of, std::uint32_t images) : Diagonals(of) {
+  OBSCURA_CHECK(of.images_ == 1, "diagonals of {} images as those of {}", of.images_, images);
+  images_ = images;
+  slots_ *= images;
+  if (period_ > 1) period_ *= images;
+  for (ckks::Diagonal& d : places_) d.step *= images;
+  for (ckks::DiagonalNumbers& numbers : numbers_) {
+    numbers.period *= images;
+    numbers.square *= images;
+    std::vector<double> few;
+    if (numbers.few.size() * images <= ckks::kFewNumbers) {
+      for (const double one : numbers.few) few.insert(few.end(), images, one);
+    }
+    numbers.few = std::move(few);
+  }
+}
+
 std::uint64_t Diagonals::least_period(const MapBetween& of) const {
   const DiagonalWeights weights(of, *this);
   Period period(of.to.positions(slots_));

@@ -32,6 +32,9 @@ class Diagonals {
   /// cost    a pass over the weights of each block of the map that lies unlike the others (alike_blocks)
   Diagonals(const MapBetween& of, std::uint64_t slots);
 
+  /// The same between layouts of one image that so many share, in as many times the slots: `of` of one image.
+  Diagonals(const Diagonals& of, std::uint32_t images);
+
   /// Ascending; those that are 0 everywhere are absent. Steps are in slots.
   const std::vector<ckks::Diagonal>& places() const { return places_; }
   std::uint64_t slots() const { return slots_; }

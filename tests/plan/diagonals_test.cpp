@@ -5,6 +5,7 @@
 
 #include <map>
 #include <random>
+#include <tuple>
 
 #include "plan/diagonal_weights.h"
 
@@ -74,10 +75,34 @@ Layout planes(std::uint32_t channels, std::uint32_t side, std::uint32_t column, 
   return out;
 }
 
+/// Those of several images are those of one, said again for so many.
+void expect_those_of_one_image(const Transform& transform, std::uint64_t slots) {
+  const std::uint32_t images = transform.to.images;
+  Transform one = transform;
+  one.from.images = one.to.images = 1;
+  const Diagonals direct(map_between(transform), slots);
+  const Diagonals shared(Diagonals(map_between(one), slots / images), images);
+  EXPECT_EQ(shared.places(), direct.places());
+  EXPECT_EQ(shared.slots(), direct.slots());
+  EXPECT_EQ(shared.images(), direct.images());
+  EXPECT_EQ(shared.period(), direct.period());
+  EXPECT_EQ(shared.entries(), direct.entries());
+  for (std::size_t k = 0; k < direct.places().size(); ++k) EXPECT_EQ(shared.square(k), direct.square(k));
+  for (std::uint32_t o = 0; o < transform.to.ciphertexts(); ++o) {
+    EXPECT_EQ(shared.written(o), direct.written(o));
+    ASSERT_EQ(shared.numbers(o).size(), direct.numbers(o).size());
+    for (std::size_t k = 0; k < direct.numbers(o).size(); ++k) {
+      const ckks::DiagonalNumbers &a = shared.numbers(o)[k], &b = direct.numbers(o)[k];
+      EXPECT_EQ(std::tie(a.period, a.square, a.copies, a.few), std::tie(b.period, b.square, b.copies, b.few));
+    }
+  }
+}
+
 /// Everything that is said of the diagonals, from their weights one by one.
 void expect_sums(const Transform& transform, std::uint64_t slots) {
   const Result<void> verified = verify_transform(transform, slots, "test");
   ASSERT_TRUE(verified.ok()) << verified.error().message;
+  expect_those_of_one_image(transform, slots);
   const Diagonals diagonals(map_between(transform), slots);
   const DiagonalWeights weights(map_between(transform), diagonals);
   const std::uint64_t positions = transform.to.positions(slots);
@@ -166,6 +191,7 @@ TEST(Diagonals, OfPartsSayWhatTheirWeightsAddUpTo) {
   for (const bool alike : {true, false}) {
     const ckks::IntegerMap map = convolution(4, 2, 8, 2, alike);
     expect_sums(transform_of(map, planes(4, 8, 1, 256, 1), planes(2, 4, 1, 256, 1), {64, 128}), 512);
+    expect_sums(transform_of(map, planes(4, 8, 1, 256, 2), planes(2, 4, 1, 256, 2), {64, 128}), 1024);
     // Parts of outputs that repeat more often than the inputs.
     expect_sums(transform_of(map, planes(4, 8, 1, 256, 1), planes(2, 4, 1, 64, 1), {16}), 512);
   }
@@ -178,6 +204,7 @@ TEST(Diagonals, ThatAreOneNumberRepeatAfterAPosition) {
   for (std::uint32_t e = 0; e < 64; ++e) same.blocks.push_back({0, {e}, {e}});
   const Layout layout = planes(1, 8, 1, 64, 1);
   expect_sums(transform_of(same, layout, layout), 256);
+  expect_sums(transform_of(same, planes(1, 8, 1, 64, 4), planes(1, 8, 1, 64, 4)), 1024);
   EXPECT_EQ(Diagonals(map_between(transform_of(same, layout, layout)), 256).period(), 1U);
 }
 

@@ -24,8 +24,20 @@ MapCache::At& MapCache::at(const LaidOutMap& map) {
   return found != all.end() ? *found : all.emplace_back(At{map, nullptr, {}, {}});
 }
 
+namespace {
+
+/// For one image in as many fewer slots.
+LaidOutMap of_one_image(LaidOutMap map) {
+  map.slots /= map.from.images;
+  map.from.images = map.to.images = 1;
+  return map;
+}
+
+}  // namespace
+
 std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& map, std::uint64_t ring_slots,
                                                              const ckks::SplitOptions& options) {
+  const LaidOutMap one_image = of_one_image(map);
   std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
   {
     const std::lock_guard lock(mutex_);
@@ -35,11 +47,11 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
         return one.shape;
       }
     }
-    sampled = here.sampled;
+    sampled = at(one_image).sampled;
   }
   if (!sampled) {
     sampled = std::make_shared<const std::vector<ckks::Diagonal>>(
-        sampled_diagonals(*map.map, map.from, map.to, map.spread, map.slots));
+        sampled_diagonals(*map.map, one_image.from, one_image.to, map.spread, one_image.slots));
   }
   const std::uint32_t inputs = map.from.ciphertexts(), outputs = map.to.ciphertexts();
   std::vector<bool> read(inputs), made(outputs);
@@ -47,12 +59,13 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
   const auto all = [](const std::vector<bool>& v) { return std::find(v.begin(), v.end(), false) == v.end(); };
   std::shared_ptr<const ckks::TransformShape> shape;
   if (all(read) && all(made)) {
-    shape = std::make_shared<const ckks::TransformShape>(ring_slots, inputs, outputs, *sampled, options);
+    std::vector<ckks::Diagonal> shared = *sampled;
+    for (ckks::Diagonal& d : shared) d.step *= map.from.images;
+    shape = std::make_shared<const ckks::TransformShape>(ring_slots, inputs, outputs, shared, options);
   }
   const std::lock_guard lock(mutex_);
-  At& here = at(map);
-  here.sampled = std::move(sampled);
-  here.sketches.push_back({ring_slots, options.size.ring, options.size.limbs, shape});
+  at(one_image).sampled = std::move(sampled);
+  at(map).sketches.push_back({ring_slots, options.size.ring, options.size.limbs, shape});
   return shape;
 }
 
@@ -61,9 +74,14 @@ MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map) {
     const std::lock_guard lock(mutex_);
     if (auto there = at(map).diagonals) return there;
   }
-  const PreparedMap& own = *map.map;
-  const plan::MapBetween between{*own.integers, map.from, map.to, map.spread, own.weight_scale, own.map.bias};
-  const auto out = std::make_shared<const plan::Diagonals>(between, map.slots);
+  DiagonalsPtr out;
+  if (map.from.images > 1) {
+    out = std::make_shared<const plan::Diagonals>(*diagonals(of_one_image(map)), map.from.images);
+  } else {
+    const PreparedMap& own = *map.map;
+    const plan::MapBetween between{*own.integers, map.from, map.to, map.spread, own.weight_scale, own.map.bias};
+    out = std::make_shared<const plan::Diagonals>(between, map.slots);
+  }
   const std::lock_guard lock(mutex_);
   at(map).diagonals = out;
   return out;
