@@ -73,7 +73,9 @@ double square_of_lost(const DiagonalNumbers& numbers, double scale) {
   constexpr double pi = std::numbers::pi;
   const double unit = scale / numbers.period;
   if (numbers.few.empty()) {
+    constexpr double kUnderflow = 746;                  // exp of less than -746 is 0, and takes its time to say so
     const double waves = unit * unit * numbers.square;  // 2 s^2
+    if (2 * pi * pi * waves > kUnderflow) return 0;
     return std::min(1.0, 4 * std::exp(-2 * pi * pi * waves)) * numbers.square;
   }
   double most = 1;
