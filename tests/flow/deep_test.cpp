@@ -257,7 +257,9 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   const compile::Request request{1, true, 16};
   const auto found = compile::search(world.setting, request);
   ASSERT_TRUE(found.ok()) << found.error().message;
-  plan::Plan plan = compile::emit(world.network, found->best).value();
+  ASSERT_TRUE(found->has_value());
+  const compile::Selection& first = **found;
+  plan::Plan plan = compile::emit(world.network, first.best).value();
   plan.batch = 1;
   plan.input.mean.assign(plan.input.channels, 0);
   plan.input.std.assign(plan.input.channels, 1);
@@ -265,15 +267,15 @@ TEST(Deep, TheSearchTakesTheFewestSlotsThatHoldTheNetwork) {
   EXPECT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_EQ(plan::slots(plan), std::uint64_t{1} << 12);
   // A limit of keys bounds them, and excludes nothing that stays within it.
-  const std::uint64_t keys = plan::server_key_bytes(plan, found->best.bootstrapper);
+  const std::uint64_t keys = plan::server_key_bytes(plan, first.best.bootstrapper);
   world.setting.max_key_bytes = keys;
   const auto same = compile::search(world.setting, request);
   ASSERT_TRUE(same.ok()) << same.error().message;
-  EXPECT_EQ(same->best.memory.keys, keys);
+  EXPECT_EQ((*same)->best.memory.keys, keys);
   world.setting.max_key_bytes.reset();
-  world.setting.memory = found->best.memory.least() - 1;
+  world.setting.memory = first.best.memory.least() - 1;
   const auto less = compile::search(world.setting, request);
-  EXPECT_TRUE(!less.ok() || less->best.memory.least() < found->best.memory.least());
+  EXPECT_TRUE(!less.ok() || (*less)->best.memory.least() < first.best.memory.least());
 }
 
 TEST(Deep, QuadraticsForEachChannelWithShortcuts) {
