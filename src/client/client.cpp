@@ -202,9 +202,9 @@ std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, st
   std::vector<float> logits(images * classes);
   for (std::uint32_t c = 0; c < classes; ++c) {
     const plan::Place at = spec.layout.place(c);
-    const std::size_t first = std::size_t{at.position} * images_at_once();
     for (std::size_t j = 0; j < images; ++j) {
-      logits[j * classes + c] = static_cast<float>(values[at.ciphertext][first + j]);
+      const std::uint64_t slot = spec.layout.sharing.slot(at.position, j);
+      logits[j * classes + c] = static_cast<float>(values[at.ciphertext][slot]);
     }
   }
   for (std::vector<double>& slots : values) base::zeroize(slots.data(), slots.size() * sizeof(double));

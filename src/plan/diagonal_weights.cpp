@@ -9,17 +9,17 @@ namespace obscura::plan {
 
 DiagonalWeights::DiagonalWeights(const MapBetween& of, const Diagonals& diagonals)
     : slots_(diagonals.slots()),
-      images_(diagonals.images()),
+      sharing_(diagonals.sharing()),
       weight_scale_(diagonals.weight_scale()),
       places_(diagonals.places()) {
   const std::uint64_t positions = of.to.positions(slots_);
   const SlotMap slot_map(of.from, of.to, of.spread, positions);
-  const std::uint32_t turn = slot_map.from_period() - 1;  // a power of two
-  StepTable next(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.from_period());
+  const std::uint32_t turn = slot_map.distances() - 1;  // a power of two
+  StepTable next(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.distances());
   const auto turned = [&](std::int64_t step) { return static_cast<std::uint32_t>(step) & turn; };
   start_.push_back(0);
   for (std::size_t k = 0; k < places_.size(); ++k) {  // where the next entry goes
-    next.of(places_[k].output, places_[k].input)[turned(places_[k].step / images_)] =
+    next.of(places_[k].output, places_[k].input)[turned(places_[k].step / sharing_.step())] =
         static_cast<std::uint32_t>(start_[k]);
     start_.push_back(start_[k] + diagonals.entries(k));
   }
@@ -50,8 +50,7 @@ void DiagonalWeights::fill(const ckks::Diagonal& place, std::span<std::complex<d
   OBSCURA_CHECK(found != places_.end() && *found == place, "no diagonal of step {}", place.step);
   for (const Weight& w : of(static_cast<std::size_t>(found - places_.begin()))) {
     const double number = static_cast<double>(w.weight) / weight_scale_;
-    const std::size_t first = std::size_t{w.position} * images_;
-    for (std::size_t j = first; j < first + images_; ++j) slots[j] += number;
+    for (std::uint32_t image = 0; image < sharing_.images; ++image) slots[sharing_.slot(w.position, image)] += number;
   }
 }
 
@@ -59,7 +58,7 @@ std::vector<double> DiagonalWeights::bias(std::uint32_t output) const {
   std::vector<double> out(slots_, 0);
   for (const auto& [place, value] : biases_) {
     if (place.ciphertext != output) continue;
-    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(std::size_t{place.position} * images_), images_, value);
+    for (std::uint32_t image = 0; image < sharing_.images; ++image) out[sharing_.slot(place.position, image)] = value;
   }
   return out;
 }

@@ -13,7 +13,7 @@ namespace obscura::plan {
 /// With B images a diagonal says the same of each image: it is kept once, by position.
 class DiagonalWeights {
  public:
-  /// An entry: d[B position + b] = weight for all images b.
+  /// An entry: the weight in the slots that the position has for each image.
   struct Weight {
     std::uint32_t position = 0;
     float weight = 0;  ///< an integer below 2^24 over the map's weight scale, to which it is exact
@@ -34,7 +34,7 @@ class DiagonalWeights {
 
  private:
   std::uint64_t slots_;
-  std::uint32_t images_;
+  ImageSlots sharing_;
   double weight_scale_;
   std::vector<ckks::Diagonal> places_;
   std::vector<std::size_t> start_;

@@ -42,7 +42,7 @@ class Finder {
   Finder(const MapBetween& of, const SlotMap& slot_map)
       : map_(of.map),
         slot_map_(slot_map),
-        table_(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.from_period()),
+        table_(of.from.ciphertexts(), of.to.ciphertexts(), slot_map.distances()),
         parts_(slot_map.offsets().size()),
         writes_(of.to.ciphertexts(), std::vector<bool>(slot_map.period())) {}
 
@@ -80,7 +80,7 @@ class Finder {
     const std::int32_t* weights = map_.matrices[block.matrix].data.data() + r * block.inputs.size();
     const Place target = slot_map_.target(block.outputs[r]);
     const std::uint32_t position = target.position + copy * slot_map_.to_period();
-    const std::uint32_t turn = slot_map_.from_period() - 1;  // periods are powers of two
+    const std::uint32_t turn = slot_map_.distances() - 1;  // a power of two
     const auto times = static_cast<std::uint32_t>(group.size());
     for (std::size_t c = 0; c < block.inputs.size(); ++c) {
       const std::int32_t weight = weights[c];
@@ -122,8 +122,8 @@ class Finder {
   Found& diagonal(std::uint32_t output, std::uint32_t input, std::uint32_t turned) {
     std::uint32_t& number = table_.of(output, input)[turned];
     if (number == 0) {
-      const std::uint32_t period = slot_map_.from_period();
-      const std::int64_t step = turned > period / 2 ? std::int64_t{turned} - period : std::int64_t{turned};
+      const std::uint32_t distances = slot_map_.distances();
+      const std::int64_t step = turned > distances / 2 ? std::int64_t{turned} - distances : std::int64_t{turned};
       found_.push_back({{output, input, step}, {}, {}, 0, few_.size()});
       few_.resize(few_.size() + 2);
       number = static_cast<std::uint32_t>(found_.size());
@@ -146,21 +146,21 @@ class Finder {
 ckks::DiagonalNumbers numbers_of(const Found& found, const std::vector<FewWeights>& few, const SlotMap& slot_map,
                                  const Layout& to, double weight_scale) {
   ckks::DiagonalNumbers out;
-  const auto images = static_cast<double>(to.images);
+  const auto each = static_cast<double>(to.sharing.step());  // slots of a position within a period of slots
   const std::uint64_t periods = slot_map.periods();
   const std::uint64_t all = (std::uint64_t{found.first.count} + found.rest.count) * periods;
   const bool repeats = std::uint64_t{found.first.count} * slot_map.copies() == all;
   out.period =
-      repeats ? to.period * images : static_cast<double>(slot_map.period()) * static_cast<double>(periods) * images;
-  out.copies = repeats ? slot_map.copies() : 1;
+      repeats ? to.period * each : static_cast<double>(slot_map.period()) * static_cast<double>(periods) * each;
+  out.copies = (repeats ? slot_map.copies() : 1) * to.sharing.images / each;
   const double square =
       repeats ? static_cast<double>(found.first.square)
               : static_cast<double>(found.first.square + found.rest.square) * static_cast<double>(periods);
-  out.square = square / weight_scale / weight_scale * images;
-  if ((repeats ? found.first.count : all) * to.images > ckks::kFewNumbers) return out;
+  out.square = square / weight_scale / weight_scale * each;
+  if ((repeats ? found.first.count : all) * to.sharing.step() > ckks::kFewNumbers) return out;
   const auto add = [&](const WeightSums& sums, const FewWeights& weights, std::uint64_t times) {
     for (std::uint32_t k = 0; k < sums.count; ++k) {
-      out.few.insert(out.few.end(), times * to.images, static_cast<double>(weights[k]) / weight_scale);
+      out.few.insert(out.few.end(), times * to.sharing.step(), static_cast<double>(weights[k]) / weight_scale);
     }
   };
   add(found.first, few[found.few], repeats ? 1 : periods);
@@ -224,7 +224,7 @@ MapBetween map_between(const Transform& transform) {
 }
 
 Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
-    : slots_(slots), images_(of.to.images), weight_scale_(of.weight_scale) {
+    : slots_(slots), sharing_(of.to.sharing), weight_scale_(of.weight_scale) {
   const SlotMap slot_map(of.from, of.to, of.spread, of.to.positions(slots));
   Finder finder(of, slot_map);
   finder.run();
@@ -243,14 +243,21 @@ Diagonals::Diagonals(const MapBetween& of, std::uint64_t slots)
     numbers_.push_back(numbers_of(found, finder.few(), slot_map, of.to, weight_scale_));
   }
   period_ = whole ? slot_map.period() : least_period(of);
-  if (period_ > 1) period_ *= images_;  // 1: one number everywhere, whatever the images
-  for (ckks::Diagonal& d : places_) d.step *= images_;
+  if (period_ > 1) period_ *= sharing_.step();  // 1: one number everywhere, whatever the images
+  for (ckks::Diagonal& d : places_) d.step *= sharing_.step();
 }
 
 Diagonals::Diagonals(const Diagonals& of, std::uint32_t images) : Diagonals(of) {
-  OBSCURA_CHECK(of.images_ == 1, "diagonals of {} images as those of {}", of.images_, images);
-  images_ = images;
-  slots_ *= images;
+  const bool interleaved = sharing_.interleaved();
+  OBSCURA_CHECK(sharing_.images == (interleaved ? 1U : 2U) && images >= sharing_.images,
+                "diagonals of {} images as those of {}", sharing_.images, images);
+  const std::uint32_t times = images / sharing_.images;
+  sharing_.images = images;
+  slots_ *= times;
+  if (!interleaved) {
+    for (ckks::DiagonalNumbers& numbers : numbers_) numbers.copies *= times;
+    return;
+  }
   if (period_ > 1) period_ *= images;
   for (ckks::Diagonal& d : places_) d.step *= images;
   for (ckks::DiagonalNumbers& numbers : numbers_) {
@@ -286,8 +293,13 @@ Result<void> verify_transform(const Transform& transform, std::uint64_t slots, c
     return broken(fmt::format("layouts of {} and {} elements for a map of {} to {}", transform.from.elements(),
                               transform.to.elements(), transform.map.inputs, transform.map.outputs));
   }
-  if (transform.from.images != transform.to.images) {
-    return broken(fmt::format("from a layout of {} images to one of {}", transform.from.images, transform.to.images));
+  const auto& [images, stride] = transform.to.sharing;
+  if (transform.from.sharing != transform.to.sharing) {
+    return broken(fmt::format("from a layout of {} images {} slots apart to one of {} images {} apart",
+                              transform.from.sharing.images, transform.from.sharing.stride, images, stride));
+  }
+  if (stride > 1 && !transform.spread.empty()) {
+    return broken("in parts, of images one after the other; one part is allowed");
   }
   const std::uint64_t positions = transform.to.positions(slots);
   const std::uint64_t inputs = transform.from.ciphertexts(), outputs = transform.to.ciphertexts();
@@ -347,7 +359,7 @@ ckks::TransformNoise noise_of(const ckks::TransformShape& shape, const Diagonals
   out.weight_square /= positions;
   out.rotated_square /= positions;
   out.composed_square /= positions;
-  out.written = positions * diagonals.images();
+  out.written = positions * diagonals.sharing().images;
   out.numbers = diagonals.numbers(output);
   out.paired = shape.split().pair != 0;
   out.partner_switches = shape.partner_turns().size();

@@ -32,13 +32,14 @@ class Diagonals {
   /// cost    a pass over the weights of each block of the map that lies unlike the others (alike_blocks)
   Diagonals(const MapBetween& of, std::uint64_t slots);
 
-  /// The same between layouts of one image that so many share, in as many times the slots: `of` of one image.
+  /// The same between layouts that so many images share, in as many more slots. `of`: of one image; or of two, one
+  /// after the other.
   Diagonals(const Diagonals& of, std::uint32_t images);
 
   /// Ascending; those that are 0 everywhere are absent. Steps are in slots.
   const std::vector<ckks::Diagonal>& places() const { return places_; }
   std::uint64_t slots() const { return slots_; }
-  std::uint32_t images() const { return images_; }
+  const ImageSlots& sharing() const { return sharing_; }
   /// The least power of two after which every diagonal repeats.
   std::uint64_t period() const { return period_; }
   double weight_scale() const { return weight_scale_; }
@@ -61,7 +62,7 @@ class Diagonals {
   std::uint64_t least_period(const MapBetween& of) const;
 
   std::uint64_t slots_, period_ = 1, entries_ = 0;
-  std::uint32_t images_;
+  ImageSlots sharing_;
   double weight_scale_;
   std::vector<ckks::Diagonal> places_;
   std::vector<std::uint64_t> counts_;  ///< by diagonal

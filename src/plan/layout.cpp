@@ -30,13 +30,13 @@ Layout batch_layout(std::uint32_t elements, std::uint64_t slots) {
   Layout out;
   out.channels = elements;
   out.period = 1;
-  out.images = static_cast<std::uint32_t>(slots);
+  out.sharing.images = static_cast<std::uint32_t>(slots);
   for (std::uint32_t e = 0; e < elements; ++e) out.units.push_back({e, 0});
   return out;
 }
 
 Packing::Packing(const Layout& layout, std::uint64_t slots)
-    : slots_(slots), images_(layout.images), stride_(std::uint64_t{layout.period} * layout.images) {
+    : sharing_(layout.sharing), slots_(slots), period_(layout.period), copies_(layout.copies(slots)) {
   by_ciphertext_.resize(layout.ciphertexts());
   for (std::uint32_t e = 0; e < layout.elements(); ++e) {
     const Place at = layout.place(e);
@@ -61,12 +61,21 @@ Result<void> verify_layout(const Layout& layout, std::uint64_t slots, const std:
   if (layout.units.size() != std::uint64_t{layout.channels} * layout.phases * layout.phases) {
     return broken(fmt::format("in {} phases has {} units", layout.phases, layout.units.size()));
   }
-  if (layout.images == 0 || layout.images > slots || slots % layout.images != 0) {
-    return broken(fmt::format("of {} images in {} slots; a divisor is allowed", layout.images, slots));
+  const auto& [images, stride] = layout.sharing;
+  if (images == 0 || images > slots || slots % images != 0) {
+    return broken(fmt::format("of {} images in {} slots; a divisor is allowed", images, slots));
   }
   const std::uint64_t positions = layout.positions(slots);
+  if (stride != 1 && (images == 1 || stride != positions)) {
+    return broken(
+        fmt::format("of {} images {} slots apart; 1 or, of several images, {} is allowed", images, stride, positions));
+  }
   if (layout.period == 0 || layout.period > positions || positions % layout.period != 0) {
     return broken(fmt::format("repeats after {} of {} positions; a divisor is allowed", layout.period, positions));
+  }
+  if (!layout.sharing.interleaved() && layout.period != positions) {
+    return broken(fmt::format("repeats after {} of {} positions, of images one after the other; no copies are allowed",
+                              layout.period, positions));
   }
   if (layout.row >= layout.period || layout.column >= layout.period) {
     return broken(

@@ -18,8 +18,25 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
-/// B = `images` images share ciphertexts: slot B p + b is position p of image b. So what rotates the positions of one
-/// image rotates those of all, without one image's slots ever meeting another's. Four slots, B = 2: {a0, b0, a1, b1}.
+/// How the positions of B images share the slots of a ciphertext.
+///
+/// Interleaved (stride 1): slot B p + b is position p of image b. What rotates the positions of one image rotates those
+/// of all, around the positions of each. Four slots, B = 2: {a0, b0, a1, b1}.
+///
+/// One after the other (stride P, the positions of an image): slot P b + p, {a0, a1, b0, b1}. Every diagonal repeats
+/// after P slots: it is a polynomial in X^(N / P), and encoding it is a B-th of the work. But what is rotated beyond an
+/// image's positions comes from the next image, so that both directions are diagonals of their own.
+struct ImageSlots {
+  std::uint32_t images = 1;  ///< B, a power of two that divides the slots
+  std::uint32_t stride = 1;  ///< slots from one image to the next
+  bool interleaved() const { return stride == 1; }
+  /// Slots from one position to the next.
+  std::uint32_t step() const { return interleaved() ? images : 1; }
+  std::uint64_t slot(std::uint64_t position, std::uint64_t image) const { return position * step() + image * stride; }
+  bool operator==(const ImageSlots&) const = default;
+};
+
+/// B images share ciphertexts, as `sharing` says.
 ///
 /// Element (c, y, x) is at units[(c * phases + y % phases) * phases + x % phases], (y / phases) * row +
 /// (x / phases) * column positions further on, and again at each multiple of `period` positions from there. Positions
@@ -38,13 +55,13 @@ struct Layout {
   std::uint32_t row = 0;
   std::uint32_t column = 0;
   std::uint32_t period = 0;  ///< divides the positions, a power of two; all of them where there are no copies
-  std::uint32_t images = 1;  ///< B, a power of two that divides the slots
+  ImageSlots sharing;
   std::vector<Place> units;
   bool operator==(const Layout&) const = default;
 
   std::uint32_t elements() const { return channels * height * width; }
   /// Of each image, in ciphertexts of so many slots.
-  std::uint64_t positions(std::uint64_t slots) const { return slots / images; }
+  std::uint64_t positions(std::uint64_t slots) const { return slots / sharing.images; }
   std::uint64_t copies(std::uint64_t slots) const { return positions(slots) / period; }
   /// Of element e in C, H, W order, its first copy.
   Place place(std::uint32_t element) const;
@@ -76,8 +93,9 @@ class Packing {
     for (const auto& [element, position] : by_ciphertext_[ciphertext]) {
       for (std::size_t image = 0; image < count; ++image) {
         const double number = value(element, image);
-        for (std::uint64_t j = position * images_ + image; j < slots_; j += stride_)
-          out[static_cast<std::size_t>(j)] = number;
+        for (std::uint64_t copy = 0; copy < copies_; ++copy) {
+          out[static_cast<std::size_t>(sharing_.slot(position + copy * period_, image))] = number;
+        }
       }
     }
     return out;
@@ -88,7 +106,8 @@ class Packing {
     std::uint32_t element = 0;
     std::uint64_t position = 0;
   };
-  std::uint64_t slots_, images_, stride_;  ///< stride: slots from one copy to the next
+  ImageSlots sharing_;
+  std::uint64_t slots_, period_, copies_;
   std::vector<std::vector<Item>> by_ciphertext_;
 };
 

@@ -240,7 +240,7 @@ struct Plan {
   /// Info of a value, 0 = the input.
   ValueInfo value(ValueId id) const;
   /// B: images that one run takes.
-  std::uint32_t images_at_once() const { return input.layout.images; }
+  std::uint32_t images_at_once() const { return input.layout.sharing.images; }
 };
 
 inline std::uint64_t slots(const Plan& plan) { return slots(plan.params, plan.bootstrap); }
@@ -256,7 +256,7 @@ struct Offer {
   std::optional<BootstrapSpec> bootstrap = {};
   std::optional<std::array<std::uint8_t, 32>> signer = {};  ///< whose signature was right under the file
   /// B: images that one batch of ciphertexts holds.
-  std::uint32_t images_at_once() const { return input.layout.images; }
+  std::uint32_t images_at_once() const { return input.layout.sharing.images; }
 };
 
 /// Whether every slot is an image's (batch layout), of a plan or an offer.

@@ -30,7 +30,7 @@ std::uint32_t nearest(const std::vector<std::int64_t>& offsets, std::int64_t dis
 class Pattern {
  public:
   Pattern(const ckks::IntegerBlock& block, const SlotMap& slot_map, const std::vector<bool>& wanted) {
-    const std::uint32_t turn = slot_map.from_period() - 1;  // periods are powers of two
+    const std::uint32_t turn = slot_map.distances() - 1;  // a power of two
     const std::uint32_t base = slot_map.target(block.outputs.at(0)).position;
     words_.reserve(block.inputs.size() + block.outputs.size() + 2);
     words_.push_back(block.matrix);
@@ -74,6 +74,7 @@ SlotMap::SlotMap(const Layout& from, const Layout& to, const std::vector<std::ui
       positions_(static_cast<std::int64_t>(positions)),
       from_period_(from.period),
       to_period_(to.period),
+      distances_(from.sharing.interleaved() ? from_period_ : 2 * positions_),
       copies_(static_cast<std::uint32_t>(positions / to.period)) {
   for (const std::uint32_t step : spread) {
     const std::size_t size = offsets_.size();
@@ -90,11 +91,11 @@ SlotMap::SlotMap(const Layout& from, const Layout& to, const std::vector<std::ui
 Entry SlotMap::at(std::uint32_t row, std::uint32_t column, std::uint32_t copy) const {
   const Place source = from_[column];
   const std::int64_t target = to_[row].position + std::int64_t{copy} * to_period_;
-  // Periods and positions are powers of two.
-  const std::int64_t distance = (source.position - target) & (from_period_ - 1);
+  // Distances and positions are powers of two.
+  const std::int64_t distance = (source.position - target) & (distances_ - 1);
   const std::int64_t offset = offsets_[part(static_cast<std::uint32_t>(distance))];
-  std::int64_t step = (distance - offset) & (from_period_ - 1);
-  if (step > from_period_ / 2) step -= from_period_;
+  std::int64_t step = (distance - offset) & (distances_ - 1);
+  if (step > distances_ / 2) step -= distances_;
   Entry entry;
   entry.diagonal = {to_[row].ciphertext, source.ciphertext, step};
   entry.position = static_cast<std::uint32_t>((target + offset) & (positions_ - 1));

@@ -13,7 +13,8 @@
 
 namespace obscura::plan {
 
-/// One entry of a matrix between positions: y_output[position] += weight * x_input[(position + step) mod m].
+/// One entry of a matrix between positions: y_output[position] += weight * x_input[(position + step) mod m]. Of images
+/// one after the other position + step is within 0 .. m - 1 as it is.
 struct Entry {
   ckks::Diagonal diagonal;  ///< step: in positions
   std::uint32_t position = 0;
@@ -25,6 +26,9 @@ struct Entry {
 /// zero. Inputs with copies are read at the nearest one; outputs with copies are computed in each.
 ///
 /// All of it repeats after a period of positions, the longer one of both layouts.
+///
+/// Distances from outputs to inputs are told apart modulo distances(): the period of the inputs, which rotations go
+/// around; or, where images are one after the other, twice the positions, so that the two directions differ.
 class SlotMap {
  public:
   SlotMap(const Layout& from, const Layout& to, const std::vector<std::uint32_t>& spread, std::uint64_t positions);
@@ -39,18 +43,18 @@ class SlotMap {
   const Place& source(std::uint32_t column) const { return from_[column]; }
   /// Of the first copy.
   const Place& target(std::uint32_t row) const { return to_[row]; }
-  std::uint32_t from_period() const { return static_cast<std::uint32_t>(from_period_); }
+  std::uint32_t distances() const { return static_cast<std::uint32_t>(distances_); }  ///< a power of two
   std::uint32_t to_period() const { return static_cast<std::uint32_t>(to_period_); }
   /// How far parts of an output may be from its position, ascending.
   const std::vector<std::int64_t>& offsets() const { return offsets_; }
-  /// The number of the part that an input at this distance goes to, 0 <= distance < from_period().
+  /// The number of the part that an input at this distance goes to, 0 <= distance < distances().
   std::uint32_t part(std::uint32_t distance) const { return nearest_.empty() ? 0 : nearest_[distance]; }
 
  private:
   std::vector<Place> from_, to_;
   std::vector<std::int64_t> offsets_;   ///< sums of spread steps, ascending
   std::vector<std::uint32_t> nearest_;  ///< part by distance; empty where there is one
-  std::int64_t positions_, from_period_, to_period_;
+  std::int64_t positions_, from_period_, to_period_, distances_;
   std::uint32_t copies_;
 };
 
@@ -63,20 +67,20 @@ using AlikeBlocks = std::vector<std::uint32_t>;
 std::vector<AlikeBlocks> alike_blocks(const ckks::IntegerMap& map, const SlotMap& slot_map,
                                       const std::vector<bool>& wanted = {});
 
-/// Numbers for pairs of ciphertexts and steps of 0 <= step < period: a table for each pair that meets.
+/// Numbers for pairs of ciphertexts and steps of 0 <= step < distances: a table for each pair that meets.
 class StepTable {
  public:
-  StepTable(std::uint32_t inputs, std::uint32_t outputs, std::uint32_t period)
-      : inputs_(inputs), period_(period), tables_(std::size_t{inputs} * outputs) {}
+  StepTable(std::uint32_t inputs, std::uint32_t outputs, std::uint32_t distances)
+      : inputs_(inputs), distances_(distances), tables_(std::size_t{inputs} * outputs) {}
   /// Of all steps, 0 at first.
   std::uint32_t* of(std::uint32_t output, std::uint32_t input) {
     auto& table = tables_[std::size_t{output} * inputs_ + input];
-    if (table.empty()) table.assign(period_, 0);
+    if (table.empty()) table.assign(distances_, 0);
     return table.data();
   }
 
  private:
-  std::uint32_t inputs_, period_;
+  std::uint32_t inputs_, distances_;
   std::vector<std::vector<std::uint32_t>> tables_;
 };
 

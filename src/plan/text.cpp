@@ -86,7 +86,9 @@ std::string describe(const Layout& layout, std::uint64_t slots) {
   if (layout.phases > 1) text += fmt::format(", {}x{} phases", layout.phases, layout.phases);
   const std::uint64_t copies = layout.copies(slots);
   if (copies > 1) text += fmt::format(", {} copies", copies);
-  if (layout.images > 1) text += fmt::format(", {} images", layout.images);
+  const auto& [images, stride] = layout.sharing;
+  if (images > 1) text += fmt::format(", {} images", images);
+  if (stride > 1) text += fmt::format(" {} apart", stride);
   const std::uint32_t count = layout.ciphertexts();
   return text + fmt::format(", {} ciphertext{}", count, count == 1 ? "" : "s");
 }

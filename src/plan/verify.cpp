@@ -129,9 +129,10 @@ class Verifier {
     const OutputSpec& spec = plan_.output;
     if (last.parts != 2) return bounds_.broken("{} parts; 2 are expected", last.parts);
     OBSCURA_TRY_VOID(verify_layout(spec.layout, slots(), bounds_.place()));
-    if (spec.layout.elements() != spec.classes || spec.layout.images != plan_.images_at_once()) {
-      return bounds_.broken("a layout of {} logits of {} images for {} classes and {} images at once",
-                            spec.layout.elements(), spec.layout.images, spec.classes, plan_.images_at_once());
+    if (spec.layout.elements() != spec.classes || spec.layout.sharing != plan_.input.layout.sharing) {
+      return bounds_.broken("a layout of {} logits of {} images {} slots apart for {} classes and {} images {} apart",
+                            spec.layout.elements(), spec.layout.sharing.images, spec.layout.sharing.stride,
+                            spec.classes, plan_.images_at_once(), plan_.input.layout.sharing.stride);
     }
     if (spec.ciphertexts() != last.elements || spec.limbs != last.limbs || spec.scale != last.scale ||
         spec.error_std != last.error_std) {

@@ -21,7 +21,10 @@ void add(Positions& to, const Positions& from) {
 class Slots {
  public:
   Slots(const Plan& plan, std::span<const std::shared_ptr<const Diagonals>> diagonals)
-      : plan_(plan), diagonals_(diagonals), images_(plan.images_at_once()), positions_(slots(plan) / images_) {}
+      : plan_(plan),
+        diagonals_(diagonals),
+        step_of_position_(plan.input.layout.sharing.step()),
+        positions_(plan.input.layout.positions(slots(plan))) {}
 
   /// All copies of all elements.
   Carriers of(const Layout& layout, std::uint32_t ciphertexts) const {
@@ -83,8 +86,10 @@ class Slots {
   }
 
   Positions summed(const Positions& x, const Fold::Sum& sum) const {
-    if (sum.step % images_ != 0) return Positions(positions_, true);  // the slots of several images meet
-    const std::uint64_t step = sum.step / images_;
+    // Interleaved, the slots of several images meet. One after the other, those of the next do where it leads beyond an
+    // image's positions: at its own positions counted from 0.
+    if (sum.step % step_of_position_ != 0) return Positions(positions_, true);
+    const std::uint64_t step = sum.step / step_of_position_;
     Positions out(positions_);
     for (std::uint32_t k = 0; k < sum.count; ++k) {
       for (std::uint64_t p = 0; p < positions_; ++p) out[p] = out[p] || x[(p + k * step) % positions_];
@@ -99,7 +104,7 @@ class Slots {
 
   const Plan& plan_;
   std::span<const std::shared_ptr<const Diagonals>> diagonals_;
-  std::uint64_t images_, positions_;
+  std::uint64_t step_of_position_, positions_;
   std::size_t step_ = 0;
   std::map<ValueId, Carriers> known_;
 };

@@ -132,8 +132,10 @@ Result<ValueInfo> StepVerifier::follow(const Transform& step) const {
   if (info.parts != 2) return bounds_.broken("transforms a value of {} parts; 2 are expected", info.parts);
   OBSCURA_TRY_VOID(verify_map(step.map, bounds_.place()));
   OBSCURA_TRY_VOID(verify_transform(step, slots(), bounds_.place()));
-  if (step.from.images != plan_.images_at_once()) {
-    return bounds_.broken("a layout of {} images; the plan's input has {}", step.from.images, plan_.images_at_once());
+  if (step.from.sharing != plan_.input.layout.sharing) {
+    return bounds_.broken("a layout of {} images {} slots apart; the plan's input has {} and {}",
+                          step.from.sharing.images, step.from.sharing.stride, plan_.images_at_once(),
+                          plan_.input.layout.sharing.stride);
   }
   if (step.from.ciphertexts() != info.elements) {
     return bounds_.broken("a layout of {} ciphertexts reads {}", step.from.ciphertexts(), info.elements);

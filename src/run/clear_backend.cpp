@@ -194,15 +194,15 @@ void ClearBackend::transform(const Model& model, std::size_t step, const Tensor&
         static_cast<std::size_t>(place.step < 0 ? place.step + static_cast<std::int64_t>(slots) : place.step);
     for (const auto& [position, weight] : transform.weights->of(d)) {
       const double w = static_cast<double>(weight) / diagonals.weight_scale();
-      const std::size_t first = std::size_t{position} * diagonals.images();
-      for (std::size_t slot = first; slot < first + diagonals.images(); ++slot) {
+      for (std::uint32_t image = 0; image < diagonals.sharing().images; ++image) {
+        const std::size_t slot = diagonals.sharing().slot(position, image);
         const std::size_t from = slot + distance;
         const double v = in[from < slots ? from : from - slots];
         out[slot] += w * v;
         squares[place.output] += v * v;
       }
     }
-    reads[place.output] += static_cast<double>(transform.weights->of(d).size() * diagonals.images());
+    reads[place.output] += static_cast<double>(transform.weights->of(d).size() * diagonals.sharing().images);
   }
   if (!noise_seed_) return;
   for (std::uint32_t o = 0; o < y.size(); ++o) {
@@ -301,7 +301,10 @@ class Runner {
     const ClearBackend backend(params_, seed);
     const std::size_t elements = plan_.input.elements();
     // One image a slot: slots of images that are not there say nothing of others.
-    const plan::Packing packing(plan_.input.layout, plan::is_batch(plan_) ? count : plan::slots(plan_));
+    const bool batch = plan::is_batch(plan_);
+    plan::Layout layout = plan_.input.layout;
+    if (batch) layout.sharing.images = static_cast<std::uint32_t>(count);
+    const plan::Packing packing(layout, batch ? count : plan::slots(plan_));
     std::vector<ClearValue> inputs(plan_.input.ciphertexts());
     base::parallel_for(inputs.size(), [&](std::size_t i) {
       auto slots = packing.pack(static_cast<std::uint32_t>(i), count, [&](std::size_t element, std::size_t image) {
@@ -314,7 +317,7 @@ class Runner {
     for (std::uint32_t c = 0; c < classes; ++c) {
       const plan::Place at = plan_.output.layout.place(c);
       for (std::size_t j = 0; j < count; ++j) {
-        const std::size_t slot = std::size_t{at.position} * plan_.images_at_once() + j;
+        const std::size_t slot = plan_.output.layout.sharing.slot(at.position, j);
         logits[(first + j) * classes + c] = static_cast<float>(outputs[at.ciphertext].slots[slot]);
       }
     }

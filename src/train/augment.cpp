@@ -156,6 +156,18 @@ void crop(const float* from, std::int64_t height, std::int64_t width, const Augm
 
 }  // namespace
 
+Mixture draw_mixture(std::int64_t n, double alpha) {
+  const torch::Tensor a = at::_standard_gamma(torch::full({n}, alpha));
+  const torch::Tensor b = at::_standard_gamma(torch::full({n}, alpha));
+  const torch::Tensor share = a / (a + b).clamp_min(1e-30);
+  return {torch::randperm(n), torch::maximum(share, 1 - share)};
+}
+
+torch::Tensor mixed(const torch::Tensor& images, const Mixture& mixture) {
+  const torch::Tensor share = mixture.share.to(images.device()).reshape({-1, 1, 1, 1});
+  return images * share + images.index_select(0, mixture.partner.to(images.device())) * (1 - share);
+}
+
 torch::Tensor mirrored_in(const torch::Tensor& index, std::int64_t epoch) {
   torch::Tensor out = torch::empty({index.size(0)}, torch::kBool);
   for (std::int64_t i = 0; i < index.size(0); ++i) {

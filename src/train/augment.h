@@ -14,6 +14,16 @@ namespace obscura::train {
 /// mirrored where a.flip is alternate, and is not looked at otherwise.
 torch::Tensor augment(const torch::Tensor& images, const AugmentationRecipe& a, const torch::Tensor& mirrored = {});
 
+/// Two images in one (Zhang et al. 2018): image i is share[i] of what it was and 1 - share[i] of image partner[i].
+struct Mixture {
+  torch::Tensor partner;  ///< {n}, a permutation
+  torch::Tensor share;    ///< {n}, of Beta(alpha, alpha), and at least 1/2, so that its label stays the first
+};
+/// Draws from libtorch's default generator.
+Mixture draw_mixture(std::int64_t n, double alpha);
+/// What `mixture` makes of images {n, C, H, W}.
+torch::Tensor mixed(const torch::Tensor& images, const Mixture& mixture);
+
 /// Which of the images `index` {n} are mirrored in an epoch: a fair half, and the other half an epoch later.
 torch::Tensor mirrored_in(const torch::Tensor& index, std::int64_t epoch);
 

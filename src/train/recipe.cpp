@@ -75,6 +75,7 @@ void read_augmentation(config::Fields fields, AugmentationRecipe& augmentation) 
   fields.choice("flip", augmentation.flip,
                 {{"never", Flip::never}, {"random", Flip::drawn}, {"alternate", Flip::alternate}});
   fields.whole("cutout", augmentation.cutout, 0, 64);
+  fields.number("mixup", augmentation.mixup, 0, 100);
   (void)fields.finish();
 }
 

@@ -106,6 +106,7 @@ struct AugmentationRecipe {
   Fill fill = Fill::black;  ///< what comes in where it moved away
   Flip flip = Flip::never;  ///< left and right
   std::int64_t cutout = 0;  ///< side of a square that is blanked
+  double mixup = 0;         ///< alpha of the Beta distribution of the shares of two images in one; 0 = none are mixed
 };
 
 struct TrainingRecipe {

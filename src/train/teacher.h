@@ -36,7 +36,8 @@ class Teacher {
   std::string digest_;
 };
 
-/// (1 - w) cross entropy with labels + w T^2 KL(softmax(teacher / T) || softmax(student / T)) (Hinton et al. 2015).
+/// (1 - w) cross entropy with labels, indices {n} or shares {n, classes}, + w T^2 KL(softmax(teacher / T) ||
+/// softmax(student / T)) (Hinton et al. 2015).
 torch::Tensor distillation_loss(const torch::Tensor& student, const torch::Tensor& teacher, const torch::Tensor& labels,
                                 const TeacherRecipe& recipe, double label_smoothing);
 

@@ -186,9 +186,15 @@ class Trainer {
 
   double step(const Images& training, const torch::Tensor& index, std::size_t batches) {
     const Images batch = training.rows(index);
-    const torch::Tensor images =
+    torch::Tensor images =
         augment(as_floats(batch.pixels), recipe_.augmentation, mirrored_in(index, moment_.epoch)).to(device_);
     const torch::Tensor labels = batch.labels.to(device_);
+    torch::Tensor wanted = torch::one_hot(labels, recipe_.data.classes).to(torch::kFloat32);
+    if (recipe_.augmentation.mixup > 0) {
+      const Mixture mixture = draw_mixture(images.size(0), recipe_.augmentation.mixup);
+      images = mixed(images, mixture);
+      wanted = mixed(wanted.reshape({-1, recipe_.data.classes, 1, 1}), mixture).flatten(1);
+    }
     NetworkImpl::Options options;
     options.epoch = static_cast<double>(moment_.step) / static_cast<double>(batches);
     options.reduced_precision = recipe_.training.reduced_precision;
@@ -196,7 +202,7 @@ class Trainer {
     auto output = network_->forward(normalise_(with_outliers(images)), options);
     output.logits = output.logits.slice(0, 0, images.size(0));
     for (torch::Tensor& activation : output.activations) activation = activation.slice(0, 0, images.size(0));
-    const torch::Tensor loss = loss_of(output, images, labels);
+    const torch::Tensor loss = loss_of(output, images, wanted);
     optimizer_.zero_gradient();
     loss.backward();
     optimizer_.clip(recipe_.training.clip);
@@ -218,6 +224,7 @@ class Trainer {
 
   bool fixed() const { return moment_.epoch > recipe_.training.epochs - recipe_.training.fixed_statistics; }
 
+  /// `labels` {n, classes}: the shares of the classes in each image.
   torch::Tensor loss_of(const NetworkImpl::Output& output, const torch::Tensor& images, const torch::Tensor& labels) {
     const double smoothing = recipe_.training.label_smoothing;
     torch::Tensor loss;

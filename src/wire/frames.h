@@ -43,7 +43,7 @@ enum class Kind : std::uint32_t {
 /// "a plan", "an evaluation-key file": as it stands in sentences.
 const char* describe(Kind kind);
 
-inline constexpr std::uint32_t kVersion = 8;
+inline constexpr std::uint32_t kVersion = 9;
 inline constexpr std::size_t kHeaderBytes = 20;
 inline constexpr std::size_t kDigestBytes = 32;
 /// Plans hold all weights; nothing else in one frame comes near this.

@@ -144,10 +144,12 @@ Result<void> check_layouts(std::uint64_t slots, const plan::InputSpec& in, const
   OBSCURA_TRY_VOID(plan::verify_layout(in.layout, slots, name));
   OBSCURA_TRY_VOID(plan::verify_layout(out.layout, slots, name));
   if (in.layout.elements() != in.elements() || out.layout.elements() != out.classes ||
-      in.layout.images != out.layout.images) {
-    return error(Code::bad_format, "{}: layouts of {} and {} elements of {} and {} images for {} pixels and {} classes",
-                 name, in.layout.elements(), out.layout.elements(), in.layout.images, out.layout.images, in.elements(),
-                 out.classes);
+      in.layout.sharing != out.layout.sharing) {
+    return error(Code::bad_format,
+                 "{}: layouts of {} and {} elements of {} and {} images, {} and {} slots apart, for {} pixels and {} "
+                 "classes",
+                 name, in.layout.elements(), out.layout.elements(), in.layout.sharing.images, out.layout.sharing.images,
+                 in.layout.sharing.stride, out.layout.sharing.stride, in.elements(), out.classes);
   }
   return {};
 }

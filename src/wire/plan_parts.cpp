@@ -8,7 +8,10 @@
 namespace obscura::wire {
 
 void write_layout(base::Writer& w, const plan::Layout& x) {
-  for (const std::uint32_t v : {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period, x.images}) w.u32(v);
+  for (const std::uint32_t v :
+       {x.channels, x.height, x.width, x.phases, x.row, x.column, x.period, x.sharing.images, x.sharing.stride}) {
+    w.u32(v);
+  }
   w.u32(static_cast<std::uint32_t>(x.units.size()));
   for (const plan::Place& unit : x.units) {
     w.u32(unit.ciphertext);
@@ -18,7 +21,8 @@ void write_layout(base::Writer& w, const plan::Layout& x) {
 
 plan::Layout read_layout(base::Reader& r) {
   plan::Layout x;
-  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period, &x.images}) {
+  for (std::uint32_t* v : {&x.channels, &x.height, &x.width, &x.phases, &x.row, &x.column, &x.period, &x.sharing.images,
+                           &x.sharing.stride}) {
     *v = r.u32();
   }
   x.units.resize(r.count(plan::kMaxLayoutElements, 8));

@@ -46,7 +46,8 @@ struct ThreeWays {
 
 /// Compiled for so many images at once, calibrated on the images that it is then asked about.
 ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::uint32_t at_once = 1,
-                         std::optional<ckks::RingType> ring = {}, std::optional<std::uint64_t> keys = {}) {
+                         std::optional<ckks::RingType> ring = {}, std::optional<std::uint64_t> keys = {},
+                         std::uint64_t memory = compile::Options().memory) {
   const nn::Shape& shape = graph.values[graph.input].shape;
   const auto elements = static_cast<std::size_t>(nn::element_count(shape));
   const auto pixels = random_pixels(images * elements);
@@ -60,6 +61,7 @@ ThreeWays run_three_ways(const nn::Graph& graph, std::size_t images = 4, std::ui
   compile::Options options;
   options.batch = at_once;
   options.max_key_bytes = keys;
+  options.memory = memory;
   options.layout = compile::LayoutChoice::image;
   options.ring = ring;
   options.calibration = floats;
@@ -337,6 +339,22 @@ TEST(Image, SeveralCiphertexts) {
   const ThreeWays ways = run_three_ways(net.finished(), 1);
   expect_as_predicted(ways);
   EXPECT_GT(ways.plan.steps[0].output.elements, 1U);
+}
+
+/// Where diagonals are many and each is used once, they are encoded for all images as one. Ten images in runs of eight.
+TEST(Image, SeveralImagesOneAfterTheOther) {
+  Net net({3, 16, 16});
+  const ValueId x = net.square(net.conv(0, 3, 32, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}}));
+  nn::Attributes pool;
+  pool.kernel = {2, 2};
+  pool.strides = {2, 2};
+  const ValueId y = net.node(Op::average_pool, {net.square(net.conv(x, 32, 64, 3, {.pads = {1, 1, 1, 1}}))}, pool);
+  net.dense(net.square(net.conv(y, 64, 16, 3, {.pads = {1, 1, 1, 1}})), 256, 10);
+  const ThreeWays ways = run_three_ways(net.finished(), 10, 8, {}, {}, std::uint64_t{600} << 20U);
+  EXPECT_EQ(ways.plan.images_at_once(), 8U);
+  EXPECT_EQ(ways.plan.input.layout.sharing.stride, plan::slots(ways.plan) / 8);
+  EXPECT_EQ(ways.plan.output.layout.sharing, ways.plan.input.layout.sharing);
+  expect_as_predicted(ways);
 }
 
 /// Six images in runs of four: the last run is half empty.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/diagonals.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -66,7 +67,7 @@ Layout planes(std::uint32_t channels, std::uint32_t side, std::uint32_t column, 
   out.row = side * column * column;
   out.column = column;
   out.period = period;
-  out.images = images;
+  out.sharing.images = images;
   const std::uint32_t block = side * side * column * column, fit = period / block;
   for (std::uint32_t c = 0; c < channels; ++c) {
     const std::uint32_t gap = c / fit % column, place = c % fit;
@@ -75,16 +76,16 @@ Layout planes(std::uint32_t channels, std::uint32_t side, std::uint32_t column, 
   return out;
 }
 
-/// Those of several images are those of one, said again for so many.
-void expect_those_of_one_image(const Transform& transform, std::uint64_t slots) {
-  const std::uint32_t images = transform.to.images;
+/// Those of several images are those of one, or of two one after the other, said again for so many.
+void expect_those_of_fewest_images(const Transform& transform, std::uint64_t slots) {
+  const std::uint32_t images = transform.to.sharing.images;
   Transform one = transform;
-  one.from.images = one.to.images = 1;
+  one.from.sharing.images = one.to.sharing.images = transform.to.sharing.interleaved() ? 1 : 2;
   const Diagonals direct(map_between(transform), slots);
-  const Diagonals shared(Diagonals(map_between(one), slots / images), images);
+  const Diagonals shared(Diagonals(map_between(one), slots / images * one.to.sharing.images), images);
   EXPECT_EQ(shared.places(), direct.places());
   EXPECT_EQ(shared.slots(), direct.slots());
-  EXPECT_EQ(shared.images(), direct.images());
+  EXPECT_EQ(shared.sharing(), direct.sharing());
   EXPECT_EQ(shared.period(), direct.period());
   EXPECT_EQ(shared.entries(), direct.entries());
   for (std::size_t k = 0; k < direct.places().size(); ++k) EXPECT_EQ(shared.square(k), direct.square(k));
@@ -102,7 +103,7 @@ void expect_those_of_one_image(const Transform& transform, std::uint64_t slots) 
 void expect_sums(const Transform& transform, std::uint64_t slots) {
   const Result<void> verified = verify_transform(transform, slots, "test");
   ASSERT_TRUE(verified.ok()) << verified.error().message;
-  expect_those_of_one_image(transform, slots);
+  expect_those_of_fewest_images(transform, slots);
   const Diagonals diagonals(map_between(transform), slots);
   const DiagonalWeights weights(map_between(transform), diagonals);
   const std::uint64_t positions = transform.to.positions(slots);
@@ -130,16 +131,17 @@ void expect_sums(const Transform& transform, std::uint64_t slots) {
     EXPECT_NEAR(diagonals.square(k), square, 1e-12 * square);
     const bool repeats = in_first * transform.to.copies(slots) == weights.of(k).size();
     const ckks::DiagonalNumbers& numbers = diagonals.numbers(output)[k - first];
-    EXPECT_EQ(numbers.period, static_cast<double>(repeats ? transform.to.period * transform.to.images : slots));
+    EXPECT_EQ(numbers.period, static_cast<double>(repeats ? transform.to.period * transform.to.sharing.step() : slots));
     EXPECT_EQ(numbers.copies * numbers.period, static_cast<double>(slots));
-    const std::uint64_t count = (repeats ? in_first : weights.of(k).size()) * transform.to.images;
+    const std::uint64_t count = (repeats ? in_first : weights.of(k).size()) * transform.to.sharing.step();
     EXPECT_EQ(numbers.few.size(), count <= ckks::kFewNumbers ? count : 0);
     double few = 0;
     for (const double w : numbers.few) few += w * w;
     if (count <= ckks::kFewNumbers) {
       EXPECT_NEAR(numbers.square, few, 1e-12 * few);
     }
-    EXPECT_NEAR(numbers.square, (repeats ? first_square : square) * transform.to.images, 1e-9 * square) << repeats;
+    EXPECT_NEAR(numbers.square, (repeats ? first_square : square) * transform.to.sharing.step(), 1e-9 * square)
+        << repeats;
     for (std::uint64_t p = positions; p > period;) {
       p /= 2;
       bool same = true;
@@ -149,7 +151,7 @@ void expect_sums(const Transform& transform, std::uint64_t slots) {
     }
   }
   EXPECT_EQ(diagonals.entries(), entries);
-  EXPECT_EQ(diagonals.period(), period > 1 ? period * transform.to.images : 1);
+  EXPECT_EQ(diagonals.period(), period > 1 ? period * transform.to.sharing.step() : 1);
   for (const auto& [output, own] : written) {
     EXPECT_EQ(diagonals.written(output), static_cast<std::size_t>(std::count(own.begin(), own.end(), true)));
     for (std::uint64_t p = 0; p < positions; ++p) EXPECT_EQ(diagonals.writes(output, p), own[p]) << p;
@@ -176,6 +178,29 @@ TEST(Diagonals, OfAConvolutionSayWhatItsWeightsAddUpTo) {
     expect_sums(transform_of(map, planes(4, 8, 1, 256, 2), planes(4, 8, 1, 256, 2)), 1024);
     expect_sums(transform_of(map, planes(4, 8, 1, 128, 1), planes(4, 8, 1, 256, 1)), 1024);
   }
+}
+
+/// As `layout`, for images one after the other.
+Layout one_after_the_other(Layout layout, std::uint32_t images) {
+  layout.sharing = {images, layout.period};
+  return layout;
+}
+
+TEST(Diagonals, OfImagesOneAfterTheOtherSayWhatTheirWeightsAddUpTo) {
+  for (const bool alike : {true, false}) {
+    const Layout from = one_after_the_other(planes(4, 8, 1, 256, 1), 4);
+    expect_sums(transform_of(convolution(4, 4, 8, 1, alike), from, from), 1024);
+    expect_sums(transform_of(convolution(4, 4, 8, 2, alike), from, one_after_the_other(planes(4, 4, 2, 256, 1), 4)),
+                1024);
+    // Two input ciphertexts, two images: as few as there may be.
+    const Layout two = one_after_the_other(planes(4, 8, 1, 128, 1), 2);
+    expect_sums(transform_of(convolution(4, 4, 8, 1, alike), two, two), 256);
+  }
+  // Parts would be folded around an image's positions.
+  const Transform parts = transform_of(convolution(4, 2, 8, 2, true), one_after_the_other(planes(4, 8, 1, 256, 1), 2),
+                                       one_after_the_other(planes(2, 4, 1, 256, 1), 2), {64, 128});
+  EXPECT_THAT(verify_transform(parts, 512, "test").error().message,
+              ::testing::HasSubstr("in parts, of images one after"));
 }
 
 TEST(Diagonals, OfAStrideHaveCopiesOfOutputsThatReadOtherPlaces) {

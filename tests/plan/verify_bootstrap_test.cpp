@@ -68,7 +68,7 @@ std::vector<BootDamage> boot_damages() {
       {"APolynomialThatEndsAtAnotherScale", [](Plan& p) { step<Polynomial>(p, 2).output_scale *= 1.001; }, "follows"},
       {"ATransformOfOtherImages",
        [](Plan& p) {
-         p.input.layout.images = 2;
+         p.input.layout.sharing.images = 2;
          p.input.layout.period /= 2;
        },
        "layout"},

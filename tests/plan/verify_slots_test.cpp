@@ -91,10 +91,24 @@ TEST(VerifySlots, ImagesThatShareACiphertextMayNotMeet) {
   Plan plan = matrix_plan();
   for (Layout* layout : {&plan.input.layout, &std::get<Transform>(plan.steps[0].operation).from,
                          &std::get<Transform>(plan.steps[0].operation).to, &plan.output.layout}) {
-    layout->images = 2;
+    layout->sharing.images = 2;
   }
   EXPECT_EQ(said(plan), "sound");
   plan.steps.push_back({Fold{1, {{1, 2}}}, plan.steps.back().output, "mix"});
+  EXPECT_THAT(said(plan), HasSubstr("holds an intermediate value"));
+}
+
+/// A sum that leads beyond an image's positions adds those of the next image, whichever these are.
+TEST(VerifySlots, SumsThatReachTheNextImageAreRefused) {
+  Plan plan = matrix_plan();
+  const auto positions = static_cast<std::uint32_t>(slots(plan) / 2);
+  for (Layout* layout : {&plan.input.layout, &std::get<Transform>(plan.steps[0].operation).from,
+                         &std::get<Transform>(plan.steps[0].operation).to, &plan.output.layout}) {
+    layout->sharing = {2, positions};
+    layout->period = positions;
+  }
+  EXPECT_EQ(said(plan), "sound");
+  plan.steps.push_back({Fold{1, {{positions - 1, 2}}}, plan.steps.back().output, "mix"});
   EXPECT_THAT(said(plan), HasSubstr("holds an intermediate value"));
 }
 

@@ -117,5 +117,24 @@ TEST(Augmentation, BlanksASquare) {
   EXPECT_GE(blank.min().item<double>(), 4);
 }
 
+TEST(Augmentation, MixesEachImageWithAnother) {
+  torch::manual_seed(5);
+  const Mixture mixture = draw_mixture(4000, 1);
+  EXPECT_TRUE(torch::equal(std::get<0>(mixture.partner.sort()), torch::arange(4000)));
+  // Of Beta(1, 1), which is uniform, the larger of a share and the rest is uniform between 1/2 and 1.
+  EXPECT_GE(mixture.share.min().item<double>(), 0.5);
+  EXPECT_LE(mixture.share.max().item<double>(), 1);
+  EXPECT_NEAR(mixture.share.mean().item<double>(), 0.75, 0.01);
+  // The smaller alpha, the more often an image stays nearly what it was.
+  EXPECT_GT(draw_mixture(4000, 0.2).share.mean().item<double>(), 0.85);
+  // Image i is the constant i: what it becomes says of what it is made.
+  const torch::Tensor images = torch::arange(4000).to(torch::kFloat32).reshape({-1, 1, 1, 1}).expand({-1, 2, 3, 4});
+  const torch::Tensor out = mixed(images, mixture);
+  const torch::Tensor own = torch::arange(4000).to(torch::kFloat32);
+  const torch::Tensor wanted = own * mixture.share + mixture.partner * (1 - mixture.share);
+  EXPECT_EQ(out.sizes(), images.sizes());
+  EXPECT_LT((out - wanted.reshape({-1, 1, 1, 1})).abs().max().item<double>(), 1e-2);
+}
+
 }  // namespace
 }  // namespace obscura::train

@@ -81,6 +81,14 @@ TEST_F(Training, LearnsAndExportsWhatItMeasured) {
   EXPECT_NEAR(static_cast<double>(correct), static_cast<double>(outcome->test.correct), 1);
 }
 
+TEST_F(Training, LearnsFromMixedImagesAndTheirSharesOfLabels) {
+  Recipe own = recipe(quadratic());
+  own.augmentation.mixup = 0.4;
+  const auto outcome = train(own, options_, nullptr);
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_GT(outcome->test.accuracy(), 0.8);
+}
+
 TEST_F(Training, SameRecipeGivesTheSameWeights) {
   const auto first = train(recipe(quadratic()), options_, nullptr);
   const auto second = train(recipe(quadratic()), options_, nullptr);

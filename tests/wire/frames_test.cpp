@@ -29,14 +29,14 @@ TEST(Frames, AFrameGivesItsPayloadBack) {
 }
 
 TEST(Frames, TheBytesOfAFrameAreFrozen) {
-  // The format of version 8: a change here is a new version.
+  // The format of version 9: a change here is a new version.
   const base::Bytes frame = make_frame(Kind::evaluation_keys, base::as_bytes("ab"));
   std::string hex;
   for (const std::byte b : frame) hex += fmt::format("{:02x}", static_cast<unsigned>(b));
   EXPECT_EQ(hex,
-            "4f42534304000000080000000200000000000000"
+            "4f42534304000000090000000200000000000000"
             "6162"
-            "7e4ee9a53eaa676aac585fa5de2e8d7c8456244bcbfd365c18f300f730c3a9dd");
+            "fc1ca4df9b49d79324612a58924ec9e5187d469b511f5b363b0ff0c113805668");
 }
 
 TEST(Frames, EveryTruncationIsRefused) {
@@ -68,8 +68,8 @@ TEST(Frames, SaysWhatIsWrong) {
   frame[25] ^= std::byte{1};
   EXPECT_THAT(message_of(frame), HasSubstr("damaged"));
   frame = some_frame();
-  frame[8] = std::byte{9};
-  EXPECT_THAT(message_of(frame), HasSubstr("format version 9, this program reads version 8"));
+  frame[8] = std::byte{10};
+  EXPECT_THAT(message_of(frame), HasSubstr("format version 10, this program reads version 9"));
   frame = some_frame();
   frame[4] = std::byte{77};
   EXPECT_THAT(message_of(frame), HasSubstr("unknown kind 77"));

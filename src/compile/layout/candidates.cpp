@@ -87,14 +87,14 @@ Layout packed(const LinearMap& map, const Packing& p, const Grid& grid, bool gap
   out.channels = size(map.shape[0]);
   out.height = size(map.shape[1]);
   out.width = size(map.shape[2]);
-  out.images = grid.images;
+  out.sharing = grid.sharing;
   out.phases = p.phases;
   out.row = p.row;
   out.column = p.column;
   const std::uint32_t all = grid.positions / grid.block / spacing;
   const std::uint32_t used = std::min(all, std::bit_ceil((p.units() + p.gaps() - 1) / p.gaps()));
   const std::uint32_t capacity = used * p.gaps();
-  out.period = used * spacing * grid.block;
+  out.period = grid.may_repeat() ? used * spacing * grid.block : grid.positions;
   drop_unused_distances(out);
   for (std::uint32_t c = 0; c < out.channels; ++c) {
     for (std::uint32_t phase = 0; phase < p.phases * p.phases; ++phase) {
@@ -123,7 +123,9 @@ void add_packings(const LinearMap& map, const Layout& from, const Grid& grid, st
     }
     // Each block of the input at home: parts of an output in as many blocks as the input has.
     const std::uint32_t spacing = from.period / grid.block;
-    if (from.ciphertexts() > 1 || spacing <= 1 || std::uint64_t{spacing} * layout.period > grid.positions) continue;
+    if (!grid.may_repeat() || from.ciphertexts() > 1 || spacing <= 1 ||
+        std::uint64_t{spacing} * layout.period > grid.positions)
+      continue;
     LayoutCandidate target;
     target.to = target.after = packed(map, *p, grid, gaps_first, spacing);
     target.clean = false;
@@ -139,13 +141,13 @@ Layout vector_layout(std::uint32_t elements, std::uint32_t period, const Grid& g
   Layout out;
   out.channels = elements;
   out.period = period;
-  out.images = grid.images;
+  out.sharing = grid.sharing;
   for (std::uint32_t e = 0; e < elements; ++e) out.units.push_back({e / grid.positions, e % grid.positions});
   return out;
 }
 
 void add_vectors(const LinearMap& map, const Layout& from, const Grid& grid, std::vector<LayoutCandidate>& out) {
-  const std::uint32_t least = std::bit_ceil(map.matrix.rows);
+  const std::uint32_t least = grid.may_repeat() ? std::bit_ceil(map.matrix.rows) : grid.positions;
   if (least >= from.period) {
     const Layout layout = vector_layout(map.matrix.rows, std::min(least, grid.positions), grid);
     out.push_back({layout, {}, {}, layout});
@@ -211,7 +213,8 @@ std::optional<SumSteps> sum_phases(const LinearMap& map, const Layout& from) {
   out.after.width = size(map.shape[2]);
   // A fold over equal parts of the whole period repeats after one part.
   const std::uint32_t part = from.period / static_cast<std::uint32_t>(slots.size());
-  if (slots.size() > 1 && *std::next(slots.begin()) == part && *slots.rbegin() == from.period - part) {
+  if (from.sharing.interleaved() && slots.size() > 1 && *std::next(slots.begin()) == part &&
+      *slots.rbegin() == from.period - part) {
     out.after.period = part;
   }
   drop_unused_distances(out.after);
@@ -251,7 +254,10 @@ bool adds_up(const LinearMap& map, const Layout& from, const SumSteps& steps) {
     std::vector<Place> expected, actual;
     const std::vector<std::uint32_t> itself{at.ciphertext};
     for (const std::uint32_t ciphertext : steps.add.empty() ? itself : steps.add[at.ciphertext]) {
-      for (const std::uint32_t offset : offsets) expected.push_back({ciphertext, (at.position + offset) % from.period});
+      for (const std::uint32_t offset : offsets) {
+        if (!from.sharing.interleaved() && at.position + offset >= from.period) return false;  // of the next image
+        expected.push_back({ciphertext, (at.position + offset) % from.period});
+      }
     }
     for (std::uint64_t k = map.matrix.start[r]; k < map.matrix.start[r + 1]; ++k) {
       actual.push_back(places[map.matrix.column[k]]);
@@ -265,12 +271,13 @@ bool adds_up(const LinearMap& map, const Layout& from, const SumSteps& steps) {
 
 }  // namespace
 
-std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images) {
+std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images, bool interleaved) {
   const std::uint32_t positions = slots / images;
+  const plan::ImageSlots sharing{images, interleaved || images == 1 ? 1 : positions};
   const std::uint32_t height = size(image[1]), width = size(image[2]);
   const std::uint32_t least = std::bit_ceil(height * width);
-  Grid grid{positions, std::bit_ceil(width), std::bit_ceil(height * std::bit_ceil(width)), images};
-  if (grid.block > least) grid = {positions, width, least, images};
+  Grid grid{positions, std::bit_ceil(width), std::bit_ceil(height * std::bit_ceil(width)), sharing};
+  if (grid.block > least) grid = {positions, width, least, sharing};
   if (grid.block > positions) return std::nullopt;
   return grid;
 }
@@ -282,10 +289,10 @@ Layout input_layout(const nn::Shape& image, const Grid& grid) {
   out.width = size(image[2]);
   out.row = grid.row;
   out.column = 1;
-  out.images = grid.images;
+  out.sharing = grid.sharing;
   const std::uint32_t all = grid.positions / grid.block;
   const std::uint32_t used = std::min(all, std::bit_ceil(out.channels));
-  out.period = used * grid.block;
+  out.period = grid.may_repeat() ? used * grid.block : grid.positions;
   drop_unused_distances(out);
   for (std::uint32_t c = 0; c < out.channels; ++c) out.units.push_back({c / used, c % used * grid.block});
   return out;

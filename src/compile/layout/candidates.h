@@ -12,11 +12,14 @@ struct Grid {
   std::uint32_t positions = 0;  ///< of each image
   std::uint32_t row = 0;        ///< positions from one row of the image to the next
   std::uint32_t block = 0;      ///< a power of two
-  std::uint32_t images = 1;     ///< that share ciphertexts (plan::Layout)
+  plan::ImageSlots sharing = {};
+  /// Whether there may be copies, which rotations go around.
+  bool may_repeat() const { return sharing.interleaved(); }
 };
 
 /// Nothing where a plane of the image has more pixels than a ciphertext has positions.
-std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images);
+std::optional<Grid> make_grid(const nn::Shape& image, std::uint32_t slots, std::uint32_t images,
+                              bool interleaved = true);
 
 /// One plane a block, in copies where they fit.
 plan::Layout input_layout(const nn::Shape& image, const Grid& grid);

@@ -14,6 +14,7 @@ namespace obscura::compile {
 
 struct Choice {
   std::uint32_t images = 0;  ///< that share ciphertexts (image layout); 0: one in each slot (batch layout)
+  bool interleaved = true;   ///< or one after the other (plan::ImageSlots)
   int log2_degree = 0;
   ckks::RingType ring = ckks::RingType::standard;
   int digit_limbs = 1;

@@ -82,7 +82,8 @@ namespace {
 
 std::string describe(const plan::Layout& layout) {
   std::string out = fmt::format("{}x{}x{}", layout.channels, layout.height, layout.width);
-  if (layout.images > 1) out += fmt::format(" B={}", layout.images);
+  if (layout.sharing.images > 1) out += fmt::format(" B={}", layout.sharing.images);
+  if (!layout.sharing.interleaved()) out += fmt::format(" P={}", layout.sharing.stride);
   return out;
 }
 

@@ -117,7 +117,7 @@ class Appender {
     if (folds.empty()) return input;
     operation.layout = std::make_shared<const plan::Layout>(after);
     operation.fold.sums = folds;
-    for (auto& fold : operation.fold.sums) fold.step *= request_.images;
+    for (auto& fold : operation.fold.sums) fold.step *= after.sharing.step();
     for (const auto& fold : folds) state.nanoseconds += (fold.count - 1) * operation.ciphertexts * key_switch();
     return push(state, std::move(operation));
   }
@@ -142,7 +142,7 @@ class Appender {
     options.longest_period = request_.slots;
     auto shape = cache_->sketch(*laid_out, state.circuit.ring_slots(), options);
     if (!shape) return std::nullopt;
-    const std::size_t period = std::size_t{std::max(input.layout.period, to.to.period)} * request_.images;
+    const std::size_t period = std::size_t{std::max(input.layout.period, to.to.period)} * to.to.sharing.step();
     state.nanoseconds +=
         transform_nanoseconds(cost_, request_.log2_degree, shape->cost(options.size, 1, period), options.size);
     Operation transform = operation(state, Kind::transform, input.id, point);
@@ -486,7 +486,7 @@ std::vector<std::uint32_t> levels_after(const MonicNetwork& network) {
 std::uint32_t levels(const MonicNetwork& network) { return levels_after(network)[0]; }
 
 Result<Circuit> lower(const MonicNetwork& network, const LoweringRequest& request, const CostModel& cost) {
-  const auto grid = make_grid(network.input, request.slots, request.images);
+  const auto grid = make_grid(network.input, request.slots, request.images, request.interleaved);
   if (!grid) {
     return error(Code::infeasible,
                  "an image of {} has more pixels in a plane than a ciphertext of N = 2^{} has slots for each of {}",

@@ -22,7 +22,8 @@ struct LoweringRequest {
   int log2_degree = 0;
   ckks::RingType ring = ckks::RingType::standard;
   std::uint32_t slots = 0;   ///< of every vector: those of the ring, or those that bootstrapping keeps
-  std::uint32_t images = 1;  ///< that share ciphertexts (plan::Layout)
+  std::uint32_t images = 1;  ///< that share ciphertexts
+  bool interleaved = true;   ///< or one after the other (plan::ImageSlots)
   /// Where set, values are divided by the largest that was seen, and a margin, in the maps around them, so that what
   /// junctions give is at most 1 in size and may be bootstrapped.
   const Statistics* bounded = nullptr;

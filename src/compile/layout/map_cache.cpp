@@ -26,10 +26,12 @@ MapCache::At& MapCache::at(const LaidOutMap& map) {
 
 namespace {
 
-/// For one image in as many fewer slots.
-LaidOutMap of_one_image(LaidOutMap map) {
-  map.slots /= map.from.images;
-  map.from.images = map.to.images = 1;
+/// For as few images as have the same steps in positions, in as many fewer slots: one, or two that are one after the
+/// other.
+LaidOutMap of_fewest_images(LaidOutMap map) {
+  const std::uint32_t images = map.from.sharing.interleaved() ? 1 : 2;
+  map.slots = map.slots / map.from.sharing.images * images;
+  map.from.sharing.images = map.to.sharing.images = images;
   return map;
 }
 
@@ -37,7 +39,7 @@ LaidOutMap of_one_image(LaidOutMap map) {
 
 std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& map, std::uint64_t ring_slots,
                                                              const ckks::SplitOptions& options) {
-  const LaidOutMap one_image = of_one_image(map);
+  const LaidOutMap fewest = of_fewest_images(map);
   std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;
   {
     const std::lock_guard lock(mutex_);
@@ -47,11 +49,11 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
         return one.shape;
       }
     }
-    sampled = at(one_image).sampled;
+    sampled = at(fewest).sampled;
   }
   if (!sampled) {
     sampled = std::make_shared<const std::vector<ckks::Diagonal>>(
-        sampled_diagonals(*map.map, one_image.from, one_image.to, map.spread, one_image.slots));
+        sampled_diagonals(*map.map, fewest.from, fewest.to, map.spread, fewest.slots));
   }
   const std::uint32_t inputs = map.from.ciphertexts(), outputs = map.to.ciphertexts();
   std::vector<bool> read(inputs), made(outputs);
@@ -60,11 +62,11 @@ std::shared_ptr<const ckks::TransformShape> MapCache::sketch(const LaidOutMap& m
   std::shared_ptr<const ckks::TransformShape> shape;
   if (all(read) && all(made)) {
     std::vector<ckks::Diagonal> shared = *sampled;
-    for (ckks::Diagonal& d : shared) d.step *= map.from.images;
+    for (ckks::Diagonal& d : shared) d.step *= map.from.sharing.step();
     shape = std::make_shared<const ckks::TransformShape>(ring_slots, inputs, outputs, shared, options);
   }
   const std::lock_guard lock(mutex_);
-  at(one_image).sampled = std::move(sampled);
+  at(fewest).sampled = std::move(sampled);
   at(map).sketches.push_back({ring_slots, options.size.ring, options.size.limbs, shape});
   return shape;
 }
@@ -75,8 +77,8 @@ MapCache::DiagonalsPtr MapCache::diagonals(const LaidOutMap& map) {
     if (auto there = at(map).diagonals) return there;
   }
   DiagonalsPtr out;
-  if (map.from.images > 1) {
-    out = std::make_shared<const plan::Diagonals>(*diagonals(of_one_image(map)), map.from.images);
+  if (const LaidOutMap fewest = of_fewest_images(map); fewest.slots < map.slots) {
+    out = std::make_shared<const plan::Diagonals>(*diagonals(fewest), map.from.sharing.images);
   } else {
     const PreparedMap& own = *map.map;
     const plan::MapBetween between{*own.integers, map.from, map.to, map.spread, own.weight_scale, own.map.bias};

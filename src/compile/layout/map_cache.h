@@ -35,7 +35,7 @@ class MapCache {
   /// ciphertext has no diagonal.
   std::shared_ptr<const ckks::TransformShape> sketch(const LaidOutMap& map, std::uint64_t ring_slots,
                                                      const ckks::SplitOptions& options);
-  /// Of one image they are found, for several that share ciphertexts they follow from those.
+  /// Of the fewest images they are found, for more that share ciphertexts they follow from those.
   DiagonalsPtr diagonals(const LaidOutMap& map);
 
  private:
@@ -47,7 +47,7 @@ class MapCache {
   };
   struct At {
     LaidOutMap map;
-    std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;  ///< of one image
+    std::shared_ptr<const std::vector<ckks::Diagonal>> sampled;  ///< of the fewest images
     std::vector<Sketch> sketches;
     DiagonalsPtr diagonals;
   };

@@ -144,8 +144,8 @@ class DistanceFinder {
       : map_(*map.integers),
         slot_map_(slot_map),
         inputs_(inputs),
-        found_(std::size_t{inputs} * outputs, Distances(slot_map.from_period())),
-        sources_(inputs, Distances(slot_map.from_period())) {}
+        found_(std::size_t{inputs} * outputs, Distances(slot_map.distances())),
+        sources_(inputs, Distances(slot_map.distances())) {}
 
   const Distances& at(std::uint32_t output, std::uint32_t input) const {
     return found_[std::size_t{output} * inputs_ + input];
@@ -169,7 +169,7 @@ class DistanceFinder {
     const auto weights =
         std::span(map_.matrices[block.matrix].data).subspan(r * block.inputs.size(), block.inputs.size());
     const plan::Place target = slot_map_.target(block.outputs[r]);
-    const std::uint32_t turn = slot_map_.from_period() - 1;  // a power of two
+    const std::uint32_t turn = slot_map_.distances() - 1;  // a power of two
     const std::uint32_t position = target.position + copy * slot_map_.to_period();
     Distances* found = &found_[std::size_t{target.ciphertext} * inputs_];
     const bool full =
@@ -198,7 +198,7 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
                                               const std::vector<std::uint32_t>& spread, std::uint64_t slots) {
   const plan::SlotMap slot_map(from, to, spread, from.positions(slots));
   const std::vector<bool> sample = sampled(map.map);
-  const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts(), period = slot_map.from_period();
+  const std::uint32_t inputs = from.ciphertexts(), outputs = to.ciphertexts(), distances = slot_map.distances();
   DistanceFinder finder(map, slot_map, inputs, outputs);
   for (const plan::AlikeBlocks& group : plan::alike_blocks(*map.integers, slot_map, sample)) {
     finder.add(map.integers->blocks[group[0]], sample);
@@ -206,15 +206,15 @@ std::vector<ckks::Diagonal> sampled_diagonals(const PreparedMap& map, const plan
   std::vector<ckks::Diagonal> out;
   for (std::uint32_t o = 0; o < outputs; ++o) {
     for (std::uint32_t i = 0; i < inputs; ++i) {
-      Distances steps(period);
-      for (std::uint32_t distance = 0; distance < period; ++distance) {
+      Distances steps(distances);
+      for (std::uint32_t distance = 0; distance < distances; ++distance) {
         if (!finder.at(o, i).contains(distance)) continue;
         const auto offset = static_cast<std::uint32_t>(slot_map.offsets()[slot_map.part(distance)]);
-        const std::uint32_t turned = (distance - offset) & (period - 1);
+        const std::uint32_t turned = (distance - offset) & (distances - 1);
         if (steps.contains(turned)) continue;
         steps.add(turned);
-        const std::int64_t step = turned > period / 2 ? std::int64_t{turned} - period : std::int64_t{turned};
-        out.push_back({o, i, step * from.images});
+        const std::int64_t step = turned > distances / 2 ? std::int64_t{turned} - distances : std::int64_t{turned};
+        out.push_back({o, i, step * from.sharing.step()});
       }
     }
   }

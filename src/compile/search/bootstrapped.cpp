@@ -107,6 +107,7 @@ Result<Lowered> lower_bootstrapped(const Setting& setting, const ckks::Bootstrap
                                 .log2_degree = literal.log2_degree,
                                 .slots = std::uint32_t{1} << literal.log2_slots,
                                 .images = choice.images,
+                                .interleaved = choice.interleaved,
                                 .bounded = setting.statistics,
                                 .most_limbs = most,
                                 .report = setting.report};

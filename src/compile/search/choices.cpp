@@ -94,6 +94,18 @@ void add_scales(Choice choice, std::vector<Choice>& out) {
   }
 }
 
+/// Each frame of several images interleaved and one after the other.
+std::vector<Choice> in_both_orders(std::vector<Choice> frames) {
+  std::vector<Choice> out;
+  for (Choice& frame : frames) {
+    out.push_back(frame);
+    if (frame.images < 2) continue;
+    frame.interleaved = false;
+    out.push_back(std::move(frame));
+  }
+  return out;
+}
+
 std::vector<Choice> bootstrapped_frames(const MonicNetwork& network, std::uint32_t images) {
   std::size_t most = 0;
   for (const MonicActivation& a : network.activations) most = std::max<std::size_t>(most, a.elements);
@@ -103,7 +115,7 @@ std::vector<Choice> bootstrapped_frames(const MonicNetwork& network, std::uint32
     if (sparse && most * images > kMostCiphertexts << set.log2_slots) continue;
     out.push_back(bootstrapped_choice(set, images));
   }
-  return out;
+  return in_both_orders(std::move(out));
 }
 
 /// More slots are worth what their NTTs take, and diagonals that are no longer paired, only where they make fewer
@@ -171,7 +183,7 @@ std::vector<Choice> frames_of(const MonicNetwork& network, const Request& reques
       if (request.ring ? ring == *request.ring : may_be_fastest(network, request, frame)) out.push_back(frame);
     }
   }
-  return out;
+  return in_both_orders(std::move(out));
 }
 
 std::vector<Choice> parameters_of(const MonicNetwork& network, const Choice& frame, std::uint32_t drops, int least,

@@ -111,6 +111,7 @@ class Search {
                                   .ring = frame.ring,
                                   .slots = static_cast<std::uint32_t>(ckks::slots_of(frame.log2_degree, frame.ring)),
                                   .images = frame.images,
+                                  .interleaved = frame.interleaved,
                                   .report = setting_.report};
     OBSCURA_TRY(Circuit circuit,
                 run_pass(setting_.passes, Pass::layout, [&] { return lower(network_, request, setting_.cost); }));
