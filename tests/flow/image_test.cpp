@@ -341,7 +341,7 @@ TEST(Image, SeveralCiphertexts) {
   EXPECT_GT(ways.plan.steps[0].output.elements, 1U);
 }
 
-/// Where diagonals are many and each is used once, they are encoded for all images as one. Ten images in runs of eight.
+/// Diagonals are encoded for all images as one, which pays where memory keeps few of them. Ten images in runs of eight.
 TEST(Image, SeveralImagesOneAfterTheOther) {
   Net net({3, 16, 16});
   const ValueId x = net.square(net.conv(0, 3, 32, 3, {.strides = {2, 2}, .pads = {1, 1, 1, 1}}));

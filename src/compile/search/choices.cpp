@@ -19,6 +19,9 @@ constexpr std::size_t kMaxFreeDrops = 4;
 /// Ring degrees that are compared in the image layout where several images share ciphertexts: a larger ring has as
 /// many more slots as it is slower, so that more images save nothing there.
 constexpr std::size_t kSharedDegrees = 2;
+/// From so many images on they are one after the other: that a diagonal is encoded for all of them as one then saves more
+/// than the diagonals of both directions take. With both tried for every number the shipped networks came to the same.
+constexpr std::uint32_t kFewestInSequence = 8;
 /// Sets with fewer slots are left out where a value would take more ciphertexts: halving the slots saves far less.
 constexpr std::size_t kMostCiphertexts = 2;
 /// log2 of the scale, around the bits of the primes that are dropped (image layout).
@@ -94,18 +97,6 @@ void add_scales(Choice choice, std::vector<Choice>& out) {
   }
 }
 
-/// Each frame of several images interleaved and one after the other.
-std::vector<Choice> in_both_orders(std::vector<Choice> frames) {
-  std::vector<Choice> out;
-  for (Choice& frame : frames) {
-    out.push_back(frame);
-    if (frame.images < 2) continue;
-    frame.interleaved = false;
-    out.push_back(std::move(frame));
-  }
-  return out;
-}
-
 std::vector<Choice> bootstrapped_frames(const MonicNetwork& network, std::uint32_t images) {
   std::size_t most = 0;
   for (const MonicActivation& a : network.activations) most = std::max<std::size_t>(most, a.elements);
@@ -115,7 +106,7 @@ std::vector<Choice> bootstrapped_frames(const MonicNetwork& network, std::uint32
     if (sparse && most * images > kMostCiphertexts << set.log2_slots) continue;
     out.push_back(bootstrapped_choice(set, images));
   }
-  return in_both_orders(std::move(out));
+  return out;
 }
 
 /// More slots are worth what their NTTs take, and diagonals that are no longer paired, only where they make fewer
@@ -135,6 +126,7 @@ bool may_be_fastest(const MonicNetwork& network, const Request& request, const C
 Choice bootstrapped_choice(const ckks::BootstrapLiteral& set, std::uint32_t images) {
   Choice out;
   out.images = images;
+  out.interleaved = images < kFewestInSequence;
   out.log2_degree = set.log2_degree;
   out.final_bits = set.base_bits;
   out.drop_bits = set.level_bits;
@@ -178,12 +170,13 @@ std::vector<Choice> frames_of(const MonicNetwork& network, const Request& reques
     for (const RingType ring : {RingType::standard, RingType::conjugate_invariant}) {
       Choice frame;
       frame.images = images;
+      frame.interleaved = images < kFewestInSequence;
       frame.ring = ring;
       frame.log2_degree = n;
       if (request.ring ? ring == *request.ring : may_be_fastest(network, request, frame)) out.push_back(frame);
     }
   }
-  return in_both_orders(std::move(out));
+  return out;
 }
 
 std::vector<Choice> parameters_of(const MonicNetwork& network, const Choice& frame, std::uint32_t drops, int least,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The dimensions of the search: all choices, in the order in which they are tried.
 ///
-/// A frame is a choice of what circuits are lowered for: images at once, their order, ring, its degree, bootstrapping.
-/// A dimension that layouts depend on is one more loop in frames_of, any other one more in parameters_of.
+/// A frame is a choice of what circuits are lowered for: images at once, ring, its degree, bootstrapping. A dimension
+/// that layouts depend on is one more loop in frames_of, any other one more in parameters_of.
 #pragma once
 
 #include <cmath>
