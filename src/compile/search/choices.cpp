@@ -19,8 +19,8 @@ constexpr std::size_t kMaxFreeDrops = 4;
 /// Ring degrees that are compared in the image layout where several images share ciphertexts: a larger ring has as
 /// many more slots as it is slower, so that more images save nothing there.
 constexpr std::size_t kSharedDegrees = 2;
-/// From so many images on they are one after the other: that a diagonal is encoded for all of them as one then saves more
-/// than the diagonals of both directions take. With both tried for every number the shipped networks came to the same.
+/// From so many images on they are one after the other: that a diagonal is encoded for all of them as one then saves
+/// more than the diagonals of both directions take. With both tried for every number shipped networks came to the same.
 constexpr std::uint32_t kFewestInSequence = 8;
 /// Sets with fewer slots are left out where a value would take more ciphertexts: halving the slots saves far less.
 constexpr std::size_t kMostCiphertexts = 2;
