@@ -203,7 +203,7 @@ std::vector<float> Client::decrypt(std::span<const ckks::Ciphertext> outputs, st
   for (std::uint32_t c = 0; c < classes; ++c) {
     const plan::Place at = spec.layout.place(c);
     for (std::size_t j = 0; j < images; ++j) {
-      const std::uint64_t slot = spec.layout.sharing.slot(at.position, j);
+      const auto slot = static_cast<std::size_t>(spec.layout.sharing.slot(at.position, j));
       logits[j * classes + c] = static_cast<float>(values[at.ciphertext][slot]);
     }
   }
