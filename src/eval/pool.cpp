@@ -46,8 +46,10 @@ Axis axis_of(const nn::Attributes& a, std::size_t axis, const Layout& from, cons
 class Pool : public Step {
  public:
   Pool(Axis rows, Axis columns, const Layout& from, const Layout& to)
-      : rows_(rows), columns_(columns), from_(from), block_(to.block) {
-    OBSCURA_CHECK(from.block == to.block && from.channels == to.channels, "a pool changes the channels");
+      : rows_(rows), columns_(columns), from_(from), block_(std::max(from.block, to.block)) {
+    // Channels of one position lie alike in blocks of any size.
+    const bool alike = from.block == to.block || from.area() == 1 || to.area() == 1;
+    OBSCURA_CHECK(alike && from.channels == to.channels, "a pool changes the channels");
   }
 
   void run(const Call& call) const override {
