@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "train/products.h"
+
 namespace obscura::train {
 namespace {
 
@@ -20,13 +22,8 @@ torch::Tensor convolve(torch::nn::Conv2d& conv, const torch::Tensor& x, std::int
   return torch::conv2d(half(x), half(conv->weight), half(conv->bias), stride, padding);
 }
 
-/// As a convolution of one pixel: Debian's libtorch has a plain BLAS, tens of times slower than its convolutions.
 torch::Tensor dense(const torch::nn::Linear& layer, const torch::Tensor& x) {
-  const torch::Tensor input = x.to(torch::kFloat32);
-  if (!input.is_cpu()) return torch::linear(input, layer->weight, layer->bias);
-  const torch::Tensor image = input.reshape({input.size(0), input.size(1), 1, 1});
-  const torch::Tensor weight = layer->weight.reshape({layer->weight.size(0), layer->weight.size(1), 1, 1});
-  return torch::conv2d(image, weight, layer->bias).flatten(1);
+  return dense_product(x.to(torch::kFloat32), layer->weight, layer->bias);
 }
 
 }  // namespace

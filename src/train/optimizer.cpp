@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "train/products.h"
+
 namespace obscura::train {
 namespace {
 
@@ -23,11 +25,11 @@ torch::Tensor orthogonalised(const torch::Tensor& m) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = m.size(0) > m.size(1);
   torch::Tensor x = tall ? m.t() : m;
-  // oneDNN multiplies matrices of bfloat16; those of float go to whichever BLAS there is, maybe the reference's.
-  x = (x / (x.norm() + 1e-7)).to(torch::kBFloat16).contiguous();
+  x = (x / (x.norm() + 1e-7)).contiguous();
+  if (multiplies_bfloat16(x.device())) x = x.to(torch::kBFloat16);
   for (int i = 0; i < kSteps; ++i) {
-    const torch::Tensor square = x.matmul(x.t());
-    x = x * a + (square * b + square.matmul(square) * c).matmul(x);
+    const torch::Tensor square = dense_product(x, x);  // and its own transpose
+    x = x * a + dense_product(square * b + dense_product(square, square) * c, x.t());
   }
   x = x.to(torch::kFloat32);
   return tall ? x.t() : x;

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "nn/onnx.h"
 #include "nn/operators.h"
+#include "train/products.h"
 
 namespace obscura::train {
 namespace {
@@ -52,7 +53,7 @@ torch::Tensor largest(const torch::Tensor& x, const nn::Attributes& a) {
 
 torch::Tensor dense(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                     const nn::Attributes& a) {
-  const torch::Tensor y = torch::matmul(x.to(torch::kFloat32), a.transpose_b ? weight.t() : weight) * a.alpha;
+  const torch::Tensor y = dense_product(x.to(torch::kFloat32), a.transpose_b ? weight : weight.t()) * a.alpha;
   return bias.defined() ? y + bias * a.beta : y;
 }
 

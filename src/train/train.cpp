@@ -14,6 +14,7 @@
 #include "train/images.h"
 #include "train/optimizer.h"
 #include "train/outliers.h"
+#include "train/products.h"
 #include "train/start.h"
 #include "train/teacher.h"
 #include "train/weights.h"
@@ -71,6 +72,7 @@ class Trainer {
         options_(options),
         observe_(observe),
         device_(device),
+        reduced_(recipe.training.reduced_precision && multiplies_bfloat16(device)),
         network_(steps, recipe.data.shape),
         average_(steps, recipe.data.shape),
         best_(steps, recipe.data.shape),
@@ -197,7 +199,7 @@ class Trainer {
     }
     NetworkImpl::Options options;
     options.epoch = static_cast<double>(moment_.step) / static_cast<double>(batches);
-    options.reduced_precision = recipe_.training.reduced_precision;
+    options.reduced_precision = reduced_;
     options.keep_activations = teacher_ != nullptr && recipe_.teacher->features > 0;
     auto output = network_->forward(normalise_(with_outliers(images)), options);
     output.logits = output.logits.slice(0, 0, images.size(0));
@@ -231,7 +233,7 @@ class Trainer {
     if (teacher_ == nullptr) {
       loss = torch::cross_entropy_loss(output.logits, labels, {}, at::Reduction::Mean, -100, smoothing);
     } else {
-      const Teacher::Output wanted = teacher_->run(images, recipe_.training.reduced_precision);
+      const Teacher::Output wanted = teacher_->run(images, reduced_);
       loss = distillation_loss(output.logits, wanted.logits, labels, *recipe_.teacher, smoothing);
       const double features = recipe_.teacher->features;
       if (features > 0) loss = loss + feature_loss(output.activations, wanted.activations) * features;
@@ -282,6 +284,7 @@ class Trainer {
   const Options& options_;
   const Observer& observe_;
   torch::Device device_;
+  bool reduced_;
   Network network_, average_, best_;
   Normalisation normalise_;
   Optimizer optimizer_;
@@ -372,6 +375,9 @@ Result<Outcome> train(const Recipe& recipe, const Options& options, const Observ
   out.threads = threads;
   out.device =
       device.is_cuda() ? "a CUDA GPU" : fmt::format("{} thread{} of {}", threads, threads == 1 ? "" : "s", processor());
+  if (recipe.training.reduced_precision && !multiplies_bfloat16(device)) {
+    out.device += ", in float32: it does not multiply bfloat16";
+  }
   return out;
 }
 
