@@ -268,6 +268,7 @@ Action define_inspect(CLI::App& command, const Common&) {
       "seen");
   add_calibrate(command, options->bounds.calibrate,
                 "Training images for --bounds: a data set's name, or a file or folder; may be given again");
+  command.add_option("--calibration-images", options->bounds.calibration_images, "How many of them (default: 256)");
   command.add_option("--data", options->bounds.data, "Folder of data sets (default: $OBSCURA_DATA, else ./data)");
   add_normalization(command, options->bounds.settings.normalization);
   add_ranks(command, options->ranks);

@@ -48,7 +48,7 @@ Result<compile::BoundedNetwork> bounded(const nn::Graph& graph, const std::strin
   if (training.none()) {
     images = base::normalise(compile::probe_images(shape), normaliser);
   } else {
-    OBSCURA_TRY(images, api::calibration_images(graph, training, settings.normalization, std::nullopt,
+    OBSCURA_TRY(images, api::calibration_images(graph, training, settings.normalization, options.calibration_images,
                                                 api::kCalibrationImages));
   }
   return compile::bound_values(graph, compile::box_of_images(normaliser), images);

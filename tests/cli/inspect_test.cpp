@@ -70,6 +70,11 @@ TEST_F(Inspect, BoundsWhatEveryImageCanReach) {
   EXPECT_EQ(bounds.at("headroom"), std::ceil(bounds.at("bits").get<double>()) + 1);
   EXPECT_THAT(good({"inspect", "net.onnx", "--bounds"}).out, HasSubstr("holds every one of them"));
   EXPECT_FALSE(good({"inspect", "net.onnx", "--json"}).json().contains("bounds"));
+  write_data_set();
+  const auto of_some = good({"inspect", "net.onnx", "--bounds", "--calibrate", "mnist", "--data", "data",
+                             "--calibration-images", "3", "--json"})
+                           .json();
+  EXPECT_EQ(of_some.at("bounds").at("images"), 3);
   write_network_with("relu.onnx",
                      [](nn::Builder& net, nn::ValueId x) { return net.function(approx::Function::Kind::relu, x); });
   refused({"inspect", "relu.onnx", "--bounds"}, {"Relu"});
