@@ -10,8 +10,11 @@ import argparse
 import pathlib
 import sys
 
-import numpy as np
-from PIL import Image
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as missing:
+    sys.exit(f"outliers: {missing}: Debian's python3-numpy and python3-pil have it, for /usr/bin/python3")
 
 
 def cifar(folder, count):

@@ -7,7 +7,7 @@ namespace obscura::train {
 namespace {
 
 constexpr std::int64_t kKinds = 7;
-constexpr std::int64_t kWidestField = 4;
+constexpr std::int64_t kWidestField = 8;
 
 std::int64_t drawn(std::int64_t below) { return torch::randint(below, {1}).item<std::int64_t>(); }
 
@@ -35,8 +35,10 @@ torch::Tensor one(const torch::Tensor& image) {
       return (torch::rand_like(image) > 0.5).to(torch::kFloat32);
     case 2:
       return alternating(image, field, true, true);
-    case 3:
-      return alternating(image, field, drawn(2) == 0, true);
+    case 3: {
+      const bool down = drawn(2) == 0;
+      return alternating(image, field, down, !down);
+    }
     case 4:
       return colour(image.size(0)).expand_as(image);
     case 5:

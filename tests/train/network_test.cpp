@@ -108,6 +108,15 @@ TEST(Outliers, AreWithinWhatPixelsCanBe) {
             0);
 }
 
+TEST(Outliers, HaveStripesBothWays) {
+  torch::manual_seed(9);
+  const torch::Tensor out = outliers(200, torch::rand({3, 2, 16, 16}));
+  const torch::Tensor across = out.eq(out.slice(3, 0, 1)).flatten(1).all(1);  // each row of one colour
+  const torch::Tensor down = out.eq(out.slice(2, 0, 1)).flatten(1).all(1);
+  EXPECT_GT((across & ~down).sum().item<std::int64_t>(), 5);
+  EXPECT_GT((down & ~across).sum().item<std::int64_t>(), 5);
+}
+
 TEST(Activation, DoesNotDependOnTheNumberOfThreads) {
   torch::manual_seed(5);
   const torch::Tensor a = torch::randn({3, 16, 1, 1});
